@@ -1,0 +1,56 @@
+# The front door. `make paper` builds the paper, `make test` runs the tests; both set up .venv first, and need git, make and
+# Python 3.11 or newer with venv.
+#
+#   make paper PROFILE=smoke|quick|paper DATA=mini|<collection> DEVICE=auto|cpu|cuda
+
+PYTHON ?= python3
+PROFILE ?= quick
+DATA ?= mini
+DEVICE ?= auto
+PORT ?= 8000
+
+BIN := .venv/bin
+# Whatever environment the caller has active must not leak into ours.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: paper test test-slow lab serve lint install clean
+
+paper: install
+	$(BIN)/chairlib paper --profile "$(PROFILE)" --data "$(DATA)" --device "$(DEVICE)"
+
+# Every test but the kill and fuzz harnesses, which `make test-slow` runs.
+test: install
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+lab: install
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+# A site needs no server to be read, but some browsers restrict pages opened as files.
+serve: _build/html/index.html
+	@echo "http://127.0.0.1:$(PORT)/ (Ctrl-C stops it)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+_build/html/index.html:
+	@echo "there is no book yet: run 'make paper' first" >&2; exit 1
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: .venv/.installed
+
+# The stamp is newer than the files that decide what is installed, or the environment is brought up to date.
+.venv/.installed: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name it: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: 3.11 or newer is needed; name it: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (on Debian: python3-venv)" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
+	@touch $@
+
+clean:
+	rm -rf _build book/notebooks .snakemake .cache

@@ -1,0 +1,85 @@
+"""The paper as a graph of papermill runs. `make paper` (chairlib.build) starts it; chairlib.build.Plan knows what to run.
+
+Records are declared with update(): Snakemake deletes a job's other outputs before it starts it, and a finished run must not
+be trained again because a figure's code changed. Checkpoints are not declared at all, for the same reason.
+"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from chairlib.build import Plan
+
+plan = Plan(config.get("profile", "quick"), config.get("data", "mini"), config.get("device", "auto"))
+site = "_build/html/index.html"
+# This very environment, whatever else is called chairlib on the PATH.
+chairlib = f"{shlex.quote(sys.executable)} -m chairlib"
+
+
+def command(job):
+    return f"-P {shlex.quote(json.dumps(job.parameters))} -o {shlex.quote(str(job.out))}"
+
+
+localrules:
+    book,
+
+
+rule book:
+    input:
+        pages=[str(job.out) for job in (*plan.chapters, *plan.run_jobs, plan.report)],
+        prose=[str(path) for path in sorted(Path("book").glob("*.*"))],
+        assets=[str(path) for path in sorted(Path("book/_assets").rglob("*.*")) if path.is_file()],
+        config="_config.yml",
+    output:
+        site,
+    shell:
+        f"{chairlib} render-book"
+
+
+for job in plan.chapters:
+
+    rule:
+        name: f"chapter_{job.notebook}"
+        input:
+            notebook=f"notebooks/{job.notebook}.ipynb",
+            code=plan.sources(),
+        output:
+            str(job.out),
+        params:
+            command=command(job),
+            fingerprint=plan.fingerprint(job),
+        shell:
+            f"{chairlib} run {job.notebook} {{params.command}}"
+
+
+for job in plan.run_jobs:
+
+    rule:
+        name: f"run_{job.record.parent.name}"
+        input:
+            notebook=f"notebooks/{job.notebook}.ipynb",
+            code=plan.sources(),
+        output:
+            page=str(job.out),
+            record=update(str(job.record)),
+        params:
+            command=command(job),
+            fingerprint=plan.fingerprint(job),
+        threads: workflow.cores  # a run uses every core, so runs go one after the other
+        shell:
+            f"{chairlib} run {job.notebook} {{params.command}} && touch {{output.record}}"
+
+
+rule report:
+    input:
+        notebook=f"notebooks/{plan.report.notebook}.ipynb",
+        records=[str(job.record) for job in plan.run_jobs],
+        code=plan.sources(),
+    output:
+        str(plan.report.out),
+    params:
+        command=command(plan.report),
+        fingerprint=plan.fingerprint(plan.report),
+    shell:
+        f"{chairlib} run {plan.report.notebook} {{params.command}}"

@@ -1,0 +1,5 @@
+"""``python -m chairlib``: the command line, for whoever isn't sure which environment ``chairlib`` belongs to."""
+
+from chairlib.cli import main
+
+main()

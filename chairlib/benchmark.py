@@ -1,0 +1,223 @@
+"""One run of the benchmark: a model trained on a collection at a resolution, and scored once on its test split (5.1, 5.2)."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chairlib import runs
+from chairlib.collection import KINDS, Collection
+from chairlib.compositing import padding
+from chairlib.dataset import BACKGROUNDS_PER_SEGMENT, CompositeLoader, open_source
+from chairlib.devices import describe_hardware, pick_device
+from chairlib.errors import ParameterError
+from chairlib.metrics import Scores
+from chairlib.models import MIN_SIZE, build_model, count_parameters
+from chairlib.runs import Record, Run
+from chairlib.tensors import load_tensors, save_tensors
+from chairlib.training import evaluate, fit, get_recipe, predict, segmentation_loss
+
+__all__ = ["DEFAULTS", "KIND", "examples", "foreground_share", "measure_speed", "open_run", "train", "training_images"]
+
+KIND = "benchmark"
+
+#: The parameters of a run and their defaults. ``images``: training budget; ``val_images`` and ``test_images``: fixed subsets,
+#: spread over all segments. None means the recipe's epochs, and every composite of the split.
+DEFAULTS: dict[str, Any] = {
+    "data": "mini",
+    "model": "unet",
+    "width": None,
+    "resolution": 64,
+    "recipe": "fast",
+    "images": None,
+    "val_images": None,
+    "test_images": None,
+    "evaluations": None,
+    "seed": 0,
+    "device": "auto",
+}
+#: Test composites kept with the record, so that reports can show predictions without the model.
+N_FIXED, N_EXTREME = 6, 4
+
+
+def _data_identity(data: str | Path, resolution: int) -> tuple[str, str]:
+    """(name, content hash) of a collection, or of a folder in the authors' layout."""
+    try:
+        collection = Collection(data)
+    except Exception:
+        if not (Path(data) / "train" / "image").is_dir():
+            raise
+        sources = [open_source(data, split, resolution, torch.device("cpu")) for split in ("train", "val", "test")]
+        return Path(data).name, "".join(source.data_hash[:5] for source in sources)
+    return collection.name, collection.hash
+
+
+def open_run(**parameters: Any) -> Run:
+    """Check the parameters of a run (those of :data:`DEFAULTS`) and open it; nothing is computed yet.
+
+    Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
+    """
+    unknown = parameters.keys() - DEFAULTS.keys()
+    if unknown:
+        raise ParameterError(
+            f"a benchmark run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(DEFAULTS)}."
+        )
+    settings = DEFAULTS | parameters
+    padding(settings["resolution"])
+    if settings["resolution"] < MIN_SIZE:
+        raise ParameterError(
+            f"resolution {settings['resolution']} is too small for a model; use at least {MIN_SIZE} pixels."
+        )
+    for name in ("width", "images", "val_images", "test_images", "evaluations"):
+        value = settings[name]
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ParameterError(f"{name} {value!r} must be a whole number of at least 1, or None.")
+    if isinstance(settings["seed"], bool) or not isinstance(settings["seed"], int) or settings["seed"] < 0:
+        raise ParameterError(f"seed {settings['seed']!r} must be a whole number of at least 0.")
+    get_recipe(settings["recipe"], settings["model"])
+    pick_device(settings["device"])
+    with torch.device("meta") if ":" not in settings["model"] else torch.device("cpu"):
+        build_model(settings["model"], settings["width"])
+    return runs.open_run(KIND, settings, *_data_identity(settings["data"], settings["resolution"]))
+
+
+def training_images(run: Run) -> int:
+    """The run's budget in images: its own, or the recipe's epochs over the collection's training composites."""
+    settings = run.parameters
+    if settings["images"] is not None:
+        return settings["images"]
+    recipe = get_recipe(settings["recipe"], settings["model"])
+    collection = Collection(settings["data"])
+    n_segments, n_backgrounds = (len(collection.rows(kind, "train")) for kind in KINDS)
+    return math.ceil(recipe.epochs * n_segments * min(n_backgrounds, BACKGROUNDS_PER_SEGMENT))
+
+
+def _loaders(run: Run) -> tuple[CompositeLoader, CompositeLoader, CompositeLoader]:
+    settings = run.parameters
+    recipe = get_recipe(settings["recipe"], settings["model"])
+    device = pick_device(settings["device"])
+
+    def loader(split: str, **options: Any) -> CompositeLoader:
+        return CompositeLoader(settings["data"], split, settings["resolution"], device=device, **options)
+
+    return (
+        loader("train", batch_size=recipe.batch_size, flip=recipe.flip, seed=settings["seed"]),
+        loader("val", batch_size=256, limit=settings["val_images"]),
+        loader("test", batch_size=256, limit=settings["test_images"]),
+    )
+
+
+def train(run: Run, progress: bool = True) -> Record:
+    """Train the run's model, score it on the test split, and leave its record; a finished run is only read.
+
+    Interrupted at any point, it goes on from its last checkpoint (at most a minute old) when called again, and ends with
+    the same weights.
+    """
+    if run.record is not None:
+        return run.record
+    settings = run.parameters
+    recipe = get_recipe(settings["recipe"], settings["model"])
+    train_loader, val_loader, test_loader = _loaders(run)
+    torch.manual_seed(settings["seed"])
+    model = build_model(settings["model"], settings["width"], recipe.backbone_weights).to(train_loader.device)
+    result = fit(
+        model,
+        train_loader,
+        val_loader,
+        recipe,
+        images=settings["images"],
+        evaluations=settings["evaluations"],
+        checkpoint=run.checkpoint,
+        seed=settings["seed"],
+        progress=progress,
+    )
+    test = evaluate(model, test_loader, recipe.loss, progress)
+    run.write_table("history", result.history)
+    run.write_table("test_images", test.scores.per_image)
+    save_tensors(run.folder / "examples.safetensors", _pick_examples(model, test_loader, test.scores))
+    save_tensors(run.folder / "weights.safetensors", model.state_dict())
+    best = result.history.loc[result.history["images"] == result.best_images].iloc[0]
+    return run.finish(
+        {
+            "test": {**test.scores.to_dict(), "loss": test.loss},
+            "val": {"iou": float(best["val_iou"]), "n_images": val_loader.n_images},
+            "all_background_precision": 100 - foreground_share(test_loader),
+        },
+        seconds=result.seconds,
+        images_seen=result.images_seen,
+        hardware=describe_hardware(train_loader.device),
+        n_parameters=count_parameters(model),
+        recipe=vars(recipe),
+        best_images=result.best_images,
+        converged_images=result.converged_images,
+        converged_seconds=result.converged_seconds,
+        stopped_early=result.stopped_early,
+    )
+
+
+def foreground_share(loader: CompositeLoader) -> float:
+    """Per cent of a loader's pixels that are chair (the paper's composites: 21.99). 100 minus it is all-background precision."""
+    shares = [masks.mean(dtype=torch.float64) * len(masks) for _, masks in loader.batches(0)]
+    return 100 * torch.stack(shares).sum().item() / loader.n_images
+
+
+def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores) -> dict[str, torch.Tensor]:
+    """Images, masks and probabilities (uint8) and IoU (per cent) of some fixed, the best and the worst test composites."""
+    ious = scores.per_image["iou"].to_numpy()
+    by_iou = [index for index in np.argsort(ious, kind="stable").tolist() if not np.isnan(ious[index])]
+    count = len(test.indices)
+    chosen = {
+        "fixed": [number * count // N_FIXED for number in range(min(N_FIXED, count))],
+        "best": by_iou[::-1][:N_EXTREME],
+        "worst": by_iou[:N_EXTREME],
+    }
+    tensors = {}
+    for which, indices in chosen.items():
+        images, masks = test.source.batch(test.indices[indices].to(test.device))
+        parts = {"images": images, "targets": masks, "probabilities": predict(model, images)}
+        tensors |= {f"{which}.{name}": (part * 255).round().byte() for name, part in parts.items()}
+        tensors[f"{which}.iou"] = torch.tensor(ious[indices], dtype=torch.float64)
+    return tensors
+
+
+def examples(record: Record, which: str) -> dict[str, np.ndarray]:
+    """``fixed``, ``best`` or ``worst`` test composites of a finished run, as arrays for :mod:`chairlib.figures`.
+
+    ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], ``probabilities`` float [N, d, d] in [0, 1], ``ious`` [N] in per cent.
+    """
+    tensors, _ = load_tensors(record.file("examples.safetensors"))
+    return {
+        "images": tensors[f"{which}.images"].permute(0, 2, 3, 1).numpy(),
+        "targets": tensors[f"{which}.targets"][:, 0].numpy() > 127,
+        "probabilities": tensors[f"{which}.probabilities"][:, 0].numpy() / 255,
+        "ious": tensors[f"{which}.iou"].numpy(),
+    }
+
+
+def measure_speed(
+    parameters: Mapping[str, Any], steps: int = 3, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds a training image takes here with these parameters, measured on random images after one warm-up step."""
+    settings = DEFAULTS | dict(parameters)
+    device = pick_device(settings["device"])
+    recipe = get_recipe(settings["recipe"], settings["model"])
+    size = settings["resolution"]
+    model = build_model(settings["model"], settings["width"]).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    images = torch.rand(recipe.batch_size, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    masks = torch.zeros(recipe.batch_size, 1, size, size, device=device)
+    started = clock()
+    for step in range(steps + 1):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            logits = model(images)
+        segmentation_loss(logits.float(), masks, recipe.loss).backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if step == 0:
+            started = clock()
+    return (clock() - started) / (steps * recipe.batch_size)

@@ -1,0 +1,184 @@
+"""Building the paper: a profile turned into a graph of notebook runs, executed by Snakemake and rendered by Jupyter Book.
+
+:class:`Plan` says which notebook runs with which parameters and leaves which files; the Snakefile only turns it into rules.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from chairlib import benchmark, paths, runs
+from chairlib.collection import Collection
+from chairlib.errors import ChairlibError
+from chairlib.profiles import Profile, load_profile
+
+__all__ = ["Job", "Plan", "build", "estimate"]
+
+#: Chapters that come before the runs and after them.
+_RUN_CHAPTER, _REPORT_CHAPTER = "03_benchmark", "04_benchmark_report"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook to be executed."""
+
+    notebook: str
+    parameters: dict[str, Any]
+    out: Path
+    record: Path | None = field(default=None)
+    """The run record that it leaves; None for a chapter that trains nothing."""
+
+
+class Plan:
+    """Everything a build of ``profile`` on ``data`` executes. Names are checked here, before anything starts."""
+
+    def __init__(self, profile: str, data: str = "mini", device: str = "auto"):
+        self.profile: Profile = load_profile(profile)
+        collection = Collection(data)
+        # An absolute path means the same in every notebook, wherever it runs; "mini" does anyway.
+        self.data = data if data == "mini" else str(collection.root.resolve())
+        self.data_hash = collection.hash
+        self.runs = [
+            benchmark.open_run(**{**settings, "data": self.data, "device": device})
+            for settings in self.profile.benchmark
+        ]
+
+    @cached_property
+    def run_jobs(self) -> list[Job]:
+        """One a benchmark run; the first is the featured one, which is chapter 03 itself."""
+        pages = paths.book / "notebooks"
+        return [
+            Job(
+                _RUN_CHAPTER,
+                run.parameters,
+                pages / (f"{_RUN_CHAPTER}.ipynb" if number == 0 else f"runs/{run.name}.ipynb"),
+                run.folder / "record.json",
+            )
+            for number, run in enumerate(self.runs)
+        ]
+
+    @cached_property
+    def chapters(self) -> list[Job]:
+        """The chapters that don't wait for runs."""
+        pages = paths.book / "notebooks"
+        return [
+            Job("01_collection", {"data": self.data}, pages / "01_collection.ipynb"),
+            Job("02_compositing", {"data": self.data, **self.profile.compositing}, pages / "02_compositing.ipynb"),
+        ]
+
+    @cached_property
+    def report(self) -> Job:
+        parameters = {
+            "data": self.data,
+            "profile": self.profile.name,
+            "description": self.profile.description,
+            "runs": [run.name for run in self.runs],
+        }
+        return Job(_REPORT_CHAPTER, parameters, paths.book / "notebooks" / f"{_REPORT_CHAPTER}.ipynb")
+
+    def sources(self) -> list[str]:
+        """The library's files: a page is executed again when one of them changes."""
+        return [str(path) for path in sorted(paths.package.rglob("*.py"))]
+
+    def fingerprint(self, job: Job) -> str:
+        """What decides a job's outcome, as one line that Snakemake compares with the last build's."""
+        return json.dumps([job.parameters, self.data_hash, runs.code_hash()], sort_keys=True)
+
+    def remove_leftovers(self) -> None:
+        """Delete pages of runs that belong to another profile or collection."""
+        wanted = {job.out for job in self.run_jobs}
+        for page in (paths.book / "notebooks" / "runs").glob("*.ipynb"):
+            if page not in wanted:
+                page.unlink()
+
+
+def estimate(plan: Plan) -> float:
+    """Seconds that the plan's unfinished runs train at most (early stopping may end them sooner), measured on this machine."""
+    seconds, known = 0.0, {}
+    for run in plan.runs:
+        if run.record is not None:
+            continue
+        settings = run.parameters
+        key = tuple(settings[name] for name in ("model", "width", "resolution", "recipe"))
+        if key not in known:
+            known[key] = benchmark.measure_speed(settings)
+        seconds += known[key] * benchmark.training_images(run)
+    return seconds
+
+
+@contextmanager
+def _only_one() -> Iterator[int]:
+    """Refuse a second build in this checkout. The kernel lets go of the lock when its holders die, however they die."""
+    paths.cache.mkdir(parents=True, exist_ok=True)
+    with open(paths.cache / "build.lock", "w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ChairlibError(f"another build is running in {paths.home}; wait for it, or stop it.") from None
+        yield stream.fileno()
+
+
+def _snakemake(arguments: list[str], lock: int) -> int:
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(paths.home / "Snakefile"),
+        "--directory",
+        str(paths.home),
+    ]
+    # The children hold the lock too: if this process is killed and Snakemake lives on, a second build is still refused.
+    return subprocess.run([*command, *arguments], pass_fds=(lock,), check=False).returncode
+
+
+def _format_seconds(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{max(minutes, 1)} min"
+
+
+def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_run: bool = False) -> Path:
+    """Execute what is missing, render the book, and return the path of its first page.
+
+    A build that was killed is simply started again: finished runs are kept, interrupted ones go on from their checkpoints.
+    """
+    if not (paths.home / "Snakefile").is_file():
+        raise ChairlibError(f"there is no Snakefile in {paths.home}; clone the project's repository and build there.")
+    plan = Plan(profile, data, device)
+    todo = sum(run.record is None for run in plan.runs)
+    print(
+        f"profile {plan.profile.name}: {len(plan.runs)} runs, {todo} to train, on {Collection(plan.data).name}",
+        flush=True,
+    )
+    if plan.profile.estimate and todo:
+        print(f"training will take at most {_format_seconds(estimate(plan))} on this machine", flush=True)
+    config = ["--config", f"profile={profile}", f"data={plan.data}", f"device={device}"]
+    options = ["--cores", "all", "--rerun-incomplete", "--quiet", "rules", "--printshellcmds"]
+    with _only_one() as lock:
+        # Holding the lock, whatever lock Snakemake finds is that of a killed build.
+        if _snakemake(["--unlock", "--quiet", "all", *config], lock) != 0:
+            raise ChairlibError("the build could not be prepared; the lines above say why.")
+        if not dry_run:
+            plan.remove_leftovers()
+        if _snakemake([*(["--dry-run"] if dry_run else []), *options, *config], lock) != 0:
+            raise ChairlibError("the build stopped; the lines above say why. Started again, it goes on from here.")
+    return paths.home / "_build" / "html" / "index.html"
+
+
+def render() -> None:
+    """Render the executed notebooks and the prose with Jupyter Book; a warning is an error."""
+    command = ["build", str(paths.book), "--config", str(paths.home / "_config.yml"), "--path-output", str(paths.home)]
+    # jupyter-book exits with 0 after errors unless warnings are errors; prose that glues values is only rebuilt with --all.
+    flags = ["-W", "-n", "--keep-going", "--all", "--quiet"]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run([sys.executable, "-m", "jupyter_book", *command, *flags], check=False, env=environment)
+    if done.returncode != 0:
+        raise ChairlibError("the book was not rendered; the lines above say why.")

@@ -1,0 +1,225 @@
+"""The command line: ``chairlib --help``. Each command is a thin door to one library call.
+
+An error of the input is one line on stderr and exit status 1; wrong usage is status 2; Ctrl-C is 130.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chairlib import __version__
+from chairlib.errors import ChairlibError, ParameterError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="chairlib",
+    help="Chair Segments: collections of chairs and rooms, the segmentation benchmark on them, and the paper built from both.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[
+    str, typer.Argument(metavar="C", help="A collection: a folder, or 'mini', the one that ships with chairlib.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits.")]
+Resolution = Annotated[int, typer.Option(help="Pixels a side, at least 16.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"chairlib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("import")
+def import_(
+    segments: Annotated[Path, typer.Option(help="Folder of images with a transparent background.")],
+    backgrounds: Annotated[Path, typer.Option(help="Folder of photos of rooms.")],
+    out: Out,
+    seed: Seed = 0,
+) -> None:
+    """Make a collection from folders of images; what cannot be used is listed with its reason."""
+    from chairlib.collection.importing import import_folders
+    from chairlib.collection.info import describe
+
+    report = import_folders(segments, backgrounds, out, seed=seed)
+    for path, reason in report.refused:
+        print(f"refused {path}: {reason}", file=sys.stderr)
+    print(describe(report.collection))
+    print(f"\n{report.accepted} images accepted, {len(report.refused)} refused (see {out / 'refused.csv'})")
+
+
+@app.command()
+def render(
+    out: Out,
+    segments: Annotated[int, typer.Option(help="How many chairs.")] = 180,
+    backgrounds: Annotated[int, typer.Option(help="How many rooms.")] = 500,
+    size: Annotated[int, typer.Option(help="Pixels a side.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the designs and the splits.")] = 0,
+) -> None:
+    """Render a collection of chairs and rooms: no network, no licence question."""
+    from chairlib.collection.info import describe
+    from chairlib.collection.procedural import render_collection
+
+    print(describe(render_collection(out, segments, backgrounds, size=size, seed=seed)))
+
+
+@app.command()
+def info(data: Data = "mini") -> None:
+    """Print a collection's counts, splits, sizes, licences and foreground share."""
+    from chairlib.collection import Collection
+    from chairlib.collection.info import describe
+
+    print(describe(Collection(data)))
+
+
+@app.command()
+def export(
+    data: Data,
+    out: Out,
+    resolution: Resolution = 64,
+    soft: Annotated[bool, typer.Option("--soft", help="Masks hold the opacity itself instead of 0 and 255.")] = False,
+) -> None:
+    """Write every composite to files, in the layout of the authors' archives."""
+    from chairlib.dataset import export as write
+
+    print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
+
+
+@app.command()
+def benchmark(
+    model: Annotated[
+        str, typer.Option(help="unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
+    ] = "unet",
+    data: Annotated[str, typer.Option(help="A collection, or a folder in the authors' layout.")] = "mini",
+    resolution: Resolution = 64,
+    width: Annotated[
+        int | None, typer.Option(help="Channels of the first convolution; the paper's by default.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="paper, released or fast.")] = "fast",
+    images: Annotated[int | None, typer.Option(help="Training budget; the recipe's epochs by default.")] = None,
+    val_images: Annotated[int | None, typer.Option(help="Validation composites; all by default.")] = None,
+    test_images: Annotated[int | None, typer.Option(help="Test composites; all by default.")] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(help="How often to validate; once an epoch, at least 8, by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Device = "auto",
+) -> None:
+    """Train one model and score it, without notebooks; started again, it goes on where it stopped."""
+    from chairlib import benchmark as bench
+    from chairlib.benchmark_report import describe_record
+
+    run = bench.open_run(
+        data=data if data == "mini" else str(Path(data).resolve()),
+        model=model,
+        width=width,
+        resolution=resolution,
+        recipe=recipe,
+        images=images,
+        val_images=val_images,
+        test_images=test_images,
+        evaluations=evaluations,
+        seed=seed,
+        device=device,
+    )
+    print(describe_record(bench.train(run)))
+
+
+def _parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
+    """``-p name=value`` pairs (values as JSON where they are, else text) over a JSON object."""
+    try:
+        found = json.loads(mapping or "{}")
+    except ValueError as error:
+        raise ParameterError(f"-P {mapping!r} is not JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise ParameterError(f"-P {mapping!r} is not a JSON object of parameters.")
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ParameterError(f"-p {pair!r} is not of the form name=value.")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+@app.command()
+def run(
+    notebook: Annotated[str, typer.Argument(help="A chapter such as 03_benchmark, or an .ipynb file.")],
+    parameter: Annotated[list[str] | None, typer.Option("-p", help="name=value; may be repeated.")] = None,
+    parameters: Annotated[str | None, typer.Option("-P", help="All of them as one JSON object.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The executed copy; <notebook>.out.ipynb by default.")
+    ] = None,
+) -> None:
+    """Execute a chapter with papermill; a parameter that it doesn't have is an error."""
+    from chairlib import notebooks
+
+    target = out or Path(f"{Path(notebook).stem}.out.ipynb")
+    print(notebooks.execute(notebook, _parameters(parameter or [], parameters), target))
+
+
+@app.command()
+def paper(
+    profile: Annotated[str, typer.Option(help="smoke, quick, paper, or a .yaml file.")] = "quick",
+    data: Annotated[str, typer.Option(help="A collection: a folder, or 'mini'.")] = "mini",
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Build the paper: train what is missing, execute the chapters, render the book."""
+    from chairlib import build
+
+    page = build.build(profile, data, device, dry_run)
+    if not dry_run:
+        print(f"\nThe book: {page}\nRead it with `make serve`, or open that file.")
+
+
+@app.command("render-book", hidden=True)
+def render_book() -> None:
+    """Render executed notebooks and prose (a step of ``paper``)."""
+    from chairlib import build
+
+    build.render()
+
+
+def main() -> None:
+    """Entry point of ``chairlib``."""
+    try:
+        status = app(standalone_mode=False)
+    except ChairlibError as error:
+        print(f"chairlib: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # a full disk, say, met where no file of ours was being written
+        print(f"chairlib: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
+        print("\nchairlib: interrupted; started again, long work goes on where it stopped.", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(130)  # worker threads may still be busy; nothing half-written is left
+    except Exception as error:
+        show = getattr(error, "show", None)  # click's usage errors print themselves
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+    sys.exit(status if isinstance(status, int) else 0)

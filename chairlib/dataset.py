@@ -1,0 +1,445 @@
+"""The benchmark's splits as data: a torchvision dataset, a device-resident loader, and the authors' own layout on disk.
+
+A split pairs every segment with 100 random backgrounds of the same split (paper, section 3): 50,000 training composites
+from the paper's 500 segments. Composites are never stored. :class:`ChairSegments` makes one at a time as Pillow images;
+:class:`CompositeLoader` keeps the parts on the device and blends a batch there. Both give the same pixels.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+
+from chairlib._torchvision import torchvision
+from chairlib.collection import SPLITS, Collection
+from chairlib.compositing import Fit, blend, mask_from_opacity, padding
+from chairlib.devices import pick_device
+from chairlib.errors import CollectionError, ImageError, ParameterError
+from chairlib.files import atomic_folder
+from chairlib.packing import check_split, load_split, map_images
+from chairlib.progress import progress_bar
+
+__all__ = [
+    "BACKGROUNDS_PER_SEGMENT",
+    "ChairSegments",
+    "CompositeLoader",
+    "CompositeSource",
+    "ImageSource",
+    "ReleasedChairSegments",
+    "Source",
+    "export",
+    "open_source",
+    "pair_table",
+    "spread",
+]
+
+#: How many backgrounds each segment is paired with (paper, section 3).
+BACKGROUNDS_PER_SEGMENT = 100
+
+
+def pair_table(
+    n_segments: int, n_backgrounds: int, split: str, per_segment: int = BACKGROUNDS_PER_SEGMENT, seed: int = 0
+) -> torch.Tensor:
+    """Which segment stands before which background: int64 [N, 2], ordered by segment.
+
+    Every segment meets ``per_segment`` different backgrounds, or all of them where the split has fewer; N is the number of
+    segments times that. Each split draws from a stream of its own.
+    """
+    if per_segment < 1:
+        raise ParameterError(f"backgrounds per segment {per_segment!r} must be at least 1.")
+    rng = np.random.default_rng([seed, SPLITS.index(check_split(split))])
+    count = min(per_segment, n_backgrounds)
+    backgrounds = [rng.permutation(n_backgrounds)[:count] for _ in range(n_segments)]
+    segments = np.repeat(np.arange(n_segments), count)
+    return torch.from_numpy(np.stack([segments, np.concatenate(backgrounds)], axis=1))
+
+
+class Source(Protocol):
+    """Images and masks that live on a device and are addressed by number."""
+
+    device: torch.device
+    groups: list[str] | None
+    """The group of each image, for intervals that resample groups; None where groups are unknown."""
+    name: str
+    data_hash: str
+    """16 hexadecimal digits over the content, the same for the same images."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d]) for int64 ``indices`` [B]."""
+        ...
+
+    def spread(self, count: int) -> torch.Tensor:
+        """``count`` indices that represent the whole, always the same ones."""
+        ...
+
+
+def spread(n: int, count: int) -> torch.Tensor:
+    """``count`` of the numbers 0..n-1, evenly spaced and ascending: int64 [min(count, n)]."""
+    count = min(count, n)
+    return torch.arange(count) * n // count
+
+
+class CompositeSource:
+    """A split of a collection, blended on the device a batch at a time. See :class:`Source`."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        split: str,
+        resolution: int,
+        device: torch.device,
+        *,
+        soft: bool = False,
+        fit: Fit = "stretch",
+        crop: bool = False,
+        backgrounds_per_segment: int = BACKGROUNDS_PER_SEGMENT,
+        pair_seed: int = 0,
+    ):
+        packed = load_split(collection, split, resolution, fit, crop)
+        self.device = device
+        self.name = collection.name
+        self.data_hash = collection.hash
+        self.soft = soft
+        self.segments = packed.segments.to(device)
+        self.backgrounds = packed.backgrounds.to(device)
+        pairs = pair_table(len(self.segments), len(self.backgrounds), split, backgrounds_per_segment, pair_seed)
+        self.groups: list[str] | None = [packed.segment_groups[segment] for segment in pairs[:, 0].tolist()]
+        self.pairs = pairs.to(device)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pairs = self.pairs[indices]
+        segments = self.segments[pairs[:, 0]]
+        images = blend(segments, self.backgrounds[pairs[:, 1]]).div_(255)
+        opacity = segments[:, 3:4]
+        return images, (opacity.float().div_(255) if self.soft else mask_from_opacity(opacity).float())
+
+    def spread(self, count: int) -> torch.Tensor:
+        """Segments in turn, so that as many different chairs as possible are among the first ``count``."""
+        n_segments = len(self.segments)
+        by_turn = torch.arange(len(self)).reshape(n_segments, -1).T.flatten()
+        return by_turn[: min(count, len(self))].sort().values
+
+
+class ImageSource:
+    """Ready-made images and masks held on the device, such as the authors' archives. See :class:`Source`."""
+
+    def __init__(
+        self,
+        images: torch.Tensor,
+        masks: torch.Tensor,
+        device: torch.device,
+        name: str,
+        *,
+        groups: list[str] | None = None,
+    ):
+        """``images`` uint8 [N, 3, d, d]; ``masks`` uint8 opacity levels [N, 1, d, d], chair where they exceed 0.4."""
+        self.images, self.masks = images.to(device), masks.to(device)
+        self.device, self.name, self.groups = device, name, groups
+        digest = hashlib.sha256(images.numpy().tobytes())
+        digest.update(masks.numpy().tobytes())
+        self.data_hash = digest.hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.images[indices].float().div_(255), mask_from_opacity(self.masks[indices]).float()
+
+    def spread(self, count: int) -> torch.Tensor:
+        return spread(len(self), count)
+
+
+class CompositeLoader:
+    """Batches of composites, made on the device without touching a file per image.
+
+    Parameters
+    ----------
+    root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or a :class:`Source`.
+    split: ``"train"``, ``"val"`` or ``"test"``.
+    resolution: pixels d, at least 16.
+    batch_size: images a batch; the last batch is smaller unless ``drop_last``.
+    device: ``"auto"``, or a name that torch knows.
+    shuffle: a new order each epoch; by default for the train split only.
+    flip: mirror each image and its mask left to right with probability 1/2.
+    soft: give the opacity in [0, 1] instead of the 0/1 mask.
+    limit: use only this many images, always the same, spread over all segments.
+    seed: of the order and the flips; the pairs are part of the benchmark and have a ``pair_seed`` of their own.
+    options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSource`.
+
+    Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Image values are
+    whole levels over 255, equal to the bytes that :class:`ChairSegments` gives. Order and flips depend on (seed, epoch)
+    alone, so a run that stopped after any batch can go on as if it had not: see :meth:`batches`.
+    """
+
+    def __init__(
+        self,
+        root: str | Path | Collection | Source = "mini",
+        split: str = "train",
+        resolution: int = 64,
+        batch_size: int = 64,
+        device: str | torch.device = "auto",
+        *,
+        shuffle: bool | None = None,
+        flip: bool = False,
+        soft: bool = False,
+        limit: int | None = None,
+        drop_last: bool = False,
+        seed: int = 0,
+        **options: Any,
+    ):
+        if batch_size < 1:
+            raise ParameterError(f"batch size {batch_size!r} must be at least 1.")
+        if limit is not None and limit < 1:
+            raise ParameterError(f"limit {limit!r} must be at least 1 image, or None for all.")
+        check_split(split)
+        if isinstance(root, str | Path | Collection):
+            self.source = open_source(root, split, resolution, pick_device(device), soft=soft, **options)
+        else:
+            self.source = root
+        self.split, self.resolution, self.batch_size = split, resolution, batch_size
+        self.shuffle = split == "train" if shuffle is None else shuffle
+        self.flip, self.drop_last, self.seed = flip, drop_last, seed
+        self.indices = torch.arange(len(self.source)) if limit is None else self.source.spread(limit)
+        self.epoch = 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.source.device
+
+    @property
+    def n_images(self) -> int:
+        """Images an epoch gives."""
+        return len(self) * self.batch_size if self.drop_last else len(self.indices)
+
+    @property
+    def groups(self) -> list[str] | None:
+        """The segment group of each image in unshuffled order; None where groups are unknown."""
+        groups = self.source.groups
+        return None if groups is None else [groups[index] for index in self.indices.tolist()]
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        whole, rest = divmod(len(self.indices), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """One epoch; the next iteration is the next epoch, in another order where ``shuffle`` is on."""
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        return self.batches(epoch)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The batches of ``epoch`` from number ``start`` on, the same whatever was iterated before."""
+        # The CPU's generator: its stream is the same whatever the device.
+        generator = torch.Generator().manual_seed(_mix(self.seed, epoch))
+        count = len(self.indices)
+        order = self.indices[torch.randperm(count, generator=generator)] if self.shuffle else self.indices
+        flips = torch.rand(count, generator=generator) < 0.5 if self.flip else None
+        order = order.to(self.device)
+        for number in range(start, len(self)):
+            chosen = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            images, masks = self.source.batch(order[chosen])
+            if flips is not None:
+                mirrored = flips[chosen].to(self.device).view(-1, 1, 1, 1)
+                images = torch.where(mirrored, images.flip(-1), images)
+                masks = torch.where(mirrored, masks.flip(-1), masks)
+            yield images, masks
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.source.name!r}, split={self.split!r}, resolution={self.resolution}, "
+            f"images={len(self.indices)}, batch_size={self.batch_size}, device='{self.device}')"
+        )
+
+
+def _mix(seed: int, epoch: int) -> int:
+    """One 63-bit seed from two numbers; neighbouring seeds and epochs give unrelated streams."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def open_source(
+    root: str | Path | Collection, split: str, resolution: int, device: torch.device, **options: Any
+) -> Source:
+    """The images of ``root``: a folder in the authors' layout, or else a collection. Options as in :class:`CompositeSource`."""
+    if not isinstance(root, Collection) and _is_released(Path(root)):
+        return ReleasedChairSegments(root, split).source(resolution, device)
+    collection = root if isinstance(root, Collection) else Collection(root)
+    return CompositeSource(collection, split, resolution, device, **options)
+
+
+class ChairSegments(torchvision.datasets.VisionDataset):
+    """A split of a collection as a torchvision dataset: ``(Pillow RGB image, Pillow L mask of 0 and 255)``.
+
+    Parameters: ``root`` a collection (``"mini"``, a folder or a :class:`Collection`); ``split`` train, val or test;
+    ``resolution`` in pixels; ``transforms``, ``transform``, ``target_transform`` as everywhere in torchvision; options of
+    :class:`CompositeSource` by name.
+
+    >>> image, mask = ChairSegments("mini", split="val", resolution=64)[0]
+    >>> image.size, image.mode, mask.mode
+    ((64, 64), 'RGB', 'L')
+    """
+
+    def __init__(
+        self,
+        root: str | Path | Collection = "mini",
+        split: str = "train",
+        resolution: int = 64,
+        transforms: Callable | None = None,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        **options: Any,
+    ):
+        collection = root if isinstance(root, Collection) else Collection(root)
+        super().__init__(str(collection.root), transforms, transform, target_transform)
+        self.split, self.resolution = split, resolution
+        self.composites = CompositeSource(collection, check_split(split), resolution, torch.device("cpu"), **options)
+
+    def __len__(self) -> int:
+        return len(self.composites)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"composite {index} of {len(self)}")
+        images, masks = self.composites.batch(torch.tensor([index % len(self)]))
+        image, mask = (_to_pillow(tensor[0]) for tensor in (images, masks))
+        return self.transforms(image, mask) if self.transforms is not None else (image, mask)
+
+    def extra_repr(self) -> str:
+        parts = self.composites
+        return (
+            f"Split: {self.split}\nResolution: {self.resolution} x {self.resolution}, padding {padding(self.resolution)}\n"
+            f"Segments: {len(parts.segments)}, backgrounds: {len(parts.backgrounds)}"
+        )
+
+
+def _to_pillow(image: torch.Tensor) -> Image.Image:
+    """Float [C, H, W] of whole levels over 255 to a Pillow image: RGB for three channels, L for one."""
+    levels = (image * 255).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(levels.squeeze(-1) if levels.shape[-1] == 1 else levels)
+
+
+def _is_released(root: Path) -> bool:
+    return any((root / split / "image").is_dir() for split in SPLITS)
+
+
+class ReleasedChairSegments(torchvision.datasets.VisionDataset):
+    """Composites stored as the authors store them: ``DIR/{train,val,test}/{image,mask}/N.<ext>``, N an integer.
+
+    Reads what :func:`export` writes, and so the authors' archives once unpacked (``Chair064`` and its like). Gives
+    ``(Pillow RGB image, Pillow L mask of 0 and 255)``; a mask pixel is chair where its grey value exceeds 0.4.
+    :class:`CompositeLoader` takes the same folder.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        transforms: Callable | None = None,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+    ):
+        super().__init__(str(root), transforms, transform, target_transform)
+        self.split = check_split(split)
+        folder = Path(root) / split
+        if not (folder / "image").is_dir() or not (folder / "mask").is_dir():
+            found = (
+                ", ".join(sorted(path.name for path in Path(root).iterdir())[:8])
+                if Path(root).is_dir()
+                else "no such folder"
+            )
+            raise CollectionError(
+                f"{folder} has no image/ and mask/ folders (in {root}: {found or 'nothing'}); "
+                "name the folder that holds train/, val/ and test/."
+            )
+        self.images, self.masks = _numbered(folder / "image"), _numbered(folder / "mask")
+        if self.images.keys() != self.masks.keys():
+            odd = min(self.images.keys() ^ self.masks.keys())
+            raise CollectionError(
+                f"{folder}: number {odd} has an image or a mask but not both; unpack or export it again."
+            )
+        if not self.images:
+            raise CollectionError(f"{folder / 'image'} holds no images named by a number; unpack or export it again.")
+        self.numbers = sorted(self.images)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        number = self.numbers[index]
+        image = _read(self.images[number], "RGB")
+        levels = torch.from_numpy(np.array(_read(self.masks[number], "L")))
+        if image.size != (levels.shape[1], levels.shape[0]):
+            raise ImageError(
+                f"{self.masks[number]} is {levels.shape[1]} x {levels.shape[0]} pixels, "
+                f"its image {image.size[0]} x {image.size[1]}; they must be equal."
+            )
+        mask = _to_pillow(mask_from_opacity(levels)[None].float())
+        return self.transforms(image, mask) if self.transforms is not None else (image, mask)
+
+    def source(self, resolution: int, device: torch.device) -> ImageSource:
+        """All images on ``device`` at ``resolution``: images resized antialiased, masks by nearest neighbour."""
+        padding(resolution)
+        size = (resolution, resolution)
+
+        def read(number: int) -> np.ndarray:
+            image, mask = _read(self.images[number], "RGB"), _read(self.masks[number], "L")
+            image = image.resize(size, Image.Resampling.BILINEAR)
+            mask = mask.resize(size, Image.Resampling.NEAREST)
+            return np.dstack([np.asarray(image), np.asarray(mask)])
+
+        both = map_images(read, self.numbers, f"reading {self.split}")
+        return ImageSource(both[:, :3], both[:, 3:], device, Path(self.root).name)
+
+
+def _numbered(folder: Path) -> dict[int, Path]:
+    return {int(path.stem): path for path in folder.iterdir() if path.stem.isdecimal()}
+
+
+def _read(path: Path, mode: str) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return image.convert(mode)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{path} cannot be read as an image ({error}); unpack or export it again.") from error
+
+
+def export(
+    root: str | Path | Collection, out: str | Path, resolution: int = 64, *, soft: bool = False, **options: Any
+) -> int:
+    """Write every composite of a collection to files in the authors' layout; returns how many were written.
+
+    ``out/{train,val,test}/image/N.png`` (RGB) and ``.../mask/N.png`` (grey: 0 and 255, or the opacity itself if ``soft``:
+    both give the same mask under the 0.4 rule). ``out`` must not exist; it appears when all of it is written.
+    """
+    collection = root if isinstance(root, Collection) else Collection(root)
+    cpu = torch.device("cpu")
+    sources = {split: CompositeSource(collection, split, resolution, cpu, soft=soft, **options) for split in SPLITS}
+    total = sum(len(source) for source in sources.values())
+    with (
+        atomic_folder(out) as folder,
+        ThreadPoolExecutor() as pool,
+        progress_bar(total=total, desc="exporting", unit="image", delay=1) as bar,
+    ):
+        for split, source in sources.items():
+            for kind in ("image", "mask"):
+                (folder / split / kind).mkdir(parents=True)
+            for indices in torch.arange(len(source)).split(512):
+                images, masks = source.batch(indices)
+                jobs = [
+                    pool.submit(_to_pillow(tensor).save, folder / split / kind / f"{index}.png")
+                    for kind, tensors in (("image", images), ("mask", masks))
+                    for index, tensor in zip(indices.tolist(), tensors, strict=True)
+                ]
+                for job in jobs:
+                    job.result()
+                bar.update(len(indices))
+    return total

@@ -1,0 +1,85 @@
+"""Writing files so that a crash at any moment leaves the old file or the new one, never half of one."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chairlib.errors import ChairlibError
+
+__all__ = ["atomic_folder", "atomic_path", "disk_errors", "write_json", "write_text"]
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn the operating system's complaints about writing ``target`` into one clear line (full disk, no permission, ...)."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ChairlibError(
+            f"cannot write {target}: {reason}. Free some space or choose another folder, then run it again."
+        ) from error
+
+
+@contextmanager
+def atomic_path(target: Path | str) -> Iterator[Path]:
+    """Give a temporary path beside ``target``; move it there, durably, if the block succeeds, delete it if not.
+
+    >>> with atomic_path("runs/a/record.json") as path:  # doctest: +SKIP
+    ...     path.write_text("{}")
+    """
+    target = Path(target)
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # mkstemp makes private files; give the result the permissions that an ordinary open() would.
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
+            with open(temporary, "rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: Path | str) -> Iterator[Path]:
+    """Give a temporary folder beside ``target``; rename it to ``target`` if the block succeeds, delete it if not.
+
+    ``target`` must not exist or be an empty folder: what a person already has there is never replaced.
+    """
+    target = Path(target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ChairlibError(f"{target} exists and is not an empty folder; name a new folder, or remove it first.")
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+        try:
+            yield temporary
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o777 & ~mask)
+            temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(target: Path | str, text: str) -> None:
+    """Write ``text`` (UTF-8) to ``target`` atomically."""
+    with atomic_path(target) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path | str, value: Any) -> None:
+    """Write ``value`` as indented JSON to ``target`` atomically. NaN and infinity are refused: they are not JSON."""
+    write_text(target, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,93 @@
+"""Profiles: how much of everything a build of the paper does. ``profiles/{smoke,quick,paper}.yaml``, or a file of one's own.
+
+A profile lists runs of the benchmark. A list as a value means one run for each of its elements.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chairlib import paths
+from chairlib.errors import ParameterError
+
+__all__ = ["Profile", "load_profile"]
+
+_SECTIONS = {"description", "estimate", "compositing", "benchmark"}
+_BENCHMARK = {"common", "runs", "featured"}
+_FEATURED = ("model", "resolution", "seed")
+
+
+@dataclass(frozen=True)
+class Profile:
+    name: str
+    description: str
+    """One sentence for the reader of the book: how much was done."""
+    estimate: bool
+    """Print how long the build will take before starting it."""
+    compositing: dict[str, Any]
+    """Parameters of notebook 02."""
+    benchmark: list[dict[str, Any]]
+    """Parameters of each benchmark run; the featured one, which chapter 03 shows, comes first."""
+
+
+def _names() -> list[str]:
+    return sorted(path.stem for path in (paths.home / "profiles").glob("*.yaml"))
+
+
+def _keys(found: Any, known: set[str], where: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ParameterError(f"{where} must be a mapping with {', '.join(sorted(known))}, found {found!r}.")
+    unknown = found.keys() - known
+    if unknown:
+        raise ParameterError(
+            f"{where} has unknown entry {', '.join(map(str, unknown))}; it may have {', '.join(sorted(known))}."
+        )
+    return found
+
+
+def _expand(run: dict[str, Any]) -> list[dict[str, Any]]:
+    values = [value if isinstance(value, list) else [value] for value in run.values()]
+    return [dict(zip(run, choice, strict=True)) for choice in itertools.product(*values)]
+
+
+def load_profile(name: str) -> Profile:
+    """Read a profile by name (``profiles/<name>.yaml``) or by path (``*.yaml``).
+
+    Raises :class:`ParameterError` for a profile that doesn't exist, isn't YAML, or has an entry that nothing reads.
+    """
+    from chairlib.benchmark import DEFAULTS  # late: it brings torch along, which `chairlib --help` needn't wait for
+
+    file = Path(name) if name.endswith((".yaml", ".yml")) else paths.home / "profiles" / f"{name}.yaml"
+    if not file.is_file():
+        raise ParameterError(
+            f"profile {name!r} does not exist; use {', '.join(_names()) or 'a path'}, or the path of a .yaml file."
+        )
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"profile {file} is not YAML: {' '.join(str(error).split())}") from error
+    content = _keys(content, _SECTIONS, f"profile {file.name}")
+    benchmark = _keys(content.get("benchmark"), _BENCHMARK, f"benchmark of profile {file.name}")
+    common = _keys(benchmark.get("common") or {}, set(DEFAULTS), f"common of profile {file.name}")
+    runs = [
+        run
+        for number, entry in enumerate(benchmark.get("runs") or [], 1)
+        for run in _expand({**common, **_keys(entry, set(DEFAULTS), f"run {number} of profile {file.name}")})
+    ]
+    if not runs:
+        raise ParameterError(f"profile {file.name} has no benchmark runs; list at least one under benchmark: runs:.")
+    featured = _keys(benchmark.get("featured") or {}, set(_FEATURED), f"featured of profile {file.name}")
+    is_featured = [all(run.get(key) == value for key, value in featured.items()) for run in runs]
+    if True not in is_featured:
+        raise ParameterError(f"no run of profile {file.name} is the featured one ({featured}).")
+    runs.insert(0, runs.pop(is_featured.index(True)))
+    return Profile(
+        file.stem,
+        str(content.get("description", "")).strip(),
+        bool(content.get("estimate", False)),
+        content.get("compositing") or {},
+        runs,
+    )

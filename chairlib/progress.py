@@ -1,0 +1,19 @@
+"""Progress bars that suit where they run: a widget in a notebook, a line in a terminal, rare plain lines when headless."""
+
+import os
+from typing import Any
+
+from tqdm import tqdm as text_bar
+from tqdm.auto import tqdm as suitable_bar
+
+__all__ = ["HEADLESS", "progress_bar"]
+
+#: Environment variable that is set where a notebook runs without anyone looking: nobody wants widgets in its log.
+HEADLESS = "CHAIRLIB_HEADLESS"
+
+
+def progress_bar(*args: Any, **options: Any) -> Any:
+    """A tqdm bar; arguments as for ``tqdm``. Under :data:`HEADLESS` it reports every ten seconds instead of constantly."""
+    if os.environ.get(HEADLESS):
+        return text_bar(*args, **{"mininterval": 10, "ascii": True, "ncols": 100, **options})
+    return suitable_bar(*args, **options)

@@ -1,0 +1,41 @@
+"""Tensors on disk: safetensors only, written atomically. Nothing in this project is ever unpickled."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+
+from chairlib.errors import ChairlibError
+from chairlib.files import atomic_path
+
+__all__ = ["load_tensors", "save_tensors"]
+
+
+def save_tensors(
+    path: Path | str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors (copied to the CPU) and string metadata to one safetensors file, atomically."""
+    # clone: safetensors refuses tensors that share memory, as tied weights or views do.
+    on_cpu = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(on_cpu, temporary, dict(metadata or {}))
+        except safetensors.SafetensorError as error:
+            raise ChairlibError(f"cannot write {path}: {error}. Free some space, then run it again.") from error
+
+
+def load_tensors(
+    path: Path | str, device: torch.device | str = "cpu"
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read what :func:`save_tensors` wrote: ``(tensors, metadata)``.
+
+    Raises :class:`ChairlibError` when the file is missing, cut short or not a safetensors file.
+    """
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+        return load_file(str(path), device=str(device)), metadata
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ChairlibError(f"cannot read {path} as safetensors: {error}.") from error
