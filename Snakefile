@@ -29,7 +29,7 @@ rule book:
     input:
         pages=[str(job.out) for job in (*plan.chapters, *plan.run_jobs, plan.report)],
         prose=[str(path) for path in sorted(Path("book").glob("*.*"))],
-        assets=[str(path) for path in sorted(Path("book/_assets").rglob("*.*")) if path.is_file()],
+        assets=[str(path) for path in sorted(Path("book").glob("_*/**/*.*")) if path.is_file() and path.suffix != ".pyc"],
         config="_config.yml",
     output:
         site,
@@ -68,7 +68,7 @@ for job in plan.run_jobs:
             fingerprint=plan.fingerprint(job),
         threads: workflow.cores  # a run uses every core, so runs go one after the other
         shell:
-            f"{chairlib} run {job.notebook} {{params.command}} && touch {{output.record}}"
+            f"{chairlib} run {job.notebook} {{params.command}} && touch {{output.record:q}}"
 
 
 rule report:

@@ -12,7 +12,7 @@ import torch
 from chairlib import runs
 from chairlib.collection import KINDS, Collection
 from chairlib.compositing import padding
-from chairlib.dataset import BACKGROUNDS_PER_SEGMENT, CompositeLoader, open_source
+from chairlib.dataset import BACKGROUNDS_PER_SEGMENT, CompositeLoader, foreground_shares, open_source
 from chairlib.devices import describe_hardware, pick_device
 from chairlib.errors import ParameterError
 from chairlib.metrics import Scores
@@ -21,7 +21,7 @@ from chairlib.runs import Record, Run
 from chairlib.tensors import load_tensors, save_tensors
 from chairlib.training import evaluate, fit, get_recipe, predict, segmentation_loss
 
-__all__ = ["DEFAULTS", "KIND", "examples", "foreground_share", "measure_speed", "open_run", "train", "training_images"]
+__all__ = ["DEFAULTS", "KIND", "examples", "measure_speed", "open_run", "train", "training_images"]
 
 KIND = "benchmark"
 
@@ -145,7 +145,7 @@ def train(run: Run, progress: bool = True) -> Record:
         {
             "test": {**test.scores.to_dict(), "loss": test.loss},
             "val": {"iou": float(best["val_iou"]), "n_images": val_loader.n_images},
-            "all_background_precision": 100 - foreground_share(test_loader),
+            "all_background_precision": 100 - float(foreground_shares(test_loader).mean()),
         },
         seconds=result.seconds,
         images_seen=result.images_seen,
@@ -159,12 +159,6 @@ def train(run: Run, progress: bool = True) -> Record:
     )
 
 
-def foreground_share(loader: CompositeLoader) -> float:
-    """Per cent of a loader's pixels that are chair (the paper's composites: 21.99). 100 minus it is all-background precision."""
-    shares = [masks.mean(dtype=torch.float64) * len(masks) for _, masks in loader.batches(0)]
-    return 100 * torch.stack(shares).sum().item() / loader.n_images
-
-
 def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores) -> dict[str, torch.Tensor]:
     """Images, masks and probabilities (uint8) and IoU (per cent) of some fixed, the best and the worst test composites."""
     ious = scores.per_image["iou"].to_numpy()
@@ -175,7 +169,7 @@ def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores
         "best": by_iou[::-1][:N_EXTREME],
         "worst": by_iou[:N_EXTREME],
     }
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for which, indices in chosen.items():
         images, masks = test.source.batch(test.indices[indices].to(test.device))
         parts = {"images": images, "targets": masks, "probabilities": predict(model, images)}

@@ -6,6 +6,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from typing import Any
 from chairlib import benchmark, paths, runs
 from chairlib.collection import Collection
 from chairlib.errors import ChairlibError
+from chairlib.files import write_json
 from chairlib.profiles import Profile, load_profile
 
 __all__ = ["Job", "Plan", "build", "estimate"]
@@ -42,14 +44,18 @@ class Plan:
 
     def __init__(self, profile: str, data: str = "mini", device: str = "auto"):
         self.profile: Profile = load_profile(profile)
+        #: Names the profile from any folder.
+        self.profile_name = str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile
         collection = Collection(data)
         # An absolute path means the same in every notebook, wherever it runs; "mini" does anyway.
         self.data = data if data == "mini" else str(collection.root.resolve())
         self.data_hash = collection.hash
-        self.runs = [
+        opened = [
             benchmark.open_run(**{**settings, "data": self.data, "device": device})
             for settings in self.profile.benchmark
         ]
+        #: Each once, though several lists of the profile may name it.
+        self.runs = list({run.name: run for run in opened}.values())
 
     @cached_property
     def run_jobs(self) -> list[Job]:
@@ -85,18 +91,18 @@ class Plan:
         return Job(_REPORT_CHAPTER, parameters, paths.book / "notebooks" / f"{_REPORT_CHAPTER}.ipynb")
 
     def sources(self) -> list[str]:
-        """The library's files: a page is executed again when one of them changes."""
-        return [str(path) for path in sorted(paths.package.rglob("*.py"))]
+        """The library's code and the paper's tables: a page is executed again when one of them changes."""
+        return [str(path) for path in sorted([*paths.package.rglob("*.py"), *paths.published.glob("*.csv")])]
 
     def fingerprint(self, job: Job) -> str:
         """What decides a job's outcome, as one line that Snakemake compares with the last build's."""
         return json.dumps([job.parameters, self.data_hash, runs.code_hash()], sort_keys=True)
 
     def remove_leftovers(self) -> None:
-        """Delete pages of runs that belong to another profile or collection."""
-        wanted = {job.out for job in self.run_jobs}
-        for page in (paths.book / "notebooks" / "runs").glob("*.ipynb"):
-            if page not in wanted:
+        """Delete executed notebooks of another profile or collection, and what failed or killed builds left beside them."""
+        wanted = {job.out for job in (*self.chapters, *self.run_jobs, self.report)}
+        for page in (paths.book / "notebooks").rglob("*"):
+            if page.is_file() and page not in wanted:
                 page.unlink()
 
 
@@ -160,9 +166,11 @@ def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_
     )
     if plan.profile.estimate and todo:
         print(f"training will take at most {_format_seconds(estimate(plan))} on this machine", flush=True)
-    config = ["--config", f"profile={profile}", f"data={plan.data}", f"device={device}"]
     options = ["--cores", "all", "--rerun-incomplete", "--quiet", "rules", "--printshellcmds"]
+    # A file, because values on Snakemake's command line lose quotes and are read as YAML, whatever characters a path has.
+    config = ["--configfile", str(paths.cache / "build.json")]
     with _only_one() as lock:
+        write_json(config[1], {"profile": plan.profile_name, "data": plan.data, "device": device})
         # Holding the lock, whatever lock Snakemake finds is that of a killed build.
         if _snakemake(["--unlock", "--quiet", "all", *config], lock) != 0:
             raise ChairlibError("the build could not be prepared; the lines above say why.")
@@ -179,6 +187,8 @@ def render() -> None:
     # jupyter-book exits with 0 after errors unless warnings are errors; prose that glues values is only rebuilt with --all.
     flags = ["-W", "-n", "--keep-going", "--all", "--quiet"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    # Pages of another build's runs would stay otherwise, and a render that was killed may have left a broken cache.
+    shutil.rmtree(paths.home / "_build", ignore_errors=True)
     done = subprocess.run([sys.executable, "-m", "jupyter_book", *command, *flags], check=False, env=environment)
     if done.returncode != 0:
         raise ChairlibError("the book was not rendered; the lines above say why.")

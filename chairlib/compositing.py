@@ -21,6 +21,7 @@ __all__ = [
     "RESOLUTIONS",
     "Fit",
     "blend",
+    "blend_arrays",
     "mask_from_opacity",
     "padding",
     "resize_background",
@@ -100,6 +101,12 @@ def blend(segments: torch.Tensor, backgrounds: torch.Tensor) -> torch.Tensor:
     """
     opacity = segments[..., 3:4, :, :].float()
     return (opacity * segments[..., :3, :, :] + (255 - opacity) * backgrounds).div_(255).round_()
+
+
+def blend_arrays(segments: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:
+    """:func:`blend` for numpy, channels last: uint8 [..., d, d, 4] over uint8 [..., d, d, 3] gives uint8 [..., d, d, 3]."""
+    parts = [torch.from_numpy(np.ascontiguousarray(array)).movedim(-1, -3) for array in (segments, backgrounds)]
+    return blend(*parts).byte().movedim(-3, -1).numpy()
 
 
 def mask_from_opacity(opacity: torch.Tensor, threshold: float = MASK_THRESHOLD) -> torch.Tensor:

@@ -33,9 +33,11 @@ __all__ = [
     "ReleasedChairSegments",
     "Source",
     "export",
+    "foreground_shares",
     "open_source",
     "pair_table",
     "spread",
+    "to_arrays",
 ]
 
 #: How many backgrounds each segment is paired with (paper, section 3).
@@ -254,6 +256,11 @@ class CompositeLoader:
                 masks = torch.where(mirrored, masks.flip(-1), masks)
             yield images, masks
 
+    def masks(self) -> Iterator[torch.Tensor]:
+        """The masks of all images in unshuffled order, a batch at a time."""
+        for indices in self.indices.to(self.device).split(self.batch_size):
+            yield self.source.batch(indices)[1]
+
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self.source.name!r}, split={self.split!r}, resolution={self.resolution}, "
@@ -264,6 +271,18 @@ class CompositeLoader:
 def _mix(seed: int, epoch: int) -> int:
     """One 63-bit seed from two numbers; neighbouring seeds and epochs give unrelated streams."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def foreground_shares(loader: CompositeLoader) -> np.ndarray:
+    """Per cent of each image's pixels that are chair, float64 [N] in unshuffled order (the paper's mean: 21.99)."""
+    shares = [masks.mean(dim=(1, 2, 3), dtype=torch.float64) for masks in loader.masks()]
+    return 100 * torch.cat(shares).cpu().numpy()
+
+
+def to_arrays(images: torch.Tensor, masks: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """A batch as numpy for figures: uint8 [B, d, d, 3], and the masks' single channel [B, d, d] as levels 0..255."""
+    levels = [(tensor * 255).round().byte().cpu().numpy() for tensor in (images, masks)]
+    return levels[0].transpose(0, 2, 3, 1), levels[1][:, 0]
 
 
 def open_source(

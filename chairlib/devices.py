@@ -19,8 +19,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=device).item()  # reading a value back proves that it computes: "meta" only pretends
+    except (RuntimeError, AssertionError, ImportError, TypeError) as error:
         reason = str(error).split("\n")[0]
         raise ParameterError(
             f"device {str(name)!r} cannot be used here ({reason}); use 'auto', 'cpu' or 'cuda'."

@@ -2,8 +2,8 @@
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,9 +26,13 @@ def disk_errors(target: Path) -> Iterator[None]:
         ) from error
 
 
+def _beside(target: Path) -> Path:
+    return target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
 @contextmanager
 def atomic_path(target: Path | str) -> Iterator[Path]:
-    """Give a temporary path beside ``target``; move it there, durably, if the block succeeds, delete it if not.
+    """Give an empty temporary file beside ``target``; move it there, durably, if the block succeeds, delete it if not.
 
     >>> with atomic_path("runs/a/record.json") as path:  # doctest: +SKIP
     ...     path.write_text("{}")
@@ -36,15 +40,10 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     target = Path(target)
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _beside(target)
         try:
+            temporary.touch(exist_ok=False)  # a folder that can't be written to is found out before the work, not after
             yield temporary
-            # mkstemp makes private files; give the result the permissions that an ordinary open() would.
-            mask = os.umask(0)
-            os.umask(mask)
-            temporary.chmod(0o666 & ~mask)
             with open(temporary, "rb+") as stream:
                 os.fsync(stream.fileno())
             temporary.replace(target)
@@ -63,12 +62,10 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
         raise ChairlibError(f"{target} exists and is not an empty folder; name a new folder, or remove it first.")
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
+        temporary = _beside(target)
         try:
+            temporary.mkdir()
             yield temporary
-            mask = os.umask(0)
-            os.umask(mask)
-            temporary.chmod(0o777 & ~mask)
             temporary.replace(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -5,9 +5,11 @@ notebook where a good one was expected.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from chairlib import paths
@@ -40,25 +42,23 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
     :class:`ChairlibError` names the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
     """
     try:
+        import nbformat
         import papermill
+        from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
     except ModuleNotFoundError as error:
         raise ChairlibError(f"{error.name} is not installed; pip install 'chairlib[notebooks]' brings it.") from error
 
     file, out = _find(name), Path(out)
-    declared = papermill.inspect_notebook(file)
-    unknown = parameters.keys() - declared.keys()
-    if unknown:
-        raise ParameterError(
-            f"parameter {', '.join(sorted(unknown))} is unknown to notebook {file.stem}; it has {', '.join(declared) or 'none'}."
-        )
-    os.environ[HEADLESS] = "1"
     failed = out.with_suffix(".failed.ipynb")
-    with atomic_path(out) as temporary:
+    _check_names(file, parameters)
+    os.environ[HEADLESS] = "1"
+    with atomic_path(out) as temporary, TemporaryDirectory(prefix="chairlib-") as folder:
+        copy = Path(folder) / file.name
         try:
-            papermill.execute_notebook(
+            notebook = papermill.execute_notebook(
                 file,
-                temporary.with_suffix(".ipynb"),
+                copy,
                 dict(parameters),
                 kernel_name="python3",
                 cwd=str(paths.home),
@@ -68,22 +68,35 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
                 stderr_file=sys.stderr if log else None,
             )
         except PapermillExecutionError as error:
-            temporary.with_suffix(".ipynb").replace(failed)
+            shutil.copyfile(copy, failed)
             raise ChairlibError(f"notebook {file.stem} failed: {error.ename}: {error.evalue} (see {failed})") from error
-        finally:
-            if temporary.with_suffix(".ipynb").exists():
-                temporary.with_suffix(".ipynb").replace(temporary)
-        _hide_injected(temporary)
+        except DeadKernelError as error:
+            raise ChairlibError(f"notebook {file.stem} stopped: its process died, for lack of memory perhaps.") from error
+        _hide_machine(notebook)
+        nbformat.write(notebook, temporary)
     failed.unlink(missing_ok=True)
     return out
 
 
-def _hide_injected(file: Path) -> None:
-    """Keep papermill's cell of injected values, which holds paths of this machine, off the book's pages."""
-    import nbformat
+def _check_names(file: Path, parameters: Mapping[str, Any]) -> None:
+    import papermill
+    from nbformat import ValidationError
 
-    notebook = nbformat.read(file, as_version=4)
+    try:
+        declared = papermill.inspect_notebook(file)
+    except (AttributeError, ValueError, ValidationError) as error:  # not JSON, or JSON of something else
+        reason = " ".join(str(error).split())
+        raise ChairlibError(f"{file} cannot be read as a notebook ({reason[:200]}).") from error
+    unknown = parameters.keys() - declared.keys()
+    if unknown:
+        raise ParameterError(
+            f"parameter {', '.join(sorted(unknown))} is unknown to notebook {file.stem}; it has {', '.join(declared) or 'none'}."
+        )
+
+
+def _hide_machine(notebook: Any) -> None:
+    """Keep papermill's cell of injected values and its notes, which hold paths of this machine, off the book's pages."""
+    notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata["tags"].append("remove-cell")
-    nbformat.write(notebook, file)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ from chairlib.errors import ChairlibError, CollectionError, ParameterError
 from chairlib.progress import progress_bar
 from chairlib.tensors import load_tensors, save_tensors
 
-__all__ = ["PackedSplit", "check_split", "load_split", "map_images"]
+__all__ = ["PackedSplit", "check_split", "load_split", "map_images", "sample_arrays"]
+
+T = TypeVar("T")
 
 #: Raise when packing would give other pixels than before.
 VERSION = 1
@@ -47,8 +50,8 @@ def check_split(split: str) -> str:
     return split
 
 
-def map_images(read: Callable[[Path], np.ndarray], files: Sequence[Path], title: str) -> torch.Tensor:
-    """Read equally shaped uint8 arrays [d, d, C] from many files on all cores (Pillow works outside the GIL).
+def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) -> torch.Tensor:
+    """Read equally shaped uint8 arrays [d, d, C], one for each of ``files``, on all cores (Pillow works outside the GIL).
 
     Returns uint8 [N, C, d, d]. Shows progress once it has taken more than a second.
     """
@@ -109,3 +112,9 @@ def load_split(
         backgrounds["id"].tolist(),
         segments["group"].tolist(),
     )
+
+
+def sample_arrays(images: torch.Tensor, count: int) -> np.ndarray:
+    """``count`` evenly spaced ones of packed images [N, C, d, d], channels last for figures: uint8 [count, d, d, C]."""
+    count = min(count, len(images))
+    return images[torch.arange(count) * len(images) // max(count, 1)].permute(0, 2, 3, 1).numpy()

@@ -72,9 +72,12 @@ def load_profile(name: str) -> Profile:
     content = _keys(content, _SECTIONS, f"profile {file.name}")
     benchmark = _keys(content.get("benchmark"), _BENCHMARK, f"benchmark of profile {file.name}")
     common = _keys(benchmark.get("common") or {}, set(DEFAULTS), f"common of profile {file.name}")
+    entries = benchmark.get("runs") or []
+    if not isinstance(entries, list):
+        raise ParameterError(f"runs of profile {file.name} must be a list, found {entries!r}.")
     runs = [
         run
-        for number, entry in enumerate(benchmark.get("runs") or [], 1)
+        for number, entry in enumerate(entries, 1)
         for run in _expand({**common, **_keys(entry, set(DEFAULTS), f"run {number} of profile {file.name}")})
     ]
     if not runs:
@@ -84,10 +87,13 @@ def load_profile(name: str) -> Profile:
     if True not in is_featured:
         raise ParameterError(f"no run of profile {file.name} is the featured one ({featured}).")
     runs.insert(0, runs.pop(is_featured.index(True)))
+    compositing = content.get("compositing") or {}
+    if not isinstance(compositing, dict):
+        raise ParameterError(f"compositing of profile {file.name} must be a mapping, found {compositing!r}.")
     return Profile(
         file.stem,
         str(content.get("description", "")).strip(),
         bool(content.get("estimate", False)),
-        content.get("compositing") or {},
+        compositing,
         runs,
     )

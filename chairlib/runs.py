@@ -14,7 +14,7 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -49,7 +49,10 @@ def code_hash() -> str:
 
 def _commit() -> str | None:
     """The checkout's commit, with a ``+`` where files differ from it; None outside a checkout."""
-    git = ["git", "-C", str(paths.package), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    checkout = paths.package.parent
+    if not (checkout / ".git").exists():  # an installed package may lie inside a repository of something else
+        return None
+    git = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=12", "--dirty=+"]
     try:
         return subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
@@ -111,6 +114,13 @@ class Record:
         return None
 
 
+def _is_record(content: Any) -> bool:
+    parts = {"data": {"name", "hash"}, "code": {"hash"}, "parameters": set(), "metrics": set()}
+    return isinstance(content, dict) and all(
+        isinstance(content.get(part), dict) and keys <= content[part].keys() for part, keys in parts.items()
+    )
+
+
 def _read_record(folder: Path) -> Record:
     file = folder / "record.json"
     try:
@@ -119,7 +129,7 @@ def _read_record(folder: Path) -> Record:
         raise RecordError(f"{file} does not exist; make the run first.") from error
     except (OSError, ValueError) as error:
         raise RecordError(f"{file} cannot be read ({error}); delete {folder} and run it again.") from error
-    if not isinstance(content, dict) or not {"parameters", "metrics", "data", "code"} <= content.keys():
+    if not _is_record(content):
         raise RecordError(f"{file} is not a run record; delete {folder} and run it again.")
     return Record(folder, content)
 
@@ -159,7 +169,7 @@ class Run:
     def finish(
         self, metrics: Mapping[str, Any], *, seconds: float, images_seen: int, hardware: str, **more: Any
     ) -> Record:
-        """Write the record, last of all files, and drop the checkpoints."""
+        """Write the record, last of all files, and drop the checkpoints, and what killed processes left of files."""
         content = {
             "format": FORMAT,
             "name": self.name,
@@ -176,9 +186,10 @@ class Run:
             "metrics": dict(metrics),
         }
         write_json(self.folder / "record.json", content)
-        for checkpoint in self.folder.glob("checkpoint-*.safetensors"):
-            checkpoint.unlink()
-        return Record(self.folder, content)
+        for pattern in ("checkpoint-*.safetensors", ".*.tmp"):
+            for file in self.folder.glob(pattern):
+                file.unlink(missing_ok=True)
+        return _read_record(self.folder)
 
 
 def run_name(kind: str, parameters: Mapping[str, Any], data_hash: str) -> str:
@@ -203,8 +214,8 @@ def open_run(kind: str, parameters: Mapping[str, Any], data_name: str, data_hash
 def load_records(kind: str, data_hash: str, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
     """The finished runs of ``kind`` on this data, sorted by name, and what was left out: ``(records, reasons)``.
 
-    With ``names``, exactly those: :class:`RecordError` where one is missing or doesn't match the data or the code. Without,
-    every matching record of ``paths.runs``; the others are named in the reasons.
+    With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the code.
+    Without, every matching record of ``paths.runs``; the others are named in the reasons.
     """
     if names:
         records = [_read_record(paths.runs / name) for name in names]
@@ -214,7 +225,11 @@ def load_records(kind: str, data_hash: str, names: list[str] | None = None) -> t
         return records, []
     records, reasons = [], []
     for file in sorted(paths.runs.glob(f"{kind}-*/record.json")):
-        record = _read_record(file.parent)
+        try:
+            record = _read_record(file.parent)
+        except RecordError as error:
+            reasons.append(f"{file.parent.name}: {error}")
+            continue
         if reason := record.mismatch(data_hash):
             reasons.append(f"{record.name}: {reason}")
         else:
@@ -225,15 +240,22 @@ def load_records(kind: str, data_hash: str, names: list[str] | None = None) -> t
 _opened: set[str] = set()
 
 
-def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Mapping[str, Any]) -> None:
-    """Fail on a parameter that the notebook never declared: papermill only warns of a misspelt ``-p`` name.
+def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iterable[str]) -> dict[str, Any]:
+    """The values of the parameters that a notebook ``declared``, from the ``globals()`` of its second cell.
 
-    To be called right after the parameters cell, with its ``globals()``: a simple global (number, text, list, ...) that is
+    Fails on a parameter that the notebook never declared, where papermill only warns of a misspelt ``-p`` name.
+
+    To be called right after the parameters cell: a simple global (number, text, list, ...) that is
     not in ``declared`` must have been injected. Only the first call of a session looks, so that someone who tries things in
     JupyterLab and runs the cell again isn't held up by variables of their own.
     """
+    declared = list(declared)
+    missing = [name for name in declared if name not in namespace]
+    if missing:
+        raise ParameterError(f"notebook {notebook} lacks the parameter {', '.join(missing)}; give it a value above.")
+    parameters = {name: namespace[name] for name in declared}
     if notebook in _opened:
-        return
+        return parameters
     simple = (bool, int, float, str, list, dict, tuple, type(None))
     unknown = [
         name
@@ -245,3 +267,4 @@ def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Mapp
             f"parameter {', '.join(sorted(unknown))} is unknown to notebook {notebook}; it has {', '.join(declared)}."
         )
     _opened.add(notebook)
+    return parameters

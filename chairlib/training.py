@@ -71,7 +71,7 @@ class Recipe:
 _UNPRINTED = ("batch_size", "epochs", "patience", "min_change")
 _ALL = ("*",)
 _RESNET = Recipe("paper", "rmsprop", 1e-5, 100, momentum=0.9, weight_decay=1e-6, not_in_paper=_UNPRINTED)
-_RELEASED = {"loss": "double_sigmoid", "select": "loss", "patience": None, "not_in_paper": _ALL}
+_RELEASED: dict[str, Any] = {"loss": "double_sigmoid", "select": "loss", "patience": None, "not_in_paper": _ALL}
 _FAST = Recipe(
     "fast",
     "adamw",

@@ -1,0 +1,236 @@
+"""A collection: a folder of segments and backgrounds with a manifest that says where each came from and which split it is in.
+
+    collection/
+        segments/<id>.png       RGBA, 8 bits, straight (not premultiplied) alpha
+        backgrounds/<id>.jpg    RGB
+        manifest.csv            a row per file, see MANIFEST_COLUMNS
+
+An id is the first 16 hexadecimal digits of the SHA-256 of the file's bytes. A group is a set of images that must stay in one
+split (near-duplicates, colour variants, mirrored copies); its name belongs to one kind.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from chairlib import paths
+from chairlib.collection.splits import BACKGROUND_RATIOS, SEGMENT_RATIOS, SPLITS, assign_splits
+from chairlib.errors import CollectionError
+from chairlib.files import atomic_folder
+
+__all__ = ["KINDS", "MANIFEST_COLUMNS", "Collection", "Item", "write_collection"]
+
+KINDS = ("segment", "background")
+MANIFEST_COLUMNS = (
+    "id",
+    "kind",
+    "source",
+    "url",
+    "author",
+    "licence",
+    "retrieved",
+    "width",
+    "height",
+    "group",
+    "split",
+)
+_FOLDERS = {"segment": "segments", "background": "backgrounds"}
+_SUFFIXES = {"segment": ".png", "background": ".jpg"}
+_RATIOS = {"segment": SEGMENT_RATIOS, "background": BACKGROUND_RATIOS}
+_MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image on its way into a collection. ``data`` is the finished file: an RGBA PNG (segment) or an RGB JPEG (background).
+
+    ``width`` and ``height`` are in pixels; ``retrieved`` is an ISO date or empty.
+    """
+
+    kind: str
+    data: bytes
+    width: int
+    height: int
+    group: str
+    source: str
+    url: str = ""
+    author: str = ""
+    licence: str = ""
+    retrieved: str = ""
+
+
+class Collection:
+    """A collection on disk, proved sound when it is opened.
+
+    ``root`` is ``"mini"`` for the one that ships with the package, or a folder. Raises CollectionError, in one line, where the folder, the
+    manifest, a column or a file is missing, an id stands twice, a group is in two splits or two kinds, or a split is empty.
+
+    >>> collection = Collection("mini")  # doctest: +SKIP
+    >>> collection.rows("segment", "train")  # doctest: +SKIP
+    """
+
+    def __init__(self, root: str | Path = "mini") -> None:
+        #: The folder.
+        self.root: Path = paths.mini if root == "mini" else Path(root).expanduser()
+        #: A row per file: every column of MANIFEST_COLUMNS as text, but ``width`` and ``height`` as integers.
+        self.manifest: pd.DataFrame = _read_manifest(self.root)
+        _check_manifest(self.manifest, self.root)
+        _check_files(self.manifest, self.root)
+        #: The "data hash": 16 hexadecimal digits that change with any file, group or split.
+        self.hash: str = _hash(self.manifest)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.root.resolve().name
+
+    def rows(self, kind: str, split: str | None = None) -> pd.DataFrame:
+        """The manifest's rows of one kind (and of one split, where given), in manifest order, numbered from 0."""
+        chosen = self.manifest["kind"] == kind
+        if split is not None:
+            chosen &= self.manifest["split"] == split
+        return self.manifest[chosen].reset_index(drop=True)
+
+    def path(self, kind: str, id: str) -> Path:
+        """The file of one segment or background."""
+        return self.root / _FOLDERS[kind] / f"{id}{_SUFFIXES[kind]}"
+
+    def __repr__(self) -> str:
+        counts = self.manifest["kind"].value_counts()
+        return f"Collection({str(self.root)!r}, {counts['segment']} segments, {counts['background']} backgrounds, {self.hash})"
+
+
+def write_collection(
+    out: str | Path, items: Iterable[Item], seed: int = 0, extra_files: Mapping[str, str] | None = None
+) -> Collection:
+    """Write ``items`` as a new collection in the folder ``out``, assign splits, and open it.
+
+    ``items`` may be a generator: each is written and forgotten. Its order is the manifest's. ``extra_files`` are texts, by file
+    name, that belong beside the manifest. The folder appears whole or not at all; ``out`` must be absent or empty. Raises
+    CollectionError where an image is given twice or a kind has too few groups, ChairlibError where ``out`` can't be written.
+    """
+    out = Path(out).expanduser()
+    with atomic_folder(out) as folder:
+        for name in _FOLDERS.values():
+            (folder / name).mkdir()
+        manifest = pd.DataFrame([_write_item(folder, item) for item in items], columns=list(MANIFEST_COLUMNS))
+        for kind in KINDS:
+            of_kind = manifest["kind"] == kind
+            manifest.loc[of_kind, "split"] = _split(kind, manifest.loc[of_kind, "group"].tolist(), seed)
+        _check_manifest(manifest, out)
+        manifest.to_csv(folder / _MANIFEST, index=False, lineterminator="\n")
+        for name, text in (extra_files or {}).items():
+            (folder / name).write_text(text, encoding="utf-8")
+    return Collection(out)
+
+
+def _write_item(folder: Path, item: Item) -> dict[str, str | int]:
+    if item.kind not in KINDS:
+        raise CollectionError(f"kind {item.kind!r} is unknown; expected one of {', '.join(KINDS)}.")
+    identity = hashlib.sha256(item.data).hexdigest()[:16]
+    path = folder / _FOLDERS[item.kind] / f"{identity}{_SUFFIXES[item.kind]}"
+    if path.exists():
+        raise CollectionError(f"the {item.kind} {identity} ({item.source}) is given twice; leave out exact copies.")
+    path.write_bytes(item.data)
+    given = {name: getattr(item, name) for name in MANIFEST_COLUMNS if name not in ("id", "split")}
+    return {"id": identity, **given, "split": ""}
+
+
+def _split(kind: str, groups: list[str], seed: int) -> list[str]:
+    try:
+        return assign_splits(groups, _RATIOS[kind], seed)
+    except CollectionError as error:
+        raise CollectionError(f"too few {kind}s: {error}") from None
+
+
+def _read_manifest(root: Path) -> pd.DataFrame:
+    if not root.is_dir():
+        raise CollectionError(
+            f"{root} is not a folder; give a collection's folder, or make one with `chairlib import` or `chairlib render`."
+        )
+    file = root / _MANIFEST
+    if not file.is_file():
+        raise CollectionError(
+            f"{root} holds no {_MANIFEST}, so it is not a collection; make one with `chairlib import`."
+        )
+    try:
+        manifest = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # pandas' own parser errors are ValueErrors
+        raise CollectionError(
+            f"{file} cannot be read as CSV ({_one_line(error)}); make the collection again."
+        ) from error
+    missing = [name for name in MANIFEST_COLUMNS if name not in manifest]
+    if missing:
+        raise CollectionError(
+            f"{file} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; make the collection again."
+        )
+    for name in ("width", "height"):
+        numbers = pd.to_numeric(manifest[name], errors="coerce")
+        wrong = numbers.isna() | (numbers < 1) | (numbers % 1 != 0)
+        if wrong.any():
+            found = manifest.loc[wrong, name].iloc[0]
+            raise CollectionError(
+                f"{file}: {name} {found!r} is not a positive whole number; make the collection again."
+            )
+        manifest[name] = numbers.astype("int64")
+    return manifest
+
+
+def _check_manifest(manifest: pd.DataFrame, root: Path) -> None:
+    """Prove the manifest's own rules: known kinds and splits, unique ids, whole groups, no empty split."""
+    for column, known in (("kind", KINDS), ("split", SPLITS)):
+        unknown = manifest.loc[~manifest[column].isin(known), column]
+        if len(unknown):
+            raise CollectionError(
+                f"{root}: {column} {unknown.iloc[0]!r} is unknown; expected one of {', '.join(known)}."
+            )
+    strange = [identity for identity in manifest["id"] if not re.fullmatch(r"[\w-]+", identity)]
+    if strange:
+        raise CollectionError(
+            f"{root}: id {strange[0]!r} is not made of letters and digits; make the collection again."
+        )
+    repeated = manifest.loc[manifest["id"].duplicated(), "id"]
+    if len(repeated):
+        raise CollectionError(
+            f"{root}: id {repeated.iloc[0]} stands {(manifest['id'] == repeated.iloc[0]).sum()} times."
+        )
+    for column in ("split", "kind"):
+        spread = manifest.groupby("group")[column].nunique()
+        torn = spread[spread > 1]
+        if len(torn):
+            raise CollectionError(
+                f"{root}: group {torn.index[0]!r} is in {torn.iloc[0]} {column}s; a group belongs to one."
+            )
+    for kind in KINDS:
+        for split in SPLITS:
+            if not ((manifest["kind"] == kind) & (manifest["split"] == split)).any():
+                raise CollectionError(
+                    f"{root}: the {split} split has no {kind}s; add images and make the collection again."
+                )
+
+
+def _check_files(manifest: pd.DataFrame, root: Path) -> None:
+    for kind in KINDS:
+        folder = root / _FOLDERS[kind]
+        present = set(os.listdir(folder)) if folder.is_dir() else set()
+        wanted = manifest.loc[manifest["kind"] == kind, "id"] + _SUFFIXES[kind]
+        missing = sorted(set(wanted) - present)
+        if missing:
+            raise CollectionError(
+                f"{folder} lacks {len(missing)} of {len(wanted)} files that the manifest names (first: {missing[0]}); "
+                "restore them or make the collection again."
+            )
+
+
+def _hash(manifest: pd.DataFrame) -> str:
+    rows = sorted(zip(manifest["id"], manifest["kind"], manifest["group"], manifest["split"], strict=True))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

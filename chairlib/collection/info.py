@@ -1,0 +1,102 @@
+"""What a collection holds, in figures: `chairlib info`."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.decode import read_segment
+from chairlib.collection.screening import MASK_OPACITY
+from chairlib.collection.splits import SPLITS
+from chairlib.published import FOREGROUND_SHARE
+
+__all__ = ["Description", "describe"]
+
+_RESOLUTION, _PADDING = 64, 6
+_UNSTATED = "not stated"
+
+
+@dataclass(frozen=True)
+class Description:
+    """A collection in figures. ``str()`` of it is a text for a person."""
+
+    name: str
+    hash: str
+    counts: Mapping[str, Mapping[str, int]]
+    """Images by kind and split."""
+    groups: Mapping[str, Mapping[str, int]]
+    """Groups by kind and split."""
+    widths: Mapping[str, tuple[int, int, int]]
+    """Least, median and greatest width in pixels, by kind."""
+    heights: Mapping[str, tuple[int, int, int]]
+    licences: Mapping[str, Mapping[str, int]]
+    """Images by kind and licence, the commonest first; ``"not stated"`` where the manifest says nothing."""
+    canvas_share: float
+    """Mean share of a segment's own canvas with opacity above 0.4, in [0, 1]."""
+    composite_share: float
+    """The same in a 64 x 64 composite: the whole canvas stretched to 58 x 58, the padding counted as background."""
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}  (data hash {self.hash})", ""]
+        lines += [
+            f"{'':12}" + "".join(f"{split:>8}" for split in (*SPLITS, "all")) + f"  {'width':>16}  {'height':>16}"
+        ]
+        for kind in KINDS:
+            for title, table in ((f"{kind}s", self.counts[kind]), ("  groups", self.groups[kind])):
+                row = f"{title:12}" + "".join(f"{table[split]:8,}" for split in SPLITS) + f"{sum(table.values()):8,}"
+                if table is self.counts[kind]:
+                    row += f"  {_range(self.widths[kind]):>16}  {_range(self.heights[kind]):>16}"
+                lines.append(row)
+        lines += ["", "width and height in pixels: least, median, greatest", "", "licences"]
+        for kind in KINDS:
+            lines += [f"  {count:6,} {kind}s  {licence}" for licence, count in self.licences[kind].items()]
+        lines += [
+            "",
+            f"foreground  {self.canvas_share:.1%} of a segment's canvas, {self.composite_share:.1%} of a composite at "
+            f"{_RESOLUTION} x {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)",
+        ]
+        return "\n".join(lines)
+
+
+def describe(collection: Collection) -> Description:
+    """Count, measure and weigh a collection. Reads every segment; raises ImageError where one is damaged."""
+    rows = {kind: collection.rows(kind) for kind in KINDS}
+    files = [collection.path("segment", identity) for identity in rows["segment"]["id"]]
+    with ThreadPoolExecutor() as pool:
+        shares = np.array(list(pool.map(lambda file: _shares(read_segment(file)), files)))
+    canvas_share, composite_share = shares.mean(axis=0)
+    return Description(
+        name=collection.name,
+        hash=collection.hash,
+        counts={kind: {split: len(collection.rows(kind, split)) for split in SPLITS} for kind in KINDS},
+        groups={kind: {split: collection.rows(kind, split)["group"].nunique() for split in SPLITS} for kind in KINDS},
+        widths={kind: _spread(rows[kind]["width"].to_numpy()) for kind in KINDS},
+        heights={kind: _spread(rows[kind]["height"].to_numpy()) for kind in KINDS},
+        licences={kind: _count_licences(rows[kind]) for kind in KINDS},
+        canvas_share=float(canvas_share),
+        composite_share=float(composite_share),
+    )
+
+
+def _shares(segment: Image.Image) -> tuple[float, float]:
+    opacity = segment.getchannel("A")
+    inner = _RESOLUTION - _PADDING
+    small = np.asarray(opacity.resize((inner, inner), Image.Resampling.BILINEAR))
+    return float((np.asarray(opacity) > MASK_OPACITY).mean()), float((small > MASK_OPACITY).sum()) / _RESOLUTION**2
+
+
+def _count_licences(rows: pd.DataFrame) -> dict[str, int]:
+    counts = rows["licence"].replace("", _UNSTATED).value_counts()
+    return {str(licence): int(count) for licence, count in counts.items()}
+
+
+def _spread(values: np.ndarray) -> tuple[int, int, int]:
+    return int(values.min()), int(np.median(values)), int(values.max())
+
+
+def _range(spread: tuple[int, int, int]) -> str:
+    return " ".join(f"{value:,}" for value in spread)

@@ -1,0 +1,68 @@
+"""Train, validation and test splits by whole groups (section 3 of the paper: 500/200/200 segments, 60/20/20 % backgrounds).
+
+Images of one group (near-duplicates, colour variants, mirrored copies) must never face each other across splits: a model would be
+tested on what it was trained on. So groups are dealt out, not images.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from chairlib.errors import CollectionError
+
+__all__ = ["BACKGROUND_RATIOS", "SEGMENT_RATIOS", "SPLITS", "assign_splits"]
+
+SPLITS = ("train", "val", "test")
+SEGMENT_RATIOS: Mapping[str, float] = {"train": 500, "val": 200, "test": 200}
+BACKGROUND_RATIOS: Mapping[str, float] = {"train": 60, "val": 20, "test": 20}
+
+
+def assign_splits(groups: Sequence[str], ratios: Mapping[str, float], seed: int) -> list[str]:
+    """The split of each element, whole groups only.
+
+    ``groups`` names the group of each element; ``ratios`` gives each split's weight (any positive numbers). Counts of elements
+    come out as near the ratios as the groups allow (exactly, up to rounding, where groups are single elements) and no split is
+    empty. The result depends on ``seed`` and on which elements share a group, not on the elements' order.
+    Raises CollectionError where there are fewer groups than splits.
+    """
+    sizes = Counter(groups)
+    if len(sizes) < len(ratios):
+        raise CollectionError(
+            f"{len(sizes)} group{'' if len(sizes) == 1 else 's'} of alike images cannot be split into {', '.join(ratios)}: "
+            f"at least {len(ratios)} are needed; add images that differ more."
+        )
+    deficits = _targets(len(groups), ratios)
+    generator = random.Random(str(seed))  # a string, because the signs of numbers are ignored
+    draws = {group: generator.random() for group in sorted(sizes)}
+    split_of: dict[str, str] = {}
+    empty = set(ratios)
+    # Large groups first: the small ones that follow fill what is left.
+    for number, group in enumerate(sorted(sizes, key=lambda group: (-sizes[group], draws[group]))):
+        must_fill = len(sizes) - number <= len(empty)
+        open_splits = [split for split in ratios if split in empty or not must_fill]
+        split = _choose(open_splits, deficits, sizes[group], generator)
+        split_of[group] = split
+        deficits[split] -= sizes[group]
+        empty.discard(split)
+    return [split_of[group] for group in groups]
+
+
+def _targets(n: int, ratios: Mapping[str, float]) -> dict[str, int]:
+    """Whole numbers that add up to ``n``, by the largest remainder."""
+    exact = {split: n * weight / sum(ratios.values()) for split, weight in ratios.items()}
+    targets = {split: int(value) for split, value in exact.items()}
+    by_remainder = sorted(ratios, key=lambda split: targets[split] - exact[split])
+    for split in by_remainder[: n - sum(targets.values())]:
+        targets[split] += 1
+    return targets
+
+
+def _choose(splits: Sequence[str], deficits: Mapping[str, int], size: int, generator: random.Random) -> str:
+    """A split with room for ``size`` elements, as likely as its room is large; where none has, the one with the most room.
+
+    Drawing, rather than taking the roomiest, keeps large groups from all landing in the largest split.
+    """
+    roomy = [split for split in splits if deficits[split] >= size]
+    if not roomy:
+        return max(splits, key=lambda split: deficits[split])
+    return generator.choices(roomy, weights=[deficits[split] for split in roomy])[0]

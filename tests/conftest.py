@@ -1,0 +1,81 @@
+"""Fixtures shared by the tests: a tiny collection made on the spot, and a home of the test's own."""
+
+import io
+import os
+
+# Tiny tensors gain nothing from threads, and lose a lot when the machine has other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+# Before any test file imports torchvision itself: see that module.
+from chairlib import (
+    _torchvision,  # noqa: F401
+    paths,
+)
+from chairlib.collection import Collection, Item, write_collection
+
+
+def encode(image: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG" if kind == "segment" else "JPEG", quality=92)
+    return stream.getvalue()
+
+
+def draw_segment(rng: np.random.Generator, width: int = 48, height: int = 56) -> Image.Image:
+    """A chair of sorts: a back, a seat and two legs in one colour, drawn at four times the size for fractional opacity."""
+    colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+    opacity = Image.new("L", (width * 4, height * 4))
+    pen = ImageDraw.Draw(opacity)
+    left, right = (int(value) for value in (rng.integers(10, 50), rng.integers(120, 180)))
+    seat = int(rng.integers(90, 130))
+    pen.rectangle((left, 10, right, seat), fill=255)
+    pen.rectangle((left, seat, right + 8, seat + 24), fill=255)
+    for leg in (left, right - 10):
+        pen.rectangle((leg, seat, leg + 12, height * 4 - 8), fill=255)
+    image = Image.new("RGBA", (width, height), (*colour, 0))
+    image.putalpha(opacity.resize((width, height), Image.Resampling.BOX))
+    return image
+
+
+def draw_background(rng: np.random.Generator, size: int = 40) -> Image.Image:
+    coarse = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((size + 12, size), Image.Resampling.BICUBIC)
+
+
+def make_collection(folder, n_segments: int = 18, n_backgrounds: int = 10, seed: int = 0) -> Collection:
+    rng = np.random.default_rng(seed)
+    items = []
+    for kind, count, draw in (("segment", n_segments, draw_segment), ("background", n_backgrounds, draw_background)):
+        for number in range(count):
+            image = draw(rng)
+            items.append(
+                Item(kind, encode(image, kind), *image.size, group=f"{kind}:{number}", source="drawn by a test")
+            )
+    return write_collection(folder, items, seed)
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory) -> Collection:
+    """18 segments (10, 4, 4) and 10 backgrounds (6, 2, 2): 60 training, 8 validation and 8 test composites."""
+    return make_collection(tmp_path_factory.mktemp("collections") / "drawn")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Packed images and runs of the tests never land in the checkout."""
+    patch = pytest.MonkeyPatch()
+    home = tmp_path_factory.mktemp("home")
+    patch.setattr(paths, "cache", home / "cache")
+    patch.setattr(paths, "runs", home / "runs")
+    yield
+    patch.undo()
+
+
+@pytest.fixture()
+def own_runs(tmp_path, monkeypatch):
+    """An empty folder of runs."""
+    monkeypatch.setattr(paths, "runs", tmp_path / "runs")
+    return tmp_path / "runs"

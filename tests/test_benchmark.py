@@ -1,0 +1,135 @@
+"""One benchmark run: its parameters are checked, its record is complete, and it is never trained twice."""
+
+import numpy as np
+import pytest
+
+from chairlib import benchmark, runs
+from chairlib.dataset import export
+from chairlib.errors import ChairlibError
+from chairlib.models import build_model
+from chairlib.tensors import load_tensors
+
+TINY = {
+    "width": 2,
+    "resolution": 32,
+    "images": 64,
+    "val_images": 6,
+    "test_images": 12,
+    "evaluations": 2,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def record(collection):
+    return benchmark.train(benchmark.open_run(data=str(collection.root), **TINY), progress=False)
+
+
+def test_a_record_tells_everything(record, collection):
+    content = record.content
+    assert content["data"] == {"name": "drawn", "hash": collection.hash}
+    assert content["images_seen"] == 92  # an epoch of 60, then a whole batch for the other 4
+    assert content["code"]["hash"] == runs.code_hash()
+    assert content["packages"]["torch"]
+    assert content["hardware"]
+    assert content["recipe"]["batch_size"] == 32
+    test = record.metrics["test"]
+    assert test["n_images"] == 8
+    assert test["interval_units"] == "groups"
+    assert 0 <= test["iou"] <= test["dice"] <= 100
+    assert 50 < record.metrics["all_background_precision"] < 90
+    assert record.history()["images"].tolist() == [60, 92]
+    assert len(record.table("test_images")) == 8
+    assert not list(record.folder.glob("checkpoint*"))
+
+
+def test_the_weights_are_those_that_were_scored(record, collection):
+    from chairlib.dataset import CompositeLoader
+    from chairlib.training import evaluate
+
+    model = build_model("unet", width=2)
+    model.load_state_dict(load_tensors(record.file("weights.safetensors"))[0])
+    loader = CompositeLoader(collection, "test", 32, 4, "cpu", limit=12)
+    assert evaluate(model, loader).scores.iou == pytest.approx(record.metrics["test"]["iou"], abs=0.05)
+
+
+def test_a_finished_run_is_only_read(record, collection, monkeypatch):
+    monkeypatch.setattr(benchmark, "fit", lambda *_, **__: pytest.fail("trained twice"))
+    again = benchmark.train(benchmark.open_run(data=str(collection.root), **TINY))
+    assert again.content == record.content
+
+
+def test_device_and_path_of_the_data_are_not_part_of_the_question(record, collection, tmp_path):
+    (tmp_path / "elsewhere").symlink_to(collection.root)
+    assert benchmark.open_run(data=str(tmp_path / "elsewhere"), **{**TINY, "device": "auto"}).name == record.name
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"images": 65}, {"width": 3}, {"test_images": 5}, {"recipe": "paper"}])
+def test_every_other_parameter_is(record, collection, change):
+    assert benchmark.open_run(data=str(collection.root), **{**TINY, **change}).name != record.name
+
+
+@pytest.mark.parametrize("which", ["fixed", "best", "worst"])
+def test_examples_are_kept_for_reports(record, which):
+    kept = benchmark.examples(record, which)
+    count = len(kept["ious"])
+    assert count == {"fixed": 6, "best": 4, "worst": 4}[which]
+    assert kept["images"].shape == (count, 32, 32, 3)
+    assert kept["targets"].dtype == bool
+    assert kept["probabilities"].max() <= 1
+    ious = record.table("test_images")["iou"].to_numpy()
+    if which == "best":
+        assert np.array_equal(kept["ious"], np.sort(ious)[::-1][:4])
+    if which == "worst":
+        assert np.array_equal(kept["ious"], np.sort(ious)[:4])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": "unett"}, "unett"),
+        ({"recipe": "slow"}, "slow"),
+        ({"resolution": 16}, "at least 32"),
+        ({"resolution": 8}, "8"),
+        ({"images": 0}, "images 0"),
+        ({"images": 2.5}, "2.5"),
+        ({"val_images": -1}, "val_images"),
+        ({"seed": -1}, "seed"),
+        ({"device": "warp"}, "warp"),
+        ({"widht": 4}, "widht"),
+        ({"data": "no-such-folder"}, "no-such-folder"),
+        ({"model": "fcn_resnet50"}, "width"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_at_once(collection, change, words):
+    with pytest.raises(ChairlibError, match=words):
+        benchmark.open_run(**{"data": str(collection.root), **TINY, **change})
+
+
+def test_data_in_the_authors_layout_can_be_benchmarked(collection, tmp_path, own_runs):
+    export(collection, tmp_path / "Chair032", 32)
+    record = benchmark.train(benchmark.open_run(data=str(tmp_path / "Chair032"), **TINY), progress=False)
+    assert record.metrics["test"]["interval_units"] == "images"
+    assert record.content["data"]["name"] == "Chair032"
+
+
+def test_a_model_of_ones_own(collection, tmp_path, own_runs, monkeypatch):
+    code = ["from torch import nn", "def net():", "    return nn.Sequential(nn.Conv2d(3, 1, 3, padding=1))"]
+    (tmp_path / "mine.py").write_text("\n".join(code))
+    monkeypatch.syspath_prepend(tmp_path)
+    record = benchmark.train(
+        benchmark.open_run(data=str(collection.root), **{**TINY, "model": "mine:net", "width": None}), progress=False
+    )
+    assert record.content["n_parameters"] == 28
+
+
+def test_the_budget_in_images(collection):
+    run = benchmark.open_run(data=str(collection.root), **{**TINY, "images": None, "recipe": "paper"})
+    assert benchmark.training_images(run) == 20 * 60
+
+
+def test_speed_is_measured_per_image():
+    ticks = iter([0.0, 10.0, 13.0])
+    assert benchmark.measure_speed({**TINY, "recipe": "fast"}, steps=3, clock=lambda: next(ticks)) == pytest.approx(
+        3 / 96
+    )

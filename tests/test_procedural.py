@@ -1,0 +1,352 @@
+"""The renderer: the same seed gives the same image, opacity is exact, colour is straight, and groups keep designs apart."""
+
+import builtins
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from chairlib import paths
+from chairlib.collection.collection import Collection
+from chairlib.collection.procedural import (
+    catalogue,
+    chairs,
+    engine,
+    meshes,
+    render_chair,
+    render_collection,
+    render_room,
+)
+from chairlib.collection.procedural.materials import Part, plain
+from chairlib.collection.procedural.render import Camera, encode, render, smooth_light, straight_rgba
+from chairlib.errors import ChairlibError, ParameterError
+from chairlib.files import atomic_folder
+
+pytest.importorskip("mitsuba", reason="the renderer's tests need the extra [procedural]")
+
+WHITE_LIGHT = {"type": "constant", "radiance": {"type": "rgb", "value": 1.0}}
+
+
+def decode(srgb: np.ndarray) -> np.ndarray:
+    """Linear values in [0, 1] of sRGB bytes."""
+    value = srgb / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.fixture(scope="module")
+def chair() -> tuple[Image.Image, str]:
+    return render_chair(7, 3, 64)
+
+
+# --- images --------------------------------------------------------------------------------------------------------------
+
+
+def test_same_seed_and_index_give_the_same_chair_and_another_does_not(chair):
+    image, group = chair
+    again, same_group = render_chair(7, 3, 64)
+    assert np.array_equal(np.asarray(image), np.asarray(again))
+    assert group == same_group
+    for seed, index in ((8, 3), (7, 4)):
+        assert not np.array_equal(np.asarray(image), np.asarray(render_chair(seed, index, 64)[0]))
+
+
+def test_same_seed_and_index_give_the_same_room_and_another_does_not():
+    room = np.asarray(render_room(7, 3, 32))
+    assert room.shape == (32, 32, 3)
+    assert np.array_equal(room, np.asarray(render_room(7, 3, 32)))
+    assert not np.array_equal(room, np.asarray(render_room(7, 4, 32)))
+
+
+def test_the_number_of_threads_changes_no_pixel(chair):
+    engine.use_one_thread()
+    assert np.array_equal(np.asarray(chair[0]), np.asarray(render_chair(7, 3, 64)[0]))
+
+
+def test_a_chair_is_rgba_of_the_size_asked_for_and_touches_no_border(chair):
+    opacity = np.asarray(chair[0])[..., 3]
+    assert chair[0].mode == "RGBA"
+    assert chair[0].size == (64, 64)
+    assert render_chair(7, 3, 40)[0].size == (40, 40)
+    assert opacity[[0, -1]].max() == 0
+    assert opacity[:, [0, -1]].max() == 0
+
+
+def test_opacity_is_fractional_at_edges_and_only_there(chair):
+    opacity = np.asarray(chair[0])[..., 3].astype(int)
+    fractional = (opacity > 0) & (opacity < 255)
+    assert len(np.unique(opacity)) > 8
+    assert 0.2 < fractional.sum() / (opacity > 0).sum() < 0.9
+    padded = np.pad(opacity, 1)
+    lowest = np.min([padded[1 + y : 65 + y, 1 + x : 65 + x] for y in (-1, 0, 1) for x in (-1, 0, 1)], axis=0)
+    assert not (fractional & (lowest == 255)).any()
+
+
+def test_opacity_is_the_share_of_the_pixel_that_is_covered():
+    # A square seen straight on, whose right edge cuts a column of pixels at 30 %.
+    size, degrees = 32, 20.0
+    metres = 2 * 5 * np.tan(np.radians(degrees / 2)) / size
+    square = meshes.wall((-4 * metres, 0, -4 * metres), (6.3 * metres, 0, 0), (0, 0, 8 * metres))
+    camera = Camera((0, -5, 0), (0, 0, 0), degrees)
+    image = render([Part(square, plain([0.5] * 3))], [WHITE_LIGHT], camera, size, 256, seed=1)
+    assert image[16, 12:18, 3] == pytest.approx(1.0)
+    assert image[12:20, 18, 3] == pytest.approx(0.3, abs=0.05)
+    assert image[16, 19:, 3] == pytest.approx(0.0)
+
+
+def test_straight_colour_composited_on_white_equals_a_render_before_white():
+    # The light is white in all directions: seen, it is a white background; hidden, it leaves transparency.
+    bar = meshes.cylinder((-0.5, 0, -0.4), (0.5, 0, 0.5), 0.08)
+    ball = meshes.sphere(0.3)
+    parts = [Part(bar, plain([0.35, 0.2, 0.1])), Part(ball, plain([0.1, 0.4, 0.7]))]
+    camera = Camera((0, -4, 1), (0, 0, 0), 20)
+    hidden, seen = (render(parts, [WHITE_LIGHT], camera, 48, 16, seed=3, hide_lights=hide) for hide in (True, False))
+    rgba = straight_rgba(hidden)
+    opacity = rgba[..., 3:] / 255
+    composite = decode(rgba[..., :3]) * opacity + (1 - opacity)
+    assert np.abs(composite - seen[..., :3]).max() < 0.02
+    # And on white as an image viewer does it: no rim is darker than the darkest of what it borders on.
+    edge = (rgba[..., 3] > 0) & (rgba[..., 3] < 255)
+    inside = rgba[..., 3] == 255
+    assert edge.any()
+    assert rgba[edge][:, :3].max(axis=1).min() >= rgba[inside][:, :3].max(axis=1).min() - 3
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.floats(0.01, 1))
+def test_straight_colour_does_not_depend_on_opacity(colour, opacity):
+    pixel = np.array([[[*(np.array(colour) * opacity), opacity]]])
+    assert np.abs(straight_rgba(pixel)[0, 0, :3].astype(int) - encode(np.array(colour)).astype(int)).max() <= 1
+
+
+def test_nothing_is_left_where_opacity_is_zero():
+    assert not straight_rgba(np.array([[[1e-4, 1e-4, 1e-4, 1e-4]]])).any()
+
+
+def test_smoothing_removes_noise_but_neither_texture_nor_edges():
+    rng = np.random.default_rng(0)
+    albedo = np.where((np.indices((24, 24)).sum(axis=0) % 2 == 0)[..., None], 0.7, 0.3) * np.ones((24, 24, 3))
+    normal = np.where((np.arange(24) < 12)[None, :, None], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]) * np.ones((24, 1, 1))
+    light = np.where((np.arange(24) < 12)[None, :, None], 1.0, 0.3)
+    clean = albedo * light
+    noisy = clean * rng.normal(1, 0.15, (24, 24, 1))
+    error_before, error_after = (np.abs(x - clean).mean() for x in (noisy, smooth_light(noisy, albedo, normal)))
+    assert error_after < 0.4 * error_before
+    shining = np.full_like(albedo, 100.0)
+    assert np.array_equal(smooth_light(noisy, shining, normal), noisy)
+
+
+@pytest.mark.parametrize("size", [31, 0, -5, 2.5, "big", 5000])
+def test_sizes_out_of_range_are_refused(size):
+    with pytest.raises(ParameterError, match="size is"):
+        render_chair(0, 0, size)
+    with pytest.raises(ParameterError, match="size is"):
+        render_room(0, 0, size)
+
+
+@pytest.mark.parametrize("arguments", [(-1, 0), (0, -1)])
+def test_negative_seeds_and_indices_are_refused(arguments):
+    with pytest.raises(ParameterError, match="is -1"):
+        render_chair(*arguments)
+
+
+def test_a_missing_mitsuba_names_the_extra(monkeypatch):
+    engine.mitsuba.cache_clear()
+    original = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name.startswith("mitsuba"):
+            raise ImportError(name)
+        return original(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ChairlibError, match=r"pip install 'chairlib\[procedural\]'"):
+        render_chair(0, 0, 32)
+    monkeypatch.undo()
+    engine.mitsuba.cache_clear()
+
+
+# --- designs and groups --------------------------------------------------------------------------------------------------
+
+
+def test_a_design_comes_in_one_or_two_variants_and_designs_never_share_a_group():
+    made = [catalogue._design(0, index) for index in range(240)]
+    groups = [chairs.design_group(name, design) for name, design in made]
+    counts = np.unique(groups, return_counts=True)[1]
+    assert set(counts) == {1, 2}
+    assert len(set(groups)) == 160
+    assert len({group for group, (_, design) in zip(groups, made, strict=True)}) == len(
+        {repr(design) for _, design in made}
+    )
+    assert len(set(groups[:3])) == 3, "three chairs must be enough to split"
+    assert {name for name, _ in made[:6]} == set(chairs.FAMILIES)
+
+
+def test_variants_of_a_design_are_different_images_of_one_group():
+    (first, group), (second, same) = render_chair(0, 0, 32), render_chair(0, 4, 32)
+    assert group == same
+    assert group.startswith("segment:dining-")
+    assert not np.array_equal(np.asarray(first), np.asarray(second))
+
+
+@pytest.mark.parametrize("name", list(chairs.FAMILIES))
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_every_design_stands_on_the_floor_and_is_sound(name, seed):
+    design = chairs.draw_design(np.random.default_rng(seed), name)
+    parts = design.parts({slot: {"type": "diffuse"} for slot in design.slots})
+    mesh = meshes.join([part.mesh for part in parts])
+    assert np.isfinite(mesh.vertices).all()
+    assert np.isfinite(mesh.normals()).all()
+    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+    assert -0.03 < low[2] < 0.03
+    assert 0.6 < high[2] < 1.6
+    assert (np.abs(low[:2]) < 0.7).all()
+    assert (high[:2] < 0.8).all()
+    assert mesh.faces.max() < len(mesh.vertices)
+
+
+# --- shapes --------------------------------------------------------------------------------------------------------------
+
+
+def volume(mesh: meshes.Mesh) -> float:
+    """Enclosed volume; positive only where faces point outwards."""
+    a, b, c = (mesh.vertices[mesh.faces[:, i]] for i in range(3))
+    return float((a * np.cross(b, c)).sum() / 6)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "expected"),
+    [
+        (meshes.rounded_box(0.4, 0.6, 0.8, 0.001), 0.192),
+        (meshes.sphere(0.5, sides=40), np.pi / 6),
+        (meshes.cylinder((0, 0, 0), (0, 0.3, 1), 0.2), np.pi * 0.01 * np.hypot(1, 0.3)),
+        (meshes.sweep([(0, 0, 0), (0, 0, 1)], 0.2, 0.1, corner=0.01, side=[1, 0, 0]), 0.02),
+        (meshes.lathe([(0, 0), (0.5, 0), (0.5, 1), (0, 1)], 60), np.pi / 4),
+        (meshes.sheet(np.stack(np.meshgrid([0.0, 1.0], [0.0, 1.0], [0.0]), axis=-1)[:, :, 0], 0.1), 0.1),
+        (meshes.rounded_box(0.4, 0.6, 0.8, 0.001).moved(1, 2, 3).turned(40, "x").mirrored(), 0.192),
+    ],
+)
+def test_shapes_enclose_their_volume_with_faces_outwards(mesh, expected):
+    assert volume(mesh) == pytest.approx(expected, rel=0.04)
+
+
+def test_a_camera_centres_what_it_frames():
+    vertices = np.random.default_rng(0).uniform(-1, 1, (200, 3)) * [0.3, 0.5, 0.9]
+    camera = Camera.around(vertices, 35, 15, 4.0, 0.8)
+    low, high = camera.bounds(vertices)
+    assert (low + high) / 2 == pytest.approx([0, 0], abs=1e-3)
+    assert (high - low).max() / (2 * np.tan(np.radians(camera.degrees / 2))) == pytest.approx(0.8, rel=0.01)
+
+
+# --- collections ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_collection_is_rendered_and_opens(tmp_path, capsys):
+    collection = render_collection(tmp_path / "c", 4, 3, size=32, seed=5, workers=1)
+    assert len(collection.rows("segment")) == 4
+    assert len(collection.rows("background")) == 3
+    rows = collection.manifest
+    assert set(rows["licence"]) == {"CC0-1.0"}
+    assert set(rows["source"]) == {"procedural"}
+    assert all(group.startswith(f"{kind}:") for kind, group in zip(rows["kind"], rows["group"], strict=True))
+    first = Image.open(collection.path("segment", rows["id"][0]))
+    assert np.array_equal(np.asarray(first), np.asarray(render_chair(5, 0, 32)[0]))
+    assert "chairlib render --out c --segments 4" in (tmp_path / "c" / "README.md").read_text(encoding="utf-8")
+    shown = capsys.readouterr().err
+    assert "about" in shown.splitlines()[0]
+    assert "rendering" in shown
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"segments": 2}, "segments"),
+        ({"backgrounds": 0}, "backgrounds"),
+        ({"size": 31}, "size"),
+        ({"workers": 0}, "workers"),
+    ],
+)
+def test_too_small_collections_are_refused_before_anything_is_made(tmp_path, changed, name):
+    given = {"segments": 3, "backgrounds": 3, "size": 32, **changed}
+    with pytest.raises(ParameterError, match=f"^{name} is"):
+        render_collection(tmp_path / "c", **given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_something_in_it_is_refused_before_rendering(tmp_path, monkeypatch):
+    (tmp_path / "mine.txt").write_text("mine")
+    monkeypatch.setattr(catalogue, "_item", lambda task: pytest.fail("rendered although the folder is taken"))
+    with pytest.raises(ChairlibError, match="not an empty folder"):
+        render_collection(tmp_path, 3, 3, size=32, progress=True, workers=1)
+
+
+def test_processes_render_the_same_collection(tmp_path):
+    one = render_collection(tmp_path / "one", 3, 3, size=32, progress=False, workers=1)
+    two = render_collection(tmp_path / "two", 3, 3, size=32, progress=False, workers=2)
+    assert one.hash == two.hash
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_behind(tmp_path):
+    code = (
+        "from chairlib.collection.procedural import render_collection\n"
+        "if __name__ == '__main__':\n"
+        f"    render_collection({str(tmp_path / 'c')!r}, 200, 200, size=32, workers=2)\n"
+    )
+    script = tmp_path / "render.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not any((tmp_path).glob(".c.*/segments/*.png")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["render.py"]
+
+
+def test_nothing_is_half_written_when_rendering_fails(tmp_path, monkeypatch):
+    def fail(task):
+        raise ChairlibError("no more light")
+
+    monkeypatch.setattr(catalogue, "_item", fail)
+    with pytest.raises(ChairlibError, match="no more light"):
+        render_collection(tmp_path / "c", 3, 3, size=32, progress=False, workers=1)
+    assert not list(tmp_path.iterdir())
+    with atomic_folder(tmp_path / "c"):
+        pass
+
+
+# --- the collection that ships -------------------------------------------------------------------------------------------
+
+
+def test_mini_is_small_whole_and_fit_to_train_on():
+    collection = Collection("mini")
+    files = [path for path in paths.mini.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 6e6
+    assert len(collection.rows("segment")) >= 175
+    assert len(collection.rows("background")) >= 495
+    splits = collection.manifest.groupby("group")["split"].nunique()
+    assert (splits == 1).all()
+    assert collection.rows("segment", "test")["group"].nunique() >= 20
+    for split in ("val", "test"):
+        assert len(collection.rows("background", split)) >= 100
+    assert "chairlib render --out mini --segments 180 --backgrounds 500 --size 128 --seed 0" in (
+        paths.mini / "README.md"
+    ).read_text(encoding="utf-8")
+
+
+def test_mini_covers_about_as_much_as_the_paper():
+    collection = Collection("mini")
+    shares = []
+    for identity in collection.rows("segment")["id"]:
+        opacity = np.asarray(Image.open(collection.path("segment", identity)))[..., 3]
+        shares.append((opacity > 0.4 * 255).mean())
+    # 21.99 % of a composite, of which a segment's canvas takes (1 - 6/64)^2 at 64 pixels.
+    assert 0.24 < np.mean(shares) < 0.30
+    assert 0.06 < np.std(shares) < 0.15
