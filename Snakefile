@@ -18,7 +18,12 @@ chairlib = f"{shlex.quote(sys.executable)} -m chairlib"
 
 
 def command(job):
-    return f"-P {shlex.quote(json.dumps(job.parameters))} -o {shlex.quote(str(job.out))}"
+    return f"{job.notebook} -P {shlex.quote(json.dumps(job.parameters))} -o {shlex.quote(str(job.out))}"
+
+
+def verbatim(text):
+    """As a function, because Snakemake takes braces in a parameter's text for wildcards."""
+    return lambda wildcards: text
 
 
 localrules:
@@ -37,6 +42,7 @@ rule book:
         f"{chairlib} render-book"
 
 
+# A rule's shell command is put together when it runs, after these loops have ended: what belongs to a job stands in params.
 for job in plan.chapters:
 
     rule:
@@ -47,10 +53,10 @@ for job in plan.chapters:
         output:
             str(job.out),
         params:
-            command=command(job),
-            fingerprint=plan.fingerprint(job),
+            command=verbatim(command(job)),
+            fingerprint=verbatim(plan.fingerprint(job)),
         shell:
-            f"{chairlib} run {job.notebook} {{params.command}}"
+            f"{chairlib} run {{params.command}}"
 
 
 for job in plan.run_jobs:
@@ -64,11 +70,11 @@ for job in plan.run_jobs:
             page=str(job.out),
             record=update(str(job.record)),
         params:
-            command=command(job),
-            fingerprint=plan.fingerprint(job),
+            command=verbatim(command(job)),
+            fingerprint=verbatim(plan.fingerprint(job)),
         threads: workflow.cores  # a run uses every core, so runs go one after the other
         shell:
-            f"{chairlib} run {job.notebook} {{params.command}} && touch {{output.record:q}}"
+            f"{chairlib} run {{params.command}} && touch {{output.record:q}}"
 
 
 rule report:
@@ -79,7 +85,7 @@ rule report:
     output:
         str(plan.report.out),
     params:
-        command=command(plan.report),
-        fingerprint=plan.fingerprint(plan.report),
+        command=verbatim(command(plan.report)),
+        fingerprint=verbatim(plan.fingerprint(plan.report)),
     shell:
-        f"{chairlib} run {plan.report.notebook} {{params.command}}"
+        f"{chairlib} run {{params.command}}"

@@ -13,13 +13,13 @@ from chairlib import runs
 from chairlib.collection import KINDS, Collection
 from chairlib.compositing import padding
 from chairlib.dataset import BACKGROUNDS_PER_SEGMENT, CompositeLoader, foreground_shares, open_source
-from chairlib.devices import describe_hardware, pick_device
+from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import ParameterError
 from chairlib.metrics import Scores
 from chairlib.models import MIN_SIZE, build_model, count_parameters
 from chairlib.runs import Record, Run
 from chairlib.tensors import load_tensors, save_tensors
-from chairlib.training import evaluate, fit, get_recipe, predict, segmentation_loss
+from chairlib.training import evaluate, fit, forward_precision, get_recipe, predict, segmentation_loss
 
 __all__ = ["DEFAULTS", "KIND", "examples", "measure_speed", "open_run", "train", "training_images"]
 
@@ -150,6 +150,7 @@ def train(run: Run, progress: bool = True) -> Record:
         seconds=result.seconds,
         images_seen=result.images_seen,
         hardware=describe_hardware(train_loader.device),
+        precision=str(training_dtype(train_loader.device)).removeprefix("torch."),
         n_parameters=count_parameters(model),
         recipe=vars(recipe),
         best_images=result.best_images,
@@ -206,7 +207,7 @@ def measure_speed(
     masks = torch.zeros(recipe.batch_size, 1, size, size, device=device)
     started = clock()
     for step in range(steps + 1):
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with forward_precision(device):
             logits = model(images)
         segmentation_loss(logits.float(), masks, recipe.loss).backward()
         optimizer.step()

@@ -26,6 +26,8 @@ __all__ = ["Job", "Plan", "build", "estimate"]
 
 #: Chapters that come before the runs and after them.
 _RUN_CHAPTER, _REPORT_CHAPTER = "03_benchmark", "04_benchmark_report"
+#: What Snakemake is told, under ``paths.cache``: on its command line values lose quotes, and a path may read as YAML.
+_CONFIG = "build.json"
 
 
 @dataclass(frozen=True)
@@ -132,18 +134,20 @@ def _only_one() -> Iterator[int]:
         yield stream.fileno()
 
 
-def _snakemake(arguments: list[str], lock: int) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(paths.home / "Snakefile"),
-        "--directory",
-        str(paths.home),
-    ]
+def _snakemake(lock: int, *arguments: str, quiet: bool = False) -> int:
+    """Snakemake's exit status. Where ``quiet``, what it says is shown only if it fails."""
+    options = {
+        "--snakefile": paths.home / "Snakefile",
+        "--directory": paths.home,
+        "--configfile": paths.cache / _CONFIG,
+        "--cores": "all",
+    }
+    command = [sys.executable, "-m", "snakemake", *(str(part) for pair in options.items() for part in pair), *arguments]
     # The children hold the lock too: if this process is killed and Snakemake lives on, a second build is still refused.
-    return subprocess.run([*command, *arguments], pass_fds=(lock,), check=False).returncode
+    done = subprocess.run(command, pass_fds=(lock,), check=False, capture_output=quiet, text=True)
+    if quiet and done.returncode != 0:
+        print(done.stdout + done.stderr, file=sys.stderr)
+    return done.returncode
 
 
 def _format_seconds(seconds: float) -> str:
@@ -166,17 +170,15 @@ def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_
     )
     if plan.profile.estimate and todo:
         print(f"training will take at most {_format_seconds(estimate(plan))} on this machine", flush=True)
-    options = ["--cores", "all", "--rerun-incomplete", "--quiet", "rules", "--printshellcmds"]
-    # A file, because values on Snakemake's command line lose quotes and are read as YAML, whatever characters a path has.
-    config = ["--configfile", str(paths.cache / "build.json")]
+    options = ["--rerun-incomplete", "--quiet", "rules", "host", "--printshellcmds", *(["--dry-run"] if dry_run else [])]
     with _only_one() as lock:
-        write_json(config[1], {"profile": plan.profile_name, "data": plan.data, "device": device})
+        write_json(paths.cache / _CONFIG, {"profile": plan.profile_name, "data": plan.data, "device": device})
         # Holding the lock, whatever lock Snakemake finds is that of a killed build.
-        if _snakemake(["--unlock", "--quiet", "all", *config], lock) != 0:
+        if _snakemake(lock, "--unlock", quiet=True) != 0:
             raise ChairlibError("the build could not be prepared; the lines above say why.")
         if not dry_run:
             plan.remove_leftovers()
-        if _snakemake([*(["--dry-run"] if dry_run else []), *options, *config], lock) != 0:
+        if _snakemake(lock, *options) != 0:
             raise ChairlibError("the build stopped; the lines above say why. Started again, it goes on from here.")
     return paths.home / "_build" / "html" / "index.html"
 

@@ -128,6 +128,7 @@ def benchmark(
     from chairlib import benchmark as bench
     from chairlib.benchmark_report import describe_record
 
+    sys.path.insert(0, "")  # a module of one's own is looked for in the current folder, as `python -m` does
     run = bench.open_run(
         data=data if data == "mini" else str(Path(data).resolve()),
         model=model,

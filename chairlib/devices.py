@@ -7,7 +7,7 @@ import torch
 
 from chairlib.errors import ParameterError
 
-__all__ = ["describe_hardware", "pick_device"]
+__all__ = ["describe_hardware", "pick_device", "training_dtype"]
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
@@ -42,3 +42,15 @@ def describe_hardware(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{_cpu_model()}, {cores} core{'s' if cores != 1 else ''}"
+
+
+def training_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it faster than float32 (CUDA, CPUs with AMX), float32 elsewhere.
+
+    It decides the precision of the forward pass in training only; weights and scores are float32 everywhere.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16
+    # Without the tile unit a CPU emulates bfloat16, several times slower than float32.
+    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return torch.bfloat16 if device.type == "cpu" and has_tiles() else torch.float32

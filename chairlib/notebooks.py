@@ -66,12 +66,17 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
                 log_output=False,
                 stdout_file=sys.stderr if log else None,
                 stderr_file=sys.stderr if log else None,
+                # Or each kernel warns that it talks to this process over unencrypted TCP, and of being stopped by Ctrl-C.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except PapermillExecutionError as error:
             shutil.copyfile(copy, failed)
-            raise ChairlibError(f"notebook {file.stem} failed: {error.ename}: {error.evalue} (see {failed})") from error
+            reason = " ".join(f"{error.ename}: {error.evalue}".split())
+            raise ChairlibError(f"notebook {file.stem} failed: {reason} (see {failed})") from error
         except DeadKernelError as error:
-            raise ChairlibError(f"notebook {file.stem} stopped: its process died, for lack of memory perhaps.") from error
+            raise ChairlibError(
+                f"notebook {file.stem} stopped: its process died, for lack of memory perhaps."
+            ) from error
         _hide_machine(notebook)
         nbformat.write(notebook, temporary)
     failed.unlink(missing_ok=True)
@@ -80,11 +85,10 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
 
 def _check_names(file: Path, parameters: Mapping[str, Any]) -> None:
     import papermill
-    from nbformat import ValidationError
 
     try:
         declared = papermill.inspect_notebook(file)
-    except (AttributeError, ValueError, ValidationError) as error:  # not JSON, or JSON of something else
+    except Exception as error:  # nbformat raises whatever it stumbles over
         reason = " ".join(str(error).split())
         raise ChairlibError(f"{file} cannot be read as a notebook ({reason[:200]}).") from error
     unknown = parameters.keys() - declared.keys()

@@ -25,12 +25,24 @@ import torch.nn.functional as F
 from torch import nn
 
 from chairlib.dataset import CompositeLoader
+from chairlib.devices import training_dtype
 from chairlib.errors import ChairlibError, ParameterError, RecordError
 from chairlib.metrics import MaskScorer, Scores
 from chairlib.progress import progress_bar
 from chairlib.tensors import load_tensors, save_tensors
 
-__all__ = ["RECIPES", "Evaluation", "Fit", "Recipe", "evaluate", "fit", "get_recipe", "predict", "segmentation_loss"]
+__all__ = [
+    "RECIPES",
+    "Evaluation",
+    "Fit",
+    "Recipe",
+    "evaluate",
+    "fit",
+    "forward_precision",
+    "get_recipe",
+    "predict",
+    "segmentation_loss",
+]
 
 #: At most this many seconds of training are lost by a kill.
 CHECKPOINT_SECONDS = 60
@@ -151,6 +163,12 @@ def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bc
     return F.binary_cross_entropy_with_logits(logits, masks)
 
 
+def forward_precision(device: torch.device) -> torch.autocast:
+    """The context of a training forward pass: bf16 where the hardware is faster at it. See :func:`training_dtype`."""
+    dtype = training_dtype(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """A model's scores on a loader's images, and its mean per-pixel loss there."""
@@ -225,7 +243,7 @@ class _Trainer:
     def advance(self) -> Iterator[None]:
         """Train from the current step to the last, yielding after each step."""
         device = self.train.device
-        autocast = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+        autocast = forward_precision(device)
         while self.step < self.n_steps:
             epoch, start = divmod(self.step, len(self.train))
             for images, masks in self.train.batches(epoch, start):
@@ -388,7 +406,7 @@ def fit(
 
     Parameters
     ----------
-    model: on the loaders' device; channels-last is set here. On CUDA the forward pass runs in bf16.
+    model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with AMX.
     images, epochs: the budget; the recipe's epochs where neither is given. Rounded up to whole batches.
     evaluations: how many, evenly spread, the last at the end; by default one an epoch, and at least eight.
     checkpoint: a safetensors file that is written every minute and at each evaluation. If it is there when

@@ -177,7 +177,7 @@ class _Parts:
 
     def picture(self, frame: Frame, below: str = "", css: str = "") -> ipywidgets.HTML:
         kind, (width, height) = _kind_and_size(frame.image)
-        # The ratio keeps the page from jumping and synchronous decoding from flickering while a slider moves.
+        # The ratio reserves the height of a picture that a browser is still decoding.
         look = (
             f"display:block;width:100%;aspect-ratio:{width}/{height};margin:0;border-radius:6px;background:#fff;{css}"
         )

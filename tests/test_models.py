@@ -1,5 +1,6 @@
 """The four models have the paper's sizes, take any image from 32 pixels up, learn in every parameter, and fail clearly."""
 
+import functools
 import sys
 import types
 import urllib.error
@@ -15,6 +16,7 @@ from chairlib.models import MODELS, UNet, build_model, count_parameters
 SMALL = {"unet": 2, "fcn_vgg16": 2, "fcn_resnet50": None, "fcn_resnet101": None}
 
 
+@functools.cache
 def on_meta(name, width=None):
     with torch.device("meta"):
         return build_model(name, width)

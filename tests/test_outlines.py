@@ -46,7 +46,11 @@ def test_an_exact_outline_holds_every_pixel_of_the_mask(opacity: np.ndarray) -> 
 @pytest.mark.parametrize("radius", [3.2, 10.0, 40.0])  # the last is cut off by the frame on all sides
 def test_an_exact_outline_of_a_disc_is_the_disc(radius: float) -> None:
     opacity = disc(48, radius)
-    np.testing.assert_array_equal(rasterise(polygon_outline(opacity, 0), opacity.shape), opacity > 102)
+    (polygon,) = polygon_outline(opacity, 0)
+    np.testing.assert_array_equal(rasterise([polygon], opacity.shape), opacity > 102)
+    # It ends where the image does: its pixels reach half a pixel beyond their centres.
+    assert polygon.min() > -1
+    assert polygon.max() < 48
 
 
 def test_tolerance_trades_corners_for_accuracy() -> None:

@@ -58,8 +58,16 @@ def test_seeds_differ():
     assert len({tuple(assign_splits(groups, SEGMENT_RATIOS, seed)) for seed in (-2, -1, 0, 1, 2)}) == 5
 
 
+@given(st.lists(st.integers(2, 12), max_size=6), ratios_strategy, seeds)
+def test_single_images_even_out_what_large_groups_leave(sizes, ratios, seed):
+    groups = [f"large {number}" for number, size in enumerate(sizes) for _ in range(size)]
+    groups += [f"single {number}" for number in range(100)]
+    counts = Counter(assign_splits(groups, ratios, seed))
+    assert all(abs(counts[split] - target) < 1 for split, target in expected(len(groups), ratios).items())
+
+
 def test_large_groups_do_not_all_land_in_train():
-    groups = [f"large {i // 10}" for i in range(200)] + [str(i) for i in range(300)]
+    groups = [f"large {i // 20}" for i in range(100)] + [str(i) for i in range(500)]
     found = set()
     for seed in range(5):
         splits = assign_splits(groups, SEGMENT_RATIOS, seed)

@@ -326,7 +326,10 @@ def test_widgets_fit_a_phone_and_a_wide_page(opened: Callable[..., Any], width: 
 
 
 def test_a_moving_slider_does_not_move_the_page(opened: Callable[..., Any]) -> None:
-    page = opened(frames_slider(frames(), "alpha"))
+    noise = np.random.default_rng(0).integers(0, 256, (4, 400, 500, 3), dtype=np.uint8)  # slow to decode
+    page = opened(
+        frames_slider([Frame("", encode(picture), f'frame "{i}"') for i, picture in enumerate(noise)], "alpha")
+    )
     height = page.evaluate("document.documentElement.scrollHeight")
     watch = "(function look() { seen.add(document.documentElement.scrollHeight); requestAnimationFrame(look) })()"
     page.evaluate(f"window.seen = new Set(); {watch}")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,7 +24,7 @@ from tqdm import tqdm
 from chairlib.collection.collection import Collection, Item, write_collection
 from chairlib.collection.procedural.chairs import FAMILIES, Design, design_group, draw_design
 from chairlib.collection.procedural.engine import mitsuba, use_one_thread
-from chairlib.collection.procedural.materials import MATERIALS, pick
+from chairlib.collection.procedural.materials import MATERIALS, Part, pick
 from chairlib.collection.procedural.meshes import Floats
 from chairlib.collection.procedural.render import (
     Camera,
@@ -81,6 +82,24 @@ def _catalogue_camera(rng: np.random.Generator, vertices: Floats, fill: float) -
     )
 
 
+def _quiet(
+    parts: list[Part],
+    lights: list[dict[str, Any]],
+    camera: Camera,
+    size: int,
+    samples: int,
+    rng: np.random.Generator,
+    window: tuple[int, int, int, int] | None = None,
+) -> Floats:
+    """Linear premultiplied RGBA [size,size,4] without sampling noise: of a chair alone in its window, or of a whole room."""
+    noise = int(rng.integers(2**31))
+    image = render(parts, lights, camera, size, samples, noise, window, hide_lights=window is not None)
+    albedo = render_guide(parts, camera, size, samples, noise, "albedo", window)
+    # Normals only weigh neighbours: fewer samples do.
+    normal = render_guide(parts, camera, size, 4, noise, "normal", window)
+    return np.concatenate([smooth_light(image[..., :3], albedo, normal, bounce=0.1), image[..., 3:]], axis=2)
+
+
 def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, str]:
     """Chair number ``index`` as a straight RGBA image of size x size pixels, and the group of its design.
 
@@ -96,15 +115,7 @@ def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, s
     parts = design.parts(finish)
     vertices = np.concatenate([part.mesh.vertices for part in parts])
     camera = _catalogue_camera(rng, vertices, design.fill)
-    image = render(
-        parts,
-        [studio(rng)],
-        camera,
-        size,
-        CHAIR_SAMPLES,
-        seed=int(rng.integers(2**31)),
-        window=camera.window(vertices, size),
-    )
+    image = _quiet(parts, [studio(rng)], camera, size, CHAIR_SAMPLES, rng, camera.window(vertices, size))
     rgba = straight_rgba(image, exposure=rng.uniform(0.75, 1.05), contrast=rng.uniform(0.0, 0.4))
     return Image.fromarray(rgba), design_group(name, design)
 
@@ -120,12 +131,7 @@ def render_room(seed: int, index: int, size: int = 128) -> Image.Image:
     mitsuba()
     rng = _generator(seed, _ROOM, index)
     room = draw_room(rng)
-    noise = int(rng.integers(2**31))
-    colour = render(room.parts, room.lights, room.camera, size, ROOM_SAMPLES, noise, depth=2, hide_lights=False)
-    albedo = render_guide(room.parts, room.camera, size, ROOM_SAMPLES, noise, "albedo")
-    # Normals only weigh neighbours: fewer samples do.
-    normal = render_guide(room.parts, room.camera, size, 4, noise, "normal")
-    image = smooth_light(colour[..., :3], albedo, normal)
+    image = _quiet(room.parts, room.lights, room.camera, size, ROOM_SAMPLES, rng)[..., :3]
     # As a camera's automatic exposure would: the picture's log mean goes to a middle grey.
     light = image.mean(axis=2)
     exposure = rng.uniform(0.17, 0.30) / np.exp(np.log(light + 0.02).mean())
@@ -199,13 +205,26 @@ def _estimate(segments: int, backgrounds: int, size: int, seed: int, workers: in
     return f"Rendering {segments} segments and {backgrounds} backgrounds of {size} pixels with {workers} processes: about {length}."
 
 
-def _distinct(items: Iterator[Item]) -> Iterator[Item]:
+def _items(segments: int, backgrounds: int, size: int, seed: int, workers: int, progress: bool) -> Iterator[Item]:
+    """Every image once; begins only when the first is asked for, that is, when the folder is known to be free."""
+    if progress:
+        print(_estimate(segments, backgrounds, size, seed, workers), file=sys.stderr)
+    tasks = [("segment", seed, index, size) for index in range(segments)]
+    tasks += [("background", seed, index, size) for index in range(backgrounds)]
     seen = set()
-    for item in items:
+    images = _rendered(tasks, workers)
+    for item in tqdm(images, total=len(tasks), desc="rendering", unit="image", disable=not progress):
         digest = hashlib.sha256(item.data).digest()
         if digest not in seen:
             seen.add(digest)
             yield item
+
+
+def _readme(name: str, segments: int, backgrounds: int, size: int, seed: int) -> str:
+    command = (
+        f"chairlib render --out {name} --segments {segments} --backgrounds {backgrounds} --size {size} --seed {seed}"
+    )
+    return f"# {name}\n\nRendered chairs and rooms, made by\n\n    {command}\n\nLicence: CC0-1.0.\n"
 
 
 def render_collection(
@@ -227,19 +246,8 @@ def render_collection(
     _check("backgrounds", backgrounds, 3)
     _check("size", size, _SMALLEST, _LARGEST)
     _check("seed", seed, 0)
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    workers = (os.cpu_count() or 1) if workers is None else workers
     _check("workers", workers, 1)
     mitsuba()
-    tasks = [("segment", seed, index, size) for index in range(segments)]
-    tasks += [("background", seed, index, size) for index in range(backgrounds)]
-    workers = min(workers, len(tasks))
-    if progress:
-        print(_estimate(segments, backgrounds, size, seed, workers), file=sys.stderr)
-    images = _rendered(tasks, workers)
-    bar = tqdm(images, total=len(tasks), desc="rendering", unit="image", disable=not progress)
-    readme = (
-        f"# {Path(out).name}\n\nRendered chairs and rooms, made by\n\n"
-        f"    chairlib render --out {Path(out).name} --segments {segments} --backgrounds {backgrounds} --size {size} --seed {seed}\n\n"
-        "Licence: CC0-1.0.\n"
-    )
-    return write_collection(out, _distinct(iter(bar)), seed, {"README.md": readme})
+    items = _items(segments, backgrounds, size, seed, min(workers, segments + backgrounds), progress)
+    return write_collection(out, items, seed, {"README.md": _readme(Path(out).name, segments, backgrounds, size, seed)})

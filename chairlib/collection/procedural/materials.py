@@ -156,11 +156,11 @@ def paint(rng: np.random.Generator) -> Material:
 def fabric(rng: np.random.Generator) -> Material:
     """Upholstery cloth: plain weave, heather, or a woven pattern."""
     colour = _furniture_colour(rng)
-    if rng.uniform() < 0.22:
+    if rng.uniform() < 0.15:
         second = colour * rng.uniform(0.3, 0.8) if rng.uniform() < 0.5 else _furniture_colour(rng)
         image = textures.patterned(rng, [colour, second, _furniture_colour(rng)])
         return plain(textured(image, (rng.uniform(0.12, 0.5),) * 2))
-    image = textures.mottled(rng, colour, rng.uniform(0.01, 0.06), rng.uniform(0.8, 2.5))
+    image = textures.mottled(rng, colour, rng.uniform(0.01, 0.05), rng.uniform(0.8, 2.5))
     return plain(textured(image, (0.35, 0.35)))
 
 
@@ -194,15 +194,15 @@ def chrome(rng: np.random.Generator) -> Material:
     )
 
 
-def metal(rng: np.random.Generator) -> Material:
-    """Black steel, brass, copper, or aluminium."""
+def metal(rng: np.random.Generator, polish: float = 1.0) -> Material:
+    """Black steel, brass, copper, or aluminium. With less ``polish`` it shows more of its own colour than of its surroundings."""
     colour, metallic = {
         "black": (np.full(3, rng.uniform(0.08, 0.16)), 0.0),
         "brass": (np.array([0.85, 0.68, 0.36]), 1.0),
         "copper": (np.array([0.85, 0.55, 0.42]), 1.0),
         "aluminium": (np.full(3, 0.85), 1.0),
     }[pick(rng, {"black": 5, "brass": 2, "copper": 1, "aluminium": 3})]
-    return surface(colour, roughness=rng.uniform(0.25, 0.5), metallic=metallic)
+    return surface(colour, roughness=rng.uniform(0.25, 0.5), metallic=metallic * polish)
 
 
 #: Every material that a chair may name.

@@ -91,11 +91,11 @@ def _weld(points: Floats) -> NDArray[np.int64]:
     rows, columns = points.shape[:2]
     number = np.arange(rows * columns).reshape(rows, columns)
     for row in (0, -1):
-        if np.allclose(points[row], points[row, 0], atol=1e-7):
+        if np.abs(points[row] - points[row, 0]).max() < 1e-7:
             number[row] = number[row, 0]
-    if np.allclose(points[:, 0], points[:, -1], atol=1e-7):
+    if np.abs(points[:, 0] - points[:, -1]).max() < 1e-7:
         number[:, -1] = number[:, 0]
-    if np.allclose(points[0], points[-1], atol=1e-7):
+    if np.abs(points[0] - points[-1]).max() < 1e-7:
         number[-1] = number[0]
     return number.reshape(-1)
 
@@ -180,8 +180,8 @@ def sweep(
 
 def cylinder(start: ArrayLike, end: ArrayLike, diameter: float, end_diameter: float | None = None) -> Mesh:
     """A straight round bar between two points, tapered where the second diameter differs."""
-    path = np.linspace(np.asarray(start, dtype=float), np.asarray(end, dtype=float), 3)
-    return sweep(path, np.linspace(diameter, diameter if end_diameter is None else end_diameter, 3), steps=4)
+    ends = np.array([start, end], dtype=float)
+    return sweep(ends, [diameter, diameter if end_diameter is None else end_diameter], steps=3)
 
 
 def lathe(profile: ArrayLike, sides: int = 20) -> Mesh:

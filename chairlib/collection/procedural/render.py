@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from chairlib.collection.procedural.engine import mitsuba
 from chairlib.collection.procedural.materials import Material, Part
@@ -175,19 +176,19 @@ def render(
     size: int,
     samples: int,
     seed: int,
-    depth: int = 3,
     window: tuple[int, int, int, int] | None = None,
     hide_lights: bool = True,
 ) -> NDArray[np.float32]:
     """Linear, premultiplied RGBA [size,size,4] with opacity in [0, 1].
 
-    ``samples`` is the number per pixel, ``depth`` the longest light path (2: direct light only), ``window`` the part of the
-    image that can hold anything (left, top, width, height); the rest stays transparent.
+    ``samples`` is the number per pixel; ``window`` is the part of the image that can hold anything (left, top, width, height):
+    the rest stays transparent. Light is direct only, from broad sources: what bounces between surfaces shows little at a
+    thumbnail's size and would double the time.
     """
     left, top, width, height = window or (0, 0, size, size)
     scene = {
         "type": "scene",
-        "integrator": {"type": "path", "max_depth": depth, "hide_emitters": hide_lights, "block_size": _BLOCK},
+        "integrator": {"type": "direct", "hide_emitters": hide_lights, "block_size": _BLOCK},
         "sensor": _sensor(camera, size, samples, (left, top, width, height)),
         **{f"light{number}": light for number, light in enumerate(lights)},
         **_shapes(parts),
@@ -199,37 +200,56 @@ def render(
 
 
 def render_guide(
-    parts: Sequence[Part], camera: Camera, size: int, samples: int, seed: int, guide: str
+    parts: Sequence[Part],
+    camera: Camera,
+    size: int,
+    samples: int,
+    seed: int,
+    guide: str,
+    window: tuple[int, int, int, int] | None = None,
 ) -> NDArray[np.float32]:
-    """What the eye sees without light [size,size,3], linear.
+    """What the eye sees without light [size,size,3], linear and premultiplied.
 
     ``guide`` is "albedo", each surface's own colour (over 1 where a light shows), or "normal" (plus 1.2).
     One ray a sample and the very samples of :func:`render`, so it is cheap and its edges are the same. (Mitsuba's own ``aov``
     integrator takes four times as long as the picture itself in the scalar variants.)
     """
-    mi = mitsuba()
+    left, top, width, height = window or (0, 0, size, size)
     scene = {
         "type": "scene",
         "integrator": {"type": "path", "max_depth": 1, "block_size": _BLOCK},
-        "sensor": _sensor(camera, size, samples, (0, 0, size, size)),
+        "sensor": _sensor(camera, size, samples, (left, top, width, height)),
         **_shapes(parts, guide),
     }
-    return np.array(mi.render(mi.load_dict(scene), seed=seed))[..., :3]
+    image = np.zeros((size, size, 3), np.float32)
+    mi = mitsuba()
+    pixels = np.array(mi.render(mi.load_dict(scene), seed=seed))
+    image[top : top + height, left : left + width] = pixels[..., :3]
+    return image
 
 
 def smooth_light(
-    colour: NDArray[np.floating], albedo: NDArray[np.floating], normal: NDArray[np.floating], reach: int = 3
+    colour: NDArray[np.floating],
+    albedo: NDArray[np.floating],
+    normal: NDArray[np.floating],
+    reach: int = 3,
+    bounce: float = 0.0,
 ) -> NDArray[np.floating]:
     """Linear colour [H,W,3] with its sampling noise averaged out.
 
     Only the light is averaged, over neighbours (up to ``reach`` pixels off) that face the same way and have a like colour: each
     pixel is divided by its surface's ``albedo`` first and multiplied again after, so texture and edges stay as sharp as they
     were. Pixels with a light in them stay as they are.
+    ``bounce`` is the share of the mean light that reaches every surface by way of the others.
     """
     shining = albedo.max(axis=2) > 1.0
     safe = np.maximum(albedo, 0.02)
-    # Compressing bright samples keeps single fireflies from becoming blots.
     light = np.log1p(colour / safe)
+    # Single bright samples (a lamp seen in a shiny rod) would stay as specks: nothing may outshine its surroundings by far.
+    level = light.mean(axis=2)
+    # What is empty sets no limit: thin bars have little else around them.
+    limit = 1.4 * median_filter(np.where(albedo.max(axis=2) > 0, level, np.inf), 5) + 0.05
+    light = light * np.minimum(1.0, limit / np.maximum(level, 1e-6))[..., None]
     total, weights = np.zeros_like(light), np.zeros(light.shape[:2])
     height, width = weights.shape
     guides = np.concatenate([normal * 2.5, albedo], axis=2)
@@ -243,7 +263,10 @@ def smooth_light(
             weight = np.exp(-unlike) * usable[here]
             total += other * weight[..., None]
             weights += weight
-    smoothed = np.expm1(total / np.maximum(weights, 1e-6)[..., None]) * safe
+    smooth = np.expm1(total / np.maximum(weights, 1e-6)[..., None])
+    lit = ~shining & (albedo.max(axis=2) > 0)
+    bounced = bounce * smooth[lit].mean(axis=0) if lit.any() else 0.0
+    smoothed = smooth * safe + bounced * albedo
     return np.where(shining[..., None], colour, smoothed)
 
 

@@ -58,6 +58,9 @@ class Room:
     balance: Floats
 
 
+#: Bounced light is not traced, so polished metal would mirror darkness.
+_POLISH = 0.4
+
 WallPiece = Callable[[np.random.Generator, Style], tuple[list[Part], float]]
 FloorPiece = Callable[[np.random.Generator, Style], list[Part]]
 #: Pieces along a wall, with weights: each gives its parts and its width in metres.
@@ -145,7 +148,7 @@ def table_lamp(rng: np.random.Generator) -> list[Part]:
     foot = lathe(
         [(0, 0), (0.07, 0), (0.06, 0.015), (0.02, 0.05), (0.05, h * 0.5), (0.015, h * 0.85), (0.012, h), (0, h)], 14
     )
-    material = metal(rng) if rng.uniform() < 0.5 else paint(rng)
+    material = metal(rng, _POLISH) if rng.uniform() < 0.5 else paint(rng)
     return [Part(foot, material), *_moved(lampshade(rng, rng.uniform(0.1, 0.17), 0.2), z=h + 0.08)]
 
 
@@ -220,7 +223,7 @@ def mirror(rng: np.random.Generator, style: Style) -> tuple[list[Part], float]:
     top = _box((0, w), (-d, 0), (h - 0.03, h))
     legs = [cylinder((x, y, 0), (x, y, h), 0.025) for x in (0.03, w - 0.03) for y in (-0.03, -d + 0.03)]
     parts = [
-        Part(disc, surface([0.9] * 3, 0.08, metallic=1.0)),
+        Part(disc, surface([0.75, 0.8, 0.84], 0.1, metallic=_POLISH)),
         Part(sweep(circle, 0.03), style.dark),
         Part(top, style.timber),
     ]
@@ -282,7 +285,7 @@ def door(rng: np.random.Generator, style: Style) -> tuple[list[Part], float]:
     frame = [_box((0, 0.09), (-0.06, 0), (0, h + 0.08)), _box((0.09 + w, 0.18 + w), (-0.06, 0), (0, h + 0.08))]
     frame.append(_box((0, 0.18 + w), (-0.065, 0), (h, h + 0.09)))
     knob = sphere(0.03, (0.15, -0.08, 1.0))
-    return [*parts, *(Part(mesh, style.trim) for mesh in frame), Part(knob, metal(rng))], w + 0.18
+    return [*parts, *(Part(mesh, style.trim) for mesh in frame), Part(knob, metal(rng, _POLISH))], w + 0.18
 
 
 @wall_piece(3)
@@ -321,7 +324,7 @@ def cabinet(rng: np.random.Generator, style: Style) -> tuple[list[Part], float]:
     columns = max(1, round(w / rng.uniform(0.4, 0.6)))
     rows = 1 if tall else int(rng.integers(1, 5))
     xs, zs = np.linspace(0.02, w - 0.02, columns + 1), np.linspace(low + 0.03, h - 0.04, rows + 1)
-    handle = metal(rng)
+    handle = metal(rng, _POLISH)
     for x0, x1 in itertools.pairwise(xs):
         for z0, z1 in itertools.pairwise(zs):
             parts.append(
@@ -499,7 +502,7 @@ def _style(rng: np.random.Generator) -> Style:
         "dark": hsv(hue, rng.uniform(0.2, 0.5), rng.uniform(0.2, 0.4)),
     }[tint]
     trim = surface(hsv(0.1, rng.uniform(0, 0.08), rng.uniform(0.8, 0.95)), 0.4) if rng.uniform() < 0.8 else wood(rng)
-    dark = metal(rng) if rng.uniform() < 0.6 else wood(rng)
+    dark = metal(rng, _POLISH) if rng.uniform() < 0.6 else wood(rng)
     return Style(hue, wall_colour, trim, wood(rng), paint(rng) if rng.uniform() < 0.7 else wood(rng), dark)
 
 

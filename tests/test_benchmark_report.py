@@ -1,0 +1,127 @@
+"""Tables 1 and 2 and Figure 4 from records: every paper figure beside ours, nothing without a record."""
+
+import json
+
+import numpy as np
+import pytest
+
+from chairlib import benchmark, figures, published
+from chairlib.benchmark_report import MISSING, describe_record, open_report, score_table, show_slips
+from chairlib.errors import RecordError
+from chairlib.tables import style_table
+
+TINY = {"width": 2, "images": 32, "val_images": 4, "test_images": 8, "evaluations": 1, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def records(collection, tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setattr("chairlib.paths.runs", tmp_path_factory.mktemp("runs"))
+    settings = [
+        {"model": "unet", "resolution": 64, "seed": 0},
+        {"model": "unet", "resolution": 64, "seed": 1},
+        {"model": "unet", "resolution": 32},
+        {"model": "fcn_vgg16", "resolution": 64},
+    ]
+    yield [
+        benchmark.train(benchmark.open_run(data=str(collection.root), **TINY, **one), progress=False)
+        for one in settings
+    ]
+    patch.undo()
+
+
+@pytest.fixture
+def report(records, collection):
+    return open_report(collection.root)
+
+
+def test_table1_has_every_row_of_the_paper_and_ours_beside_it(report, records):
+    table = report.table1()
+    assert len(table) == len(published.table1())
+    row = table.loc[("U-Net, width 2", "64 px")]
+    assert row[("paper", "IoU, %")] == 85.08
+    assert row[("paper", "hours")] == 0.5
+    ious = [record.metrics["test"]["iou"] for record in records[:2]]
+    value, low, high = row[("ours", "IoU, % (95 % interval)")]
+    assert value == pytest.approx(np.mean(ious))
+    assert low <= value <= high
+    assert row[("ours", "seeds")] == 2
+    assert row[("ours", "SD over seeds")] == pytest.approx(np.std(ious, ddof=1))
+    assert row[("ours", "images trained")] == 32
+    assert table.loc[("FCN-ResNet-50", "256 px"), ("ours", "IoU, % (95 % interval)")] == MISSING
+    assert "not trained in this profile" in style_table(table, "Table 1").data
+
+
+def test_table2_has_the_baseline(report, records):
+    table = report.table2()
+    assert table.loc["All background", ("paper", "precision, %")] == 78.01
+    ours = table.loc["All background", ("ours (95 % interval)", "precision, %")]
+    assert ours == pytest.approx(records[0].metrics["all_background_precision"])
+    assert table.loc["All background", ("ours (95 % interval)", "IoU, %")] == 0
+    assert table.loc["FCN-ResNet-101", ("paper", "Dice, %")] == 73.96
+    assert table.loc["FCN-VGG-16, width 2", ("ours (95 % interval)", "IoU, %")][0] == records[3].metrics["test"]["iou"]
+    style_table(table, "Table 2")
+
+
+def test_without_records_only_the_papers_column_is_filled(collection, own_runs):
+    report = open_report(collection.root)
+    assert report.records == []
+    assert (report.table1()[("ours", "IoU, % (95 % interval)")] == MISSING).all()
+    assert report.figure4() == {}
+    assert "Nothing has been trained" in report.sentence()
+    assert report.glued()["unet_iou_64"] == "not trained in this build"
+    style_table(report.table1(), "x")
+    style_table(report.table2(), "x")
+    assert report.histories() == {}
+    figures.iou_by_resolution(report.by_resolution(), report.paper_by_resolution())
+
+
+def test_figure4_compares_models_on_the_same_composites(report):
+    shown = report.figure4()
+    assert shown["predictions"]["FCN-ResNet-101"] is None
+    assert shown["predictions"]["U-Net, width 2"].shape == shown["targets"].shape
+    assert "FCN-VGG-16" in figures.figure4(**shown).data
+
+
+def test_histories_and_resolutions(report):
+    assert set(report.histories()) == {
+        "U-Net, width 2 at 64 px",
+        "U-Net, width 2 at 32 px",
+        "FCN-VGG-16, width 2 at 64 px",
+    }
+    assert len(report.by_resolution()) == 3
+
+
+def test_every_quoted_value_traces_to_a_record(report, records):
+    glued = report.glued("smoke", "A tiny build.")
+    assert glued["profile_sentence"].startswith("A tiny build. Data: drawn. 4 runs with 2 seeds")
+    assert glued["training_images"] == "32"
+    assert glued["hardware"] == records[0].content["hardware"]
+    assert f"{records[3].metrics['test']['iou']:.1f}" in glued["fcn_vgg16_iou_64"]
+
+
+def test_records_of_other_code_or_data_are_refused(report, records, collection):
+    file = records[2].folder / "record.json"
+    original = file.read_text()
+    for part, words in (("code", "other code"), ("data", "other data")):
+        content = json.loads(original)
+        content[part]["hash"] = "0" * 16
+        file.write_text(json.dumps(content))
+        try:
+            with pytest.raises(RecordError, match=words):
+                open_report(collection.root, [record.name for record in records])
+            assert words in open_report(collection.root).left_out[0]
+            assert len(open_report(collection.root).records) == 3
+        finally:
+            file.write_text(original)
+
+
+def test_a_record_as_text_and_table(records):
+    text = describe_record(records[0])
+    assert f"{records[0].metrics['test']['iou']:6.2f} %" in text
+    assert "segment" not in score_table(records[0]).columns
+    assert score_table(records[0]).loc["IoU, %"].iloc[0][0] == records[0].metrics["test"]["iou"]
+
+
+def test_slips_are_shown_escaped():
+    assert "FCN-VGG-16" in show_slips("table2").data
