@@ -302,7 +302,6 @@ def describe_record(record: Record) -> str:
         f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; converged after "
         f"{content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
         f"validation IoU {record.metrics['val']['iou']:.2f} %",
-        f"  {record.folder}",
     ]
     return "\n".join(lines)
 

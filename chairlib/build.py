@@ -134,8 +134,8 @@ def _only_one() -> Iterator[int]:
         yield stream.fileno()
 
 
-def _snakemake(lock: int, *arguments: str, quiet: bool = False) -> int:
-    """Snakemake's exit status. Where ``quiet``, what it says is shown only if it fails."""
+def _snakemake(lock: int, *arguments: str) -> int:
+    """Run Snakemake and return its exit status."""
     options = {
         "--snakefile": paths.home / "Snakefile",
         "--directory": paths.home,
@@ -144,10 +144,12 @@ def _snakemake(lock: int, *arguments: str, quiet: bool = False) -> int:
     }
     command = [sys.executable, "-m", "snakemake", *(str(part) for pair in options.items() for part in pair), *arguments]
     # The children hold the lock too: if this process is killed and Snakemake lives on, a second build is still refused.
-    done = subprocess.run(command, pass_fds=(lock,), check=False, capture_output=quiet, text=True)
-    if quiet and done.returncode != 0:
-        print(done.stdout + done.stderr, file=sys.stderr)
-    return done.returncode
+    process = subprocess.Popen(command, pass_fds=(lock,))
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # in a terminal, Ctrl-C has reached Snakemake and its jobs as well: give them time to clean up
+        raise
 
 
 def _format_seconds(seconds: float) -> str:
@@ -170,15 +172,13 @@ def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_
     )
     if plan.profile.estimate and todo:
         print(f"training will take at most {_format_seconds(estimate(plan))} on this machine", flush=True)
-    options = ["--rerun-incomplete", "--quiet", "rules", "host", "--printshellcmds", *(["--dry-run"] if dry_run else [])]
+    # Our lock, unlike Snakemake's, does not outlive a build that is killed.
+    options = ["--nolock", "--rerun-incomplete", "--printshellcmds", "--quiet", "rules", "host"]
     with _only_one() as lock:
         write_json(paths.cache / _CONFIG, {"profile": plan.profile_name, "data": plan.data, "device": device})
-        # Holding the lock, whatever lock Snakemake finds is that of a killed build.
-        if _snakemake(lock, "--unlock", quiet=True) != 0:
-            raise ChairlibError("the build could not be prepared; the lines above say why.")
         if not dry_run:
             plan.remove_leftovers()
-        if _snakemake(lock, *options) != 0:
+        if _snakemake(lock, *options, *(["--dry-run"] if dry_run else [])) != 0:
             raise ChairlibError("the build stopped; the lines above say why. Started again, it goes on from here.")
     return paths.home / "_build" / "html" / "index.html"
 
@@ -191,6 +191,8 @@ def render() -> None:
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     # Pages of another build's runs would stay otherwise, and a render that was killed may have left a broken cache.
     shutil.rmtree(paths.home / "_build", ignore_errors=True)
-    done = subprocess.run([sys.executable, "-m", "jupyter_book", *command, *flags], check=False, env=environment)
+    # The package has no __main__ of its own.
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    done = subprocess.run([*jupyter_book, *command, *flags], check=False, env=environment)
     if done.returncode != 0:
         raise ChairlibError("the book was not rendered; the lines above say why.")

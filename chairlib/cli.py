@@ -4,6 +4,7 @@ An error of the input is one line on stderr and exit status 1; wrong usage is st
 """
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -130,7 +131,7 @@ def benchmark(
 
     sys.path.insert(0, "")  # a module of one's own is looked for in the current folder, as `python -m` does
     run = bench.open_run(
-        data=data if data == "mini" else str(Path(data).resolve()),
+        data=data if data == "mini" else str(Path(data).expanduser().resolve()),
         model=model,
         width=width,
         resolution=resolution,
@@ -143,6 +144,7 @@ def benchmark(
         device=device,
     )
     print(describe_record(bench.train(run)))
+    print(f"  {run.folder}")
 
 
 def _parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
@@ -176,6 +178,8 @@ def run(
     """Execute a chapter with papermill; a parameter that it doesn't have is an error."""
     from chairlib import notebooks
 
+    # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying kernel.
+    logging.disable()
     target = out or Path(f"{Path(notebook).stem}.out.ipynb")
     print(notebooks.execute(notebook, _parameters(parameter or [], parameters), target))
 
@@ -207,6 +211,9 @@ def main() -> None:
     """Entry point of ``chairlib``."""
     try:
         status = app(standalone_mode=False)
+        if status == 130:  # some versions of typer raise Ctrl-C, others return its status
+            raise KeyboardInterrupt
+        sys.stdout.flush()
     except ChairlibError as error:
         print(f"chairlib: {error}", file=sys.stderr)
         sys.exit(1)

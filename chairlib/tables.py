@@ -21,10 +21,10 @@ _TABLE_STYLE = """<style>
 .chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.95em;display:table}
 .chair-table-box .chair-table caption{caption-side:top;text-align:left;color:inherit;padding:0 0 .5em;font-size:1em}
 .chair-table-box .chair-table caption span{display:block;position:sticky;left:0;max-width:min(100%,calc(100vw - 3em));width:max-content}
-.chair-table-box .chair-table :is(th,td){padding:.35em .8em;border:0;background:none;color:inherit;text-align:right;white-space:nowrap;
+.chair-table-box .chair-table :is(th,td){padding:.35em .6em;border:0;background:none;color:inherit;text-align:right;white-space:nowrap;
 font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
 .chair-table-box .chair-table :is(th,td).chair-text{text-align:left}
-.chair-table-box .chair-table thead th{font-weight:600;vertical-align:bottom}
+.chair-table-box .chair-table thead th{font-weight:600;vertical-align:bottom;white-space:normal}
 .chair-table-box .chair-table thead th[colspan]{text-align:center;border-bottom:1px solid rgba(128,128,128,.45)}
 .chair-table-box .chair-table thead tr:last-child th{border-bottom:2px solid rgba(128,128,128,.7)}
 .chair-table-box .chair-table tbody th{font-weight:600;text-align:left}
@@ -46,7 +46,7 @@ def style_table(
 
     The index gives the row headers (the first column does where the index is only a count). Two-level columns become grouped
     headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of three numbers
-    (value, low, high) is shown with its interval; a text in a column of numbers (why there is none) is shown as a quiet remark,
+    (value, low, high) is shown with its interval, to one place at most; a text in a column of numbers (why there is none) is shown as a quiet remark,
     and None or NaN as ``missing``. ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
@@ -105,7 +105,8 @@ def _cell_text(value: Any, decimals: int, missing: str) -> str:
     if _is_missing(value):
         return missing
     if isinstance(value, tuple) and len(value) == 3:
-        middle, low, high = (_cell_text(float(part), decimals, missing) for part in value)
+        places = min(decimals, 1)  # within an interval more places say nothing
+        middle, low, high = (_cell_text(float(part), places, missing) for part in value)
         return f"{middle} ({low}–{high})"
     if isinstance(value, bool | np.bool_ | str):
         return str(value)

@@ -257,6 +257,11 @@ def test_bombs_are_refused_from_their_header(side):
     assert "80,000,000" in refusal(bomb)
 
 
+def test_a_bomb_in_the_metadata_is_refused():
+    text = chunk(b"zTXt", b"comment\0\0" + zlib.compress(bytes(5_000_000)))
+    assert refusal(png(1, 8, RGBA, b"abcd", text)).startswith("damaged: ")
+
+
 def test_the_pixel_cap_is_exact(monkeypatch):
     monkeypatch.setattr(decode, "MAX_PIXELS", 35)
     assert decode_segment(saved(noise(size=(7, 5)), "PNG")).image.size == (7, 5)

@@ -124,14 +124,16 @@ def test_writers_at_once_leave_one_whole_file(tmp_path):
 def test_full_disk_is_one_clear_line(tmp_path, monkeypatch, call):
     write_text(tmp_path / "file", "old")
     monkeypatch.setattr(os, call, no_space)
-    with pytest.raises(ChairlibError, match=r"cannot write .*file: No space left on device\. Free some space") as caught:
+    with pytest.raises(
+        ChairlibError, match=r"cannot write .*file: No space left on device\. Free some space"
+    ) as caught:
         write_text(tmp_path / "file", "new")
     assert "\n" not in str(caught.value)
     assert (tmp_path / "file").read_text() == "old"
     assert listing(tmp_path) == ["file"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def tiny_disk(tmp_path):
     """A disk of 256 kB, where this process may mount one."""
     disk = tmp_path / "disk"

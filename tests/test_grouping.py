@@ -8,6 +8,10 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from chairlib.collection.grouping import (
     BACKGROUND_BITS,
+    COLOUR_ASPECT,
+    COLOUR_BITS,
+    SILHOUETTE_ASPECT,
+    SILHOUETTE_BITS,
     Signature,
     background_signature,
     find_groups,
@@ -139,6 +143,34 @@ def test_an_unlabelled_image_joins_the_label_it_looks_like():
     assert groups[:3] == ["segment:label-a", "segment:label-a", "segment:label-b"]
     assert groups[3] == groups[4]
     assert groups[3].startswith("segment:like-")
+
+
+def pair(silhouette_bits=128, colour_bits=128, aspect=1.0):
+    """Whether two segments that differ by these numbers of hash bits and this ratio of aspects share a group."""
+    rng = np.random.default_rng(5)
+    as_is, mirrored = rng.random((2, 256)) < 0.5, rng.random((4, 256)) < 0.5
+    changed = as_is.copy()
+    changed[0, :colour_bits] ^= True
+    changed[1, :silhouette_bits] ^= True
+    grey = np.full(3, 128.0)
+    first = Signature(as_is[0], mirrored[0], grey, 1.0, as_is[1], mirrored[1])
+    second = Signature(changed[0], mirrored[2], grey, aspect, changed[1], mirrored[3])
+    return len(set(find_groups("segment", [first, second], ["a", "b"], [None, None]))) == 1
+
+
+def test_either_hash_is_enough_up_to_its_threshold():
+    assert not pair()
+    assert pair(silhouette_bits=SILHOUETTE_BITS)
+    assert not pair(silhouette_bits=SILHOUETTE_BITS + 1)
+    assert pair(colour_bits=COLOUR_BITS)
+    assert not pair(colour_bits=COLOUR_BITS + 1)
+
+
+def test_boxes_of_very_different_shape_are_not_alike():
+    assert pair(silhouette_bits=0, aspect=0.99 * SILHOUETTE_ASPECT)
+    assert not pair(silhouette_bits=0, aspect=1.01 * SILHOUETTE_ASPECT)
+    assert pair(colour_bits=0, aspect=1 / (0.99 * COLOUR_ASPECT))
+    assert not pair(colour_bits=0, aspect=1 / (1.01 * COLOUR_ASPECT))
 
 
 def test_nothing_gives_nothing():

@@ -112,7 +112,8 @@ def test_every_refused_file_is_reported_with_its_reason(folders, capfd):
     (segments / "empty.png").write_bytes(b"")
     (segments / "cut.png").write_bytes((segments / "3.png").read_bytes()[:150])
     (segments / "again.png").write_bytes((segments / "3.png").read_bytes())
-    blob(4).save(segments / "sub.webp", lossless=True, exact=True)
+    blob(4).save(segments / "same.png", compress_level=0)
+    blob(4).save(segments / "same.webp", lossless=True, exact=True)
     (segments / "lost.png").symlink_to(segments / "nowhere")
     blob(0).save(backgrounds / "clear.png")
     Image.new("RGB", (9, 9)).save(backgrounds / "tiny.jpg")
@@ -125,13 +126,14 @@ def test_every_refused_file_is_reported_with_its_reason(folders, capfd):
         "chairs/empty.png": "not an image",
         "chairs/lost.png": "no such file",
         "chairs/opaque.png": "no real alpha",
-        "chairs/sub.webp": "duplicate",
+        "chairs/same.png": "duplicate",
+        "chairs/same.webp": "duplicate",
         "chairs/text.png": "not an image",
         "rooms/clear.png": "transparent",
         "rooms/tiny.jpg": "image too small",
     }
     assert reasons(report)["again.png"] == "duplicate: the same image as 3.png"
-    assert reasons(report)["sub.webp"] == "duplicate: the same image as 4.png"
+    assert reasons(report)["same.png"] == "duplicate: the same image as 4.png"
     assert report.accepted == {"segment": 8, "background": 8}
     with open(report.collection.root / REFUSED_FILE, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
@@ -139,8 +141,8 @@ def test_every_refused_file_is_reported_with_its_reason(folders, capfd):
         ("segment" if path.parent == segments else "background", path.name, why) for path, why in report.refused
     ]
     text = str(report)
-    assert "8 segments and 8 backgrounds imported, 10 files refused" in text
-    assert "2  duplicate" in text
+    assert "8 segments and 8 backgrounds imported, 11 files refused" in text
+    assert "3  duplicate" in text
     assert capfd.readouterr().err == ""
 
 

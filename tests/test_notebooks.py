@@ -24,7 +24,7 @@ def _environment(monkeypatch):
     monkeypatch.setenv(HEADLESS, "1")  # execute sets it; this takes it back
 
 
-@pytest.fixture()
+@pytest.fixture
 def notebook(tmp_path):
     def write(*cells: str, name: str = "given.ipynb") -> str:
         kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
@@ -53,7 +53,7 @@ def test_values_arrive_and_the_page_hides_them(notebook, tmp_path, monkeypatch, 
     code = "import os\nprint(depth, name, nothing, os.getcwd())"
     file = execute(notebook(code), given, "out.ipynb")  # relative to here, though the notebook runs at home
     assert file == Path("out.ipynb")
-    assert output(file) == f"5 it's \"{{x}}\" ü [1, None, True] {paths.home}\n"
+    assert output(file) == f'5 it\'s "{{x}}" ü [1, None, True] {paths.home}\n'
     assert [path.name for path in Path().iterdir()] == ["out.ipynb"]
     done = nbformat.read(file, as_version=4)
     injected = [cell for cell in done.cells if "injected-parameters" in cell.metadata.get("tags", [])]
@@ -70,7 +70,9 @@ def test_values_arrive_and_the_page_hides_them(notebook, tmp_path, monkeypatch, 
 def test_a_failure_leaves_the_old_copy_and_shows_the_failed_one(notebook, tmp_path):
     out, failed = tmp_path / "out.ipynb", tmp_path / "out.failed.ipynb"
     out.write_text("old")
-    with pytest.raises(ChairlibError, match=r"^notebook given failed: ValueError: two lines \(see .*out\.failed\.ipynb"):
+    with pytest.raises(
+        ChairlibError, match=r"^notebook given failed: ValueError: two lines \(see .*out\.failed\.ipynb"
+    ):
         execute(notebook("print('before')", "raise ValueError('two\\nlines')", "print('after')"), {}, out, log=False)
     assert out.read_text() == "old"
     assert "before" in output(failed)

@@ -104,7 +104,7 @@ def test_straight_colour_composited_on_white_equals_a_render_before_white():
     # The light is white in all directions: seen, it is a white background; hidden, it leaves transparency.
     bar = meshes.cylinder((-0.5, 0, -0.4), (0.5, 0, 0.5), 0.08)
     ball = meshes.sphere(0.3)
-    parts = [Part(bar, plain([0.35, 0.2, 0.1])), Part(ball, plain([0.1, 0.4, 0.7]))]
+    parts = [Part(meshes.join([bar, ball]), plain([0.35, 0.2, 0.1]))]
     camera = Camera((0, -4, 1), (0, 0, 0), 20)
     hidden, seen = (render(parts, [WHITE_LIGHT], camera, 48, 16, seed=3, hide_lights=hide) for hide in (True, False))
     rgba = straight_rgba(hidden)
@@ -200,7 +200,7 @@ def test_variants_of_a_design_are_different_images_of_one_group():
 
 
 @pytest.mark.parametrize("name", list(chairs.FAMILIES))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_every_design_stands_on_the_floor_and_is_sound(name, seed):
     design = chairs.draw_design(np.random.default_rng(seed), name)
@@ -238,7 +238,7 @@ def volume(mesh: meshes.Mesh) -> float:
     ],
 )
 def test_shapes_enclose_their_volume_with_faces_outwards(mesh, expected):
-    assert volume(mesh) == pytest.approx(expected, rel=0.04)
+    assert volume(mesh) == pytest.approx(expected, rel=0.06)
 
 
 def test_a_camera_centres_what_it_frames():
@@ -252,9 +252,16 @@ def test_a_camera_centres_what_it_frames():
 # --- collections ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_collection_is_rendered_and_opens(tmp_path, capsys):
-    collection = render_collection(tmp_path / "c", 4, 3, size=32, seed=5, workers=1)
-    assert len(collection.rows("segment")) == 4
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory) -> Collection:
+    return render_collection(
+        tmp_path_factory.mktemp("rendered") / "c", 3, 3, size=32, seed=5, progress=False, workers=1
+    )
+
+
+def test_a_collection_is_rendered_and_opens(rendered):
+    collection = rendered
+    assert len(collection.rows("segment")) == 3
     assert len(collection.rows("background")) == 3
     rows = collection.manifest
     assert set(rows["licence"]) == {"CC0-1.0"}
@@ -262,10 +269,15 @@ def test_a_collection_is_rendered_and_opens(tmp_path, capsys):
     assert all(group.startswith(f"{kind}:") for kind, group in zip(rows["kind"], rows["group"], strict=True))
     first = Image.open(collection.path("segment", rows["id"][0]))
     assert np.array_equal(np.asarray(first), np.asarray(render_chair(5, 0, 32)[0]))
-    assert "chairlib render --out c --segments 4" in (tmp_path / "c" / "README.md").read_text(encoding="utf-8")
+    assert "chairlib render --out c --segments 3" in (collection.root / "README.md").read_text(encoding="utf-8")
+
+
+def test_processes_render_the_same_collection_with_an_estimate_first(rendered, tmp_path, capsys):
+    again = render_collection(tmp_path / "again", 3, 3, size=32, seed=5, workers=2)
+    assert again.hash == rendered.hash
     shown = capsys.readouterr().err
-    assert "about" in shown.splitlines()[0]
-    assert "rendering" in shown
+    assert shown.startswith("Rendering 3 segments and 3 backgrounds of 32 pixels with 2 processes: about")
+    assert "6/6" in shown
 
 
 @pytest.mark.parametrize(
@@ -289,12 +301,6 @@ def test_a_folder_with_something_in_it_is_refused_before_rendering(tmp_path, mon
     monkeypatch.setattr(catalogue, "_item", lambda task: pytest.fail("rendered although the folder is taken"))
     with pytest.raises(ChairlibError, match="not an empty folder"):
         render_collection(tmp_path, 3, 3, size=32, progress=True, workers=1)
-
-
-def test_processes_render_the_same_collection(tmp_path):
-    one = render_collection(tmp_path / "one", 3, 3, size=32, progress=False, workers=1)
-    two = render_collection(tmp_path / "two", 3, 3, size=32, progress=False, workers=2)
-    assert one.hash == two.hash
 
 
 @pytest.mark.slow

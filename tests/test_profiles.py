@@ -7,7 +7,7 @@ from chairlib.profiles import load_profile
 RUNS = "benchmark: {runs: [{model: unet}]}\n"
 
 
-@pytest.fixture()
+@pytest.fixture
 def profile(tmp_path):
     def load(text: str, name: str = "own.yaml"):
         (tmp_path / name).write_text(text, encoding="utf-8")

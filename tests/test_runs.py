@@ -10,7 +10,15 @@ from chairlib import paths, runs
 from chairlib.errors import ChairlibError, ParameterError, RecordError
 from chairlib.runs import Record, check_parameters, code_hash, load_records, open_run, run_name
 
-SETTINGS = {"data": "mini", "model": "unet", "width": 8, "resolution": 32, "recipe": "fast", "seed": 0, "device": "auto"}
+SETTINGS = {
+    "data": "mini",
+    "model": "unet",
+    "width": 8,
+    "resolution": 32,
+    "recipe": "fast",
+    "seed": 0,
+    "device": "auto",
+}
 
 
 def make(seed: int = 0, data_hash: str = "d" * 16, **more) -> runs.Run:
@@ -46,7 +54,7 @@ def test_name_does_not_depend_on_where_a_run_computes_or_where_its_data_lies():
 
 
 values = st.one_of(st.none(), st.integers(0, 9), st.sampled_from(["unet", "a.b:c", "a.b/c", "paper", "../x", "ü"]))
-questions = st.fixed_dictionaries({name: values for name in ("model", "width", "resolution", "recipe", "seed", "images")})
+questions = st.fixed_dictionaries(dict.fromkeys(("model", "width", "resolution", "recipe", "seed", "images"), values))
 
 
 @given(st.lists(questions, min_size=2, max_size=8, unique_by=lambda question: json.dumps(question, sort_keys=True)))
@@ -227,7 +235,7 @@ def test_commit_is_the_checkouts_own(tmp_path, monkeypatch):
 # -- parameters of notebooks ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture()
+@pytest.fixture
 def fresh(monkeypatch):
     monkeypatch.setattr(runs, "_opened", set())
 

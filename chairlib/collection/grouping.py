@@ -24,7 +24,10 @@ from chairlib.collection.screening import object_box
 
 __all__ = [
     "BACKGROUND_BITS",
+    "BACKGROUND_COLOUR",
+    "COLOUR_ASPECT",
     "COLOUR_BITS",
+    "SILHOUETTE_ASPECT",
     "SILHOUETTE_BITS",
     "Signature",
     "background_signature",

@@ -238,7 +238,8 @@ def render_collection(
 ) -> Collection:
     """Render a new collection into the folder ``out``, which must be absent or empty.
 
-    ``size`` is in pixels (square images), ``workers`` the number of processes (by default one for every core). With ``progress``
+    ``size`` is in pixels (square images), ``workers`` the number of processes, each on one core (by default
+    as many as there are cores). With ``progress``
     an estimate and a bar go to standard error. Raises ParameterError for fewer than 3 of a kind or a size under 32, ChairlibError
     where Mitsuba is missing or ``out`` can't be written; an interrupted call leaves nothing behind.
     """
@@ -248,6 +249,6 @@ def render_collection(
     _check("seed", seed, 0)
     workers = (os.cpu_count() or 1) if workers is None else workers
     _check("workers", workers, 1)
-    mitsuba()
+    use_one_thread()
     items = _items(segments, backgrounds, size, seed, min(workers, segments + backgrounds), progress)
     return write_collection(out, items, seed, {"README.md": _readme(Path(out).name, segments, backgrounds, size, seed)})

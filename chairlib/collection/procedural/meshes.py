@@ -289,10 +289,10 @@ def sheet(points: Floats, thickness: float) -> Mesh:
     )
     front, back = points + normals * thickness / 2, points - normals * thickness / 2
     border = [
-        np.stack([front[0], back[0]]),
-        np.stack([back[-1], front[-1]]),
-        np.stack([back[:, 0], front[:, 0]]),
-        np.stack([front[:, -1], back[:, -1]]),
+        np.stack([back[0], front[0]]),
+        np.stack([front[-1], back[-1]]),
+        np.stack([front[:, 0], back[:, 0]]),
+        np.stack([back[:, -1], front[:, -1]]),
     ]
     return join([grid(front), grid(back[:, ::-1]), *(grid(strip) for strip in border)])
 

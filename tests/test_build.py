@@ -1,0 +1,243 @@
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chairlib import build, paths, runs
+from chairlib.build import Plan
+from chairlib.errors import ChairlibError, CollectionError, ParameterError
+
+PROFILE = """
+description: A profile of a test.
+compositing: {n_examples: 3}
+benchmark:
+  featured: {resolution: 64}
+  common: {recipe: fast, width: 4, images: 20}
+  runs:
+    - {model: unet, resolution: [32, 64]}
+    - {model: unet, resolution: 64}
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home with a profile of its own, named so that every tool on the way has to quote it."""
+    home = tmp_path / "it's a home"
+    (home / "profiles").mkdir(parents=True)
+    (home / "profiles" / "toy.yaml").write_text(PROFILE)
+    for name in ("home", "cache", "runs", "notebooks", "book"):
+        monkeypatch.setattr(paths, name, {"home": home, "cache": home / ".cache"}.get(name, home / name))
+    return home
+
+
+@pytest.fixture
+def plan(home, collection):
+    return Plan("toy", str(collection.root))
+
+
+def test_jobs(plan, collection, home):
+    pages = home / "book" / "notebooks"
+    data = str(collection.root.resolve())
+    assert [run.parameters["resolution"] for run in plan.runs] == [64, 32]  # the featured one first, each once
+    assert [job.out for job in plan.run_jobs] == [
+        pages / "03_benchmark.ipynb",
+        pages / "runs" / f"{plan.runs[1].name}.ipynb",
+    ]
+    for job, run in zip(plan.run_jobs, plan.runs, strict=True):
+        assert job.notebook == "03_benchmark"
+        assert job.record == home / "runs" / run.name / "record.json"
+        assert job.parameters["data"] == data
+        assert job.parameters["device"] == "auto"
+    assert [job.out.stem for job in plan.chapters] == [job.notebook for job in plan.chapters]
+    assert plan.chapters[1].parameters == {"data": data, "n_examples": 3}
+    assert plan.report.parameters == {
+        "data": data,
+        "profile": "toy",
+        "description": "A profile of a test.",
+        "runs": [run.name for run in plan.runs],
+    }
+
+
+def test_parameters_are_those_that_the_notebooks_declare(plan):
+    papermill = pytest.importorskip("papermill")
+    for job in (*plan.chapters, *plan.run_jobs, plan.report):
+        file = paths.package.parent / "notebooks" / f"{job.notebook}.ipynb"
+        assert job.parameters.keys() <= papermill.inspect_notebook(file).keys()
+
+
+def test_relative_data_and_profile_mean_the_same_anywhere(home, collection, monkeypatch):
+    monkeypatch.chdir(collection.root.parent)
+    by_name = Plan("toy", collection.root.name)
+    assert by_name.data == str(collection.root.resolve())
+    assert by_name.profile_name == "toy"
+    monkeypatch.chdir(home)
+    assert Plan("profiles/toy.yaml", str(collection.root)).profile_name == str(home / "profiles" / "toy.yaml")
+
+
+def test_mistakes_are_found_before_anything_starts(home, collection, tmp_path):
+    with pytest.raises(ParameterError, match="profile 'nope' does not exist; use toy"):
+        Plan("nope", str(collection.root))
+    with pytest.raises(CollectionError, match="is not a folder"):
+        Plan("toy", str(tmp_path / "nope"))
+    with pytest.raises(ParameterError, match="device 'gpu' cannot be used here"):
+        Plan("toy", str(collection.root), "gpu")
+    (home / "profiles" / "toy.yaml").write_text(PROFILE.replace("model: unet", "model: unett"))
+    with pytest.raises(ParameterError, match="unett"):
+        Plan("toy", str(collection.root))
+    assert not paths.runs.exists()
+
+
+def test_sources_are_code_and_the_papers_tables(plan):
+    sources = [Path(source) for source in plan.sources()]
+    assert paths.package / "figures.py" in sources
+    assert paths.package / "collection" / "collection.py" in sources
+    assert paths.published / "table1.csv" in sources
+    assert len(sources) == len(set(sources))
+
+
+def test_fingerprint_changes_with_what_decides_the_outcome(plan, collection, monkeypatch):
+    job = plan.run_jobs[0]
+    before = plan.fingerprint(job)
+    assert "\n" not in before
+    assert Plan("toy", str(collection.root)).fingerprint(job) == before
+    assert plan.fingerprint(plan.run_jobs[1]) != before
+    monkeypatch.setattr(plan, "data_hash", "another")
+    assert plan.fingerprint(job) != before
+    monkeypatch.undo()
+    monkeypatch.setattr(runs, "code_hash", lambda: "another")
+    assert plan.fingerprint(job) != before
+
+
+def test_leftovers_go_and_pages_of_the_plan_stay(plan, home):
+    pages = home / "book" / "notebooks"
+    wanted = [job.out for job in (*plan.chapters, *plan.run_jobs, plan.report)]
+    leftovers = [
+        pages / "runs" / "benchmark-of-another-profile.ipynb",
+        pages / "runs" / f"{plan.runs[1].name}.failed.ipynb",
+        pages / "03_benchmark.failed.ipynb",
+        pages / ".02_compositing.ipynb.0123abcd.tmp",
+    ]
+    for page in (*wanted, *leftovers):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("x")
+    plan.remove_leftovers()
+    assert all(page.exists() for page in wanted)
+    assert not any(page.exists() for page in leftovers)
+
+
+def test_leftovers_of_a_first_build(plan):
+    plan.remove_leftovers()
+
+
+def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
+    speeds = {32: 0.5, 64: 2.0}
+    asked = []
+
+    def measure_speed(settings):
+        asked.append(settings["resolution"])
+        return speeds[settings["resolution"]]
+
+    monkeypatch.setattr(build.benchmark, "measure_speed", measure_speed)
+    assert build.estimate(plan) == 20 * 0.5 + 20 * 2.0
+    plan.runs[0].finish({}, seconds=1, images_seen=1, hardware="")
+    asked.clear()
+    assert build.estimate(plan) == 20 * 0.5
+    assert asked == [32]
+
+
+def test_second_build_is_refused(home):
+    held = build.paths.cache / "build.lock"
+    held.parent.mkdir()
+    with open(held, "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(ChairlibError, match="another build is running in"), build._only_one():
+            pytest.fail("the block must not run")
+    with build._only_one():
+        pass
+
+
+def test_lock_of_a_killed_build_is_no_obstacle(home):
+    code = (
+        "import time; from chairlib.build import _only_one\nwith _only_one(): print('in', flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "CHAIRLIB_HOME": str(home)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "in\n"
+    with pytest.raises(ChairlibError), build._only_one():
+        pass
+    process.kill()
+    process.communicate()
+    with build._only_one():
+        pass
+
+
+def test_home_without_a_snakefile(home, collection):
+    with pytest.raises(ChairlibError, match=r"there is no Snakefile in .*; clone the project's repository"):
+        build.build("toy", str(collection.root))
+
+
+def test_seconds_for_people():
+    said = {0: "1 min", 59: "1 min", 150: "2 min", 3600: "1 h 0 min", 36_000: "10 h 0 min"}
+    assert {seconds: build._format_seconds(seconds) for seconds in said} == said
+
+
+@pytest.fixture
+def checkout(home):
+    """A copy of what a build needs, beside the profile of the test."""
+    pytest.importorskip("snakemake")
+    original = paths.package.parent
+    for name in ("Snakefile", "_config.yml"):
+        shutil.copy(original / name, home)
+    shutil.copytree(original / "notebooks", home / "notebooks")
+    shutil.copytree(original / "book", home / "book", ignore=shutil.ignore_patterns("notebooks", "__pycache__"))
+    return home
+
+
+def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, collection, tmp_path):
+    locks = checkout / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    for kind in ("input", "output"):
+        (locks / f"0.{kind}.lock").write_text("".join(f"{path}\n" for path in ("book/notebooks/01_collection.ipynb",)))
+    data = tmp_path / "my chairs: {x} #2"
+    shutil.copytree(collection.root, data)
+    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
+    command = [sys.executable, "-m", "chairlib", "paper", "--profile", "toy", "--data", str(data), "--dry-run"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False)
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log
+    assert "profile toy: 2 runs, 2 to train, on my chairs: {x} #2" in done.stdout
+    # Every rule runs its own notebook, though all are made in loops.
+    plan = Plan("toy", str(collection.root))
+    for job in (*plan.chapters, *plan.run_jobs, plan.report):
+        line = next(line for line in log.splitlines() if job.out.name in line and "chairlib run" in line)
+        assert f"chairlib run {job.notebook} -P" in line
+    assert not (checkout / "runs").exists()
+    assert not (checkout / "_build").exists()
+    told = json.loads((checkout / ".cache" / "build.json").read_text())
+    assert told == {"profile": "toy", "data": str(data), "device": "auto"}
+
+
+def test_why_a_build_could_not_start_is_said(checkout, collection):
+    (checkout / "Snakefile").write_text("rule: nonsense(")
+    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
+    command = [sys.executable, "-m", "chairlib", "paper", "--profile", "toy", "--data", str(collection.root)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "SyntaxError" in done.stdout + done.stderr
+    assert done.stderr.endswith(
+        "chairlib: the build stopped; the lines above say why. Started again, it goes on from here.\n"
+    )
+
+
+def test_render_fails_where_jupyter_book_does(home, monkeypatch):
+    (home / "_build" / "html").mkdir(parents=True)
+    (home / "_build" / "html" / "old.html").write_text("x")
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(ChairlibError, match="the book was not rendered"):
+        build.render()
+    assert not (home / "_build" / "html" / "old.html").exists()

@@ -1,0 +1,441 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from chairlib import __version__, cli, paths
+
+SCRATCH = ["--images", "64", "--val-images", "4", "--test-images", "4", "--width", "2", "--resolution", "32"]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder, in this process: (exit status, stdout, stderr)."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["chairlib", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def fails(call):
+    """Run a command that must fail with one clear line and leave nothing; gives the line."""
+
+    def run(*arguments: object) -> str:
+        status, out, errors = call(*arguments)
+        assert (status, out) == (1, ""), errors
+        assert errors.startswith("chairlib: ")
+        assert errors.endswith("\n")
+        assert errors.count("\n") == 1, errors
+        assert list(Path().iterdir()) == []
+        return errors.removeprefix("chairlib: ").rstrip()
+
+    return run
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# -- what works -------------------------------------------------------------------------------------------------------
+
+
+def test_version_and_help(call):
+    assert call("--version") == (0, f"chairlib {__version__}\n", "")
+    status, out, _ = call("--help")
+    assert status == 0
+    for command in ("import", "render", "info", "export", "benchmark", "run", "paper"):
+        assert f" {command} " in out
+        assert call(command, "-h")[0] == 0
+    assert "render-book" not in out
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys; from chairlib.cli import app; assert not {'torch', 'pandas', 'PIL'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_info(call, collection):
+    status, out, errors = call("info", collection.root)
+    assert (status, errors) == (0, "")
+    assert collection.hash in out
+
+
+def test_export(call, collection):
+    status, out, _ = call("export", collection.root, "--out", "out", "--resolution", 32)
+    count = len(tree(Path("out/train/image")))
+    assert status == 0
+    assert out == f"{len(list(Path('out').rglob('mask/*.png')))} composites of 32 x 32 pixels in out\n"
+    assert count > 0
+    assert set(Image.open("out/train/mask/0.png").tobytes()) == {0, 255}
+    assert call("export", collection.root, "--out", "soft", "--resolution", 32, "--soft")[0] == 0
+    assert len(set(Image.open("soft/train/mask/0.png").tobytes())) > 2
+
+
+def test_benchmark_and_a_second_time(call, collection, own_runs, monkeypatch):
+    monkeypatch.chdir(collection.root.parent)
+    status, out, _ = call("benchmark", "--data", collection.root.name, *SCRATCH)
+    assert status == 0
+    assert "IoU" in out
+    (record,) = own_runs.glob("*/record.json")
+    assert json.loads(record.read_text())["parameters"]["data"] == str(collection.root.resolve())
+    written = record.stat().st_mtime_ns
+    assert call("benchmark", "--data", collection.root, *SCRATCH)[:2] == (0, out)
+    assert record.stat().st_mtime_ns == written
+
+
+def test_import(call, collection, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(collection.root / "segments", source / "chairs")
+    shutil.copytree(collection.root / "backgrounds", source / "rooms")
+    (source / "chairs" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    command = ["import", "--segments", source / "chairs", "--backgrounds", source / "rooms", "--out", "c"]
+    status, out, errors = call(*command)
+    assert status == 0, errors
+    assert "broken.png" in errors + out
+    assert call("info", "c")[0] == 0
+    status, _, errors = call(*command)  # a second time
+    assert status == 1
+    assert "c exists and is not an empty folder" in errors
+    assert tree(Path()) == tree(Path("c").parent)
+
+
+# -- usage ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"],
+        ["info", "a", "b"],
+        ["export", "mini"],
+        ["benchmark", "--resolution", "many"],
+        ["benchmark", "--seed", "-1"],
+        ["benchmark", "--imags", "3"],
+        ["render", "--out"],
+    ],
+)
+def test_wrong_usage_is_status_2(call, arguments):
+    status, out, errors = call(*arguments)
+    assert (status, out) == (2, "")
+    assert errors.startswith("Usage: chairlib")
+    assert "Traceback" not in errors
+    assert tree(Path()) == []
+
+
+def test_no_arguments_show_the_commands(call):
+    status, out, errors = call()
+    assert status == 2
+    assert "benchmark" in out + errors
+
+
+# -- bad input: one line, status 1, nothing written -------------------------------------------------------------------
+
+
+def test_folders_that_are_missing_or_empty(fails, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for data, reason in ((tmp_path / "nope", "is not a folder"), (tmp_path / "empty", "holds no manifest.csv")):
+        assert reason in fails("info", data)
+        assert reason in fails("export", data, "-o", "out")
+        assert reason in fails("benchmark", "--data", data)
+        assert reason in fails("paper", "--data", data)
+    assert "is not a folder" in fails("benchmark", "--data", "~/no such folder")
+
+
+def test_import_of_folders_that_are_missing_or_empty(fails, collection, tmp_path):
+    (tmp_path / "empty").mkdir()
+    rooms = collection.root / "backgrounds"
+    for folder in ("nope", "empty"):
+        line = fails("import", "--segments", tmp_path / folder, "--backgrounds", rooms, "-o", "c")
+        assert str(tmp_path / folder) in line
+
+
+def test_too_few_groups_to_split(fails, collection, tmp_path):
+    (tmp_path / "chairs").mkdir()
+    for file in sorted((collection.root / "segments").iterdir())[:2]:
+        shutil.copy(file, tmp_path / "chairs")
+    line = fails(
+        "import", "--segments", tmp_path / "chairs", "--backgrounds", collection.root / "backgrounds", "-o", "c"
+    )
+    assert "too few segments" in line
+    assert "2" in line
+
+
+def test_unreadable_image_in_a_collection(fails, collection, tmp_path):
+    shutil.copytree(collection.root, tmp_path / "broken")
+    file = sorted((tmp_path / "broken" / "segments").iterdir())[0]
+    file.write_bytes(file.read_bytes()[:60])
+    # Opened by name, the packed images of the same content would be taken from the cache.
+    assert file.name in fails("export", tmp_path / "broken", "-o", "out", "--resolution", 40)
+    file.unlink()
+    assert "lacks 1 of" in fails("info", tmp_path / "broken")
+
+
+def test_numbers_out_of_range(fails, collection):
+    data = ["--data", collection.root]
+    assert "resolution 8" in fails("export", collection.root, "-o", "out", "--resolution", 8)
+    assert "resolution 8" in fails("benchmark", *data, "--resolution", 8)
+    assert fails("benchmark", *data, "--resolution", 16).startswith("resolution 16 is too small for a model; use at le")
+    assert "width 0" in fails("benchmark", *data, "--width", 0)
+    assert "images -3" in fails("benchmark", *data, "--images", -3)
+    assert "test_images 0" in fails("benchmark", *data, "--test-images", 0)
+
+
+def test_names_that_are_unknown(fails, collection):
+    data = ["--data", collection.root]
+    assert "Did you mean 'unet'?" in fails("benchmark", *data, "--model", "unett")
+    assert "no_such_module" in fails("benchmark", *data, "--model", "no_such_module:build")
+    assert "recipe 'slow' is unknown; use one of paper, released, fast" in fails("benchmark", *data, "--recipe", "slow")
+    assert "device 'gpu' cannot be used here" in fails("benchmark", *data, "--device", "gpu")
+    assert "profile 'nope' does not exist; use paper, quick, smoke" in fails("paper", "--profile", "nope")
+    assert "notebook '09_nope' does not exist; use 01_collection" in fails("run", "09_nope")
+
+
+def test_parameters_of_a_notebook(fails):
+    assert "parameter resolutoin is unknown to notebook 03_ben" in fails("run", "03_benchmark", "-p", "resolutoin=64")
+    assert "-p 'resolution' is not of the form name=value" in fails("run", "03_benchmark", "-p", "resolution")
+    assert "is not JSON" in fails("run", "03_benchmark", "-P", "{resolution: 64}")
+    assert "is not a JSON object" in fails("run", "03_benchmark", "-P", "[64]")
+
+
+def test_values_of_parameters():
+    given = ["a=1", "b=x", "c=[1, null]", 'd="7"', "e=", "f=1=2", "g=true"]
+    expected = {"a": 1, "b": "x", "c": [1, None], "d": "7", "e": "", "f": "1=2", "g": True}
+    assert cli._parameters(given, '{"a": 0, "z": 9}') == {**expected, "z": 9}
+
+
+def test_out_that_exists(call, collection):
+    Path("mine").mkdir()
+    Path("mine/precious").write_text("x")
+    for command in (
+        ["export", collection.root, "-o", "mine"],
+        ["import", "--segments", "s", "--backgrounds", "b", "-o", "mine"],
+        ["render", "-o", "mine", "--segments", 12, "--backgrounds", 12, "--size", 32],
+    ):
+        status, _, errors = call(*command)
+        assert (status, errors) == (
+            1,
+            "chairlib: mine exists and is not an empty folder; name a new folder, or remove it first.\n",
+        )
+    assert tree(Path()) == ["mine", "mine/precious"]
+
+
+def test_out_that_cannot_be_written(call, collection):
+    Path("file").write_text("x")
+    status, _, errors = call("export", collection.root, "-o", "file/out", "--resolution", 32)
+    assert status == 1
+    assert errors.startswith("chairlib: cannot write file/out: ")
+    assert errors.count("\n") == 1
+
+
+def test_full_disk(collection, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a tmpfs can only be mounted by root")
+    try:
+        for arguments, home in (
+            (["export", str(collection.root), "-o", str(disk / "out")], tmp_path),
+            (["benchmark", "--data", str(collection.root), *SCRATCH], disk),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "chairlib", *arguments],
+                env={**os.environ, "CHAIRLIB_HOME": str(home)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            last = done.stderr.replace("\r", "\n").rstrip().splitlines()[-1]
+            assert done.returncode == 1
+            assert last.startswith(f"chairlib: cannot write {disk}")
+            assert "No space left on device" in last
+            assert "Traceback" not in done.stderr
+            assert not [path for path in disk.rglob("*") if path.is_file() and not path.name.startswith("checkpoint-")]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_output_that_nobody_can_read():
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full")
+    with full.open("w") as stream:
+        command = [sys.executable, "-m", "chairlib", "--version"]
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode != 0
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+# -- Ctrl-C -----------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_while_training_and_on_again(call, collection, own_runs, tmp_path):
+    command = ["benchmark", "--data", str(collection.root), *SCRATCH, "--images", "1600", "--evaluations", "40"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chairlib", *command],
+        env={**os.environ, "CHAIRLIB_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not list(own_runs.glob("*/checkpoint-*.safetensors")):
+        pass
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert errors.endswith("\nchairlib: interrupted; started again, long work goes on where it stopped.\n")
+    assert "Traceback" not in errors
+    (folder,) = own_runs.iterdir()
+    assert [path.name for path in folder.iterdir()] == [next(folder.glob("checkpoint-*")).name]
+
+    assert call(*command)[0] == 0
+    resumed = json.loads((folder / "record.json").read_text())["metrics"]
+    shutil.rmtree(folder)
+    assert call(*command)[0] == 0
+    assert json.loads((folder / "record.json").read_text())["metrics"] == resumed
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, EOFError])
+def test_ctrl_c_is_status_130(monkeypatch, capfd, error):
+    statuses = []
+    monkeypatch.setattr(os, "_exit", statuses.append)
+    monkeypatch.setattr(sys, "argv", ["chairlib", "--version"])
+
+    def interrupt(_):
+        raise error
+
+    monkeypatch.setattr(cli, "print", interrupt, raising=False)
+    try:
+        cli.main()
+    except SystemExit:
+        assert error is EOFError
+        return
+    if error is KeyboardInterrupt:
+        assert statuses == [130]
+        assert capfd.readouterr().err == "\nchairlib: interrupted; started again, long work goes on where it stopped.\n"
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "print", broken, raising=False)
+    monkeypatch.setattr(sys, "argv", ["chairlib", "--version"])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+# -- the Makefile -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def make(tmp_path):
+    if not shutil.which("make"):
+        pytest.skip("make is not installed")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(paths.package.parent / name, tmp_path)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+        command = ["make", "-C", str(tmp_path), "--no-print-directory", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    return run
+
+
+def script(file: Path, text: str) -> str:
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+def pretend_installed(folder: Path, chairlib: str) -> None:
+    bin = folder / ".venv" / "bin"
+    bin.mkdir(parents=True)
+    script(bin / "chairlib", chairlib)
+    (folder / ".venv" / ".installed").touch()
+
+
+def test_make_targets_are_sound(make):
+    for target in ("paper", "test", "test-slow", "lab", "lint", "install", "clean"):
+        done = make("-n", target)
+        assert done.returncode == 0, done.stderr
+    assert '--profile "smoke" --data "my chairs"' in make("-n", "paper", "PROFILE=smoke", "DATA=my chairs").stdout
+
+
+def test_make_is_quick_once_installed(make, tmp_path):
+    pretend_installed(tmp_path, 'echo "$@"')
+    done = make("paper", "PROFILE=smoke", "DATA=my chairs", "DEVICE=cpu")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "paper --profile smoke --data my chairs --device cpu"
+    assert "pip" not in done.stdout
+
+
+def test_make_installs_again_when_what_is_needed_changes(make, tmp_path):
+    pretend_installed(tmp_path, "")
+    os.utime(tmp_path / ".venv" / ".installed", (1, 1))
+    assert "pip install" in make("-n", "install").stdout
+
+
+def test_python_that_is_missing_or_too_old(make, tmp_path):
+    done = make("install", "PYTHON=no-such-python")
+    assert done.returncode != 0
+    assert done.stderr.startswith(
+        "no-such-python was not found: install Python 3.11 or newer, or name it: make PYTHON="
+    )
+    old = script(tmp_path / "old", 'if [ "$1" = --version ]; then echo "Python 3.9.2"; else exit 1; fi')
+    done = make("install", f"PYTHON={old}")
+    assert done.returncode != 0
+    assert done.stderr.startswith("Python 3.9.2 is too old: 3.11 or newer is needed")
+    bare = script(tmp_path / "bare", 'case "$2" in *venv*) exit 1;; esac')
+    done = make("install", f"PYTHON={bare}")
+    assert done.returncode != 0
+    assert "has no venv module: install it (on Debian: python3-venv)" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_environment_that_was_half_made_is_made_again(make, tmp_path):
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    script(tmp_path / ".venv" / "bin" / "python", "exit 1")  # as Ctrl-C before pip is there leaves it
+    log = tmp_path / "log"
+    python = script(
+        tmp_path / "python",
+        f'echo "$@" >> {log}; if [ "$2" = venv ]; then printf "#!/bin/sh\\n" > .venv/bin/python; fi',
+    )
+    done = make("install", f"PYTHON={python}")
+    assert done.returncode == 0, done.stderr
+    assert "-m venv --clear .venv" in log.read_text()
+    assert (tmp_path / ".venv" / ".installed").exists()
+
+
+def test_make_paper_of_a_profile_that_does_not_exist(make, tmp_path):
+    pretend_installed(tmp_path, f'exec {sys.executable} -m chairlib "$@"')
+    done = make("paper", "PROFILE=nope")
+    assert done.returncode != 0
+    lines = done.stderr.splitlines()
+    assert lines[0] == "chairlib: profile 'nope' does not exist; use paper, quick, smoke, or the path of a .yaml file."
+    assert len(lines) == 2  # and make's own
+
+
+def test_make_serve_without_a_book(make):
+    done = make("serve")
+    assert done.returncode != 0
+    assert done.stderr.startswith("there is no book yet: run 'make paper' first")
