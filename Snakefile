@@ -26,13 +26,26 @@ def verbatim(text):
     return lambda wildcards: text
 
 
+pages = [str(job.out) for job in (*plan.chapters, *plan.run_jobs, plan.report)]
+records = [str(job.record) for job in plan.run_jobs]
+
+
 localrules:
+    everything,
     book,
+
+
+# Snakemake makes a missing file only where it is asked for, or where something that needs it is out of date: ask for all.
+rule everything:
+    input:
+        site,
+        pages,
+        records,
 
 
 rule book:
     input:
-        pages=[str(job.out) for job in (*plan.chapters, *plan.run_jobs, plan.report)],
+        pages=pages,
         prose=[str(path) for path in sorted(Path("book").glob("*.*"))],
         assets=[str(path) for path in sorted(Path("book").glob("_*/**/*.*")) if path.is_file() and path.suffix != ".pyc"],
         config="_config.yml",
@@ -80,7 +93,7 @@ for job in plan.run_jobs:
 rule report:
     input:
         notebook=f"notebooks/{plan.report.notebook}.ipynb",
-        records=[str(job.record) for job in plan.run_jobs],
+        records=records,
         code=plan.sources(),
     output:
         str(plan.report.out),

@@ -64,8 +64,7 @@ def import_(
     report = import_folders(segments, backgrounds, out, seed=seed)
     for path, reason in report.refused:
         print(f"refused {path}: {reason}", file=sys.stderr)
-    print(describe(report.collection))
-    print(f"\n{report.accepted} images accepted, {len(report.refused)} refused (see {out / 'refused.csv'})")
+    print(f"{describe(report.collection)}\n\n{report}")
 
 
 @app.command()

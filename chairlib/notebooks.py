@@ -77,7 +77,7 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
             raise ChairlibError(
                 f"notebook {file.stem} stopped: its process died, for lack of memory perhaps."
             ) from error
-        _hide_machine(notebook)
+        _hide_machine(notebook, parameters)
         nbformat.write(notebook, temporary)
     failed.unlink(missing_ok=True)
     return out
@@ -98,9 +98,12 @@ def _check_names(file: Path, parameters: Mapping[str, Any]) -> None:
         )
 
 
-def _hide_machine(notebook: Any) -> None:
-    """Keep papermill's cell of injected values and its notes, which hold paths of this machine, off the book's pages."""
+def _hide_machine(notebook: Any, parameters: Mapping[str, Any]) -> None:
+    """Keep paths of this machine off the book's pages: papermill's notes go, an injected folder keeps only its name."""
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"].append("remove-cell")
+            cell.source = cell.source.replace("# Parameters", "# The values of this build")
+            for value in parameters.values():
+                if isinstance(value, str) and Path(value).is_absolute():
+                    cell.source = cell.source.replace(value, Path(value).name)

@@ -38,11 +38,12 @@ def fails(call):
     def run(*arguments: object) -> str:
         status, out, errors = call(*arguments)
         assert (status, out) == (1, ""), errors
-        assert errors.startswith("chairlib: ")
         assert errors.endswith("\n")
-        assert errors.count("\n") == 1, errors
+        *bars, line = errors.replace("\r", "\n").split("\n")[:-1]
+        assert all(not bar or "%|" in bar for bar in bars), errors
+        assert line.startswith("chairlib: ")
         assert list(Path().iterdir()) == []
-        return errors.removeprefix("chairlib: ").rstrip()
+        return line.removeprefix("chairlib: ")
 
     return run
 
@@ -132,7 +133,7 @@ def test_import(call, collection, tmp_path):
 def test_wrong_usage_is_status_2(call, arguments):
     status, out, errors = call(*arguments)
     assert (status, out) == (2, "")
-    assert errors.startswith("Usage: chairlib")
+    assert "Error: " in errors
     assert "Traceback" not in errors
     assert tree(Path()) == []
 
@@ -267,7 +268,9 @@ def test_full_disk(collection, tmp_path):
             assert last.startswith(f"chairlib: cannot write {disk}")
             assert "No space left on device" in last
             assert "Traceback" not in done.stderr
-            assert not [path for path in disk.rglob("*") if path.is_file() and not path.name.startswith("checkpoint-")]
+            assert not list(disk.rglob("*.tmp"))
+            assert not (disk / "out").exists()
+            assert not list(disk.rglob("record.json"))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -311,26 +314,6 @@ def test_ctrl_c_while_training_and_on_again(call, collection, own_runs, tmp_path
     shutil.rmtree(folder)
     assert call(*command)[0] == 0
     assert json.loads((folder / "record.json").read_text())["metrics"] == resumed
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, EOFError])
-def test_ctrl_c_is_status_130(monkeypatch, capfd, error):
-    statuses = []
-    monkeypatch.setattr(os, "_exit", statuses.append)
-    monkeypatch.setattr(sys, "argv", ["chairlib", "--version"])
-
-    def interrupt(_):
-        raise error
-
-    monkeypatch.setattr(cli, "print", interrupt, raising=False)
-    try:
-        cli.main()
-    except SystemExit:
-        assert error is EOFError
-        return
-    if error is KeyboardInterrupt:
-        assert statuses == [130]
-        assert capfd.readouterr().err == "\nchairlib: interrupted; started again, long work goes on where it stopped.\n"
 
 
 def test_a_defect_keeps_its_traceback(monkeypatch):

@@ -50,7 +50,8 @@ def reasons(report):
 
 
 def note(folder, *rows):
-    with open(folder / "manifest.csv", "w", newline="", encoding="utf-8") as stream:
+    # With the mark that spreadsheets put in front.
+    with open(folder / "manifest.csv", "w", newline="", encoding="utf-8-sig") as stream:
         csv.writer(stream).writerows(rows)
 
 

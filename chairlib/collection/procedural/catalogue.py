@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -90,14 +91,14 @@ def _quiet(
     samples: int,
     rng: np.random.Generator,
     window: tuple[int, int, int, int] | None = None,
-) -> Floats:
+) -> NDArray[np.floating]:
     """Linear premultiplied RGBA [size,size,4] without sampling noise: of a chair alone in its window, or of a whole room."""
     noise = int(rng.integers(2**31))
     image = render(parts, lights, camera, size, samples, noise, window, hide_lights=window is not None)
     albedo = render_guide(parts, camera, size, samples, noise, "albedo", window)
     # Normals only weigh neighbours: fewer samples do.
     normal = render_guide(parts, camera, size, 4, noise, "normal", window)
-    return np.concatenate([smooth_light(image[..., :3], albedo, normal, bounce=0.1), image[..., 3:]], axis=2)
+    return smooth_light(image, albedo, normal, bounce=0.1)
 
 
 def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, str]:
@@ -116,7 +117,7 @@ def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, s
     vertices = np.concatenate([part.mesh.vertices for part in parts])
     camera = _catalogue_camera(rng, vertices, design.fill)
     image = _quiet(parts, [studio(rng)], camera, size, CHAIR_SAMPLES, rng, camera.window(vertices, size))
-    rgba = straight_rgba(image, exposure=rng.uniform(0.75, 1.05), contrast=rng.uniform(0.0, 0.4))
+    rgba = straight_rgba(image, exposure=rng.uniform(0.85, 1.15), contrast=rng.uniform(0.0, 0.4))
     return Image.fromarray(rgba), design_group(name, design)
 
 

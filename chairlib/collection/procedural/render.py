@@ -208,7 +208,7 @@ def render_guide(
     guide: str,
     window: tuple[int, int, int, int] | None = None,
 ) -> NDArray[np.float32]:
-    """What the eye sees without light [size,size,3], linear and premultiplied.
+    """What the eye sees without light [size,size,3], linear and straight (the mean over what a pixel shows, 0 where nothing).
 
     ``guide`` is "albedo", each surface's own colour (over 1 where a light shows), or "normal" (plus 1.2).
     One ray a sample and the very samples of :func:`render`, so it is cheap and its edges are the same. (Mitsuba's own ``aov``
@@ -224,37 +224,40 @@ def render_guide(
     image = np.zeros((size, size, 3), np.float32)
     mi = mitsuba()
     pixels = np.array(mi.render(mi.load_dict(scene), seed=seed))
-    image[top : top + height, left : left + width] = pixels[..., :3]
+    image[top : top + height, left : left + width] = pixels[..., :3] / np.maximum(pixels[..., 3:], 1e-6)
     return image
 
 
 def smooth_light(
-    colour: NDArray[np.floating],
+    image: NDArray[np.floating],
     albedo: NDArray[np.floating],
     normal: NDArray[np.floating],
     reach: int = 3,
     bounce: float = 0.0,
 ) -> NDArray[np.floating]:
-    """Linear colour [H,W,3] with its sampling noise averaged out.
+    """A linear premultiplied RGBA image [H,W,4] with the sampling noise of its colour averaged out.
 
     Only the light is averaged, over neighbours (up to ``reach`` pixels off) that face the same way and have a like colour: each
     pixel is divided by its surface's ``albedo`` first and multiplied again after, so texture and edges stay as sharp as they
-    were. Pixels with a light in them stay as they are.
-    ``bounce`` is the share of the mean light that reaches every surface by way of the others.
+    were. Pixels with a light in them, and all opacity, stay as they are. ``bounce`` is the share of the mean light that reaches
+    every surface by way of the others. ``albedo`` and ``normal`` [H,W,3] are straight, see :func:`render_guide`.
     """
-    shining = albedo.max(axis=2) > 1.0
+    opacity = image[..., 3]
+    colour = image[..., :3] / np.maximum(opacity, 1e-6)[..., None]
+    shining, empty = albedo.max(axis=2) > 1.0, opacity <= 0
     safe = np.maximum(albedo, 0.02)
     light = np.log1p(colour / safe)
     # Single bright samples (a lamp seen in a shiny rod) would stay as specks: nothing may outshine its surroundings by far.
     level = light.mean(axis=2)
     # What is empty sets no limit: thin bars have little else around them.
-    limit = 1.4 * median_filter(np.where(albedo.max(axis=2) > 0, level, np.inf), 5) + 0.05
+    limit = 1.4 * median_filter(np.where(empty, np.inf, level), 5) + 0.05
     light = light * np.minimum(1.0, limit / np.maximum(level, 1e-6))[..., None]
-    total, weights = np.zeros_like(light), np.zeros(light.shape[:2])
-    height, width = weights.shape
+    total, weights = np.zeros_like(light), np.zeros(opacity.shape)
+    height, width = opacity.shape
     guides = np.concatenate([normal * 2.5, albedo], axis=2)
     padded = [np.pad(a, [(reach, reach), (reach, reach), (0, 0)], mode="edge") for a in (light, guides)]
-    usable = np.pad(~shining, reach, mode="constant")
+    # A pixel that is hardly covered has few samples to tell of.
+    usable = np.pad(np.where(shining, 0.0, opacity), reach, mode="constant")
     for down in range(2 * reach + 1):
         for across in range(2 * reach + 1):
             here = (slice(down, down + height), slice(across, across + width))
@@ -264,10 +267,10 @@ def smooth_light(
             total += other * weight[..., None]
             weights += weight
     smooth = np.expm1(total / np.maximum(weights, 1e-6)[..., None])
-    lit = ~shining & (albedo.max(axis=2) > 0)
+    lit = ~shining & ~empty
     bounced = bounce * smooth[lit].mean(axis=0) if lit.any() else 0.0
-    smoothed = smooth * safe + bounced * albedo
-    return np.where(shining[..., None], colour, smoothed)
+    smoothed = np.where(shining[..., None], colour, smooth * safe + bounced * albedo)
+    return np.concatenate([smoothed * opacity[..., None], image[..., 3:]], axis=2)
 
 
 def encode(linear: NDArray[np.floating], contrast: float = 0.0) -> NDArray[np.uint8]:

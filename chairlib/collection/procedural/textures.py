@@ -186,8 +186,8 @@ def books(rng: np.random.Generator, size: int = 128) -> Floats:
     left = 0
     while left < size:
         width, height = int(rng.integers(4, 11)), int(size * rng.uniform(0.68, 0.97))
-        muted = rng.uniform() < 0.6
-        spine = hsv(rng.uniform(), rng.uniform(0.05, 0.3) if muted else rng.uniform(0.5, 0.85), rng.uniform(0.2, 0.9))
+        muted = rng.uniform() < 0.75
+        spine = hsv(rng.uniform(), rng.uniform(0.05, 0.3) if muted else rng.uniform(0.4, 0.75), rng.uniform(0.2, 0.85))
         image[:height, left : left + width] = spine
         image[:height, left] = spine * 0.5
         band = int(height * rng.uniform(0.55, 0.85))
