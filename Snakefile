@@ -85,9 +85,11 @@ for job in plan.run_jobs:
         params:
             command=verbatim(command(job)),
             fingerprint=verbatim(plan.fingerprint(job)),
-        threads: workflow.cores  # a run uses every core, so runs go one after the other
+        threads: plan.threads_per_run(workflow.cores)
+        # The longest first, so that no core is left waiting for it at the end.
+        priority: job.parameters["resolution"]
         shell:
-            f"{chairlib} run {{params.command}} && touch {{output.record:q}}"
+            f"OMP_NUM_THREADS={{threads}} {chairlib} run {{params.command}} && touch {{output.record:q}}"
 
 
 rule report:

@@ -18,6 +18,7 @@ from typing import Any
 
 from chairlib import benchmark, paths, runs
 from chairlib.collection import Collection
+from chairlib.devices import pick_device
 from chairlib.errors import ChairlibError
 from chairlib.files import write_json
 from chairlib.profiles import Profile, load_profile
@@ -91,6 +92,17 @@ class Plan:
             "runs": [run.name for run in self.runs],
         }
         return Job(_REPORT_CHAPTER, parameters, paths.book / "notebooks" / f"{_REPORT_CHAPTER}.ipynb")
+
+    def threads_per_run(self, cores: int) -> int:
+        """How many of the machine's cores one run gets.
+
+        On a GPU runs go one after the other. On the CPU they share the cores out among them: two runs of one thread each
+        finish sooner than one run of two threads after the other, the more so where the machine has other work, because
+        threads of one run wait for each other thousands of times a second.
+        """
+        if pick_device(self.runs[0].parameters["device"]).type != "cpu":
+            return cores
+        return max(1, cores // len(self.runs))
 
     def sources(self) -> list[str]:
         """The library's code and the paper's tables: a page is executed again when one of them changes."""
@@ -171,6 +183,7 @@ def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_
         flush=True,
     )
     if plan.profile.estimate and todo:
+        print("measuring how fast this machine trains ...", flush=True)
         print(f"training will take at most {_format_seconds(estimate(plan))} on this machine", flush=True)
     # Our lock, unlike Snakemake's, does not outlive a build that is killed.
     options = ["--nolock", "--rerun-incomplete", "--printshellcmds", "--quiet", "rules", "host"]

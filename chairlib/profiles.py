@@ -16,6 +16,7 @@ from chairlib.errors import ParameterError
 __all__ = ["Profile", "load_profile"]
 
 _SECTIONS = {"description", "estimate", "compositing", "benchmark"}
+_COMPOSITING = {"n_examples"}
 _BENCHMARK = {"common", "runs", "featured"}
 _FEATURED = ("model", "resolution", "seed")
 
@@ -87,9 +88,7 @@ def load_profile(name: str) -> Profile:
     if True not in is_featured:
         raise ParameterError(f"no run of profile {file.name} is the featured one ({featured}).")
     runs.insert(0, runs.pop(is_featured.index(True)))
-    compositing = content.get("compositing") or {}
-    if not isinstance(compositing, dict):
-        raise ParameterError(f"compositing of profile {file.name} must be a mapping, found {compositing!r}.")
+    compositing = _keys(content.get("compositing") or {}, _COMPOSITING, f"compositing of profile {file.name}")
     return Profile(
         file.stem,
         str(content.get("description", "")).strip(),

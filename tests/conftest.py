@@ -74,7 +74,7 @@ def _own_cache(tmp_path_factory):
     patch.undo()
 
 
-@pytest.fixture()
+@pytest.fixture
 def own_runs(tmp_path, monkeypatch):
     """An empty folder of runs."""
     monkeypatch.setattr(paths, "runs", tmp_path / "runs")

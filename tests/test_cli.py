@@ -298,6 +298,8 @@ def test_ctrl_c_while_training_and_on_again(call, collection, own_runs, tmp_path
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs, which this may be one of, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and not list(own_runs.glob("*/checkpoint-*.safetensors")):
         pass

@@ -36,19 +36,28 @@ def test_text_comes_back_as_written(tmp_path, text):
 def test_failure_in_the_block_leaves_the_old_file(tmp_path, failure):
     target = tmp_path / "record.json"
     write_text(target, "old")
-    with pytest.raises((ValueError, KeyboardInterrupt, ChairlibError)), atomic_path(target) as path:
-        path.write_text("half of the n")
-        raise failure
+
+    def fail() -> None:
+        with atomic_path(target) as path:
+            path.write_text("half of the n")
+            raise failure
+
+    with pytest.raises((ValueError, KeyboardInterrupt, ChairlibError)):
+        fail()
     assert target.read_text() == "old"
     assert listing(tmp_path) == ["record.json"]
 
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
 def test_failure_in_the_block_leaves_no_folder(tmp_path, failure):
-    with pytest.raises(failure), atomic_folder(tmp_path / "new") as folder:
-        (folder / "inner").mkdir()
-        (folder / "inner" / "file").write_text("x")
-        raise failure
+    def fail() -> None:
+        with atomic_folder(tmp_path / "new") as folder:
+            (folder / "inner").mkdir()
+            (folder / "inner" / "file").write_text("x")
+            raise failure
+
+    with pytest.raises(failure):
+        fail()
     assert listing(tmp_path) == []
 
 
@@ -152,7 +161,7 @@ def test_disk_that_is_really_full(tiny_disk):
     with pytest.raises(ChairlibError, match="No space left on device"):
         write_text(tiny_disk / "file", "x" * 400_000)
     with (
-        pytest.raises(ChairlibError, match="cannot write .*folder: No space left"),
+        pytest.raises(ChairlibError, match=r"cannot write .*folder: No space left"),
         atomic_folder(tiny_disk / "folder") as folder,
     ):
         (folder / "large").write_bytes(bytes(400_000))
@@ -177,10 +186,10 @@ def test_file_larger_than_allowed(tmp_path):
 
 def test_a_file_where_a_folder_is_needed(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ChairlibError, match="cannot write .*inner: "):
+    with pytest.raises(ChairlibError, match=r"cannot write .*inner: "):
         write_text(tmp_path / "file" / "inner", "x")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ChairlibError, match="cannot write .*folder: Is a directory"):
+    with pytest.raises(ChairlibError, match=r"cannot write .*folder: Is a directory"):
         write_text(tmp_path / "folder", "x")
     assert listing(tmp_path) == ["file", "folder"]
 

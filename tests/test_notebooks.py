@@ -102,7 +102,7 @@ def test_undeclared_parameter_of_a_chapter(tmp_path):
 
 @pytest.mark.parametrize("name", ["05_nope", "nope.ipynb", "", "03_benchmark.py"])
 def test_notebook_that_does_not_exist(name, tmp_path):
-    with pytest.raises(ParameterError, match="does not exist; use 01_collection, .* or the path of an .ipynb file"):
+    with pytest.raises(ParameterError, match=r"does not exist; use 01_collection, .* or the path of an \.ipynb file"):
         execute(name, {}, tmp_path / "out.ipynb")
 
 
@@ -136,6 +136,8 @@ def test_ctrl_c_ends_the_notebook_and_leaves_nothing(notebook, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
+        # A shell's background jobs, which this may be one of, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     line = next(line for line in process.stderr if line.startswith("kernel"))
     process.send_signal(signal.SIGINT)

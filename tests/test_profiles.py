@@ -90,6 +90,10 @@ def test_everything_but_runs_may_be_left_out(profile):
         ("benchmark: {runs: [unet]}", "run 1 of profile own.yaml must be a mapping .* found 'unet'"),
         ("benchmark: {common: fast, runs: [{}]}", "common of profile own.yaml must be a mapping"),
         ("benchmark: [unet]", "benchmark of profile own.yaml must be a mapping"),
+        (
+            RUNS + "compositing: {n_example: 8}",
+            "compositing of profile own.yaml has unknown entry n_example; it may have",
+        ),
         (RUNS + "compositing: [8]", "compositing of profile own.yaml must be a mapping"),
         ("description: nothing else", "benchmark of profile own.yaml must be a mapping"),
         ("", "profile own.yaml must be a mapping"),
@@ -112,7 +116,7 @@ def test_not_text(tmp_path):
 
 @pytest.mark.parametrize("name", ["nope", "nope.yaml", "", "../profiles/nope"])
 def test_profile_that_does_not_exist(name):
-    with pytest.raises(ParameterError, match="does not exist; use paper, quick, smoke, or the path of a .yaml file"):
+    with pytest.raises(ParameterError, match=r"does not exist; use paper, quick, smoke, or the path of a \.yaml file"):
         load_profile(name)
 
 

@@ -99,9 +99,10 @@ def test_record_is_written_last_and_checkpoints_go_after_it(own_runs, monkeypatc
     def die(*_):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(runs, "write_json", die)
-        finish(run)
+        with pytest.raises(KeyboardInterrupt):
+            finish(run)
     assert run.record is None
     assert run.checkpoint.exists()
     finish(run)

@@ -32,6 +32,11 @@ def copy_sources(home: Path) -> Path:
     return home
 
 
+def hear_ctrl_c() -> None:
+    """A shell's background jobs, which these tests may be run by, ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(home: Path) -> subprocess.Popen[str]:
     """`make paper PROFILE=smoke`, in a process group of its own, as a terminal would start it."""
     return subprocess.Popen(
@@ -41,6 +46,7 @@ def start(home: Path) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
 
 
