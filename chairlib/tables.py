@@ -44,10 +44,11 @@ def style_table(
 ) -> HTML:
     """A data frame as an HTML table for JupyterLab and the site, in light and dark mode; it scrolls sideways on a phone.
 
-    The index gives the row headers (the first column does where the index is only a count). Two-level columns become grouped
-    headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of three numbers
-    (value, low, high) is shown with its interval, to one place at most; a text in a column of numbers (why there is none) is shown as a quiet remark,
-    and None or NaN as ``missing``. ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
+    The index gives the row headers (the first column does where the index is only a count). Two-level columns become
+    grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of
+    three numbers (value, low, high) is shown with its interval, to one place at most; a text in a column of numbers (why
+    there is none) is shown as a quiet remark, and None or NaN as ``missing``. ``paper_columns`` are set apart (default:
+    those whose label has the word "paper" in it).
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
         frame = frame.set_index(frame.columns[0])
