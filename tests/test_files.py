@@ -196,8 +196,13 @@ def test_a_file_where_a_folder_is_needed(tmp_path):
 
 def test_relative_targets(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(ChairlibError, match=r"cannot write \."),
+        atomic_folder("."),
+    ):  # nobody can replace their own place
+        pass
     write_text("file", "x")
-    with pytest.raises(ChairlibError), atomic_folder("."):
+    with pytest.raises(ChairlibError, match="is not an empty folder"), atomic_folder("."):
         pass
     assert listing(tmp_path) == ["file"]
 

@@ -144,6 +144,12 @@ def test_code_hash_changes_with_the_code_that_decides_results(tmp_path, monkeypa
         before = code_hash.__wrapped__()
 
 
+def test_modules_that_decide_results_are_known():
+    decisive = {"benchmark", "compositing", "dataset", "metrics", "models", "packing", "training"}
+    assert decisive <= set(runs.RESULT_CODE)
+    assert not {"figures", "widgets", "tables", "cli", "build"} & set(runs.RESULT_CODE)
+
+
 def test_every_matching_record_and_what_was_left_out(own_runs):
     ours = [finish(make(seed)) for seed in (1, 0)]
     other_data = finish(make(0, "e" * 16))
