@@ -1,7 +1,7 @@
 """The paper as a graph of papermill runs. `make paper` (chairlib.build) starts it; chairlib.build.Plan knows what to run.
 
-Records are declared with update(): Snakemake deletes a job's other outputs before it starts it, and a finished run must not
-be trained again because a figure's code changed. Checkpoints are not declared at all, for the same reason.
+Records and the site are declared with update(): Snakemake deletes a job's other outputs before it starts it, and a finished
+run must not be trained again because a figure's code changed, nor a site vanish because its successor fails. Checkpoints are not declared at all, for the same reason.
 """
 
 import json
@@ -50,7 +50,7 @@ rule book:
         assets=[str(path) for path in sorted(Path("book").glob("_*/**/*.*")) if path.is_file() and path.suffix != ".pyc"],
         config="_config.yml",
     output:
-        site,
+        update(site),
     shell:
         f"{chairlib} render-book"
 

@@ -10,18 +10,25 @@ import numpy as np
 import torch
 
 from chairlib import runs
-from chairlib.collection import KINDS, Collection
+from chairlib.collection import KINDS, SPLITS, Collection
 from chairlib.compositing import padding
-from chairlib.dataset import BACKGROUNDS_PER_SEGMENT, CompositeLoader, foreground_shares, open_source
+from chairlib.dataset import (
+    BACKGROUNDS_PER_SEGMENT,
+    CompositeLoader,
+    ReleasedChairSegments,
+    foreground_shares,
+    is_released,
+    open_source,
+)
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import ParameterError
 from chairlib.metrics import Scores
-from chairlib.models import MIN_SIZE, build_model, count_parameters
+from chairlib.models import MIN_SIZE, build_model, count_parameters, source_hash
 from chairlib.runs import Record, Run
 from chairlib.tensors import load_tensors, save_tensors
 from chairlib.training import evaluate, fit, forward_precision, get_recipe, predict, segmentation_loss
 
-__all__ = ["DEFAULTS", "KIND", "examples", "measure_speed", "open_run", "train", "training_images"]
+__all__ = ["DEFAULTS", "KIND", "examples", "measure_speed", "open_run", "train", "count_images"]
 
 KIND = "benchmark"
 
@@ -46,13 +53,10 @@ N_FIXED, N_EXTREME = 6, 4
 
 def _data_identity(data: str | Path, resolution: int) -> tuple[str, str]:
     """(name, content hash) of a collection, or of a folder in the authors' layout."""
-    try:
-        collection = Collection(data)
-    except Exception:
-        if not (Path(data) / "train" / "image").is_dir():
-            raise
+    if is_released(data):
         sources = [open_source(data, split, resolution, torch.device("cpu")) for split in ("train", "val", "test")]
         return Path(data).name, "".join(source.data_hash[:5] for source in sources)
+    collection = Collection(data)
     return collection.name, collection.hash
 
 
@@ -82,18 +86,26 @@ def open_run(**parameters: Any) -> Run:
     pick_device(settings["device"])
     with torch.device("meta") if ":" not in settings["model"] else torch.device("cpu"):
         build_model(settings["model"], settings["width"])
-    return runs.open_run(KIND, settings, *_data_identity(settings["data"], settings["resolution"]))
+    identity = _data_identity(settings["data"], settings["resolution"])
+    return runs.open_run(KIND, settings, *identity, model_source=source_hash(settings["model"]))
 
 
-def training_images(run: Run) -> int:
-    """The run's budget in images: its own, or the recipe's epochs over the collection's training composites."""
+def count_images(run: Run) -> tuple[int, int]:
+    """How many images the run trains on and scores at most: its budget, and all its validations and its test."""
     settings = run.parameters
-    if settings["images"] is not None:
-        return settings["images"]
     recipe = get_recipe(settings["recipe"], settings["model"])
-    collection = Collection(settings["data"])
-    n_segments, n_backgrounds = (len(collection.rows(kind, "train")) for kind in KINDS)
-    return math.ceil(recipe.epochs * n_segments * min(n_backgrounds, BACKGROUNDS_PER_SEGMENT))
+    if is_released(settings["data"]):
+        sizes = {split: len(ReleasedChairSegments(settings["data"], split)) for split in SPLITS}
+    else:
+        collection = Collection(settings["data"])
+        counts = {split: [len(collection.rows(kind, split)) for kind in KINDS] for split in SPLITS}
+        sizes = {
+            split: n_segments * min(n_rooms, BACKGROUNDS_PER_SEGMENT) for split, (n_segments, n_rooms) in counts.items()
+        }
+    trained = settings["images"] or math.ceil(recipe.epochs * sizes["train"])
+    evaluations = settings["evaluations"] or max(8, round(trained / sizes["train"]))
+    val, test = (min(settings[f"{split}_images"] or sizes[split], sizes[split]) for split in ("val", "test"))
+    return trained, evaluations * val + test
 
 
 def _loaders(run: Run) -> tuple[CompositeLoader, CompositeLoader, CompositeLoader]:
@@ -195,8 +207,8 @@ def examples(record: Record, which: str) -> dict[str, np.ndarray]:
 
 def measure_speed(
     parameters: Mapping[str, Any], steps: int = 3, clock: Callable[[], float] = time.perf_counter
-) -> float:
-    """Seconds a training image takes here with these parameters, measured on random images after one warm-up step."""
+) -> tuple[float, float]:
+    """Seconds that a training image and a scored image take here, measured on random images after one warm-up step."""
     settings = DEFAULTS | dict(parameters)
     device = pick_device(settings["device"])
     recipe = get_recipe(settings["recipe"], settings["model"])
@@ -215,4 +227,6 @@ def measure_speed(
             torch.cuda.synchronize(device)
         if step == 0:
             started = clock()
-    return (clock() - started) / (steps * recipe.batch_size)
+    trained = clock()
+    predict(model, images).sum().item()
+    return (trained - started) / (steps * recipe.batch_size), (clock() - trained) / recipe.batch_size

@@ -10,37 +10,31 @@ import pandas as pd
 from IPython.display import HTML
 
 from chairlib import published
-from chairlib.benchmark import KIND, examples
+from chairlib.benchmark import DEFAULTS, KIND, examples
 from chairlib.collection import Collection
+from chairlib.models import FULL_WIDTH, MODEL_TITLES
 from chairlib.runs import Record, load_records
 
-__all__ = ["TITLES", "Report", "describe_record", "open_report", "score_table", "show_slips"]
+__all__ = ["Report", "describe_record", "open_report", "score_table", "show_slips"]
 
-#: The paper's names of the models.
-TITLES = {
-    "unet": "U-Net",
-    "fcn_vgg16": "FCN-VGG-16",
-    "fcn_resnet50": "FCN-ResNet-50",
-    "fcn_resnet101": "FCN-ResNet-101",
-}
 #: What a cell without a record says.
 MISSING = "not trained in this profile"
 _METRICS = ("precision", "iou", "dice")
 #: What makes two runs repetitions of each other, their seeds aside.
-_CONFIGURATION = ("model", "width", "resolution", "recipe", "images")
+_CONFIGURATION = tuple(name for name in DEFAULTS if name not in ("seed", "data", "device"))
 
 
 def model_title(model: str, width: int | None = None) -> str:
     """``"U-Net"``, or ``"U-Net, width 16"`` where it isn't the paper's."""
-    title = TITLES.get(model, model)
-    return title if width in (None, 64) else f"{title}, width {width}"
+    title = MODEL_TITLES.get(model, model)
+    return title if width in (None, FULL_WIDTH) else f"{title}, width {width}"
 
 
 def _triple(records: Sequence[Record], metric: str) -> tuple[float, float, float]:
     """(mean, low, high) of a test score, in per cent; over seeds, the ends of the intervals are averaged too."""
     tests = [record.metrics["test"] for record in records]
     values = [[test[metric], *test["intervals"][metric]] for test in tests]
-    mean, low, high = np.mean(np.array(values, float), axis=0)
+    mean, low, high = np.mean(np.array(values, float), axis=0)  # None, where undefined, becomes NaN
     return float(mean), float(low), float(high)
 
 
@@ -54,40 +48,27 @@ class Report:
     """Records that were passed over, each with its reason."""
 
     def _rows(self) -> dict[tuple[Any, ...], list[Record]]:
-        """Records by configuration; more than one where several seeds were trained."""
-        rows: dict[tuple[Any, ...], list[Record]] = {}
-        for record in self.records:
-            rows.setdefault(tuple(record.parameters[name] for name in _CONFIGURATION), []).append(record)
-        return rows
+        """Records by configuration; more than one where several seeds were trained.
+
+        Of two with the same seed (a model of one's own that was edited), the newer counts.
+        """
+        rows: dict[tuple[Any, ...], dict[int, Record]] = {}
+        for record in sorted(self.records, key=lambda record: record.content["finished"]):
+            configuration = tuple(record.parameters[name] for name in _CONFIGURATION)
+            rows.setdefault(configuration, {})[record.parameters["seed"]] = record
+        return {configuration: list(by_seed.values()) for configuration, by_seed in rows.items()}
+
+    def label(self, record: Record) -> str:
+        """The model's title, with whatever else tells this report's runs apart (recipe, budget, ...)."""
+        title = model_title(record.parameters["model"], record.parameters["width"])
+        for name in _CONFIGURATION:
+            values = {str(other.parameters[name]) for other in self.records}
+            if name not in ("model", "width", "resolution") and len(values) > 1:
+                title += f", {name.replace('_', ' ')} {record.parameters[name]}"
+        return title
 
     def _find(self, model: str, resolution: int) -> list[list[Record]]:
         return [rows for (name, _, size, *_), rows in self._rows().items() if (name, size) == (model, resolution)]
-
-    def summary(self) -> pd.DataFrame:
-        """A row per configuration: what was asked, test scores with intervals, and what was spent."""
-        rows = []
-        for (model, width, resolution, recipe, _), records in sorted(
-            self._rows().items(), key=lambda item: str(item[0])
-        ):
-            ious = [record.metrics["test"]["iou"] for record in records]
-            rows.append(
-                {
-                    "model": model_title(model, width),
-                    "resolution": resolution,
-                    "recipe": recipe,
-                    "seeds": len(records),
-                    **{metric: _triple(records, metric) for metric in (*_METRICS, "pooled_iou")},
-                    "iou_spread": float(np.std(ious, ddof=1)) if len(ious) > 1 else None,
-                    "images": round(np.mean([record.content["images_seen"] for record in records])),
-                    "images_to_convergence": round(np.mean([record.content["converged_images"] for record in records])),
-                    "minutes_to_convergence": float(
-                        np.mean([record.content["converged_seconds"] for record in records])
-                    )
-                    / 60,
-                    "hardware": ", ".join(sorted({record.content["hardware"] for record in records})),
-                }
-            )
-        return pd.DataFrame(rows)
 
     def table1(self) -> pd.DataFrame:
         """Table 1: time to convergence and IoU of each model at each resolution, the paper's beside ours."""
@@ -115,7 +96,7 @@ class Report:
                     spread[("ours", "SD over seeds")] = float(np.std(ious, ddof=1))
                 rows.append(
                     {
-                        "model": model_title(model, records[0].parameters["width"]),
+                        "model": self.label(records[0]),
                         "resolution": f"{resolution} px",
                         **theirs,
                         ("ours", "IoU, % (95 % interval)"): _triple(records, "iou"),
@@ -149,7 +130,7 @@ class Report:
                 ours[("ours (95 % interval)", "images trained")] = round(
                     np.mean([r.content["images_seen"] for r in records])
                 )
-                rows.append({"model": model_title(model, records[0].parameters["width"]), **theirs, **ours})
+                rows.append({"model": self.label(records[0]), **theirs, **ours})
         baseline = self.all_background_precision(resolution)
         rows.append(
             {
@@ -171,31 +152,31 @@ class Report:
     def histories(self) -> dict[str, pd.DataFrame]:
         """Validation IoU over images, by label; the first seed of each configuration."""
         return {
-            f"{model_title(model, width)} at {resolution} px": records[0].history()
-            for (model, width, resolution, *_), records in self._rows().items()
+            f"{self.label(records[0])} at {records[0].parameters['resolution']} px": records[0].history()
+            for records in self._rows().values()
         }
 
     def by_resolution(self) -> pd.DataFrame:
         """Test IoU with its interval by model and resolution, for Figure 4's claim that the order of models is preserved."""
         rows = [
             {
-                "model": TITLES.get(model, model),
+                "model": model_title(model) + self.label(records[0]).removeprefix(model_title(model, width)),
                 "resolution": resolution,
                 **dict(zip(("iou", "low", "high"), _triple(records, "iou"), strict=True)),
             }
-            for (model, _, resolution, *_), records in self._rows().items()
+            for (model, width, resolution, *_), records in self._rows().items()
         ]
         return pd.DataFrame(rows, columns=["model", "resolution", "iou", "low", "high"])
 
     def paper_by_resolution(self) -> pd.DataFrame:
         """The paper's Table 1 in the form of :meth:`by_resolution`."""
-        return published.table1().assign(model=lambda table: table["model"].map(TITLES))
+        return published.table1().assign(model=lambda table: table["model"].map(MODEL_TITLES))
 
     def figure4(self, resolution: int = 64) -> dict[str, Any]:
         """Arguments of :func:`chairlib.figures.figure4`: fixed test composites, their masks, and what each model predicts."""
         shown: dict[str, np.ndarray] | None = None
         predicted: dict[str, np.ndarray | None] = {}
-        models = dict.fromkeys([*TITLES, *(r.parameters["model"] for r in self.records)])
+        models = dict.fromkeys([*MODEL_TITLES, *(r.parameters["model"] for r in self.records)])
         for model in models:
             found = self._find(model, resolution)
             if not found:
@@ -205,9 +186,7 @@ class Report:
                 shown = shown or kept
                 # Runs may have been scored on other subsets: only the same composites belong in one figure.
                 same = np.array_equal(kept["images"], shown["images"])
-                predicted[model_title(model, records[0].parameters["width"])] = (
-                    kept["probabilities"] > 0.5 if same else None
-                )
+                predicted[self.label(records[0])] = kept["probabilities"] > 0.5 if same else None
         if shown is None:
             return {}
         return {"images": shown["images"], "targets": shown["targets"], "predictions": predicted}
@@ -292,10 +271,9 @@ def describe_record(record: Record) -> str:
     lines = [f"{record.name}  ({content['n_parameters']:,} parameters)"]
     for metric, title in (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("pooled_iou", "pooled IoU")):
         low, high = test["intervals"][metric]
-        value = (
-            "undefined" if test[metric] is None else f"{test[metric]:6.2f} %  (95 % interval {low:.2f} to {high:.2f})"
-        )
-        lines.append(f"  {title:<11} {value}")
+        value = "undefined" if test[metric] is None else f"{test[metric]:6.2f} %"
+        interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
+        lines.append(f"  {title:<11} {value}  ({interval})")
     lines += [
         f"  on {test['n_images']:,} test composites of {content['data']['name']} "
         f"({test['n_groups'] or test['n_images']} {test['interval_units']}; {test['n_left_out']} left out of IoU and Dice)",

@@ -18,6 +18,7 @@ from typing import Any
 
 from chairlib import benchmark, paths, runs
 from chairlib.collection import Collection
+from chairlib.compositing import padding
 from chairlib.devices import pick_device
 from chairlib.errors import ChairlibError
 from chairlib.files import write_json
@@ -130,7 +131,7 @@ def estimate(plan: Plan) -> float:
         key = tuple(settings[name] for name in ("model", "width", "resolution", "recipe"))
         if key not in known:
             known[key] = benchmark.measure_speed(settings)
-        seconds += known[key] * benchmark.training_images(run)
+        seconds += sum(rate * count for rate, count in zip(known[key], benchmark.count_images(run), strict=True))
     return seconds
 
 
@@ -164,6 +165,15 @@ def _snakemake(lock: int, *arguments: str) -> int:
         raise
 
 
+def _too_small(plan: Plan) -> str | None:
+    """A warning where the collection's images are smaller than what is made of them; None where they are not."""
+    sides = Collection(plan.data).manifest[["width", "height"]].min(axis=1)
+    wanted = max(run.parameters["resolution"] for run in plan.runs)
+    if sides.median() >= wanted - padding(wanted):
+        return None
+    return f"note: half of the images are smaller than {sides.median():.0f} px and are enlarged for {wanted} px"
+
+
 def _format_seconds(seconds: float) -> str:
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{max(minutes, 1)} min"
@@ -185,8 +195,11 @@ def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_
     if plan.profile.estimate and todo:
         print("measuring how fast this machine trains ...", flush=True)
         print(f"training will take at most {_format_seconds(estimate(plan))} on this machine", flush=True)
-    # Our lock, unlike Snakemake's, does not outlive a build that is killed.
-    options = ["--nolock", "--rerun-incomplete", "--printshellcmds", "--quiet", "rules", "host"]
+    if note := _too_small(plan):
+        print(note, flush=True)
+    # Our lock, unlike Snakemake's, does not outlive a build that is killed. Every file here is written whole or not at all:
+    # Snakemake need not delete the record of a finished run because a later cell failed.
+    options = ["--nolock", "--keep-incomplete", "--rerun-incomplete", "--printshellcmds", "--quiet", "rules", "host"]
     with _only_one() as lock:
         write_json(paths.cache / _CONFIG, {"profile": plan.profile_name, "data": plan.data, "device": device})
         if not dry_run:
@@ -198,14 +211,19 @@ def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_
 
 def render() -> None:
     """Render the executed notebooks and the prose with Jupyter Book; a warning is an error."""
-    command = ["build", str(paths.book), "--config", str(paths.home / "_config.yml"), "--path-output", str(paths.home)]
-    # jupyter-book exits with 0 after errors unless warnings are errors; prose that glues values is only rebuilt with --all.
+    site, new = paths.home / "_build", paths.cache / "render"
+    # Rendered elsewhere and moved when it is whole: a render that fails or is killed leaves the old site.
+    shutil.rmtree(new, ignore_errors=True)
+    command = ["build", str(paths.book), "--config", str(paths.home / "_config.yml"), "--path-output", str(new)]
+    # jupyter-book exits with 0 after errors unless warnings are errors; prose that glues values needs --all.
     flags = ["-W", "-n", "--keep-going", "--all", "--quiet"]
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    # Pages of another build's runs would stay otherwise, and a render that was killed may have left a broken cache.
-    shutil.rmtree(paths.home / "_build", ignore_errors=True)
     # The package has no __main__ of its own.
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run([*jupyter_book, *command, *flags], check=False, env=environment)
+    if done.returncode == 0:
+        shutil.rmtree(site, ignore_errors=True)
+        (new / "_build").replace(site)
+    shutil.rmtree(new, ignore_errors=True)
     if done.returncode != 0:
         raise ChairlibError("the book was not rendered; the lines above say why.")

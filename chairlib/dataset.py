@@ -34,6 +34,7 @@ __all__ = [
     "Source",
     "export",
     "foreground_shares",
+    "is_released",
     "open_source",
     "pair_table",
     "spread",
@@ -256,10 +257,10 @@ class CompositeLoader:
                 masks = torch.where(mirrored, masks.flip(-1), masks)
             yield images, masks
 
-    def masks(self) -> Iterator[torch.Tensor]:
-        """The masks of all images in unshuffled order, a batch at a time."""
+    def in_order(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Every image once, unshuffled, unflipped and complete, a batch at a time: the order of :attr:`groups`."""
         for indices in self.indices.to(self.device).split(self.batch_size):
-            yield self.source.batch(indices)[1]
+            yield self.source.batch(indices)
 
     def __repr__(self) -> str:
         return (
@@ -275,7 +276,7 @@ def _mix(seed: int, epoch: int) -> int:
 
 def foreground_shares(loader: CompositeLoader) -> np.ndarray:
     """Per cent of each image's pixels that are chair, float64 [N] in unshuffled order (the paper's mean: 21.99)."""
-    shares = [masks.mean(dim=(1, 2, 3), dtype=torch.float64) for masks in loader.masks()]
+    shares = [masks.mean(dim=(1, 2, 3), dtype=torch.float64) for _, masks in loader.in_order()]
     return 100 * torch.cat(shares).cpu().numpy()
 
 
@@ -289,7 +290,11 @@ def open_source(
     root: str | Path | Collection, split: str, resolution: int, device: torch.device, **options: Any
 ) -> Source:
     """The images of ``root``: a folder in the authors' layout, or else a collection. Options as in :class:`CompositeSource`."""
-    if not isinstance(root, Collection) and _is_released(Path(root)):
+    if not isinstance(root, Collection) and is_released(root):
+        if options.pop("soft", False) or options:
+            raise ParameterError(
+                f"{root} holds finished composites: soft masks and {', '.join(options) or 'options'} need a collection."
+            )
         return ReleasedChairSegments(root, split).source(resolution, device)
     collection = root if isinstance(root, Collection) else Collection(root)
     return CompositeSource(collection, split, resolution, device, **options)
@@ -346,8 +351,9 @@ def _to_pillow(image: torch.Tensor) -> Image.Image:
     return Image.fromarray(levels.squeeze(-1) if levels.shape[-1] == 1 else levels)
 
 
-def _is_released(root: Path) -> bool:
-    return any((root / split / "image").is_dir() for split in SPLITS)
+def is_released(root: str | Path) -> bool:
+    """Whether ``root`` is a folder in the authors' layout, as :class:`ReleasedChairSegments` reads it."""
+    return any((Path(root) / split / "image").is_dir() for split in SPLITS)
 
 
 class ReleasedChairSegments(torchvision.datasets.VisionDataset):

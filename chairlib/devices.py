@@ -37,11 +37,12 @@ def _cpu_model() -> str:
 
 
 def describe_hardware(device: torch.device) -> str:
-    """One line for people, e.g. ``"Intel(R) Xeon(R) Processor, 2 cores"`` or ``"NVIDIA H200"``."""
+    """One line for people, e.g. ``"Intel(R) Xeon(R) Processor, 1 of 2 cores"`` or ``"NVIDIA H200"``."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_cpu_model()}, {cores} core{'s' if cores != 1 else ''}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    used = min(torch.get_num_threads(), cores)
+    return f"{_cpu_model()}, {used} of {cores} cores"
 
 
 def training_dtype(device: torch.device) -> torch.dtype:

@@ -13,7 +13,9 @@ an option, `backbone_weights="imagenet"`.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
+import inspect
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +28,7 @@ from torch.nn import functional as F
 from chairlib._torchvision import torchvision
 from chairlib.errors import ChairlibError, ParameterError
 
-__all__ = ["FULL_WIDTH", "MIN_SIZE", "MODELS", "MODEL_TITLES", "build_model", "count_parameters"]
+__all__ = ["FULL_WIDTH", "MIN_SIZE", "MODELS", "MODEL_TITLES", "build_model", "count_parameters", "source_hash"]
 
 #: The names that :func:`build_model` knows, with the paper's titles.
 MODEL_TITLES = {
@@ -74,6 +76,20 @@ def build_model(name: str, width: int | None = None, backbone_weights: str | Non
     if width is not None:
         raise ParameterError(f"{name} has a fixed width, found width={width}: only unet and fcn_vgg16 can be scaled.")
     return _build_resnet(name, backbone_weights)
+
+
+def source_hash(name: str) -> str | None:
+    """For ``package.module:callable``, 16 hexadecimal digits over the source file that defines it; None for our own models.
+
+    It makes an edited model another model. What that file imports is not looked at.
+    """
+    if ":" not in name:
+        return None
+    try:
+        source = Path(inspect.getsourcefile(inspect.unwrap(_find_callable(name))) or "").read_bytes()
+    except (OSError, TypeError):  # written in C, or typed into a session
+        return None
+    return hashlib.sha256(source).hexdigest()[:16]
 
 
 def count_parameters(model: nn.Module) -> int:

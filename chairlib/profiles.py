@@ -18,7 +18,7 @@ __all__ = ["Profile", "load_profile"]
 _SECTIONS = {"description", "estimate", "compositing", "benchmark"}
 _COMPOSITING = {"n_examples"}
 _BENCHMARK = {"common", "runs", "featured"}
-_FEATURED = ("model", "resolution", "seed")
+_FEATURED = ("model", "resolution", "recipe", "seed")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ __all__ = ["Record", "Run", "check_parameters", "code_hash", "load_records", "op
 #: Raise when the layout of ``record.json`` changes.
 FORMAT = 1
 #: The modules that decide what a run comes to. Figures, widgets and prose may change without making records stale.
-RESULT_CODE = ("benchmark", "compositing", "dataset", "metrics", "models", "packing", "training")
+RESULT_CODE = ("benchmark", "compositing", "dataset", "devices", "metrics", "models", "packing", "training")
 #: Where a run computes and where its data lies don't belong to the question it answers (the data's content does).
 NOT_IDENTITY = ("data", "device")
 PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
@@ -205,9 +205,15 @@ def run_name(kind: str, parameters: Mapping[str, Any], data_hash: str) -> str:
     return f"{slug}-{hashlib.sha256(question.encode()).hexdigest()[:8]}"
 
 
-def open_run(kind: str, parameters: Mapping[str, Any], data_name: str, data_hash: str) -> Run:
-    """The run that answers ``parameters`` on this data, whether or not it has been done."""
-    folder = paths.runs / run_name(kind, parameters, data_hash)
+def open_run(
+    kind: str, parameters: Mapping[str, Any], data_name: str, data_hash: str, model_source: str | None = None
+) -> Run:
+    """The run that answers ``parameters`` on this data, whether or not it has been done.
+
+    ``model_source``: a hash of code from outside this library that the run depends on; with other code it is another run.
+    """
+    question = {**parameters, **({"model_source": model_source} if model_source else {})}
+    folder = paths.runs / run_name(kind, question, data_hash)
     return Run(kind, dict(parameters), {"name": data_name, "hash": data_hash}, folder)
 
 

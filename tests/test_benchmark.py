@@ -8,6 +8,7 @@ from chairlib.dataset import export
 from chairlib.errors import ChairlibError
 from chairlib.models import build_model
 from chairlib.tensors import load_tensors
+from chairlib.training import get_recipe
 
 TINY = {
     "width": 2,
@@ -28,17 +29,17 @@ def record(collection):
 def test_a_record_tells_everything(record, collection):
     content = record.content
     assert content["data"] == {"name": "drawn", "hash": collection.hash}
-    assert content["images_seen"] == 92  # an epoch of 60, then a whole batch for the other 4
+    assert content["images_seen"] == 76  # an epoch of 60, then a whole batch for the other 4
     assert content["code"]["hash"] == runs.code_hash()
     assert content["packages"]["torch"]
     assert content["hardware"]
-    assert content["recipe"]["batch_size"] == 32
+    assert content["recipe"]["batch_size"] == 16
     test = record.metrics["test"]
     assert test["n_images"] == 8
     assert test["interval_units"] == "groups"
     assert 0 <= test["iou"] <= test["dice"] <= 100
     assert 50 < record.metrics["all_background_precision"] < 90
-    assert record.history()["images"].tolist() == [60, 92]
+    assert record.history()["images"].tolist() == [48, 76]
     assert len(record.table("test_images")) == 8
     assert not list(record.folder.glob("checkpoint*"))
 
@@ -125,11 +126,34 @@ def test_a_model_of_ones_own(collection, tmp_path, own_runs, monkeypatch):
 
 def test_the_budget_in_images(collection):
     run = benchmark.open_run(data=str(collection.root), **{**TINY, "images": None, "recipe": "paper"})
-    assert benchmark.training_images(run) == 20 * 60
+    assert benchmark.count_images(run) == (20 * 60, 2 * 6 + 8)
 
 
 def test_speed_is_measured_per_image():
-    ticks = iter([0.0, 10.0, 13.0])
-    assert benchmark.measure_speed({**TINY, "recipe": "fast"}, steps=3, clock=lambda: next(ticks)) == pytest.approx(
-        3 / 96
-    )
+    ticks = iter([0.0, 10.0, 13.0, 15.0])
+    size = get_recipe("fast", "unet").batch_size
+    speed = benchmark.measure_speed({**TINY, "recipe": "fast"}, steps=3, clock=lambda: next(ticks))
+    assert speed == pytest.approx((3 / (3 * size), 2 / size))
+
+
+def test_an_edited_model_of_ones_own_is_another_run(collection, tmp_path, own_runs, monkeypatch):
+    code = "from torch import nn\ndef net():\n    return nn.Conv2d(3, 1, 3, padding=1)\n"
+    (tmp_path / "edited.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = {"data": str(collection.root), **TINY, "model": "edited:net", "width": None}
+    first = benchmark.open_run(**settings).name
+    assert benchmark.open_run(**settings).name == first
+    (tmp_path / "edited.py").write_text(code + "# another\n")
+    assert benchmark.open_run(**settings).name != first
+
+
+def test_too_few_groups_for_an_interval_is_said(tmp_path, own_runs):
+    from conftest import make_collection
+
+    from chairlib.benchmark_report import describe_record, open_report
+    from chairlib.tables import style_table
+
+    small = make_collection(tmp_path / "small", 3, 3)
+    record = benchmark.train(benchmark.open_run(data=str(small.root), **TINY), progress=False)
+    assert "too few groups" in describe_record(record)
+    style_table(open_report(small.root).table1(), "Table 1")

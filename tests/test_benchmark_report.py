@@ -125,3 +125,17 @@ def test_a_record_as_text_and_table(records):
 
 def test_slips_are_shown_escaped():
     assert "FCN-VGG-16" in show_slips("table2").data
+
+
+def test_runs_that_differ_are_told_apart(records, collection):
+    more = benchmark.train(
+        benchmark.open_run(data=str(collection.root), **{**TINY, "test_images": 4}, model="unet", resolution=64),
+        progress=False,
+    )
+    try:
+        report = open_report(collection.root)
+        names = [name for name, size in report.table1().index if size == "64 px" and name.startswith("U-Net")]
+        assert sorted(names) == ["U-Net, width 2, test images 4", "U-Net, width 2, test images 8"]
+        assert len(report.histories()) == 4
+    finally:
+        (more.folder / "record.json").unlink()

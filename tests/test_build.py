@@ -140,7 +140,7 @@ def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
 
     def measure_speed(settings):
         asked.append(settings["resolution"])
-        return speeds[settings["resolution"]]
+        return speeds[settings["resolution"]], 0.0
 
     monkeypatch.setattr(build.benchmark, "measure_speed", measure_speed)
     assert build.estimate(plan) == 20 * 0.5 + 20 * 2.0
@@ -221,6 +221,34 @@ def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, coll
     assert told == {"profile": "toy", "data": str(data), "device": "auto"}
 
 
+@pytest.mark.slow
+def test_a_cell_that_fails_after_training_costs_no_training(checkout, collection):
+    from nbformat import read, write
+    from nbformat.v4 import new_code_cell
+
+    (checkout / "profiles" / "toy.yaml").write_text(PROFILE.replace("[32, 64]", "64"))
+    for file in (checkout / "notebooks").glob("*.ipynb"):
+        notebook = read(file, 4)
+        del notebook.cells[
+            next(n for n, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])) + 1 :
+        ]
+        if file.stem == "03_benchmark":
+            names = ", ".join(f"{name}={name}" for name in build.benchmark.DEFAULTS)
+            train = f"from chairlib import benchmark\nbenchmark.train(benchmark.open_run({names}))"
+            notebook.cells += [new_code_cell(train), new_code_cell("1 / 0")]
+        write(notebook, file)
+    command = [sys.executable, "-m", "chairlib", "paper", "--profile", "toy", "--data", str(collection.root)]
+    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    log = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "chairlib: notebook 03_benchmark failed: ZeroDivisionError: division by zero (see " in log
+    assert len(list((checkout / "runs").glob("*/record.json"))) == 1
+    assert (
+        "0 to train" in subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True).stdout
+    )
+
+
 def test_why_a_build_could_not_start_is_said(checkout, collection):
     (checkout / "Snakefile").write_text("rule: nonsense(")
     environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
@@ -233,10 +261,26 @@ def test_why_a_build_could_not_start_is_said(checkout, collection):
     )
 
 
-def test_render_fails_where_jupyter_book_does(home, monkeypatch):
-    (home / "_build" / "html").mkdir(parents=True)
-    (home / "_build" / "html" / "old.html").write_text("x")
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
-    with pytest.raises(ChairlibError, match="the book was not rendered"):
+@pytest.mark.parametrize("status", [0, 1])
+def test_site_is_replaced_when_the_new_one_is_whole(home, monkeypatch, status):
+    old, killed = home / "_build" / "html" / "old.html", paths.cache / "render" / "half.html"
+    for file in (old, killed):
+        file.parent.mkdir(parents=True)
+        file.write_text("x")
+
+    def jupyter_book(command, **_):
+        folder = Path(command[command.index("--path-output") + 1])
+        assert not (folder / "half.html").exists()
+        (folder / "_build" / "html").mkdir(parents=True)
+        (folder / "_build" / "html" / "new.html").write_text("x")
+        assert old.exists()
+        return subprocess.CompletedProcess(command, status)
+
+    monkeypatch.setattr(subprocess, "run", jupyter_book)
+    if status == 0:
         build.render()
-    assert not (home / "_build" / "html" / "old.html").exists()
+    else:
+        with pytest.raises(ChairlibError, match="the book was not rendered"):
+            build.render()
+    assert [page.name for page in old.parent.iterdir()] == (["new.html"] if status == 0 else ["old.html"])
+    assert not (paths.cache / "render").exists()

@@ -237,6 +237,7 @@ def test_early_stopping_waits_for_its_patience():
     assert history_of([10, 20, 30, 30.2, 30.3, 30.6, 90], recipe) is None
     assert history_of([50, 40, 30, 20], recipe) == 4
     assert history_of([1] * 99, get_recipe("fast", "unet")) is None
+    assert history_of([0, 0, 0, 0, 0, 0.3, 0.4, 5, 9], recipe) is None  # slow to start is not settled
 
 
 def test_early_stopping_ends_training(collection):
@@ -291,6 +292,15 @@ def test_evaluation_does_not_depend_on_batch_size_or_change_the_model(collection
     assert results[0].loss == pytest.approx(results[2].loss, rel=1e-6)
     assert model.training
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in state.items())
+
+
+def test_scores_belong_to_their_groups_whatever_the_loader_does(collection):
+    """A shuffled, flipped loader scores as an ordered one does, group by group."""
+    model = small_unet()
+    shuffled = CompositeLoader(collection, "train", 32, 7, "cpu", flip=True, drop_last=True)
+    plain = CompositeLoader(collection, "train", 32, 9, "cpu", shuffle=False)
+    first, second = (evaluate(model, loader).scores.per_image for loader in (shuffled, plain))
+    pd.testing.assert_frame_equal(first, second)
 
 
 def test_predictions_are_probabilities(collection):
