@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 
 # Tiny tensors gain nothing from threads, and lose a lot when the machine has other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -79,3 +80,18 @@ def own_runs(tmp_path, monkeypatch):
     """An empty folder of runs."""
     monkeypatch.setattr(paths, "runs", tmp_path / "runs")
     return tmp_path / "runs"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium. One for all tests: Playwright's synchronous driver can run only once in a process at a time."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("needs a Chromium browser")
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
+    with driver.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=flags)
+        yield running
+        running.close()

@@ -19,16 +19,6 @@ playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright i
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a Chromium or Chrome on the PATH")
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SLIDER = ".widget-subarea [role=slider]"
 VISIBLE_PICTURES = """() => [...document.querySelectorAll(".widget-subarea img")]
@@ -64,14 +54,6 @@ def is_here(url: str) -> bool:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     return site_helpers.site_under_test(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
