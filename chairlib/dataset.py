@@ -70,7 +70,7 @@ class Source(Protocol):
     """The group of each image, for intervals that resample groups; None where groups are unknown."""
     name: str
     data_hash: str
-    """16 hexadecimal digits over the content, the same for the same images."""
+    """16 hexadecimal digits over everything that decides the images: other images, another hash."""
 
     def __len__(self) -> int: ...
 
@@ -108,7 +108,8 @@ class CompositeSource:
         packed = load_split(collection, split, resolution, fit, crop)
         self.device = device
         self.name = collection.name
-        self.data_hash = collection.hash
+        asked = [collection.hash, split, resolution, soft, fit, crop, backgrounds_per_segment, pair_seed]
+        self.data_hash = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
         self.soft = soft
         self.segments = packed.segments.to(device)
         self.backgrounds = packed.backgrounds.to(device)

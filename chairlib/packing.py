@@ -5,6 +5,8 @@
 collection or option is packed anew.
 """
 
+import hashlib
+import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -61,8 +63,15 @@ def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) 
 
 
 def _open(path: Path, mode: str) -> Image.Image:
+    """The image, proved to be the one that the collection's hash speaks of."""
     try:
-        with Image.open(path) as image:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest()[:16] != path.stem:
+            raise CollectionError(
+                f"{path} has been changed since the collection was made (its name is a hash of its content); "
+                "restore it, or make the collection again from the changed images."
+            )
+        with Image.open(io.BytesIO(data)) as image:
             return image.convert(mode)
     except (OSError, SyntaxError, ValueError) as error:
         raise CollectionError(

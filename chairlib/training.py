@@ -436,15 +436,16 @@ def fit(
         "steps": n_steps,
         "evaluations": n_evaluations,
         "seeds": [seed, train.seed],
+        "precision": str(training_dtype(train.device)),
         "train": [
             train.source.data_hash,
-            train.split,
-            train.resolution,
             len(train.indices),
             train.batch_size,
+            train.shuffle,
             train.flip,
+            train.drop_last,
         ],
-        "val": [val.source.data_hash, val.split, val.resolution, len(val.indices)],
+        "val": [val.source.data_hash, len(val.indices)],
         "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
     }
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]

@@ -13,6 +13,8 @@ from chairlib import ChairSegments, CompositeLoader, ReleasedChairSegments
 from chairlib.dataset import export, foreground_shares, pair_table, to_arrays
 from chairlib.errors import ChairlibError, CollectionError, ParameterError
 
+OPTIONS = {"soft": True, "fit": "keep", "crop": True, "backgrounds_per_segment": 2, "pair_seed": 1}
+
 
 @given(st.integers(1, 30), st.integers(1, 150), st.sampled_from(["train", "val", "test"]), st.integers(0, 5))
 def test_each_segment_meets_a_hundred_different_backgrounds(n_segments, n_backgrounds, split, seed):
@@ -127,6 +129,21 @@ def test_flips_take_image_and_mask_together(collection):
             assert torch.equal(image.flip(-1), image_f)
             assert torch.equal(mask.flip(-1), mask_f)
     assert 0.2 < turned / plain.n_images < 0.8
+
+
+def test_other_images_have_another_hash(collection):
+    asked = [
+        {},
+        {"split": "val"},
+        {"resolution": 48},
+        *({option: value} for option, value in OPTIONS.items()),
+    ]
+    hashes = [
+        CompositeLoader(collection, **{"split": "train", "resolution": 32, "device": "cpu", **more}).source.data_hash
+        for more in asked
+    ]
+    assert len(set(hashes)) == len(asked)
+    assert CompositeLoader(collection, "train", 32, device="cpu", seed=9).source.data_hash == hashes[0]
 
 
 def test_a_limited_loader_spreads_over_segments(collection):

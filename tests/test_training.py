@@ -212,6 +212,10 @@ def test_a_checkpoint_of_another_run_is_refused(collection, tmp_path):
     fit(small_unet(), *loaders(collection), QUICK, images=16, checkpoint=file, progress=False)
     with pytest.raises(RecordError, match=r"c\.safetensors"):
         fit(small_unet(), *loaders(collection), QUICK, images=24, checkpoint=file, progress=False)
+    _, val = loaders(collection)
+    other_rooms = CompositeLoader(collection, "train", 32, 8, "cpu", pair_seed=1)
+    with pytest.raises(RecordError, match="another run"):
+        fit(small_unet(), other_rooms, val, QUICK, images=16, checkpoint=file, progress=False)
 
 
 def test_a_finished_checkpoint_is_only_read(collection, tmp_path):
