@@ -81,6 +81,7 @@ class Plan:
         pages = paths.book / "notebooks"
         return [
             Job("01_collection", {"data": self.data}, pages / "01_collection.ipynb"),
+            Job("01_gallery", self.profile.gallery, pages / "01_gallery.ipynb"),
             Job("02_compositing", {"data": self.data, **self.profile.compositing}, pages / "02_compositing.ipynb"),
         ]
 
@@ -111,7 +112,8 @@ class Plan:
 
     def fingerprint(self, job: Job) -> str:
         """What decides a job's outcome, as one line that Snakemake compares with the last build's."""
-        return json.dumps([job.parameters, self.data_hash, runs.code_hash()], sort_keys=True)
+        data_hash = self.data_hash if "data" in job.parameters else None
+        return json.dumps([job.parameters, data_hash, runs.code_hash()], sort_keys=True)
 
     def remove_leftovers(self) -> None:
         """Delete executed notebooks of another profile or collection, and what failed or killed builds left beside them."""

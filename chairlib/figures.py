@@ -41,6 +41,7 @@ __all__ = [
     "foreground_histogram",
     "iou_by_resolution",
     "iou_over_images",
+    "named_grid",
     "outline_against_mask",
     "predictions",
     "resolution_strip",
@@ -321,6 +322,28 @@ def composite_grid(
         rows.append(_Row(list(pictures[start : start + columns])))
         if truth is not None:
             rows.append(_Row([_mask_picture(mask) for mask in truth[start : start + columns]], tight=True))
+    with _style():
+        mosaic = _mosaic(rows, columns)
+        return show(mosaic.figure, _sentence(title, alt), title, caption, mosaic.dpi)
+
+
+def named_grid(
+    images: Mapping[str, ArrayLike], columns: int = 8, title: str = "", caption: str = "", noun: str = "pictures"
+) -> Figure:
+    """A grid of images [N, d, d, 3] (or RGBA, over a checkerboard; or one [d, d, C]) by name, the name below the first of each."""
+    if not images:
+        raise ParameterError("no image to show: give at least one name.")
+    named = {name: _as_rgb(pictures) for name, pictures in images.items()}
+    if len({pictures.shape[1:] for pictures in named.values()}) > 1:
+        raise ParameterError(f"images must have one size; found {sorted({p.shape[1:3] for p in named.values()})}.")
+    notes = [name if number == 0 else "" for name, pictures in named.items() for number in range(len(pictures))]
+    columns = min(columns, len(notes))
+    pictures, _ = _thumbnails(np.concatenate(list(named.values())), None, columns)
+    rows = [
+        _Row(list(pictures[start : start + columns]), notes=notes[start : start + columns])
+        for start in range(0, len(pictures), columns)
+    ]
+    alt = f"{len(pictures)} {noun}: {_listing(list(named))}"
     with _style():
         mosaic = _mosaic(rows, columns)
         return show(mosaic.figure, _sentence(title, alt), title, caption, mosaic.dpi)

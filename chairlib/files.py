@@ -11,7 +11,7 @@ from typing import Any
 
 from chairlib.errors import ChairlibError
 
-__all__ = ["atomic_folder", "atomic_path", "disk_errors", "write_json", "write_text"]
+__all__ = ["atomic_folder", "atomic_path", "check_free", "disk_errors", "write_json", "write_text"]
 
 
 @contextmanager
@@ -51,6 +51,12 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_free(target: Path) -> None:
+    """Raise ChairlibError unless ``target`` is absent or an empty folder."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ChairlibError(f"{target} exists and is not an empty folder; name a new folder, or remove it first.")
+
+
 @contextmanager
 def atomic_folder(target: Path | str) -> Iterator[Path]:
     """Give a temporary folder beside ``target``; rename it to ``target`` if the block succeeds, delete it if not.
@@ -58,8 +64,7 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
     ``target`` must not exist or be an empty folder: what a person already has there is never replaced.
     """
     target = Path(target)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ChairlibError(f"{target} exists and is not an empty folder; name a new folder, or remove it first.")
+    check_free(target)
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(target)

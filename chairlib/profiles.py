@@ -15,7 +15,8 @@ from chairlib.errors import ParameterError
 
 __all__ = ["Profile", "load_profile"]
 
-_SECTIONS = {"description", "estimate", "compositing", "benchmark"}
+_SECTIONS = {"description", "estimate", "gallery", "compositing", "benchmark"}
+_GALLERY = {"size", "each", "n_angles", "n_values"}
 _COMPOSITING = {"n_examples"}
 _BENCHMARK = {"common", "runs", "featured"}
 _FEATURED = ("model", "resolution", "recipe", "seed")
@@ -28,6 +29,8 @@ class Profile:
     """One sentence for the reader of the book: how much was done."""
     estimate: bool
     """Print how long the build will take before starting it."""
+    gallery: dict[str, Any]
+    """Parameters of notebook 01_gallery."""
     compositing: dict[str, Any]
     """Parameters of notebook 02."""
     benchmark: list[dict[str, Any]]
@@ -93,6 +96,7 @@ def load_profile(name: str) -> Profile:
         file.stem,
         str(content.get("description", "")).strip(),
         bool(content.get("estimate", False)),
+        _keys(content.get("gallery") or {}, _GALLERY, f"gallery of profile {file.name}"),
         compositing,
         runs,
     )

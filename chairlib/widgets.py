@@ -9,9 +9,10 @@ import base64
 import html
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -22,7 +23,7 @@ from PIL import Image
 
 from chairlib.errors import ParameterError
 
-__all__ = ["Frame", "compositing_explorer", "embed_size", "encode", "frames_slider"]
+__all__ = ["Frame", "chair_turner", "compositing_explorer", "embed_size", "encode", "frames_slider"]
 
 #: The opacity above which the released code calls a pixel chair.
 _RELEASED_THRESHOLD = 0.4
@@ -155,6 +156,36 @@ def compositing_explorer(
     columns = "repeat(auto-fill, minmax(128px, 1fr))"
     grid = ipywidgets.Layout(grid_template_columns=columns, grid_gap="8px", max_width="1100px", overflow="hidden")
     return ipywidgets.VBox([segment, background, threshold, ipywidgets.GridBox(boxes, layout=grid)])
+
+
+def chair_turner(chairs: Mapping[str, Any]) -> ipywidgets.Widget:
+    """Choose a chair, walk round it, and change one of its dimensions.
+
+    ``chairs``: by name, objects with ``pictures`` uint8 [V, A, d, d, 4], ``dimension`` (its name), ``values`` [V] and ``angles``
+    [A] in degrees, with the same V and A for all, as :func:`chairlib.collection.procedural.gallery.turntables` gives them.
+    """
+    shapes = {np.asarray(chair.pictures).shape for chair in chairs.values()}
+    if len(shapes) != 1 or len(shape := shapes.pop()) != 5:
+        raise ParameterError(
+            f"chairs must have pictures of one shape [V, A, d, d, 4]; found {sorted(shapes) or 'none'}."
+        )
+    n_values, angles = shape[0], next(iter(chairs.values())).angles
+    parts = _Parts(width=320, pixelated=False, description_width="85px")
+    chair = parts.slider([name.replace("_", " ") for name in chairs], "chair")
+    angle = parts.slider([f"{degrees:.0f}°" for degrees in angles], "walk round", min(1, len(angles) - 1))
+    value = parts.slider([f"{number + 1} of {n_values}" for number in range(n_values)], "dimension", n_values // 2)
+
+    def view(name: str, v: int, a: int) -> ipywidgets.HTML:
+        turned = chairs[name]
+        dimension = f"{turned.dimension.replace('_', ' ')} {turned.values[v]:.2f}"
+        alt = f"A rendered chair, {name.replace('_', ' ')}, {dimension}, seen from {turned.angles[a]:.0f} degrees"
+        return parts.picture(Frame("", encode(turned.pictures[v, a]), alt), dimension, _CHECKERBOARD)
+
+    def sides(name: str, v: int) -> ipywidgets.Stack:
+        return parts.stack([view(name, v, a) for a in range(len(angles))], angle)
+
+    views = [parts.stack([sides(name, v) for v in range(n_values)], value) for name in chairs]
+    return ipywidgets.VBox([chair, angle, value, parts.stack(views, chair)])
 
 
 def embed_size(widget: ipywidgets.Widget) -> int:

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import uniform_filter
@@ -202,7 +202,8 @@ def test_a_design_comes_in_one_or_two_variants_and_designs_never_share_a_group()
         {repr(design) for _, design in made}
     )
     assert len(set(groups[:3])) == 3, "three chairs must be enough to split"
-    assert {name for name, _ in made[:6]} == set(chairs.FAMILIES)
+    names = [name for name, _ in made]
+    assert set(names[: 2 * len(chairs.FAMILIES)]) == set(chairs.FAMILIES), "all families come early"
 
 
 def test_variants_of_a_design_are_different_images_of_one_group():
@@ -210,23 +211,6 @@ def test_variants_of_a_design_are_different_images_of_one_group():
     assert group == same
     assert group.startswith("segment:dining-")
     assert not np.array_equal(np.asarray(first), np.asarray(second))
-
-
-@pytest.mark.parametrize("name", list(chairs.FAMILIES))
-@settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_every_design_stands_on_the_floor_and_is_sound(name, seed):
-    design = chairs.draw_design(np.random.default_rng(seed), name)
-    parts = design.parts({slot: {"type": "diffuse"} for slot in design.slots})
-    mesh = meshes.join([part.mesh for part in parts])
-    assert np.isfinite(mesh.vertices).all()
-    assert np.isfinite(mesh.normals()).all()
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
-    assert -0.03 < low[2] < 0.03
-    assert 0.6 < high[2] < 1.6
-    assert (np.abs(low[:2]) < 0.7).all()
-    assert (high[:2] < 0.8).all()
-    assert mesh.faces.max() < len(mesh.vertices)
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------------

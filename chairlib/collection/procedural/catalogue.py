@@ -5,17 +5,13 @@ rendered, in what order, or by how many processes.
 """
 
 import hashlib
-import io
-import multiprocessing
 import os
-import signal
+import shutil
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,25 +20,22 @@ from tqdm import tqdm
 
 from chairlib.collection.collection import Collection, Item, write_collection
 from chairlib.collection.procedural.chairs import FAMILIES, Design, design_group, draw_design
-from chairlib.collection.procedural.engine import mitsuba, use_one_thread
-from chairlib.collection.procedural.materials import MATERIALS, Part, pick
-from chairlib.collection.procedural.meshes import Floats
+from chairlib.collection.procedural.engine import mitsuba
+from chairlib.collection.procedural.materials import MATERIALS, Material, pick
 from chairlib.collection.procedural.render import (
     Camera,
+    View,
     encode,
-    render,
-    render_guide,
     smooth_light,
     straight_rgba,
     studio,
 )
-from chairlib.collection.procedural.rooms import draw_room
-from chairlib.errors import ChairlibError, ParameterError
+from chairlib.collection.procedural.rooms import Room, draw_room
+from chairlib.collection.procedural.workers import in_processes
+from chairlib.errors import ParameterError
+from chairlib.files import atomic_path, check_free
 
-__all__ = ["render_chair", "render_collection", "render_room"]
-
-CHAIR_SAMPLES = 16
-ROOM_SAMPLES = 9
+__all__ = ["photograph", "photograph_room", "render_chair", "render_collection", "render_room"]
 
 #: Six images show four designs: the first two designs come in two variants each.
 _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
@@ -68,8 +61,8 @@ def _design(seed: int, index: int) -> tuple[str, Design]:
     return name, draw_design(_generator(seed, _DESIGN, number), name)
 
 
-def _catalogue_camera(rng: np.random.Generator, vertices: Floats, fill: float) -> Camera:
-    """Mostly three-quarter views, some from the front, the side and behind, from about eye height of a person who sits."""
+def _catalogue_angles(rng: np.random.Generator) -> tuple[float, float]:
+    """Azimuth and elevation in degrees: mostly three-quarter views, some from the front, the side and behind, a few from above."""
     side = rng.choice([-1, 1])
     azimuth = {
         "three-quarter": side * rng.uniform(20, 55),
@@ -77,28 +70,43 @@ def _catalogue_camera(rng: np.random.Generator, vertices: Floats, fill: float) -
         "side": side * rng.uniform(65, 100),
         "behind": side * rng.uniform(120, 205),
     }[pick(rng, {"three-quarter": 66, "front": 16, "side": 9, "behind": 9})]
-    elevation = rng.uniform(4, 24) if rng.uniform() < 0.9 else rng.uniform(24, 42)
-    return Camera.around(
-        vertices, azimuth, elevation, rng.uniform(2.6, 5.0), np.clip(rng.normal(fill, 0.05), 0.6, 0.98)
-    )
+    return azimuth, rng.uniform(2, 20) if rng.uniform() < 0.9 else rng.uniform(20, 42)
 
 
-def _quiet(
-    parts: list[Part],
-    lights: list[dict[str, Any]],
-    camera: Camera,
-    size: int,
-    samples: int,
+def _render_chair(view: View, seed: int) -> NDArray[np.floating]:
+    """Linear premultiplied RGBA [size,size,4] without sampling noise."""
+    # Rays for surfaces alone are cheap: they give the edges.
+    lit, albedo = view.colour(9, seed), view.guide("albedo", 16, seed)
+    return view.on_canvas(smooth_light(lit, albedo, bounce=0.1))
+
+
+def _render_room(view: View, seed: int) -> NDArray[np.floating]:
+    """Linear RGB [size,size,3] without sampling noise."""
+    lit, albedo = view.colour(6, seed, hide_lights=False), view.guide("albedo", 6, seed)
+    return smooth_light(lit, albedo, view.guide("normal", 4, seed), bounce=0.3)[..., :3]
+
+
+def photograph(
+    design: Design,
     rng: np.random.Generator,
-    window: tuple[int, int, int, int] | None = None,
-) -> NDArray[np.floating]:
-    """Linear premultiplied RGBA [size,size,4] without sampling noise: of a chair alone in its window, or of a whole room."""
-    noise = int(rng.integers(2**31))
-    image = render(parts, lights, camera, size, samples, noise, window, hide_lights=window is not None)
-    albedo = render_guide(parts, camera, size, samples, noise, "albedo", window)
-    # Normals only weigh neighbours: fewer samples do.
-    normal = render_guide(parts, camera, size, 4, noise, "normal", window)
-    return smooth_light(image, albedo, normal, bounce=0.1)
+    size: int = 128,
+    finish: Mapping[str, Material] | None = None,
+    angles: tuple[float, float] | None = None,
+) -> Image.Image:
+    """A chair of this design as a straight RGBA image of size x size pixels.
+
+    ``finish`` gives the material of every slot, ``angles`` the camera's azimuth and elevation in degrees; whatever is not given,
+    and the light, is drawn from ``rng``.
+    """
+    drawn = {slot: MATERIALS[pick(rng, choices)](rng) for slot, choices in design.slots.items()}
+    parts = design.parts(drawn if finish is None else finish)
+    vertices = np.concatenate([part.mesh.vertices for part in parts])
+    azimuth, elevation = _catalogue_angles(rng) if angles is None else angles
+    fill = np.clip(rng.normal(1.05 * design.fill, 0.08), 0.6, 0.99)
+    camera = Camera.around(vertices, azimuth, elevation, rng.uniform(2.6, 5.0), fill)
+    view = View(parts, [studio(rng)], camera, size, camera.window(vertices, size))
+    image = _render_chair(view, int(rng.integers(2**31)))
+    return Image.fromarray(straight_rgba(image, exposure=rng.uniform(0.95, 1.4), contrast=rng.uniform(0.1, 0.6)))
 
 
 def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, str]:
@@ -111,14 +119,20 @@ def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, s
     _check("size", size, _SMALLEST, _LARGEST)
     mitsuba()
     name, design = _design(seed, index)
-    rng = _generator(seed, _CHAIR, index)
-    finish = {slot: MATERIALS[pick(rng, choices)](rng) for slot, choices in design.slots.items()}
-    parts = design.parts(finish)
-    vertices = np.concatenate([part.mesh.vertices for part in parts])
-    camera = _catalogue_camera(rng, vertices, design.fill)
-    image = _quiet(parts, [studio(rng)], camera, size, CHAIR_SAMPLES, rng, camera.window(vertices, size))
-    rgba = straight_rgba(image, exposure=rng.uniform(0.85, 1.15), contrast=rng.uniform(0.0, 0.4))
-    return Image.fromarray(rgba), design_group(name, design)
+    return photograph(design, _generator(seed, _CHAIR, index), size), design_group(name, design)
+
+
+def photograph_room(room: Room, rng: np.random.Generator, size: int = 128) -> Image.Image:
+    """The room as an RGB image of size x size pixels; ``rng`` draws exposure and contrast."""
+    view = View(room.parts, room.lights, room.camera, size)
+    image = _render_room(view, int(rng.integers(2**31)))
+    # As a camera's automatic exposure would: the picture's log mean goes to a middle grey.
+    light = image.mean(axis=2)
+    exposure = rng.uniform(0.18, 0.36) / np.exp(np.log(light + 0.02).mean())
+    exposed = image * exposure * room.balance
+    # A soft shoulder keeps windows from burning out abruptly.
+    bright = np.where(exposed > 0.7, 0.7 + 0.3 * (1 - np.exp(-(exposed - 0.7) / 0.3)), exposed)
+    return Image.fromarray(encode(bright, contrast=rng.uniform(0.0, 0.35)))
 
 
 def render_room(seed: int, index: int, size: int = 128) -> Image.Image:
@@ -131,69 +145,39 @@ def render_room(seed: int, index: int, size: int = 128) -> Image.Image:
     _check("size", size, _SMALLEST, _LARGEST)
     mitsuba()
     rng = _generator(seed, _ROOM, index)
-    room = draw_room(rng)
-    image = _quiet(room.parts, room.lights, room.camera, size, ROOM_SAMPLES, rng)[..., :3]
-    # As a camera's automatic exposure would: the picture's log mean goes to a middle grey.
-    light = image.mean(axis=2)
-    exposure = rng.uniform(0.17, 0.30) / np.exp(np.log(light + 0.02).mean())
-    exposed = image * exposure * room.balance
-    # A soft shoulder keeps windows from burning out abruptly.
-    bright = np.where(exposed > 0.7, 0.7 + 0.3 * (1 - np.exp(-(exposed - 0.7) / 0.3)), exposed)
-    return Image.fromarray(encode(bright, contrast=rng.uniform(0.1, 0.5)))
+    return photograph_room(draw_room(rng), rng, size)
 
 
-def _png(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
-    return stream.getvalue()
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=87, optimize=True)
-    return stream.getvalue()
-
-
-def _item(task: tuple[str, int, int, int]) -> Item:
+def _render_file(task: tuple[Path, str, int, int, int]) -> None:
     """One finished file: the whole work of a process of the pool."""
-    kind, seed, index, size = task
-    if kind == "segment":
-        image, group = render_chair(seed, index, size)
-        data = _png(image)
-    else:
-        data, group = _jpeg(render_room(seed, index, size)), f"background:room-{seed}-{index}"
-    return Item(kind, data, size, size, group, "procedural", author="Chair Segments", licence="CC0-1.0")
+    path, kind, seed, index, size = task
+    image = render_chair(seed, index, size)[0] if kind == "segment" else render_room(seed, index, size)
+    with atomic_path(path) as temporary:
+        if kind == "segment":
+            image.save(temporary, "PNG", optimize=True)
+        else:
+            image.save(temporary, "JPEG", quality=87, optimize=True)
 
 
-def _start_worker() -> None:
-    # Ctrl-C reaches every process of a terminal: the parent alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    use_one_thread()
+def _group(kind: str, seed: int, index: int) -> str:
+    return design_group(*_design(seed, index)) if kind == "segment" else f"background:room-{seed}-{index}"
 
 
-def _rendered(tasks: list[tuple[str, int, int, int]], workers: int) -> Iterator[Item]:
-    if workers == 1:
-        yield from map(_item, tasks)
-        return
-    # Mitsuba's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-    try:
-        yield from pool.map(_item, tasks, chunksize=4)
-    except BrokenProcessPool as error:
-        raise ChairlibError(
-            "a rendering process was stopped, perhaps for want of memory; try again with fewer workers."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+@cache
+def _version() -> str:
+    """Changes with anything that may change a pixel."""
+    digest = hashlib.sha256(mitsuba().__version__.encode())
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
-def _estimate(segments: int, backgrounds: int, size: int, seed: int, workers: int) -> str:
+def _estimate(counts: dict[str, int], size: int, seed: int, workers: int) -> str:
     """How long it will take, from one chair and one room rendered here and now."""
     seconds = 0.0
-    for kind, count in (("segment", segments), ("background", backgrounds)):
+    for kind, count in counts.items():
         start = time.perf_counter()
-        _item((kind, seed, 0, size))
+        render_chair(seed, 0, size) if kind == "segment" else render_room(seed, 0, size)
         seconds += count * (time.perf_counter() - start)
     minutes = seconds / workers / 60
     length = (
@@ -203,22 +187,19 @@ def _estimate(segments: int, backgrounds: int, size: int, seed: int, workers: in
         if minutes < 120
         else f"{minutes / 60:.1f} hours"
     )
-    return f"Rendering {segments} segments and {backgrounds} backgrounds of {size} pixels with {workers} processes: about {length}."
+    return f"about {length} with {workers} processes"
 
 
-def _items(segments: int, backgrounds: int, size: int, seed: int, workers: int, progress: bool) -> Iterator[Item]:
-    """Every image once; begins only when the first is asked for, that is, when the folder is known to be free."""
-    if progress:
-        print(_estimate(segments, backgrounds, size, seed, workers), file=sys.stderr)
-    tasks = [("segment", seed, index, size) for index in range(segments)]
-    tasks += [("background", seed, index, size) for index in range(backgrounds)]
+def _items(tasks: list[tuple[Path, str, int, int, int]]) -> Iterator[Item]:
+    """Every image once."""
     seen = set()
-    images = _rendered(tasks, workers)
-    for item in tqdm(images, total=len(tasks), desc="rendering", unit="image", disable=not progress):
-        digest = hashlib.sha256(item.data).digest()
+    for path, kind, seed, index, size in tasks:
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).digest()
         if digest not in seen:
             seen.add(digest)
-            yield item
+            group = _group(kind, seed, index)
+            yield Item(kind, data, size, size, group, "procedural", author="Chair Segments", licence="CC0-1.0")
 
 
 def _readme(name: str, segments: int, backgrounds: int, size: int, seed: int) -> str:
@@ -239,10 +220,12 @@ def render_collection(
 ) -> Collection:
     """Render a new collection into the folder ``out``, which must be absent or empty.
 
-    ``size`` is in pixels (square images), ``workers`` the number of processes, each on one core (by default
-    as many as there are cores). With ``progress``
-    an estimate and a bar go to standard error. Raises ParameterError for fewer than 3 of a kind or a size under 32, ChairlibError
-    where Mitsuba is missing or ``out`` can't be written; an interrupted call leaves nothing behind.
+    ``size`` is in pixels (square images), ``workers`` the number of processes, each on one core (by default as many as there are
+    cores). With ``progress`` an estimate and a bar go to standard error. However the call ends before ``out`` is whole, finished
+    images are kept in a hidden folder beside it, and the same call goes on from them.
+
+    Raises ParameterError for fewer than 3 of a kind or a size under 32, ChairlibError where Mitsuba is missing or nothing can be
+    written.
     """
     _check("segments", segments, 3)
     _check("backgrounds", backgrounds, 3)
@@ -250,6 +233,32 @@ def render_collection(
     _check("seed", seed, 0)
     workers = (os.cpu_count() or 1) if workers is None else workers
     _check("workers", workers, 1)
-    use_one_thread()
-    items = _items(segments, backgrounds, size, seed, min(workers, segments + backgrounds), progress)
-    return write_collection(out, items, seed, {"README.md": _readme(Path(out).name, segments, backgrounds, size, seed)})
+    out = Path(out).expanduser()
+    check_free(out)
+    asked = hashlib.sha256(f"{seed} {size} {_version()}".encode()).hexdigest()[:8]
+    kept = out.absolute().with_name(f".{out.name}.rendering-{asked}")
+    counts = {"segment": segments, "background": backgrounds}
+    tasks = [(kept / f"{kind}-{i}", kind, seed, i, size) for kind, count in counts.items() for i in range(count)]
+    missing = [task for task in tasks if not task[0].is_file()]
+    if progress:
+        left = {kind: sum(task[1] == kind for task in missing) for kind in counts}
+        length = _estimate(left, size, seed, min(workers, max(len(missing), 1))) if missing else "nothing left to do"
+        there = f", {len(tasks) - len(missing)} of them already there" if len(missing) < len(tasks) else ""
+        print(
+            f"Rendering {segments} segments and {backgrounds} backgrounds of {size} pixels{there}: {length}.",
+            file=sys.stderr,
+        )
+    bar = tqdm(
+        total=len(tasks), initial=len(tasks) - len(missing), desc="rendering", unit="image", disable=not progress
+    )
+    try:
+        with bar:
+            for _ in in_processes(_render_file, missing, workers):
+                bar.update()
+    except KeyboardInterrupt:
+        print(f"{bar.n} of {len(tasks)} images are kept: the same command goes on from there.", file=sys.stderr)
+        raise
+    readme = _readme(out.name, segments, backgrounds, size, seed)
+    collection = write_collection(out, _items(tasks), seed, {"README.md": readme})
+    shutil.rmtree(kept, ignore_errors=True)
+    return collection

@@ -19,18 +19,26 @@ __all__ = [
     "MATERIALS",
     "Material",
     "Part",
+    "black_leather",
+    "bright_leather",
+    "cane",
+    "canvas",
     "chrome",
     "fabric",
     "glow",
     "leather",
     "metal",
     "paint",
+    "patterned_fabric",
     "pick",
     "pick_hue",
     "plain",
     "plastic",
+    "steel",
     "surface",
     "textured",
+    "velvet",
+    "wicker",
     "wood",
 ]
 
@@ -130,15 +138,19 @@ def wood(rng: np.random.Generator) -> Material:
 
 
 def _furniture_colour(rng: np.random.Generator) -> Floats:
-    kind = pick(rng, {"white": 3, "black": 3, "grey": 3, "muted": 6, "vivid": 4})
+    kind = pick(rng, {"white": 4, "black": 3.2, "grey": 3.2, "beige": 3, "brown": 1.2, "muted": 4.5, "vivid": 4})
     if kind == "white":
         return np.full(3, rng.uniform(0.82, 0.95)) * [1, rng.uniform(0.96, 1), rng.uniform(0.88, 1)]
     if kind == "black":
-        return np.full(3, rng.uniform(0.11, 0.2))
+        return np.full(3, rng.uniform(0.09, 0.19))
     if kind == "grey":
-        return np.full(3, rng.uniform(0.25, 0.7)) + rng.normal(0, 0.015, 3)
+        return np.full(3, rng.uniform(0.22, 0.75)) + rng.normal(0, 0.015, 3)
+    if kind == "beige":
+        return hsv(rng.uniform(0.08, 0.12), rng.uniform(0.08, 0.3), rng.uniform(0.65, 0.92))
+    if kind == "brown":
+        return hsv(rng.uniform(0.03, 0.09), rng.uniform(0.3, 0.6), rng.uniform(0.2, 0.55))
     if kind == "muted":
-        return hsv(pick_hue(rng), rng.uniform(0.15, 0.45), rng.uniform(0.35, 0.85))
+        return hsv(pick_hue(rng), rng.uniform(0.15, 0.45), rng.uniform(0.3, 0.85))
     return hsv(pick_hue(rng), rng.uniform(0.55, 0.9), rng.uniform(0.35, 0.9))
 
 
@@ -160,7 +172,7 @@ def fabric(rng: np.random.Generator) -> Material:
         second = colour * rng.uniform(0.3, 0.8) if rng.uniform() < 0.5 else _furniture_colour(rng)
         image = textures.patterned(rng, [colour, second, _furniture_colour(rng)])
         return plain(textured(image, (rng.uniform(0.12, 0.5),) * 2))
-    image = textures.mottled(rng, colour, rng.uniform(0.01, 0.05), rng.uniform(0.8, 2.5))
+    image = textures.mottled(rng, colour, rng.uniform(0.01, 0.04), rng.uniform(0.7, 1.8))
     return plain(textured(image, (0.35, 0.35)))
 
 
@@ -173,13 +185,91 @@ def leather(rng: np.random.Generator) -> Material:
         "pale": hsv(0.1, rng.uniform(0.05, 0.25), rng.uniform(0.75, 0.92)),
         "dyed": hsv(pick_hue(rng), rng.uniform(0.5, 0.8), rng.uniform(0.2, 0.6)),
     }[kind]
-    image = textures.mottled(rng, colour, 0.06, 3.0)
+    image = textures.mottled(rng, colour, rng.uniform(0.015, 0.045), 3.0)
     return surface(textured(image, (0.3, 0.3)), roughness=rng.uniform(0.3, 0.5), specular=0.5)
+
+
+def black_leather(rng: np.random.Generator) -> Material:
+    """Smooth black or charcoal leather, as on gaming and office chairs."""
+    image = textures.mottled(rng, np.full(3, rng.uniform(0.09, 0.2)), 0.03, 3.0)
+    return surface(textured(image, (0.3, 0.3)), roughness=rng.uniform(0.35, 0.5), specular=0.5)
+
+
+def bright_leather(rng: np.random.Generator) -> Material:
+    """The loud second colour of a racing seat: red, orange, yellow, green, blue, pink, white."""
+    hue = rng.choice([0.0, 0.0, 0.06, 0.13, 0.33, 0.58, 0.62, 0.93]) + rng.normal(0, 0.015)
+    white = rng.uniform() < 0.2
+    colour = np.full(3, rng.uniform(0.8, 0.92)) if white else hsv(hue, rng.uniform(0.6, 0.95), rng.uniform(0.55, 0.9))
+    return surface(colour, roughness=rng.uniform(0.35, 0.5), specular=0.5)
 
 
 def plastic(rng: np.random.Generator) -> Material:
     """Moulded plastic, glossy to satin."""
     return surface(_furniture_colour(rng), roughness=rng.uniform(0.15, 0.45), specular=0.55)
+
+
+def steel(rng: np.random.Generator) -> Material:
+    """Powder-coated steel tube: mostly black, white or grey, now and then a colour."""
+    colour = {
+        "black": np.full(3, rng.uniform(0.07, 0.16)),
+        "white": np.full(3, rng.uniform(0.82, 0.94)),
+        "grey": np.full(3, rng.uniform(0.3, 0.65)),
+        "colour": _furniture_colour(rng),
+    }[pick(rng, {"black": 6, "white": 2, "grey": 1.5, "colour": 1.5})]
+    return surface(colour, roughness=rng.uniform(0.3, 0.55), specular=0.4)
+
+
+def velvet(rng: np.random.Generator) -> Material:
+    """Velvet: deep colours, brushed lighter and darker in broad patches."""
+    kind = pick(rng, {"deep": 5, "dusty": 3, "grey": 2})
+    colour = {
+        "deep": hsv(pick_hue(rng), rng.uniform(0.5, 0.85), rng.uniform(0.25, 0.6)),
+        "dusty": hsv(pick_hue(rng), rng.uniform(0.2, 0.45), rng.uniform(0.55, 0.85)),
+        "grey": np.full(3, rng.uniform(0.15, 0.6)),
+    }[kind]
+    image = textures.mottled(rng, colour, rng.uniform(0.025, 0.06), 6.0)
+    return surface(textured(image, (0.7, 0.7)), roughness=rng.uniform(0.55, 0.75), specular=0.35)
+
+
+def patterned_fabric(rng: np.random.Generator) -> Material:
+    """Woven or printed cloth with stripes, checks, a lattice or blots."""
+    colour = _furniture_colour(rng)
+    second = colour * rng.uniform(0.3, 0.8) if rng.uniform() < 0.5 else _furniture_colour(rng)
+    image = textures.patterned(rng, [colour, second, _furniture_colour(rng)])
+    return plain(textured(image, (rng.uniform(0.12, 0.5),) * 2))
+
+
+def canvas(rng: np.random.Generator) -> Material:
+    """Stout cotton: undyed, black, or dyed, sometimes with awning stripes."""
+    colour = {
+        "raw": hsv(rng.uniform(0.09, 0.12), rng.uniform(0.08, 0.22), rng.uniform(0.8, 0.94)),
+        "black": np.full(3, rng.uniform(0.09, 0.17)),
+        "dyed": hsv(pick_hue(rng), rng.uniform(0.4, 0.85), rng.uniform(0.3, 0.8)),
+        "khaki": hsv(rng.uniform(0.09, 0.2), rng.uniform(0.2, 0.45), rng.uniform(0.35, 0.6)),
+    }[pick(rng, {"raw": 3, "black": 2.5, "dyed": 4, "khaki": 2})]
+    if rng.uniform() < 0.15:
+        return plain(textured(textures.stripes(rng, [colour, np.full(3, 0.9)]), (rng.uniform(0.12, 0.4), 0.4)))
+    return plain(textured(textures.weave(rng, colour, rng.uniform(0.04, 0.1), 24), (0.1, 0.1)))
+
+
+def cane(rng: np.random.Generator) -> Material:
+    """Strands of peeled cane or paper cord: straw, honey, seldom stained black."""
+    black = rng.uniform() < 0.12
+    colour = np.full(3, 0.14) if black else hsv(rng.uniform(0.09, 0.12), rng.uniform(0.25, 0.55), rng.uniform(0.7, 0.9))
+    return surface(colour, roughness=0.45, specular=0.4)
+
+
+def wicker(rng: np.random.Generator) -> Material:
+    """Plaited rattan or its plastic likeness: honey, brown, grey, black or white."""
+    colour = {
+        "honey": hsv(rng.uniform(0.08, 0.11), rng.uniform(0.35, 0.6), rng.uniform(0.6, 0.85)),
+        "brown": hsv(rng.uniform(0.05, 0.08), rng.uniform(0.4, 0.6), rng.uniform(0.25, 0.45)),
+        "grey": np.full(3, rng.uniform(0.3, 0.65)),
+        "black": np.full(3, rng.uniform(0.12, 0.2)),
+        "white": np.full(3, rng.uniform(0.8, 0.92)),
+    }[pick(rng, {"honey": 4, "brown": 3, "grey": 2, "black": 1, "white": 1})]
+    cell = rng.uniform(0.12, 0.24)
+    return surface(textured(textures.weave(rng, colour, rng.uniform(0.25, 0.45), 8), (cell, cell)), 0.5, 0.4)
 
 
 def black_plastic(rng: np.random.Generator) -> Material:
@@ -211,8 +301,16 @@ MATERIALS: dict[str, Callable[[np.random.Generator], Material]] = {
     "paint": paint,
     "fabric": fabric,
     "leather": leather,
+    "black_leather": black_leather,
+    "bright_leather": bright_leather,
     "plastic": plastic,
     "black_plastic": black_plastic,
     "chrome": chrome,
     "metal": metal,
+    "steel": steel,
+    "velvet": velvet,
+    "patterned_fabric": patterned_fabric,
+    "canvas": canvas,
+    "cane": cane,
+    "wicker": wicker,
 }

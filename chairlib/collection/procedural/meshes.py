@@ -15,6 +15,7 @@ from scipy.interpolate import CubicSpline
 __all__ = [
     "Floats",
     "Mesh",
+    "bundle",
     "cushion",
     "cylinder",
     "filleted",
@@ -67,9 +68,8 @@ class Mesh:
         """Unit normal of every vertex [V,3], weighted by area so that large flat faces stay flat beside rounded edges."""
         a, b, c = (self.vertices[self.faces[:, i]] for i in range(3))
         areas = np.cross(b - a, c - a)
-        sums = np.zeros((self.weld.max() + 1, 3))
-        for corner in range(3):
-            np.add.at(sums, self.weld[self.faces[:, corner]], areas)
+        corners = self.weld[self.faces].T.ravel()
+        sums = np.stack([np.bincount(corners, np.tile(areas[:, axis], 3)) for axis in range(3)], axis=1)
         result = sums[self.weld]
         return result / np.maximum(np.linalg.norm(result, axis=1, keepdims=True), 1e-12)
 
@@ -176,6 +176,56 @@ def sweep(
         for end, order in ((0, 1), (-1, -1))
     ]
     return join([grid(rings), *caps])
+
+
+def bundle(
+    paths: ArrayLike,
+    width: ArrayLike,
+    depth: ArrayLike | None = None,
+    corner: float = 1.0,
+    side: ArrayLike | None = None,
+    steps: int = 1,
+) -> Mesh:
+    """Closed bars along paths [N,K,3], all of one section: spindles, slats, wires, strands, built at once.
+
+    ``width`` (towards ``side``), ``depth`` and ``corner`` are those of :func:`sweep`; without ``side`` the widths point along
+    the axis that the bars keep clear of most. ``steps=0`` gives the plainest section, four edges.
+    """
+    points = np.asarray(paths, dtype=float)
+    number, count = points.shape[:2]
+    widths = np.broadcast_to(np.asarray(width, dtype=float), count)
+    depths = widths if depth is None else np.broadcast_to(np.asarray(depth, dtype=float), count)
+    tangent = np.gradient(points, axis=1)
+    tangent /= np.linalg.norm(tangent, axis=2, keepdims=True)
+    towards = np.eye(3)[np.argmin(np.abs(tangent).max(axis=(0, 1)))] if side is None else np.asarray(side, dtype=float)
+    across = towards - tangent * (tangent @ towards)[..., None]
+    across /= np.linalg.norm(across, axis=2, keepdims=True)
+    outline = _rounded_rectangle(corner, steps, widths, depths)
+    around = outline.shape[1]
+    rings = points[:, :, None] + outline[..., :1] * across[:, :, None]
+    rings = rings + outline[..., 1:] * np.cross(tangent, across)[:, :, None]
+    tips = [np.broadcast_to(points[:, end, None, None], (number, 1, around, 3)) for end in (0, -1)]
+    rings = np.concatenate([tips[0], rings[:, :1], rings, rings[:, -1:], tips[1]], axis=1)
+    rows = count + 4
+    # Each end has its outline twice, so that its edge stays sharp: nothing joins the two.
+    joined = np.tile(np.repeat(~np.isin(np.arange(rows - 1), (1, rows - 3)), around - 1), 2)
+    faces = _grid_faces(rows, around)[joined]
+    weld = np.arange(rows * around).reshape(rows, around)
+    weld[:, -1] = weld[:, 0]
+    weld[[0, -1]] = weld[[0, -1], :1]
+    starts = np.arange(number)[:, None] * rows * around
+    lengths = np.linalg.norm(np.diff(rings[:, :, 0], axis=1), axis=2).cumsum(axis=1)
+    along = np.concatenate([np.zeros((number, 1)), lengths], axis=1)
+    girth = np.linspace(0, 2 * float(widths.mean() + depths.mean()), around)
+    # Every bar is cut from another place of the board.
+    shift = np.arange(number)[:, None, None] * 0.037
+    uv = np.stack(np.broadcast_arrays(girth + shift, along[..., None] + 3 * shift), axis=3)
+    return Mesh(
+        rings.reshape(-1, 3),
+        (faces[None] + starts[..., None]).reshape(-1, 3),
+        uv.reshape(-1, 2),
+        (weld.reshape(1, -1) + starts).reshape(-1),
+    )
 
 
 def cylinder(start: ArrayLike, end: ArrayLike, diameter: float, end_diameter: float | None = None) -> Mesh:

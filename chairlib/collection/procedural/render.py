@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
+from scipy.ndimage import median_filter, uniform_filter
 
 from chairlib.collection.procedural.engine import mitsuba
 from chairlib.collection.procedural.materials import Material, Part
 from chairlib.collection.procedural.meshes import Floats, Mesh, join
 
-__all__ = ["Camera", "encode", "render", "render_guide", "smooth_light", "straight_rgba", "studio"]
+__all__ = ["Camera", "View", "encode", "smooth_light", "straight_rgba", "studio"]
 
 #: A fixed block keeps the random numbers, and so the image, the same however many threads render it.
 _BLOCK = 32
 #: What stands for a light in a picture of albedo: no surface reflects as much, even averaged over a pixel.
 _LIGHT_ALBEDO = 100.0
+#: How much a difference of 1 in colour, in the logarithm of light, and in facing keeps pixels from being averaged.
+_ALBEDO_WEIGHT, _LIGHT_WEIGHT, _NORMAL_WEIGHT = 3.0, 6.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def studio(rng: np.random.Generator) -> dict[str, Any]:
     azimuth = ((np.arange(width) + 0.5) / width) * 2 * np.pi
     up = np.sin(elevation)[:, None]
     # From the white floor below to the ceiling above.
-    level = rng.uniform(0.25, 0.6) + rng.uniform(0.0, 0.35) * up + rng.uniform(0.05, 0.2) * (up < -0.1)
+    level = rng.uniform(0.15, 0.5) + rng.uniform(0.0, 0.35) * up + rng.uniform(0.05, 0.25) * (up < -0.1)
     light = np.repeat(np.maximum(level, 0.05), width, axis=1)
     for _ in range(rng.integers(1, 4)):
         softness, place = rng.uniform(0.18, 0.7), rng.uniform(0.25, 1.2)
@@ -95,7 +97,7 @@ def studio(rng: np.random.Generator) -> dict[str, Any]:
         cosine = np.sin(place) * up + np.cos(place) * np.cos(elevation)[:, None] * np.cos(azimuth - turn)
         angle = np.arccos(np.clip(cosine, -1, 1))
         box = 1 / (1 + np.exp((angle - softness) / 0.06))
-        light = light + box * rng.uniform(0.8, 2.2) / softness**1.6 * 0.35
+        light = light + box * rng.uniform(1.2, 3.6) / softness**1.6 * 0.35
     tint = 1 + rng.normal(0, 0.025, 3) * [1, 0.3, 1]
     image = (light[..., None] * tint).astype(np.float32)
     mi = mitsuba()
@@ -103,26 +105,17 @@ def studio(rng: np.random.Generator) -> dict[str, Any]:
     return {"type": "envmap", "bitmap": mi.Bitmap(image), "to_world": mi.ScalarTransform4f().rotate([1, 0, 0], 90)}
 
 
-def _shape(mesh: Mesh, material: Material, guide: str = "") -> Any:
-    """A Mitsuba shape. As a ``guide`` ("albedo" or "normal") it shines with that instead of reflecting light."""
+def _shape(mesh: Mesh, normals: NDArray[np.float32], material: Material, guide: str = "") -> Any:
+    """A Mitsuba shape. For a ``guide`` ("albedo" or "normal") it shines with that instead of reflecting light."""
     mi = mitsuba()
     properties = mi.Properties()
-    shining = material["type"] == "area"
-    if guide == "normal":
-        radiance = {"type": "mesh_attribute", "name": "vertex_facing"}
-        properties["emitter"] = mi.load_dict({"type": "area", "radiance": radiance})
-    elif guide and shining:
-        properties["emitter"] = mi.load_dict({"type": "area", "radiance": {"type": "rgb", "value": _LIGHT_ALBEDO}})
-    elif guide:
-        bsdf = material["bsdf"]
-        radiance = bsdf["reflectance" if bsdf["type"] == "diffuse" else "base_color"]
-        properties["emitter"] = mi.load_dict({"type": "area", "radiance": radiance})
+    if not guide:
+        properties["emitter" if material["type"] == "area" else "bsdf"] = mi.load_dict(dict(material))
     else:
-        properties["emitter" if shining else "bsdf"] = mi.load_dict(dict(material))
+        properties["emitter"] = mi.load_dict({"type": "area", "radiance": _guide_radiance(material, guide)})
     shape = mi.Mesh(
         "part", len(mesh.vertices), len(mesh.faces), properties, has_vertex_normals=True, has_vertex_texcoords=True
     )
-    normals = mesh.normals().astype(np.float32)
     if guide == "normal":
         # Light can't be negative: 1.2 keeps interpolated normals positive.
         shape.add_attribute("vertex_facing", 3, (normals + 1.2).ravel())
@@ -135,142 +128,165 @@ def _shape(mesh: Mesh, material: Material, guide: str = "") -> Any:
     return shape
 
 
-def _shapes(parts: Sequence[Part], guide: str = "") -> dict[str, Any]:
-    """One Mitsuba shape a material: few large meshes load and trace faster than many small ones."""
-    by_material: dict[int, list[Part]] = {}
-    for part in parts:
-        by_material.setdefault(id(part.material), []).append(part)
-    return {
-        f"shape{number}": _shape(join([part.mesh for part in same]), same[0].material, guide)
-        for number, same in enumerate(by_material.values())
-    }
+def _guide_radiance(material: Material, guide: str) -> dict[str, Any]:
+    if guide == "normal":
+        return {"type": "mesh_attribute", "name": "vertex_facing"}
+    if material["type"] == "area":
+        return {"type": "rgb", "value": _LIGHT_ALBEDO}
+    bsdf = material["bsdf"]
+    return bsdf["reflectance" if bsdf["type"] == "diffuse" else "base_color"]
 
 
-def _sensor(camera: Camera, size: int, samples: int, window: tuple[int, int, int, int]) -> dict[str, Any]:
-    left, top, width, height = window
-    return {
-        "type": "perspective",
-        "fov": camera.degrees,
-        "to_world": mitsuba().ScalarTransform4f().look_at(list(camera.origin), list(camera.target), [0, 0, 1]),
-        "near_clip": 0.01,
-        "film": {
-            "type": "hdrfilm",
-            "width": size,
-            "height": size,
-            "crop_offset_x": left,
-            "crop_offset_y": top,
-            "crop_width": width,
-            "crop_height": height,
-            "pixel_format": "rgba",
-            "component_format": "float32",
-            "rfilter": {"type": "box"},
-        },
-        "sampler": {"type": "multijitter", "sample_count": samples},
-    }
+class View:
+    """A scene before a camera, which can be rendered in several ways.
 
-
-def render(
-    parts: Sequence[Part],
-    lights: Sequence[dict[str, Any]],
-    camera: Camera,
-    size: int,
-    samples: int,
-    seed: int,
-    window: tuple[int, int, int, int] | None = None,
-    hide_lights: bool = True,
-) -> NDArray[np.float32]:
-    """Linear, premultiplied RGBA [size,size,4] with opacity in [0, 1].
-
-    ``samples`` is the number per pixel; ``window`` is the part of the image that can hold anything (left, top, width, height):
-    the rest stays transparent. Light is direct only, from broad sources: what bounces between surfaces shows little at a
-    thumbnail's size and would double the time.
+    ``window`` is the part of the image that can hold anything (left, top, width, height; all of it by default): nothing else is
+    rendered. Every picture has the window's size [H,W]; :meth:`on_canvas` puts it back into the whole image.
     """
-    left, top, width, height = window or (0, 0, size, size)
-    scene = {
-        "type": "scene",
-        "integrator": {"type": "direct", "hide_emitters": hide_lights, "block_size": _BLOCK},
-        "sensor": _sensor(camera, size, samples, (left, top, width, height)),
-        **{f"light{number}": light for number, light in enumerate(lights)},
-        **_shapes(parts),
-    }
-    image = np.zeros((size, size, 4), np.float32)
-    mi = mitsuba()
-    image[top : top + height, left : left + width] = np.array(mi.render(mi.load_dict(scene), seed=seed))
-    return image
 
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        lights: Sequence[dict[str, Any]],
+        camera: Camera,
+        size: int,
+        window: tuple[int, int, int, int] | None = None,
+    ) -> None:
+        self.size, self.window = size, window or (0, 0, size, size)
+        self._film = self._sensor(camera)
+        self._lights = {f"light{number}": light for number, light in enumerate(lights)}
+        # One shape a material: few large meshes load and trace faster than many small ones.
+        by_material: dict[int, list[Part]] = {}
+        for part in parts:
+            by_material.setdefault(id(part.material), []).append(part)
+        self._shapes = [(join([part.mesh for part in same]), same[0].material) for same in by_material.values()]
+        self._normals = [mesh.normals().astype(np.float32) for mesh, _ in self._shapes]
 
-def render_guide(
-    parts: Sequence[Part],
-    camera: Camera,
-    size: int,
-    samples: int,
-    seed: int,
-    guide: str,
-    window: tuple[int, int, int, int] | None = None,
-) -> NDArray[np.float32]:
-    """What the eye sees without light [size,size,3], linear and straight (the mean over what a pixel shows, 0 where nothing).
+    def _sensor(self, camera: Camera) -> dict[str, Any]:
+        left, top, width, height = self.window
+        return {
+            "type": "perspective",
+            "fov": camera.degrees,
+            "to_world": mitsuba().ScalarTransform4f().look_at(list(camera.origin), list(camera.target), [0, 0, 1]),
+            "near_clip": 0.01,
+            "film": {
+                "type": "hdrfilm",
+                "width": self.size,
+                "height": self.size,
+                "crop_offset_x": left,
+                "crop_offset_y": top,
+                "crop_width": width,
+                "crop_height": height,
+                "pixel_format": "rgba",
+                "component_format": "float32",
+                "rfilter": {"type": "box"},
+            },
+            "sampler": {"type": "multijitter"},
+        }
 
-    ``guide`` is "albedo", each surface's own colour (over 1 where a light shows), or "normal" (plus 1.2).
-    One ray a sample and the very samples of :func:`render`, so it is cheap and its edges are the same. (Mitsuba's own ``aov``
-    integrator takes four times as long as the picture itself in the scalar variants.)
-    """
-    left, top, width, height = window or (0, 0, size, size)
-    scene = {
-        "type": "scene",
-        "integrator": {"type": "path", "max_depth": 1, "block_size": _BLOCK},
-        "sensor": _sensor(camera, size, samples, (left, top, width, height)),
-        **_shapes(parts, guide),
-    }
-    image = np.zeros((size, size, 3), np.float32)
-    mi = mitsuba()
-    pixels = np.array(mi.render(mi.load_dict(scene), seed=seed))
-    image[top : top + height, left : left + width] = pixels[..., :3] / np.maximum(pixels[..., 3:], 1e-6)
-    return image
+    def _render(self, integrator: dict[str, Any], samples: int, seed: int, guide: str = "") -> NDArray[np.float32]:
+        mi = mitsuba()
+        shapes = {
+            f"shape{number}": _shape(mesh, normals, material, guide)
+            for number, ((mesh, material), normals) in enumerate(zip(self._shapes, self._normals, strict=True))
+        }
+        scene = {"type": "scene", "sensor": self._film, **({} if guide else self._lights), **shapes}
+        integrator = mi.load_dict({**integrator, "block_size": _BLOCK})
+        return np.array(mi.render(mi.load_dict(scene), integrator=integrator, spp=samples, seed=seed))
+
+    def colour(self, samples: int, seed: int, hide_lights: bool = True) -> NDArray[np.float32]:
+        """Linear, premultiplied RGBA [H,W,4] with opacity in [0, 1], from ``samples`` rays a pixel.
+
+        Light is direct only, from broad sources: what bounces between surfaces shows little at a thumbnail's size and would
+        double the time. Where lights are hidden, what shows nothing else is transparent.
+        """
+        return self._render({"type": "direct", "hide_emitters": hide_lights}, samples, seed)
+
+    def guide(self, what: str, samples: int, seed: int) -> NDArray[np.float32]:
+        """What the eye sees without light, straight, and opacity [H,W,4].
+
+        ``what`` is "albedo", each surface's own linear colour (over 1 where a light shows), or "normal" (plus 1.2). One ray a
+        sample. (Mitsuba's own ``aov`` integrator takes many times as long in the scalar variants.)
+        """
+        pixels = self._render({"type": "path", "max_depth": 1}, samples, seed, what)
+        pixels[..., :3] /= np.maximum(pixels[..., 3:], 1e-6)
+        return pixels
+
+    def on_canvas(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """The whole image [size,size,C] that holds a picture of the window [H,W,C], 0 around it."""
+        left, top, width, height = self.window
+        image = np.zeros((self.size, self.size, picture.shape[2]), picture.dtype)
+        image[top : top + height, left : left + width] = picture
+        return image
 
 
 def smooth_light(
     image: NDArray[np.floating],
     albedo: NDArray[np.floating],
-    normal: NDArray[np.floating],
+    normal: NDArray[np.floating] | None = None,
     reach: int = 3,
     bounce: float = 0.0,
 ) -> NDArray[np.floating]:
     """A linear premultiplied RGBA image [H,W,4] with the sampling noise of its colour averaged out.
 
-    Only the light is averaged, over neighbours (up to ``reach`` pixels off) that face the same way and have a like colour: each
-    pixel is divided by its surface's ``albedo`` first and multiplied again after, so texture and edges stay as sharp as they
-    were. Pixels with a light in them, and all opacity, stay as they are. ``bounce`` is the share of the mean light that reaches
-    every surface by way of the others. ``albedo`` and ``normal`` [H,W,3] are straight, see :func:`render_guide`.
+    Only the light is averaged, over neighbours (up to ``reach`` pixels off) of like colour in like light, and that face the same
+    way where a picture of ``normal`` is given: each pixel is divided by its surface's ``albedo`` first and multiplied again
+    after, so texture and edges stay as sharp as they were. Both are [H,W,4] from :meth:`View.guide`. Opacity is that of
+    ``albedo``. What shines by itself is held down to a photograph's white. ``bounce`` is the share of the mean light that
+    reaches every surface by way of the others.
     """
     opacity = image[..., 3]
     colour = image[..., :3] / np.maximum(opacity, 1e-6)[..., None]
+    albedo, final = albedo[..., :3], albedo[..., 3:]
     shining, empty = albedo.max(axis=2) > 1.0, opacity <= 0
+    shine = np.where(shining, np.clip(albedo.max(axis=2) / _LIGHT_ALBEDO, 0, 1), 0.0)[..., None]
+    albedo = np.clip((albedo - shine * _LIGHT_ALBEDO) / np.maximum(1 - shine, 1e-6), 0, 1)
     safe = np.maximum(albedo, 0.02)
     light = np.log1p(colour / safe)
     # Single bright samples (a lamp seen in a shiny rod) would stay as specks: nothing may outshine its surroundings by far.
     level = light.mean(axis=2)
     # What is empty sets no limit: thin bars have little else around them.
     limit = 1.4 * median_filter(np.where(empty, np.inf, level), 5) + 0.05
-    light = light * np.minimum(1.0, limit / np.maximum(level, 1e-6))[..., None]
-    total, weights = np.zeros_like(light), np.zeros(opacity.shape)
-    height, width = opacity.shape
-    guides = np.concatenate([normal * 2.5, albedo], axis=2)
-    padded = [np.pad(a, [(reach, reach), (reach, reach), (0, 0)], mode="edge") for a in (light, guides)]
+    light = (light * np.minimum(1.0, limit / np.maximum(level, 1e-6))[..., None]).astype(np.float32)
     # A pixel that is hardly covered has few samples to tell of.
-    usable = np.pad(np.where(shining, 0.0, opacity), reach, mode="constant")
+    usable = np.where(shining, 0.0, opacity).astype(np.float32)
+    # Light is compared after a first rough averaging: single pixels are too noisy to tell shade from sun.
+    rough = (
+        uniform_filter(light * usable[..., None], (3, 3, 0)) / np.maximum(uniform_filter(usable, 3), 1e-3)[..., None]
+    )
+    kinds = [albedo * _ALBEDO_WEIGHT, rough * _LIGHT_WEIGHT]
+    if normal is not None:
+        kinds.append(normal[..., :3] * _NORMAL_WEIGHT)
+    smooth = np.expm1(_average(light, np.concatenate(kinds, axis=2).astype(np.float32), usable, reach))
+    lit = ~shining & (final[..., 0] > 0)
+    bounced = bounce * smooth[lit].mean(axis=0) if lit.any() else 0.0
+    surfaces = smooth * safe + bounced * albedo
+    if shining.any():
+        # A lamp many times as bright as white paper would fill each pixel that it touches, and its edge would be jagged.
+        knee = 2 * float(surfaces[lit].mean()) if lit.any() else 1.0
+        lamps = colour / np.maximum(shine, 0.1)
+        held = np.where(lamps > knee, knee * (2 - np.exp(1 - lamps / knee)), lamps)
+        surfaces = np.where(shining[..., None], shine * held + (1 - shine) * surfaces, surfaces)
+    return np.concatenate([surfaces * final, final], axis=2)
+
+
+def _average(
+    values: NDArray[np.float32], features: NDArray[np.float32], weights: NDArray[np.float32], reach: int
+) -> NDArray[np.float32]:
+    """The mean of ``values`` [H,W,C] over pixels up to ``reach`` off, the less of each the more its features [H,W,F] differ."""
+    height, width = weights.shape
+    edge = [(reach, reach), (reach, reach), (0, 0)]
+    near_values, near_features = np.pad(values, edge, mode="edge"), np.pad(features, edge, mode="edge")
+    near_weights = np.pad(weights, reach, mode="constant")
+    total, weight = np.zeros_like(values), np.zeros_like(weights)
     for down in range(2 * reach + 1):
         for across in range(2 * reach + 1):
             here = (slice(down, down + height), slice(across, across + width))
-            other, guide = padded[0][here], padded[1][here]
-            unlike = ((guide - guides) ** 2).sum(axis=2) / 0.1 + ((other - light) ** 2).sum(axis=2) / 0.6
-            weight = np.exp(-unlike) * usable[here]
-            total += other * weight[..., None]
-            weights += weight
-    smooth = np.expm1(total / np.maximum(weights, 1e-6)[..., None])
-    lit = ~shining & ~empty
-    bounced = bounce * smooth[lit].mean(axis=0) if lit.any() else 0.0
-    smoothed = np.where(shining[..., None], colour, smooth * safe + bounced * albedo)
-    return np.concatenate([smoothed * opacity[..., None], image[..., 3:]], axis=2)
+            unlike = near_features[here] - features
+            share = np.exp(-np.einsum("hwf,hwf->hw", unlike, unlike)) * near_weights[here]
+            total += near_values[here] * share[..., None]
+            weight += share
+    return total / np.maximum(weight, 1e-6)[..., None]
 
 
 def encode(linear: NDArray[np.floating], contrast: float = 0.0) -> NDArray[np.uint8]:

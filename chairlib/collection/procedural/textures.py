@@ -21,9 +21,11 @@ __all__ = [
     "patterned",
     "planks",
     "rug",
+    "stripes",
     "tiles",
     "view",
     "wallpaper",
+    "weave",
     "wood_grain",
 ]
 
@@ -81,6 +83,24 @@ def patterned(rng: np.random.Generator, colours: Sequence[Colour], size: int = 9
     palette = np.array([np.asarray(colour) for colour in colours])
     weave = 1 + 0.06 * rng.standard_normal((size, size))
     return np.clip(palette[choice % len(palette)] * weave[..., None], 0, 1)
+
+
+def stripes(rng: np.random.Generator, colours: Sequence[Colour], size: int = 64) -> Floats:
+    """Awning cloth: broad stripes along the second axis, woven."""
+    bands = (np.arange(size) * len(colours) // size) % len(colours)
+    image = np.array([np.asarray(colour) for colour in colours])[np.tile(bands, (size, 1))]
+    return np.clip(image * (1 + 0.05 * rng.standard_normal((size, size)))[..., None], 0, 1)
+
+
+def weave(rng: np.random.Generator, colour: Colour, contrast: float, strands: int, size: int = 96) -> Floats:
+    """A plain weave of ``strands`` round strands each way that pass over and under one another, each a little off in shade."""
+    strands += strands % 2
+    y, x = np.mgrid[0:size, 0:size] * strands / size
+    over = (np.floor(x) + np.floor(y)) % 2 == 0
+    crest = np.where(over, np.sin(np.pi * (x % 1)), np.sin(np.pi * (y % 1)))
+    shade = rng.normal(0, 0.25, (2, strands))
+    tone = np.where(over, shade[0][x.astype(int)], shade[1][y.astype(int)])
+    return _tinted(colour, 1 + contrast * (crest - 0.8 + tone))
 
 
 def planks(rng: np.random.Generator, colour: Colour, rows: int = 8, size: int = 256) -> Floats:

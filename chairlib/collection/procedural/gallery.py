@@ -1,0 +1,110 @@
+"""Pictures of everything the catalogue holds: every family, every material, every kind of room, and chairs to be turned.
+
+Each function renders over processes with a progress bar and gives uint8 arrays; the same arguments give the same pictures.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chairlib.collection.procedural.catalogue import photograph, photograph_room
+from chairlib.collection.procedural.chairs import FAMILIES, draw_design
+from chairlib.collection.procedural.materials import MATERIALS
+from chairlib.collection.procedural.rooms import ROOM_KINDS, draw_room
+from chairlib.collection.procedural.workers import in_processes
+from chairlib.progress import progress_bar
+
+__all__ = ["Turntable", "family_pictures", "material_pictures", "room_pictures", "turntables"]
+
+#: The family that shows materials: its frame, seat and back are large and plain.
+_SAMPLE = "dining"
+_ELEVATION = 14.0
+_DESIGN, _PICTURE = range(2)
+
+
+@dataclass(frozen=True)
+class Turntable:
+    """One chair seen from all sides, with one of its dimensions small to large."""
+
+    pictures: NDArray[np.uint8]
+    """[V, A, size, size, 4]: V values of the dimension, A angles."""
+    dimension: str
+    """The dimension's name."""
+    values: list[float]
+    """Its values [V], in the dimension's own unit (metres, mostly)."""
+    angles: list[float]
+    """Degrees [A] from the front, to the right."""
+
+
+def _rng(seed: int, *stream: int) -> np.random.Generator:
+    return np.random.default_rng([seed, *stream])
+
+
+def _make(function: Callable[[Any], NDArray[np.uint8]], tasks: Sequence[Any], title: str) -> NDArray[np.uint8]:
+    images = in_processes(function, tasks)
+    return np.stack(list(progress_bar(images, title, total=len(tasks), unit="image", delay=1, leave=False)))
+
+
+def _chair(task: tuple[str, int, int, int]) -> NDArray[np.uint8]:
+    name, number, size, seed = task
+    family = list(FAMILIES).index(name)
+    design = draw_design(_rng(seed, _DESIGN, family, number), name)
+    return np.asarray(photograph(design, _rng(seed, _PICTURE, family, number), size))
+
+
+def _sample(task: tuple[str, int, int]) -> NDArray[np.uint8]:
+    name, size, seed = task
+    design = draw_design(_rng(seed, _DESIGN), _SAMPLE)
+    rng = _rng(seed, _PICTURE, list(MATERIALS).index(name))
+    finish = dict.fromkeys(design.slots, MATERIALS[name](rng))
+    return np.asarray(photograph(design, _rng(seed, _PICTURE), size, finish, (32.0, _ELEVATION)))
+
+
+def _room(task: tuple[str, int, int, int]) -> NDArray[np.uint8]:
+    kind, number, size, seed = task
+    rng = _rng(seed, list(ROOM_KINDS).index(kind), number)
+    return np.asarray(photograph_room(draw_room(rng, kind), rng, size))
+
+
+def _turned(task: tuple[str, float, float, int, int]) -> NDArray[np.uint8]:
+    name, value, angle, size, seed = task
+    family = list(FAMILIES).index(name)
+    design = draw_design(_rng(seed, _DESIGN, family), name)
+    design = replace(design, **{design.turns[0]: value})  # type: ignore[type-var]
+    # The same draws each time: nothing but the angle and the dimension changes.
+    return np.asarray(photograph(design, _rng(seed, _PICTURE, family), size, angles=(angle, _ELEVATION)))
+
+
+def family_pictures(each: int = 4, size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
+    """``each`` random chairs [each,size,size,4] of every family, by the family's name."""
+    tasks = [(name, number, size, seed) for name in FAMILIES for number in range(each)]
+    pictures = _make(_chair, tasks, "families").reshape(len(FAMILIES), each, size, size, 4)
+    return dict(zip(FAMILIES, pictures, strict=True))
+
+
+def material_pictures(size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
+    """One and the same chair [size,size,4] made wholly of each material, by the material's name."""
+    return dict(zip(MATERIALS, _make(_sample, [(name, size, seed) for name in MATERIALS], "materials"), strict=True))
+
+
+def room_pictures(each: int = 3, size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
+    """``each`` random rooms [each,size,size,3] of every kind, by the kind's name."""
+    tasks = [(kind, number, size, seed) for kind in ROOM_KINDS for number in range(each)]
+    pictures = _make(_room, tasks, "rooms").reshape(len(ROOM_KINDS), each, size, size, 3)
+    return dict(zip(ROOM_KINDS, pictures, strict=True))
+
+
+def turntables(n_angles: int = 8, n_values: int = 3, size: int = 96, seed: int = 0) -> dict[str, Turntable]:
+    """For each family one chair from ``n_angles`` sides, with ``n_values`` values of the dimension that the family lets turn."""
+    angles = [360 * number / n_angles for number in range(n_angles)]
+    designs = {name: draw_design(_rng(seed, _DESIGN, number), name) for number, name in enumerate(FAMILIES)}
+    values = {name: np.linspace(*design.turns[1:], n_values).tolist() for name, design in designs.items()}
+    tasks = [(name, value, angle, size, seed) for name in FAMILIES for value in values[name] for angle in angles]
+    pictures = _make(_turned, tasks, "turning chairs").reshape(len(FAMILIES), n_values, n_angles, size, size, 4)
+    return {
+        name: Turntable(chair, design.turns[0], values[name], angles)
+        for (name, design), chair in zip(designs.items(), pictures, strict=True)
+    }
