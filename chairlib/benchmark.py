@@ -77,11 +77,8 @@ def open_run(**parameters: Any) -> Run:
             f"resolution {settings['resolution']} is too small for a model; use at least {MIN_SIZE} pixels."
         )
     for name in ("width", "images", "val_images", "test_images", "evaluations"):
-        value = settings[name]
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ParameterError(f"{name} {value!r} must be a whole number of at least 1, or None.")
-    if isinstance(settings["seed"], bool) or not isinstance(settings["seed"], int) or settings["seed"] < 0:
-        raise ParameterError(f"seed {settings['seed']!r} must be a whole number of at least 0.")
+        runs.check_count(name, settings[name], none=True)
+    runs.check_count("seed", settings["seed"], least=0)
     get_recipe(settings["recipe"], settings["model"])
     pick_device(settings["device"])
     with torch.device("meta") if ":" not in settings["model"] else torch.device("cpu"):

@@ -113,7 +113,9 @@ class Plan:
     def fingerprint(self, job: Job) -> str:
         """What decides a job's outcome, as one line that Snakemake compares with the last build's."""
         data_hash = self.data_hash if "data" in job.parameters else None
-        return json.dumps([job.parameters, data_hash, runs.code_hash()], sort_keys=True)
+        return json.dumps(
+            [job.parameters, data_hash, [runs.code_hash(kind) for kind in runs.KIND_CODE]], sort_keys=True
+        )
 
     def remove_leftovers(self) -> None:
         """Delete executed notebooks of another profile or collection, and what failed or killed builds left beside them."""

@@ -83,6 +83,18 @@ def render(
 
 
 @app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="object-discovery, released-64 or coco-chairs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder; started again, the fetch goes on in it.")],
+    url: Annotated[str | None, typer.Option(help="Another address of the archive: a mirror's.")] = None,
+) -> None:
+    """Fetch a public dataset, checked and unpacked; where its host is gone, say what to do by hand."""
+    from chairlib.fetching import fetch as get
+
+    print(f"Read it: {get(name, out, url)}")
+
+
+@app.command()
 def info(data: Data = "mini") -> None:
     """Print a collection's counts, splits, sizes, licences and foreground share."""
     from chairlib.collection import Collection

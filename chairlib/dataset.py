@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from chairlib._torchvision import torchvision
+from chairlib.augmentation import Augment
 from chairlib.collection import SPLITS, Collection
 from chairlib.compositing import Fit, blend, mask_from_opacity, padding
 from chairlib.devices import pick_device
@@ -175,14 +176,16 @@ class CompositeLoader:
     device: ``"auto"``, or a name that torch knows.
     shuffle: a new order each epoch; by default for the train split only.
     flip: mirror each image and its mask left to right with probability 1/2.
+    augment: change each image and its mask at random, after any ``flip``; :meth:`in_order` gives them unchanged.
     soft: give the opacity in [0, 1] instead of the 0/1 mask.
     limit: use only this many images, always the same, spread over all segments.
-    seed: of the order and the flips; the pairs are part of the benchmark and have a ``pair_seed`` of their own.
+    seed: of order, flips and augmentation; the pairs are part of the benchmark and have a ``pair_seed`` of their own.
     options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSource`.
 
     Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Image values are
-    whole levels over 255, equal to the bytes that :class:`ChairSegments` gives. Order and flips depend on (seed, epoch)
-    alone, so a run that stopped after any batch can go on as if it had not: see :meth:`batches`.
+    whole levels over 255, equal to the bytes that :class:`ChairSegments` gives, unless ``augment`` changes them. Order, flips
+    and augmentation depend on seed, epoch and the batch's number alone, so a run that stopped after any batch can go on as if
+    it had not: see :meth:`batches`.
     """
 
     def __init__(
@@ -195,6 +198,7 @@ class CompositeLoader:
         *,
         shuffle: bool | None = None,
         flip: bool = False,
+        augment: Augment | None = None,
         soft: bool = False,
         limit: int | None = None,
         drop_last: bool = False,
@@ -212,7 +216,7 @@ class CompositeLoader:
             self.source = root
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
-        self.flip, self.drop_last, self.seed = flip, drop_last, seed
+        self.flip, self.augment, self.drop_last, self.seed = flip, augment, drop_last, seed
         self.indices = torch.arange(len(self.source)) if limit is None else self.source.spread(limit)
         self.epoch = 0
 
@@ -256,6 +260,10 @@ class CompositeLoader:
                 mirrored = flips[chosen].to(self.device).view(-1, 1, 1, 1)
                 images = torch.where(mirrored, images.flip(-1), images)
                 masks = torch.where(mirrored, masks.flip(-1), masks)
+            if self.augment is not None:
+                # From 1, since a seed sequence takes a last 0 for none: that would be the generator of the order.
+                own = torch.Generator().manual_seed(_mix(self.seed, epoch, number + 1))
+                images, masks = self.augment(images, masks, own)
             yield images, masks
 
     def in_order(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -270,9 +278,9 @@ class CompositeLoader:
         )
 
 
-def _mix(seed: int, epoch: int) -> int:
-    """One 63-bit seed from two numbers; neighbouring seeds and epochs give unrelated streams."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def _mix(*numbers: int) -> int:
+    """One 63-bit seed from several numbers; neighbouring seeds, epochs and batches give unrelated streams."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def foreground_shares(loader: CompositeLoader) -> np.ndarray:

@@ -336,14 +336,18 @@ def named_grid(
     named = {name: _as_rgb(pictures) for name, pictures in images.items()}
     if len({pictures.shape[1:] for pictures in named.values()}) > 1:
         raise ParameterError(f"images must have one size; found {sorted({p.shape[1:3] for p in named.values()})}.")
-    notes = [name if number == 0 else "" for name, pictures in named.items() for number in range(len(pictures))]
+    notes = [
+        name.replace("_", " ") if number == 0 else ""
+        for name, pictures in named.items()
+        for number in range(len(pictures))
+    ]
     columns = min(columns, len(notes))
     pictures, _ = _thumbnails(np.concatenate(list(named.values())), None, columns)
     rows = [
         _Row(list(pictures[start : start + columns]), notes=notes[start : start + columns])
         for start in range(0, len(pictures), columns)
     ]
-    alt = f"{len(pictures)} {noun}: {_listing(list(named))}"
+    alt = f"{len(pictures)} {noun}: {_listing([name.replace('_', ' ') for name in named])}"
     with _style():
         mosaic = _mosaic(rows, columns)
         return show(mosaic.figure, _sentence(title, alt), title, caption, mosaic.dpi)

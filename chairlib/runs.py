@@ -27,22 +27,34 @@ from chairlib import __version__, paths
 from chairlib.errors import ParameterError, RecordError
 from chairlib.files import atomic_path, write_json
 
-__all__ = ["Record", "Run", "check_parameters", "code_hash", "load_records", "open_run"]
+__all__ = [
+    "Record",
+    "Run",
+    "check_count",
+    "check_parameters",
+    "code_hash",
+    "load_records",
+    "open_run",
+    "read_record",
+    "weights_hash",
+]
 
 #: Raise when the layout of ``record.json`` changes.
 FORMAT = 1
-#: The modules that decide what a run comes to. Figures, widgets and prose may change without making records stale.
-RESULT_CODE = ("benchmark", "compositing", "dataset", "devices", "metrics", "models", "packing", "training")
+#: The modules that decide what every run comes to, and those that decide it for one kind. Figures, widgets and prose may change
+#: without making records stale.
+RESULT_CODE = ("augmentation", "compositing", "dataset", "devices", "metrics", "models", "packing", "training")
+KIND_CODE = {"benchmark": ("benchmark",), "transfer": ("object_discovery", "transfer")}
 #: Where a run computes and where its data lies don't belong to the question it answers (the data's content does).
 NOT_IDENTITY = ("data", "device")
 PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 
 @cache
-def code_hash() -> str:
-    """16 hexadecimal digits over the source of every module in :data:`RESULT_CODE`."""
+def code_hash(kind: str) -> str:
+    """16 hexadecimal digits over the source of every module that decides what a run of ``kind`` comes to."""
     digest = hashlib.sha256()
-    for module in RESULT_CODE:
+    for module in (*RESULT_CODE, *KIND_CODE[kind]):
         digest.update((paths.package / f"{module}.py").read_text(encoding="utf-8").encode())
     return digest.hexdigest()[:16]
 
@@ -107,21 +119,35 @@ class Record:
         """Why a report must not use this record: other data, other code, another format. None where it may."""
         if self.content.get("format") != FORMAT:
             return f"it has format {self.content.get('format')!r}, expected {FORMAT}"
-        if self.content["code"]["hash"] != code_hash():
-            return f"it was made by other code ({self.content['code']['hash']}, now {code_hash()})"
+        kind = self.content["kind"]
+        if kind not in KIND_CODE:
+            return f"its kind {kind!r} is unknown"
+        if self.content["code"]["hash"] != code_hash(kind):
+            return f"it was made by other code ({self.content['code']['hash']}, now {code_hash(kind)})"
         if data_hash is not None and self.content["data"]["hash"] != data_hash:
             return f"it was made from other data ({self.content['data']['name']}, {self.content['data']['hash']})"
+        if (started := self.content.get("started_from")) and started != weights_hash(self.parameters["pretrained"]):
+            return f"it started from other weights than those that {self.parameters['pretrained']} holds now"
+        return None
+
+
+def weights_hash(name: str) -> str | None:
+    """16 hexadecimal digits over the weights of the run of this name; None where it has none."""
+    try:
+        return hashlib.sha256((paths.runs / name / "weights.safetensors").read_bytes()).hexdigest()[:16]
+    except OSError:
         return None
 
 
 def _is_record(content: Any) -> bool:
+    if not isinstance(content, dict) or not isinstance(content.get("kind"), str):
+        return False
     parts = {"data": {"name", "hash"}, "code": {"hash"}, "parameters": set(), "metrics": set()}
-    return isinstance(content, dict) and all(
-        isinstance(content.get(part), dict) and keys <= content[part].keys() for part, keys in parts.items()
-    )
+    return all(isinstance(content.get(part), dict) and keys <= content[part].keys() for part, keys in parts.items())
 
 
-def _read_record(folder: Path) -> Record:
+def read_record(folder: Path) -> Record:
+    """The record in a run's folder; :class:`RecordError` where it is missing or damaged."""
     file = folder / "record.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -151,14 +177,14 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         # The code's hash is part of the name: a checkpoint of other code is never gone on with.
-        return self.folder / f"checkpoint-{code_hash()}.safetensors"
+        return self.folder / f"checkpoint-{code_hash(self.kind)}.safetensors"
 
     @property
     def record(self) -> Record | None:
         """The finished run; None where it isn't finished, or was made by other code."""
         if not (self.folder / "record.json").is_file():
             return None
-        record = _read_record(self.folder)
+        record = read_record(self.folder)
         return None if record.mismatch(self.data["hash"]) else record
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
@@ -176,7 +202,7 @@ class Run:
             "kind": self.kind,
             "parameters": self.parameters,
             "data": self.data,
-            "code": {"version": __version__, "hash": code_hash(), "commit": _commit()},
+            "code": {"version": __version__, "hash": code_hash(self.kind), "commit": _commit()},
             "packages": _versions(),
             "hardware": hardware,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -189,16 +215,17 @@ class Run:
         for pattern in ("checkpoint-*.safetensors", ".*.tmp"):
             for file in self.folder.glob(pattern):
                 file.unlink(missing_ok=True)
-        return _read_record(self.folder)
+        return read_record(self.folder)
 
 
 def run_name(kind: str, parameters: Mapping[str, Any], data_hash: str) -> str:
     """``<kind>-<what was asked>-<8 digits>``: a name for people, made unique by a hash of the whole question."""
     identity = {name: value for name, value in parameters.items() if name not in NOT_IDENTITY}
     question = json.dumps({"kind": kind, "data": data_hash, **identity}, sort_keys=True)
-    parts = [str(identity[name]) for name in ("model",) if name in identity]
+    parts = [str(identity[name]) for name in ("category", "model") if name in identity]
     parts += [f"w{identity['width']}"] if identity.get("width") is not None else []
     parts += [f"{identity['resolution']}px"] if "resolution" in identity else []
+    parts += [str(identity["pretraining"])] if "pretraining" in identity else []
     parts += [str(identity["recipe"])] if "recipe" in identity else []
     parts += [f"seed{identity['seed']}"] if "seed" in identity else []
     slug = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join([kind, *parts])).strip("-.")
@@ -224,7 +251,7 @@ def load_records(kind: str, data_hash: str, names: list[str] | None = None) -> t
     Without, every matching record of ``paths.runs``; the others are named in the reasons.
     """
     if names:
-        records = [_read_record(paths.runs / name) for name in names]
+        records = [read_record(paths.runs / name) for name in names]
         for record in records:
             if reason := record.mismatch(data_hash):
                 raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
@@ -232,7 +259,7 @@ def load_records(kind: str, data_hash: str, names: list[str] | None = None) -> t
     records, reasons = [], []
     for file in sorted(paths.runs.glob(f"{kind}-*/record.json")):
         try:
-            record = _read_record(file.parent)
+            record = read_record(file.parent)
         except RecordError as error:
             reasons.append(f"{file.parent.name}: {error}")
             continue
@@ -241,6 +268,16 @@ def load_records(kind: str, data_hash: str, names: list[str] | None = None) -> t
         else:
             records.append(record)
     return records, reasons
+
+
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None, none: bool = False) -> None:
+    """Raise :class:`ParameterError` unless ``value`` is a whole number within bounds (or None, where ``none``)."""
+    if none and value is None:
+        return
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ParameterError(f"{name} {value!r} must be a whole number {bounds}{', or None' if none else ''}.")
 
 
 _opened: set[str] = set()

@@ -70,7 +70,7 @@ class Recipe:
     flip: bool = False
     backbone_weights: str | None = None
     select: str = "iou"
-    """The validation figure that chooses the weights to keep: highest ``iou`` or lowest ``loss``."""
+    """What chooses the weights to keep: the highest validation ``iou``, the lowest ``loss``, or nothing (the ``last`` ones)."""
     patience: int | None = 3
     """Early stopping: evaluations in a row without a change of more than ``min_change``; None never stops early."""
     min_change: float = 0.1
@@ -296,7 +296,7 @@ class _Trainer:
         self.loss_sum.zero_()
         self.loss_count = 0
         figures = [-past["val_loss"] if recipe.select == "loss" else past["val_iou"] for past in self.history]
-        if self.best_row < 0 or figures[-1] > figures[self.best_row]:
+        if self.best_row < 0 or recipe.select == "last" or figures[-1] > figures[self.best_row]:
             self.best_row, self.best = len(self.history) - 1, _copy_weights(self.model)
         self.stopped_early = _has_settled([past["val_iou"] for past in self.history], recipe)
 
@@ -443,6 +443,7 @@ def fit(
             train.batch_size,
             train.shuffle,
             train.flip,
+            repr(train.augment),
             train.drop_last,
         ],
         "val": [val.source.data_hash, len(val.indices)],

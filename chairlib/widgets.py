@@ -164,12 +164,10 @@ def chair_turner(chairs: Mapping[str, Any]) -> ipywidgets.Widget:
     ``chairs``: by name, objects with ``pictures`` uint8 [V, A, d, d, 4], ``dimension`` (its name), ``values`` [V] and ``angles``
     [A] in degrees, with the same V and A for all, as :func:`chairlib.collection.procedural.gallery.turntables` gives them.
     """
-    shapes = {np.asarray(chair.pictures).shape for chair in chairs.values()}
-    if len(shapes) != 1 or len(shape := shapes.pop()) != 5:
-        raise ParameterError(
-            f"chairs must have pictures of one shape [V, A, d, d, 4]; found {sorted(shapes) or 'none'}."
-        )
-    n_values, angles = shape[0], next(iter(chairs.values())).angles
+    shapes = sorted({np.asarray(chair.pictures).shape for chair in chairs.values()})
+    if len(shapes) != 1 or len(shapes[0]) != 5:
+        raise ParameterError(f"chairs must have pictures of one shape [V, A, d, d, 4]; found {shapes or 'none'}.")
+    n_values, angles = shapes[0][0], next(iter(chairs.values())).angles
     parts = _Parts(width=320, pixelated=False, description_width="85px")
     chair = parts.slider([name.replace("_", " ") for name in chairs], "chair")
     angle = parts.slider([f"{degrees:.0f}°" for degrees in angles], "walk round", min(1, len(angles) - 1))

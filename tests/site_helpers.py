@@ -91,6 +91,7 @@ def _notebook(title: str, *code: str) -> nbformat.NotebookNode:
 def _stub_chapters(folder: Path) -> None:
     chapters = {
         "01_collection": _notebook("Collection"),
+        "01_gallery": _notebook("The rendered catalogue"),
         "02_compositing": _notebook("Compositing", _gluing(GLUED_02), WIDGET),
         "03_benchmark": _notebook("One run of the benchmark"),
         "runs/unet-64-fast-seed0": _notebook("One run of the benchmark"),

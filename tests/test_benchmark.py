@@ -30,7 +30,7 @@ def test_a_record_tells_everything(record, collection):
     content = record.content
     assert content["data"] == {"name": "drawn", "hash": collection.hash}
     assert content["images_seen"] == 76  # an epoch of 60, then a whole batch for the other 4
-    assert content["code"]["hash"] == runs.code_hash()
+    assert content["code"]["hash"] == runs.code_hash("benchmark")
     assert content["packages"]["torch"]
     assert content["hardware"]
     assert content["recipe"]["batch_size"] == 16

@@ -102,6 +102,7 @@ def test_contents_name_every_page_of_prose_once():
     assert sorted(name for name in named if "/" not in name) == sorted(path.stem for path in PROSE)
     assert [name for name in named if "/" in name] == [
         "notebooks/01_collection",
+        "notebooks/01_gallery",
         "notebooks/02_compositing",
         "notebooks/03_benchmark",
         "notebooks/04_benchmark_report",

@@ -14,6 +14,7 @@ from chairlib.errors import ChairlibError, CollectionError, ParameterError
 
 PROFILE = """
 description: A profile of a test.
+gallery: {size: 32, each: 1, n_angles: 2, n_values: 1}
 compositing: {n_examples: 3}
 benchmark:
   featured: {resolution: 64}
@@ -54,7 +55,8 @@ def test_jobs(plan, collection, home):
         assert job.parameters["data"] == data
         assert job.parameters["device"] == "auto"
     assert [job.out.stem for job in plan.chapters] == [job.notebook for job in plan.chapters]
-    assert plan.chapters[1].parameters == {"data": data, "n_examples": 3}
+    assert plan.chapters[1].parameters == {"size": 32, "each": 1, "n_angles": 2, "n_values": 1}
+    assert plan.chapters[2].parameters == {"data": data, "n_examples": 3}
     assert plan.report.parameters == {
         "data": data,
         "profile": "toy",
@@ -109,7 +111,7 @@ def test_fingerprint_changes_with_what_decides_the_outcome(plan, collection, mon
     monkeypatch.setattr(plan, "data_hash", "another")
     assert plan.fingerprint(job) != before
     monkeypatch.undo()
-    monkeypatch.setattr(runs, "code_hash", lambda: "another")
+    monkeypatch.setattr(runs, "code_hash", lambda kind: "another")
     assert plan.fingerprint(job) != before
 
 
@@ -213,7 +215,7 @@ def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, coll
     assert "profile toy: 2 runs, 2 to train, on my chairs: {x} #2" in done.stdout
     jobs = {line.split()[0] for line in log.splitlines() if line.split()[1:] == ["1"]}
     plan = Plan("toy", str(collection.root))
-    assert {"chapter_01_collection", "chapter_02_compositing", "report", "book"} < jobs
+    assert {"chapter_01_collection", "chapter_01_gallery", "chapter_02_compositing", "report", "book"} < jobs
     assert {f"run_{run.name}" for run in plan.runs} < jobs
     assert not (checkout / "runs").exists()
     assert not (checkout / "_build").exists()

@@ -25,6 +25,7 @@ def chapter(request):
 def test_there_are_chapters():
     assert [path.stem for path in CHAPTERS] == [
         "01_collection",
+        "01_gallery",
         "02_compositing",
         "03_benchmark",
         "04_benchmark_report",

@@ -57,6 +57,7 @@ MAKE = {
     "composite_grid": lambda: figures.composite_grid(images(10), masks(10), title="Training split"),
     "composite_grid_rgba": lambda: figures.composite_grid(np.dstack([images(1)[0], np.full((32, 32), 90, np.uint8)])[None]),
     "composite_grid_large": lambda: figures.composite_grid(images(8, 256), masks(8, 256)),
+    "named_grid": lambda: figures.named_grid({"bar_stool": images(3), "egg": images(1)}, columns=3, noun="chairs"),
     "resolution_strip": lambda: figures.resolution_strip({d: images(1, d)[0] for d in (32, 64, 128, 256)}),
     "outline_against_mask": lambda: figures.outline_against_mask(images(1, 64)[0], masks(1, 64)[0] * np.uint8(255)),
     "outline_empty": lambda: figures.outline_against_mask(images(1, 64)[0], np.zeros((64, 64), np.uint8)),
@@ -117,6 +118,7 @@ def test_every_figure_is_a_picture_with_alternative_text(name: str) -> None:
 
 ALT = {
     "composite_grid": ["Training split", "10 composites of 32 × 32 pixels in 2 rows of 8", "25.0 % on average"],
+    "named_grid": ["4 chairs: bar stool and egg"],
     "resolution_strip": ["32 × 32, 64 × 64, 128 × 128 and 256 × 256"],
     "outline_against_mask": [
         "4 corners",

@@ -1,6 +1,7 @@
 """The renderer: the same seed gives the same image, opacity is exact, colour is straight, and groups keep designs apart."""
 
 import builtins
+import contextlib
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,9 +28,8 @@ from chairlib.collection.procedural import (
     render_room,
 )
 from chairlib.collection.procedural.materials import Part, plain
-from chairlib.collection.procedural.render import Camera, encode, render, smooth_light, straight_rgba
+from chairlib.collection.procedural.render import Camera, View, encode, smooth_light, straight_rgba
 from chairlib.errors import ChairlibError, ParameterError
-from chairlib.files import atomic_folder
 
 pytest.importorskip("mitsuba", reason="the renderer's tests need the extra [procedural]")
 
@@ -95,10 +96,33 @@ def test_opacity_is_the_share_of_the_pixel_that_is_covered():
     metres = 2 * 5 * np.tan(np.radians(degrees / 2)) / size
     square = meshes.wall((-4 * metres, 0, -4 * metres), (6.3 * metres, 0, 0), (0, 0, 8 * metres))
     camera = Camera((0, -5, 0), (0, 0, 0), degrees)
-    image = render([Part(square, plain([0.5] * 3))], [WHITE_LIGHT], camera, size, 256, seed=1)
-    assert image[16, 12:18, 3] == pytest.approx(1.0)
-    assert image[12:20, 18, 3] == pytest.approx(0.3, abs=0.05)
-    assert image[16, 19:, 3] == pytest.approx(0.0)
+    view = View([Part(square, plain([0.5] * 3))], [WHITE_LIGHT], camera, size)
+    for image in (view.colour(256, seed=1), view.guide("albedo", 256, seed=1)):
+        assert image[16, 12:18, 3] == pytest.approx(1.0)
+        assert image[12:20, 18, 3] == pytest.approx(0.3, abs=0.05)
+        assert image[16, 19:, 3] == pytest.approx(0.0)
+
+
+def test_a_window_holds_the_same_pixels_as_the_whole_picture():
+    ball = meshes.sphere(0.3)
+    camera = Camera((0, -4, 1), (0, 0, 0), 20)
+    parts = [Part(ball, plain([0.35, 0.2, 0.1]))]
+    part = View(parts, [WHITE_LIGHT], camera, 48, camera.window(ball.vertices, 48))
+    whole = View(parts, [WHITE_LIGHT], camera, 48).guide("albedo", 64, seed=3)
+    cut = part.on_canvas(part.guide("albedo", 64, seed=3))
+    assert part.guide("albedo", 4, seed=3).shape[:2] < (48, 48)
+    # Other samples of the same picture: within the noise of edges.
+    assert np.abs(cut[..., 3] - whole[..., 3]).max() < 0.25
+    assert np.abs(cut[..., 3] - whole[..., 3]).mean() < 0.005
+
+
+def test_guides_are_colour_and_facing():
+    square = meshes.wall((-1, 0, -1), (2, 0, 0), (0, 0, 2))
+    view = View(
+        [Part(square, plain(encode(np.array([0.5, 0.2, 0.1])) / 255))], [], Camera((0, -5, 0), (0, 0, 0), 10), 16
+    )
+    assert view.guide("albedo", 4, seed=0)[8, 8] == pytest.approx([0.5, 0.2, 0.1, 1.0], abs=0.01)
+    assert view.guide("normal", 4, seed=0)[8, 8] == pytest.approx([1.2, 0.2, 1.2, 1.0], abs=0.01)
 
 
 def test_straight_colour_composited_on_white_equals_a_render_before_white():
@@ -107,7 +131,8 @@ def test_straight_colour_composited_on_white_equals_a_render_before_white():
     ball = meshes.sphere(0.3)
     parts = [Part(meshes.join([bar, ball]), plain([0.35, 0.2, 0.1]))]
     camera = Camera((0, -4, 1), (0, 0, 0), 20)
-    hidden, seen = (render(parts, [WHITE_LIGHT], camera, 48, 16, seed=3, hide_lights=hide) for hide in (True, False))
+    view = View(parts, [WHITE_LIGHT], camera, 48)
+    hidden, seen = (view.colour(16, seed=3, hide_lights=hide) for hide in (True, False))
     rgba = straight_rgba(hidden)
     opacity = rgba[..., 3:] / 255
     composite = decode(rgba[..., :3]) * opacity + (1 - opacity)
@@ -128,21 +153,62 @@ def test_nothing_is_left_where_opacity_is_zero():
     assert not straight_rgba(np.array([[[1e-4, 1e-4, 1e-4, 1e-4]]])).any()
 
 
+def opaque(colour: np.ndarray) -> np.ndarray:
+    """A picture [H,W,3] that is solid everywhere: [H,W,4]."""
+    return np.concatenate([colour, np.ones((*colour.shape[:2], 1))], axis=2)
+
+
 def test_smoothing_removes_noise_but_neither_texture_nor_edges():
     rng = np.random.default_rng(0)
     albedo = np.where((np.indices((24, 24)).sum(axis=0) % 2 == 0)[..., None], 0.7, 0.3) * np.ones((24, 24, 3))
     normal = np.where((np.arange(24) < 12)[None, :, None], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]) * np.ones((24, 1, 1))
     light = np.where((np.arange(24) < 12)[None, :, None], 1.0, 0.3)
     clean = albedo * light
-    noisy = clean * rng.normal(1, 0.15, (24, 24, 1))
-    image = np.concatenate([noisy, np.ones((24, 24, 1))], axis=2)
-    smoothed = smooth_light(image, albedo, normal)[..., :3]
-    assert np.abs(smoothed - clean).mean() < 0.4 * np.abs(noisy - clean).mean()
-    assert smooth_light(image, np.full_like(albedo, 100.0), normal) == pytest.approx(image)
+    image = opaque(clean * rng.normal(1, 0.15, (24, 24, 1)))
+    noise = np.abs(image[..., :3] - clean).mean()
+    for facing in (None, opaque(normal)):
+        smoothed = smooth_light(image, opaque(albedo), facing)[..., :3]
+        assert np.abs(smoothed - clean).mean() < 0.4 * noise
+    assert np.abs(smoothed - clean)[:, 11:13].mean() < 0.6 * noise
+
+
+def test_surfaces_that_face_other_ways_keep_their_own_light():
+    # A crease one pixel wide, in nearly the same light: the facing alone tells it apart.
+    normal = np.tile(np.array([0.0, 0.0, 1.0]), (15, 15, 1))
+    normal[:, 7] = [1.0, 0.0, 0.0]
+    light = np.full((15, 15, 3), 0.30)
+    light[:, 7] = 0.26
+    albedo = opaque(np.full((15, 15, 3), 0.5))
+    kept, lost = (smooth_light(opaque(light), albedo, n)[7, 7, 0] for n in (opaque(normal), None))
+    assert kept == pytest.approx(0.26, abs=0.003)
+    assert lost > 0.275
+
+
+def test_opacity_and_edges_are_those_of_the_surfaces():
+    # A white square: what light was measured at its rim came from fewer rays than its opacity.
+    albedo, image = np.zeros((12, 12, 4)), np.zeros((12, 12, 4))
+    albedo[3:9, 3:9] = [0.8, 0.8, 0.8, 1.0]
+    albedo[3:9, 9] = [0.8, 0.8, 0.8, 0.4]
+    image[3:9, 3:9] = [0.4, 0.4, 0.4, 1.0]
+    smoothed = smooth_light(image, albedo)
+    assert np.array_equal(smoothed[..., 3], albedo[..., 3])
+    assert smoothed[5, 9] == pytest.approx([0.16, 0.16, 0.16, 0.4], abs=0.01)
+
+
+def test_lights_are_held_down_to_white_and_don_t_fill_the_pixels_they_touch():
+    albedo, image = opaque(np.full((12, 12, 3), 0.5)), opaque(np.full((12, 12, 3), 0.2))
+    light = np.array([100.0, 0.0, 0.0])
+    albedo[:, 6:, :3], image[:, 6:, :3] = light, 8.0
+    # The window's edge covers a fifth of a column of pixels.
+    albedo[:, 5, :3], image[:, 5, :3] = 0.2 * light + 0.8 * 0.5, 0.2 * 8 + 0.8 * 0.2
+    smoothed = smooth_light(image, albedo)[6, :, 0]
+    assert smoothed[2] == pytest.approx(0.2, abs=0.01)
+    assert 0.5 < smoothed[8] <= 0.8
+    assert smoothed[5] == pytest.approx(0.2 * smoothed[8] + 0.8 * 0.2, abs=0.02)
 
 
 def test_smoothing_leaves_a_thin_bar_in_the_void_as_bright_as_it_was():
-    albedo, normal, image = np.zeros((20, 20, 3)), np.zeros((20, 20, 3)), np.zeros((20, 20, 4))
+    albedo, normal, image = np.zeros((20, 20, 4)), np.zeros((20, 20, 4)), np.zeros((20, 20, 4))
     albedo[:, 10], normal[:, 10] = 0.5, 1.2
     image[:, 10] = [0.2, 0.2, 0.2, 0.5]
     assert smooth_light(image, albedo, normal)[:, 10] == pytest.approx(image[:, 10], abs=0.01)
@@ -273,7 +339,8 @@ def test_processes_render_the_same_collection_with_an_estimate_first(rendered, t
     again = render_collection(tmp_path / "again", 3, 3, size=32, seed=5, workers=2)
     assert again.hash == rendered.hash
     shown = capsys.readouterr().err
-    assert shown.startswith("Rendering 3 segments and 3 backgrounds of 32 pixels with 2 processes: about")
+    assert shown.startswith("Rendering 3 segments and 3 backgrounds of 32 pixels: about")
+    assert "with 2 processes" in shown
     assert "6/6" in shown
 
 
@@ -295,39 +362,108 @@ def test_too_small_collections_are_refused_before_anything_is_made(tmp_path, cha
 
 def test_a_folder_with_something_in_it_is_refused_before_rendering(tmp_path, monkeypatch):
     (tmp_path / "mine.txt").write_text("mine")
-    monkeypatch.setattr(catalogue, "_item", lambda task: pytest.fail("rendered although the folder is taken"))
+    monkeypatch.setattr(catalogue, "_render_file", lambda task: pytest.fail("rendered although the folder is taken"))
     with pytest.raises(ChairlibError, match="not an empty folder"):
         render_collection(tmp_path, 3, 3, size=32, progress=True, workers=1)
 
 
-@pytest.mark.slow
-def test_ctrl_c_leaves_nothing_behind(tmp_path):
-    code = (
+def test_what_an_interrupted_call_finished_is_not_rendered_again(tmp_path, monkeypatch, capsys):
+    plain_run = render_collection(tmp_path / "plain", 3, 4, size=32, seed=5, progress=False, workers=1)
+    original, done = catalogue._render_file, []
+
+    def stop_after_four(task):
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        original(task)
+        done.append(task[0].name)
+
+    monkeypatch.setattr(catalogue, "_render_file", stop_after_four)
+    with pytest.raises(KeyboardInterrupt):
+        render_collection(tmp_path / "c", 3, 4, size=32, seed=5, workers=1)
+    assert "4 of 7 images are kept" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+    again = []
+    monkeypatch.setattr(catalogue, "_render_file", lambda task: (original(task), again.append(task[0].name)))
+    collection = render_collection(tmp_path / "c", 3, 4, size=32, seed=5, workers=1)
+    assert "4 of them already there" in capsys.readouterr().err
+    assert len(again) == 3
+    assert not set(again) & set(done)
+    assert collection.hash == plain_run.hash
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "plain"]
+
+
+@pytest.mark.parametrize("changed", [{"seed": 6}, {"size": 40}])
+def test_images_of_another_call_are_never_gone_on_with(tmp_path, monkeypatch, changed):
+    original = catalogue._render_file
+
+    def stop(task):
+        original(task)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalogue, "_render_file", stop)
+    asked = {"segments": 3, "backgrounds": 3, "size": 32, "seed": 5, "progress": False, "workers": 1}
+    with pytest.raises(KeyboardInterrupt):
+        render_collection(tmp_path / "c", **asked)
+    rendered = []
+    monkeypatch.setattr(catalogue, "_render_file", lambda task: (original(task), rendered.append(task)))
+    render_collection(tmp_path / "c", **{**asked, **changed})
+    assert len(rendered) == 6
+
+
+def _start_rendering(folder) -> subprocess.Popen:
+    script = folder / "render.py"
+    script.write_text(
         "from chairlib.collection.procedural import render_collection\n"
         "if __name__ == '__main__':\n"
-        f"    render_collection({str(tmp_path / 'c')!r}, 200, 200, size=32, workers=2)\n"
+        f"    render_collection({str(folder / 'c')!r}, 12, 12, size=32, workers=2)\n"
     )
-    script = tmp_path / "render.py"
-    script.write_text(code)
-    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not any((tmp_path).glob(".c.*/segments/*.png")):
+    return subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_in_the_middle_it_goes_on_and_no_process_stays(tmp_path, how):
+    process = _start_rendering(tmp_path)
+    while len(list(tmp_path.glob(".c.rendering-*/*"))) < 5:
         assert process.poll() is None
+        time.sleep(0.05)
+    # Ctrl-C reaches every process of a terminal; kill only the one.
+    (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
+    assert process.wait(timeout=60) != 0
+    assert not (tmp_path / "c").exists()
+    for _ in range(100):
+        if not _living_members(process.pid):
+            break
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=30) != 0
-    assert [path.name for path in tmp_path.iterdir()] == ["render.py"]
+    assert not _living_members(process.pid)
+    kept = len([path for path in tmp_path.glob(".c.rendering-*/*") if not path.name.startswith(".")])
+    assert kept >= 4
+    again = _start_rendering(tmp_path)
+    _, shown = again.communicate(timeout=200)
+    assert again.returncode == 0, shown
+    assert f"{kept} of them already there" in shown
+    assert len(Collection(tmp_path / "c").rows("segment")) == 12
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "render.py"]
 
 
-def test_nothing_is_half_written_when_rendering_fails(tmp_path, monkeypatch):
+def _living_members(group: int) -> list[str]:
+    """Processes of a group that are not dead."""
+    living = []
+    for process in psutil.process_iter(["status", "cmdline"]):
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
+                living.append(f"{process.pid} {process.info['cmdline']}")
+    return living
+
+
+def test_no_collection_is_left_half_written_when_rendering_fails(tmp_path, monkeypatch):
     def fail(task):
         raise ChairlibError("no more light")
 
-    monkeypatch.setattr(catalogue, "_item", fail)
+    monkeypatch.setattr(catalogue, "_render_file", fail)
     with pytest.raises(ChairlibError, match="no more light"):
         render_collection(tmp_path / "c", 3, 3, size=32, progress=False, workers=1)
     assert not list(tmp_path.iterdir())
-    with atomic_folder(tmp_path / "c"):
-        pass
 
 
 # --- the collection that ships -------------------------------------------------------------------------------------------

@@ -72,7 +72,13 @@ def test_featured_run_comes_first(profile):
 
 def test_everything_but_runs_may_be_left_out(profile):
     found = profile(RUNS)
-    assert (found.name, found.description, found.estimate, found.compositing) == ("own", "", False, {})
+    assert (found.name, found.description, found.estimate, found.gallery, found.compositing) == (
+        "own",
+        "",
+        False,
+        {},
+        {},
+    )
     assert found.benchmark == [{"model": "unet"}]
 
 
@@ -91,6 +97,10 @@ def test_everything_but_runs_may_be_left_out(profile):
         ("benchmark: {runs: [unet]}", "run 1 of profile own.yaml must be a mapping .* found 'unet'"),
         ("benchmark: {common: fast, runs: [{}]}", "common of profile own.yaml must be a mapping"),
         ("benchmark: [unet]", "benchmark of profile own.yaml must be a mapping"),
+        (
+            RUNS + "gallery: {sizes: 8}",
+            "gallery of profile own.yaml has unknown entry sizes; it may have",
+        ),
         (
             RUNS + "compositing: {n_example: 8}",
             "compositing of profile own.yaml has unknown entry n_example; it may have",

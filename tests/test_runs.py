@@ -1,3 +1,4 @@
+import itertools
 import json
 import subprocess
 
@@ -81,7 +82,7 @@ def test_record_tells_everything(own_runs):
     assert record.metrics == {"iou": 61.0}
     assert record.content.keys() >= {"format", "name", "kind", "finished", "packages", "hardware"}
     assert record.content["data"] == {"name": "mini", "hash": "d" * 16}
-    assert record.content["code"]["hash"] == code_hash()
+    assert record.content["code"]["hash"] == code_hash("benchmark")
     assert record.content["packages"].keys() >= {"python", "torch", "numpy"}
     assert (record.content["seconds"], record.content["images_seen"]) == (1.23, 2)
     assert record.content["n_parameters"] == 3
@@ -111,7 +112,7 @@ def test_record_is_written_last_and_checkpoints_go_after_it(own_runs, monkeypatc
 
 def test_checkpoint_belongs_to_the_code(own_runs, monkeypatch):
     before = make().checkpoint
-    monkeypatch.setattr(runs, "code_hash", lambda: "f" * 16)
+    monkeypatch.setattr(runs, "code_hash", lambda kind: "f" * 16)
     assert make().checkpoint != before
 
 
@@ -125,28 +126,32 @@ def test_records_of_other_data_code_or_format_are_refused(own_runs, monkeypatch)
     assert "format 0, expected 1" in load_records("benchmark", "d" * 16)[1][0]
     rewrite(record, lambda content: content.update(format=1))
     assert make().record is not None
-    monkeypatch.setattr(runs, "code_hash", lambda: "f" * 16)
+    monkeypatch.setattr(runs, "code_hash", lambda kind: "f" * 16)
     assert make().record is None
     with pytest.raises(RecordError, match=r"is refused: it was made by other code .*, now ffffffffffffffff\); run it"):
         load_records("benchmark", "d" * 16, [record.name])
 
 
-def test_code_hash_changes_with_the_code_that_decides_results(tmp_path, monkeypatch):
-    before = code_hash()
-    for module in runs.RESULT_CODE:
+@pytest.mark.parametrize("kind", runs.KIND_CODE)
+def test_code_hash_changes_with_the_code_that_decides_results(tmp_path, monkeypatch, kind):
+    before = code_hash(kind)
+    every = {*runs.RESULT_CODE, *itertools.chain.from_iterable(runs.KIND_CODE.values())}
+    for module in every:
         (tmp_path / f"{module}.py").write_bytes((paths.package / f"{module}.py").read_bytes())
     monkeypatch.setattr(paths, "package", tmp_path)
-    assert code_hash.__wrapped__() == before
-    for module in runs.RESULT_CODE:
+    assert code_hash.__wrapped__(kind) == before
+    for module in every:
         file = tmp_path / f"{module}.py"
         file.write_text(file.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-        assert code_hash.__wrapped__() != before
-        before = code_hash.__wrapped__()
+        decides = module in (*runs.RESULT_CODE, *runs.KIND_CODE[kind])
+        assert (code_hash.__wrapped__(kind) != before) == decides
+        before = code_hash.__wrapped__(kind)
 
 
 def test_modules_that_decide_results_are_known():
-    decisive = {"benchmark", "compositing", "dataset", "metrics", "models", "packing", "training"}
+    decisive = {"augmentation", "compositing", "dataset", "metrics", "models", "packing", "training"}
     assert decisive <= set(runs.RESULT_CODE)
+    assert all(kind in modules for kind, modules in runs.KIND_CODE.items())
     assert not {"figures", "widgets", "tables", "cli", "build"} & set(runs.RESULT_CODE)
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ipywidgets
@@ -20,7 +21,7 @@ from PIL import Image
 
 from chairlib import paths
 from chairlib.errors import ParameterError
-from chairlib.widgets import Frame, compositing_explorer, embed_size, encode, frames_slider
+from chairlib.widgets import Frame, chair_turner, compositing_explorer, embed_size, encode, frames_slider
 
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40)]
 THRESHOLDS = (0.2, 0.4, 0.6)
@@ -98,7 +99,10 @@ def test_frames_slider_is_linked_in_the_browser() -> None:
     assert {both["source"][1], both["target"][1]} == {"value", "index"}
 
 
-@pytest.mark.parametrize("make", [lambda: frames_slider(frames(), "alpha", play=True), small_explorer])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: frames_slider(frames(), "alpha", play=True), small_explorer, lambda: chair_turner(turntables())],
+)
 def test_python_observes_nothing(make: Callable[[], ipywidgets.Widget]) -> None:
     """What moved only with a kernel would do nothing on the site: here moving a slider from Python moves no stack."""
     widget = make()
@@ -108,6 +112,25 @@ def test_python_observes_nothing(make: Callable[[], ipywidgets.Widget]) -> None:
         slider.index = 1 - min(slider.index, 1)
     assert stacks
     assert [stack.selected_index for stack in stacks] == before
+
+
+def turntables() -> dict[str, SimpleNamespace]:
+    """Two chairs, two values of a dimension, three angles: every picture in a colour of its own."""
+    codes = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)[..., None, None, None] * 20
+    pictures = np.broadcast_to(codes, (2, 2, 3, 8, 8, 4)).copy()
+    pictures[..., 3] = 255
+    dimensions = {"bar_stool": ("height", [0.6, 0.8]), "egg": ("seat_width", [0.5, 0.7])}
+    return {
+        name: SimpleNamespace(pictures=chair, dimension=dimension, values=values, angles=[0.0, 120.0, 240.0])
+        for (name, (dimension, values)), chair in zip(dimensions.items(), pictures, strict=True)
+    }
+
+
+def test_the_turner_holds_every_view_with_its_text() -> None:
+    found = pictures(chair_turner(turntables()))
+    assert len(found) == 12
+    assert "A rendered chair, bar stool, height 0.80, seen from 240 degrees" in found
+    assert found["A rendered chair, egg, seat width 0.50, seen from 120 degrees"][0, 0, 0] == 20 * 7
 
 
 def test_explorer_holds_every_picture_once() -> None:
@@ -175,6 +198,8 @@ OPAQUE, ROOM = np.full((1, 8, 8, 4), 255, np.uint8), np.zeros((1, 8, 8, 3), np.u
         (lambda: compositing_explorer(OPAQUE, ROOM / 255, blend), "backgrounds must .* found float64"),
         (lambda: compositing_explorer(OPAQUE, np.zeros((1, 9, 9, 3), np.uint8), blend), r"\[8, 8\] and \[9, 9\]"),
         (lambda: compositing_explorer(OPAQUE, ROOM, blend, ()), "at least one"),
+        (lambda: chair_turner({}), r"one shape \[V, A, d, d, 4\]; found none"),
+        (lambda: chair_turner({"a": SimpleNamespace(pictures=OPAQUE)}), r"found \[\(1, 8, 8, 4\)\]"),
         (lambda: compositing_explorer(OPAQUE, ROOM, blend, (0.5, 1.0)), r"found \[0.5, 1.0\]"),
     ],
 )
@@ -293,9 +318,26 @@ def test_the_explorer_shows_the_pictures_chosen(opened: Callable[..., Any]) -> N
     expect(1, 2, 0.6, "50.00")
 
 
+def test_the_turner_walks_round_and_changes_the_chair(opened: Callable[..., Any]) -> None:
+    page = opened(chair_turner(turntables()))
+    sliders = page.locator('[role="slider"]')
+    wait_for_alts(page, "A rendered chair, bar stool, height 0.80, seen from 120 degrees")
+    sliders.nth(1).press("End")
+    wait_for_alts(page, "A rendered chair, bar stool, height 0.80, seen from 240 degrees")
+    sliders.nth(0).press("End")
+    wait_for_alts(page, "A rendered chair, egg, seat width 0.70, seen from 240 degrees")
+    sliders.nth(2).press("Home")
+    wait_for_alts(page, "A rendered chair, egg, seat width 0.50, seen from 240 degrees")
+    assert colour_of(page, "img.chair-frame") == (160, 160, 160)
+
+
 @pytest.mark.parametrize("width", [360, 1200])
 def test_widgets_fit_a_phone_and_a_wide_page(opened: Callable[..., Any], width: int) -> None:
-    for make in (small_explorer, lambda: frames_slider(frames(), "alpha", play=True)):
+    for make in (
+        small_explorer,
+        lambda: chair_turner(turntables()),
+        lambda: frames_slider(frames(), "alpha", play=True),
+    ):
         page = opened(make(), width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         sizes = page.eval_on_selector_all("img.chair-frame", "all => all.map(i => [i.clientWidth, i.clientHeight])")

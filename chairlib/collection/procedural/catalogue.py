@@ -102,7 +102,7 @@ def photograph(
     parts = design.parts(drawn if finish is None else finish)
     vertices = np.concatenate([part.mesh.vertices for part in parts])
     azimuth, elevation = _catalogue_angles(rng) if angles is None else angles
-    fill = np.clip(rng.normal(1.05 * design.fill, 0.08), 0.6, 0.99)
+    fill = np.clip(rng.normal(design.fill, 0.08), 0.6, 0.99)
     camera = Camera.around(vertices, azimuth, elevation, rng.uniform(2.6, 5.0), fill)
     view = View(parts, [studio(rng)], camera, size, camera.window(vertices, size))
     image = _render_chair(view, int(rng.integers(2**31)))

@@ -21,7 +21,7 @@ __all__ = ["Camera", "View", "encode", "smooth_light", "straight_rgba", "studio"
 #: A fixed block keeps the random numbers, and so the image, the same however many threads render it.
 _BLOCK = 32
 #: What stands for a light in a picture of albedo: no surface reflects as much, even averaged over a pixel.
-_LIGHT_ALBEDO = 100.0
+_LIGHT_ALBEDO = (100.0, 0.0, 0.0)
 #: How much a difference of 1 in colour, in the logarithm of light, and in facing keeps pixels from being averaged.
 _ALBEDO_WEIGHT, _LIGHT_WEIGHT, _NORMAL_WEIGHT = 3.0, 6.0, 4.0
 
@@ -132,7 +132,7 @@ def _guide_radiance(material: Material, guide: str) -> dict[str, Any]:
     if guide == "normal":
         return {"type": "mesh_attribute", "name": "vertex_facing"}
     if material["type"] == "area":
-        return {"type": "rgb", "value": _LIGHT_ALBEDO}
+        return {"type": "rgb", "value": list(_LIGHT_ALBEDO)}
     bsdf = material["bsdf"]
     return bsdf["reflectance" if bsdf["type"] == "diffuse" else "base_color"]
 
@@ -205,7 +205,7 @@ class View:
     def guide(self, what: str, samples: int, seed: int) -> NDArray[np.float32]:
         """What the eye sees without light, straight, and opacity [H,W,4].
 
-        ``what`` is "albedo", each surface's own linear colour (over 1 where a light shows), or "normal" (plus 1.2). One ray a
+        ``what`` is "albedo", each surface's own linear colour (lights are 100 in red), or "normal" (plus 1.2). One ray a
         sample. (Mitsuba's own ``aov`` integrator takes many times as long in the scalar variants.)
         """
         pixels = self._render({"type": "path", "max_depth": 1}, samples, seed, what)
@@ -238,9 +238,9 @@ def smooth_light(
     opacity = image[..., 3]
     colour = image[..., :3] / np.maximum(opacity, 1e-6)[..., None]
     albedo, final = albedo[..., :3], albedo[..., 3:]
-    shining, empty = albedo.max(axis=2) > 1.0, opacity <= 0
-    shine = np.where(shining, np.clip(albedo.max(axis=2) / _LIGHT_ALBEDO, 0, 1), 0.0)[..., None]
-    albedo = np.clip((albedo - shine * _LIGHT_ALBEDO) / np.maximum(1 - shine, 1e-6), 0, 1)
+    empty = opacity <= 0
+    shine, albedo = _split_lights(albedo)
+    shining = shine[..., 0] > 0
     safe = np.maximum(albedo, 0.02)
     light = np.log1p(colour / safe)
     # Single bright samples (a lamp seen in a shiny rod) would stay as specks: nothing may outshine its surroundings by far.
@@ -257,7 +257,8 @@ def smooth_light(
     kinds = [albedo * _ALBEDO_WEIGHT, rough * _LIGHT_WEIGHT]
     if normal is not None:
         kinds.append(normal[..., :3] * _NORMAL_WEIGHT)
-    smooth = np.expm1(_average(light, np.concatenate(kinds, axis=2).astype(np.float32), usable, reach))
+    features = np.concatenate(kinds, axis=2).astype(np.float32)
+    smooth = np.expm1(_average(light, features, usable, reach))
     lit = ~shining & (final[..., 0] > 0)
     bounced = bounce * smooth[lit].mean(axis=0) if lit.any() else 0.0
     surfaces = smooth * safe + bounced * albedo
@@ -270,9 +271,21 @@ def smooth_light(
     return np.concatenate([surfaces * final, final], axis=2)
 
 
+def _split_lights(albedo: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """The share of each pixel [H,W,1] that is a light, and the albedo of the rest [H,W,3], from a guide's colours [H,W,3]."""
+    red, others = albedo[..., :1], albedo[..., 1:]
+    rough = np.clip(red / _LIGHT_ALBEDO[0], 0, 1)
+    # A light has no green and no blue in it; the red of the rest is taken to be like them.
+    rest = others / np.maximum(1 - rough, 1e-6)
+    own_red = rest.mean(axis=2, keepdims=True)
+    shine = np.where(red > 1.0, np.clip((red - own_red) / (_LIGHT_ALBEDO[0] - own_red), 0, 1), 0.0)
+    own = np.concatenate([np.where(red > 1.0, own_red, red), others / np.maximum(1 - shine, 1e-6)], axis=2)
+    return shine, np.clip(own, 0, 1)
+
+
 def _average(
     values: NDArray[np.float32], features: NDArray[np.float32], weights: NDArray[np.float32], reach: int
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating]:
     """The mean of ``values`` [H,W,C] over pixels up to ``reach`` off, the less of each the more its features [H,W,F] differ."""
     height, width = weights.shape
     edge = [(reach, reach), (reach, reach), (0, 0)]

@@ -15,6 +15,8 @@ from chairlib.collection.procedural.chairs.folding import FoldingChair  # isort:
 from chairlib.collection.procedural.chairs.gaming import GamingChair  # isort: skip
 from chairlib.collection.procedural.chairs.cantilever import CantileverChair  # isort: skip
 from chairlib.collection.procedural.chairs.directors import DirectorsChair  # isort: skip
+from chairlib.collection.procedural.chairs.recliner import Recliner  # isort: skip
+from chairlib.collection.procedural.chairs.egg import Egg  # isort: skip
 
 __all__ = [
     "FAMILIES",
@@ -24,10 +26,12 @@ __all__ = [
     "Design",
     "DiningChair",
     "DirectorsChair",
+    "Egg",
     "FoldingChair",
     "GamingChair",
     "LoungeChair",
     "OfficeChair",
+    "Recliner",
     "RockingChair",
     "ShellChair",
     "Wingback",

@@ -31,6 +31,7 @@ class Armchair:
         "wicker": {"wicker": 1},
         "legs": {"wood": 6, "metal": 2, "chrome": 1},
         "pillow": {"fabric": 2, "patterned_fabric": 2, "velvet": 1},
+        "seat": {"fabric": 4, "leather": 3, "patterned_fabric": 1.5, "velvet": 1, "bright_leather": 0.7},
     }
     fill: ClassVar[float] = 0.8
     turns: ClassVar[Turns] = ("back_height", 0.72, 1.1)
@@ -55,19 +56,24 @@ class Armchair:
     woven: bool
     pillow: bool
     pillow_turn: float
+    two_tone: bool
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Armchair":
         """Random proportions."""
         form = pick(rng, {"track": 3, "rolled": 2, "tub": 3, "slim": 2})
         tall = form != "tub" and rng.uniform() < 0.3
+        # A third stand on the floor or nearly so, covered all the way down.
+        low = rng.uniform() < 0.35
+        leg = pick(rng, {"none": 2, "block": 1, "plinth": 1} if low else {"taper": 5, "block": 1, "frame": 2})
+        clearance = rng.uniform(0.02, 0.05) if low else rng.uniform(0.09, 0.2)
         return cls(
             form=form,
             width=rng.uniform(0.64, 0.86),
             depth=rng.uniform(0.62, 0.80),
             height=rng.uniform(0.40, 0.46),
-            base=rng.uniform(0.08, 0.16),
-            clearance=rng.uniform(0.09, 0.2),
+            base=rng.uniform(0.2, 0.27) if low else rng.uniform(0.08, 0.16),
+            clearance=0.0 if leg == "none" else clearance,
             arm_width=rng.uniform(0.06, 0.10) if form in ("tub", "slim") else rng.uniform(0.1, 0.17),
             arm_height=rng.uniform(0.56, 0.66),
             back_height=rng.uniform(0.95, 1.12) if tall else rng.uniform(0.74, 0.9),
@@ -76,12 +82,13 @@ class Armchair:
             relief=pick(rng, {"none": 5, "tufts": 2, "channels": 2}),
             relief_count=int(rng.integers(2, 5)),
             softness=rng.uniform(0.25, 0.48),
-            leg=pick(rng, {"taper": 5, "block": 1, "frame": 2}),
+            leg=leg,
             leg_width=rng.uniform(0.03, 0.05),
             leg_splay=rng.uniform(0.0, 0.07),
             woven=bool(form == "tub" and rng.uniform() < 0.35),
             pillow=bool(rng.uniform() < 0.25),
             pillow_turn=rng.uniform(-25, 25),
+            two_tone=bool(rng.uniform() < 0.25),
         )
 
     @property
@@ -91,13 +98,13 @@ class Armchair:
         return channels(0.018, 2 * self.relief_count + 1) if self.relief == "channels" else None
 
     def parts(self, finish: Finish) -> list[Part]:
-        """The chair in the slots ``cover``, ``wicker``, ``legs`` and ``pillow``."""
+        """The chair in the slots ``cover``, ``seat``, ``wicker``, ``legs`` and ``pillow``."""
         around = self._tub() if self.form == "tub" else [*self._back(), *self._arms()]
         deck, pad = self._seat()
-        slots = {"legs": self._legs(), "pillow": self._pillow()}
-        if self.woven:
-            return dress(finish, {"wicker": [deck, *around], "cover": [pad], **slots})
-        return dress(finish, {"cover": [deck, pad, *around], **slots})
+        slots: dict[str, list[Mesh]] = {"cover": [], "seat": [], "wicker": []}
+        slots["wicker" if self.woven else "cover"] += [deck, *around]
+        slots["seat" if self.two_tone else "cover"].append(pad)
+        return dress(finish, {**slots, "legs": self._legs(), "pillow": self._pillow()})
 
     def _pillow(self) -> list[Mesh]:
         if not self.pillow:
@@ -174,6 +181,11 @@ class Armchair:
         inset = 0.16 if self.form == "tub" else 0.05
         x, y, z = self.width / 2 - inset, self.depth / 2 - inset, self.clearance + 0.02
         s = self.leg_splay
+        if self.leg == "none":
+            return []
+        if self.leg == "plinth":
+            inside = 0.75 if self.form == "tub" else 0.92
+            return [rounded_box(self.width * inside, self.depth * inside, z, 0.004).moved(z=z / 2)]
         if self.leg == "frame":
             loop = [(x, -y, z), (x, -y, 0.01), (x, y, 0.01), (x, y, z)]
             bar = sweep(filleted(loop, 0.03), 0.018, corner=0.3, side=[1, 0, 0])

@@ -1,0 +1,55 @@
+"""The gallery shows everything that is registered, and nothing but what it says turns."""
+
+import numpy as np
+import pytest
+
+from chairlib.collection.procedural.chairs import FAMILIES
+from chairlib.collection.procedural.materials import MATERIALS
+from chairlib.collection.procedural.rooms import ROOM_KINDS
+
+pytest.importorskip("mitsuba", reason="the gallery's tests need the extra [procedural]")
+
+from chairlib.collection.procedural import gallery
+
+SIZE = 32
+
+
+def differ(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool((a != b).any())
+
+
+def test_every_family_is_shown_with_designs_of_its_own():
+    shown = gallery.family_pictures(each=2, size=SIZE)
+    assert list(shown) == list(FAMILIES)
+    for pictures in shown.values():
+        assert pictures.shape == (2, SIZE, SIZE, 4)
+        assert pictures.dtype == np.uint8
+        assert (pictures[..., 3] > 200).any(axis=(1, 2)).all()
+        assert differ(pictures[0], pictures[1])
+
+
+def test_every_material_is_shown_on_the_same_chair():
+    shown = gallery.material_pictures(SIZE)
+    assert list(shown) == list(MATERIALS)
+    opacities = [picture[..., 3] for picture in shown.values()]
+    assert all(np.array_equal(opacity, opacities[0]) for opacity in opacities)
+    assert len({picture.tobytes() for picture in shown.values()}) == len(MATERIALS)
+
+
+def test_every_kind_of_room_is_shown():
+    shown = gallery.room_pictures(each=1, size=SIZE)
+    assert list(shown) == list(ROOM_KINDS)
+    assert len({picture.tobytes() for picture in shown.values()}) == len(ROOM_KINDS)
+
+
+def test_a_turntable_turns_its_angle_and_its_dimension():
+    shown = gallery.turntables(n_angles=2, n_values=2, size=SIZE)
+    assert list(shown) == list(FAMILIES)
+    for table in shown.values():
+        assert table.pictures.shape == (2, 2, SIZE, SIZE, 4)
+        assert table.angles == [0.0, 180.0]
+        assert table.values[0] < table.values[1]
+        assert differ(table.pictures[0, 0], table.pictures[0, 1])
+        assert differ(table.pictures[0, 0], table.pictures[1, 0])
+    again = gallery.turntables(n_angles=2, n_values=2, size=SIZE)
+    assert all(np.array_equal(shown[name].pictures, again[name].pictures) for name in shown)
