@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chairlib.build import Plan
 
-plan = Plan(config.get("profile", "quick"), config.get("data", "mini"), config.get("device", "auto"))
+plan = Plan(config.get("profile", "quick"), config.get("data", "mini"), config.get("device", "auto"), config.get("photos", "stand-in"))
 site = "_build/html/index.html"
 # This very environment, whatever else is called chairlib on the PATH.
 chairlib = f"{shlex.quote(sys.executable)} -m chairlib"
@@ -26,8 +26,9 @@ def verbatim(text):
     return lambda wildcards: text
 
 
-pages = [str(job.out) for job in (*plan.chapters, *plan.run_jobs, plan.report)]
+pages = [str(job.out) for job in plan.jobs]
 records = [str(job.record) for job in plan.run_jobs]
+tuned = [str(job.record) for job in plan.transfer_jobs]
 
 
 localrules:
@@ -41,6 +42,7 @@ rule everything:
         site,
         pages,
         records,
+        tuned,
 
 
 rule book:
@@ -72,12 +74,13 @@ for job in plan.chapters:
             f"{chairlib} run {{params.command}}"
 
 
-for job in plan.run_jobs:
+for job in (*plan.run_jobs, *plan.transfer_jobs):
 
     rule:
         name: f"run_{job.record.parent.name}"
         input:
             notebook=f"notebooks/{job.notebook}.ipynb",
+            pretrained=[str(job.needs)] if job.needs else [],
             code=plan.sources(),
         output:
             page=str(job.out),
@@ -92,15 +95,18 @@ for job in plan.run_jobs:
             f"OMP_NUM_THREADS={{threads}} {chairlib} run {{params.command}} && touch {{output.record:q}}"
 
 
-rule report:
-    input:
-        notebook=f"notebooks/{plan.report.notebook}.ipynb",
-        records=records,
-        code=plan.sources(),
-    output:
-        str(plan.report.out),
-    params:
-        command=verbatim(command(plan.report)),
-        fingerprint=verbatim(plan.fingerprint(plan.report)),
-    shell:
-        f"{chairlib} run {{params.command}}"
+for job, made in ((plan.report, records), (plan.transfer_report, tuned)):
+
+    rule:
+        name: f"report_{job.notebook}"
+        input:
+            notebook=f"notebooks/{job.notebook}.ipynb",
+            records=made,
+            code=plan.sources(),
+        output:
+            str(job.out),
+        params:
+            command=verbatim(command(job)),
+            fingerprint=verbatim(plan.fingerprint(job)),
+        shell:
+            f"{chairlib} run {{params.command}}"

@@ -10,10 +10,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ChairSegments": "chairlib.dataset",
+    "CocoChairs": "chairlib.coco_chairs",
     "Collection": "chairlib.collection",
     "CompositeLoader": "chairlib.dataset",
+    "ObjectDiscovery": "chairlib.object_discovery",
     "ReleasedChairSegments": "chairlib.dataset",
     "build_model": "chairlib.models",
+    "fine_tune": "chairlib.transfer",
     "fit": "chairlib.training",
     "score_masks": "chairlib.metrics",
 }

@@ -107,7 +107,7 @@ class Report:
                         / 60,
                     }
                 )
-        return _two_level(rows, ["model", "resolution"])
+        return two_level(rows, ["model", "resolution"])
 
     def table2(self, resolution: int = 64) -> pd.DataFrame:
         """Table 2: precision, IoU and Dice of each model at one resolution, with the baseline that sees no chair anywhere."""
@@ -140,7 +140,7 @@ class Report:
                 **({("ours (95 % interval)", _title(m)): 0.0 for m in ("iou", "dice")} if baseline is not None else {}),
             }
         )
-        return _two_level(rows, ["model"])
+        return two_level(rows, ["model"])
 
     def all_background_precision(self, resolution: int = 64) -> float | None:
         """Precision of calling every test pixel background, in per cent; None without a record at ``resolution``."""
@@ -239,7 +239,7 @@ class Report:
         }
 
 
-def _two_level(rows: list[dict[Any, Any]], index: list[str]) -> pd.DataFrame:
+def two_level(rows: list[dict[Any, Any]], index: list[str]) -> pd.DataFrame:
     """Rows as a table with two-level columns; cells keep their own types, so that counts stay whole beside missing ones."""
     table = pd.DataFrame(rows, dtype=object).set_index(index)
     names: list[tuple[Any, ...]] = table.columns.to_list()  # type: ignore[assignment]

@@ -16,11 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from chairlib import benchmark, paths, runs
+from chairlib import benchmark, paths, runs, transfer
 from chairlib.collection import Collection
 from chairlib.compositing import padding
 from chairlib.devices import pick_device
-from chairlib.errors import ChairlibError
+from chairlib.errors import ChairlibError, ParameterError
 from chairlib.files import write_json
 from chairlib.profiles import Profile, load_profile
 
@@ -28,6 +28,9 @@ __all__ = ["Job", "Plan", "build", "estimate"]
 
 #: Chapters that come before the runs and after them.
 _RUN_CHAPTER, _REPORT_CHAPTER = "03_benchmark", "04_benchmark_report"
+_TRANSFER_CHAPTER, _TRANSFER_REPORT_CHAPTER = "05_object_discovery", "06_transfer_report"
+#: What decides how long an image takes.
+_SPEED = ("model", "width", "resolution", "recipe")
 #: What Snakemake is told, under ``paths.cache``: on its command line values lose quotes, and a path may read as YAML.
 _CONFIG = "build.json"
 
@@ -41,12 +44,17 @@ class Job:
     out: Path
     record: Path | None = field(default=None)
     """The run record that it leaves; None for a chapter that trains nothing."""
+    needs: Path | None = None
+    """The record that must be there first: the pretrained one."""
 
 
 class Plan:
-    """Everything a build of ``profile`` on ``data`` executes. Names are checked here, before anything starts."""
+    """Everything a build of ``profile`` executes. Names are checked here, before anything starts.
 
-    def __init__(self, profile: str, data: str = "mini", device: str = "auto"):
+    ``data``: the collection; ``photos``: ``"stand-in"``, or a folder in the layout of the Object Discovery release.
+    """
+
+    def __init__(self, profile: str, data: str = "mini", device: str = "auto", photos: str = transfer.STAND_IN):
         self.profile: Profile = load_profile(profile)
         #: Names the profile from any folder.
         self.profile_name = str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile
@@ -60,6 +68,32 @@ class Plan:
         ]
         #: Each once, though several lists of the profile may name it.
         self.runs = list({run.name: run for run in opened}.values())
+        self.photos = photos if photos == transfer.STAND_IN else str(Path(photos).expanduser().resolve())
+        tuned = [
+            transfer.open_run(
+                **{**settings, "data": self.photos, "device": device, "pretrained": self._pretrained(settings)}
+            )
+            for settings in self.profile.transfer
+        ]
+        self.transfer_runs = list({run.name: run for run in tuned}.values())
+
+    def _pretrained(self, settings: dict[str, Any]) -> str | None:
+        """The name of the benchmark run that a fine-tuning run starts from: the first of the same model, width and resolution."""
+        asked = transfer.DEFAULTS | settings
+        if asked["pretraining"] == "none":
+            return None
+        if asked["pretraining"] != "chair_segments":
+            raise ParameterError(
+                f"profile {self.profile.name}: a build can pretrain on chair_segments only, not on {asked['pretraining']!r}; "
+                "run 05_object_discovery by hand with a record of your own."
+            )
+        for run in self.runs:
+            if all(run.parameters[name] == asked[name] for name in ("model", "width", "resolution")):
+                return run.name
+        raise ParameterError(
+            f"profile {self.profile.name} has no benchmark run of {asked['model']} with width {asked['width']} at "
+            f"{asked['resolution']} px to pretrain from; add one under benchmark: runs:."
+        )
 
     @cached_property
     def run_jobs(self) -> list[Job]:
@@ -95,6 +129,36 @@ class Plan:
         }
         return Job(_REPORT_CHAPTER, parameters, paths.book / "notebooks" / f"{_REPORT_CHAPTER}.ipynb")
 
+    @cached_property
+    def transfer_jobs(self) -> list[Job]:
+        """One a fine-tuning run; the first is chapter 05 itself."""
+        pages = paths.book / "notebooks"
+        return [
+            Job(
+                _TRANSFER_CHAPTER,
+                run.parameters,
+                pages / (f"{_TRANSFER_CHAPTER}.ipynb" if number == 0 else f"transfer/{run.name}.ipynb"),
+                run.folder / "record.json",
+                paths.runs / run.parameters["pretrained"] / "record.json" if run.parameters["pretrained"] else None,
+            )
+            for number, run in enumerate(self.transfer_runs)
+        ]
+
+    @cached_property
+    def transfer_report(self) -> Job:
+        parameters = {
+            "data": self.photos,
+            "profile": self.profile.name,
+            "description": self.profile.description,
+            "runs": [run.name for run in self.transfer_runs],
+        }
+        return Job(_TRANSFER_REPORT_CHAPTER, parameters, paths.book / "notebooks" / f"{_TRANSFER_REPORT_CHAPTER}.ipynb")
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Everything that is executed."""
+        return [*self.chapters, *self.run_jobs, self.report, *self.transfer_jobs, self.transfer_report]
+
     def threads_per_run(self, cores: int) -> int:
         """How many of the machine's cores one run gets.
 
@@ -108,18 +172,21 @@ class Plan:
 
     def sources(self) -> list[str]:
         """The library's code and the paper's tables: a page is executed again when one of them changes."""
-        return [str(path) for path in sorted([*paths.package.rglob("*.py"), *paths.published.glob("*.csv")])]
+        tables = [path for path in paths.published.rglob("*.*") if path.suffix in (".csv", ".txt")]
+        return [str(path) for path in sorted([*paths.package.rglob("*.py"), *tables])]
 
     def fingerprint(self, job: Job) -> str:
         """What decides a job's outcome, as one line that Snakemake compares with the last build's."""
-        data_hash = self.data_hash if "data" in job.parameters else None
+        photos = job.notebook in (_TRANSFER_CHAPTER, _TRANSFER_REPORT_CHAPTER)
+        data_hash: object = [run.data["hash"] for run in self.transfer_runs] if photos else self.data_hash
+        data_hash = data_hash if "data" in job.parameters else None
         return json.dumps(
             [job.parameters, data_hash, [runs.code_hash(kind) for kind in runs.KIND_CODE]], sort_keys=True
         )
 
     def remove_leftovers(self) -> None:
         """Delete executed notebooks of another profile or collection, and what failed or killed builds left beside them."""
-        wanted = {job.out for job in (*self.chapters, *self.run_jobs, self.report)}
+        wanted = {job.out for job in self.jobs}
         for page in (paths.book / "notebooks").rglob("*"):
             if page.is_file() and page not in wanted:
                 page.unlink()
@@ -128,14 +195,15 @@ class Plan:
 def estimate(plan: Plan) -> float:
     """Seconds that the plan's unfinished runs train at most (early stopping may end them sooner), measured on this machine."""
     seconds, known = 0.0, {}
-    for run in plan.runs:
+    for run in (*plan.runs, *plan.transfer_runs):
         if run.record is not None:
             continue
         settings = run.parameters
-        key = tuple(settings[name] for name in ("model", "width", "resolution", "recipe"))
+        count_images = benchmark.count_images if run.kind == benchmark.KIND else transfer.count_images
+        key = tuple(settings[name] for name in _SPEED)
         if key not in known:
-            known[key] = benchmark.measure_speed(settings)
-        seconds += sum(rate * count for rate, count in zip(known[key], benchmark.count_images(run), strict=True))
+            known[key] = benchmark.measure_speed({name: settings[name] for name in (*_SPEED, "device")})
+        seconds += sum(rate * count for rate, count in zip(known[key], count_images(run), strict=True))
     return seconds
 
 
@@ -183,17 +251,24 @@ def _format_seconds(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{max(minutes, 1)} min"
 
 
-def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_run: bool = False) -> Path:
+def build(
+    profile: str = "quick",
+    data: str = "mini",
+    device: str = "auto",
+    dry_run: bool = False,
+    photos: str = transfer.STAND_IN,
+) -> Path:
     """Execute what is missing, render the book, and return the path of its first page.
 
     A build that was killed is simply started again: finished runs are kept, interrupted ones go on from their checkpoints.
     """
     if not (paths.home / "Snakefile").is_file():
         raise ChairlibError(f"there is no Snakefile in {paths.home}; clone the project's repository and build there.")
-    plan = Plan(profile, data, device)
-    todo = sum(run.record is None for run in plan.runs)
+    plan = Plan(profile, data, device, photos)
+    runs_of_all = [*plan.runs, *plan.transfer_runs]
+    todo = sum(run.record is None for run in runs_of_all)
     print(
-        f"profile {plan.profile.name}: {len(plan.runs)} runs, {todo} to train, on {Collection(plan.data).name}",
+        f"profile {plan.profile.name}: {len(runs_of_all)} runs, {todo} to train, on {Collection(plan.data).name}",
         flush=True,
     )
     if plan.profile.estimate and todo:
@@ -205,7 +280,10 @@ def build(profile: str = "quick", data: str = "mini", device: str = "auto", dry_
     # Snakemake need not delete the record of a finished run because a later cell failed.
     options = ["--nolock", "--keep-incomplete", "--rerun-incomplete", "--printshellcmds", "--quiet", "rules", "host"]
     with _only_one() as lock:
-        write_json(paths.cache / _CONFIG, {"profile": plan.profile_name, "data": plan.data, "device": device})
+        write_json(
+            paths.cache / _CONFIG,
+            {"profile": plan.profile_name, "data": plan.data, "device": device, "photos": plan.photos},
+        )
         if not dry_run:
             plan.remove_leftovers()
         if _snakemake(lock, *options, *(["--dry-run"] if dry_run else [])) != 0:

@@ -82,6 +82,19 @@ def render(
     print(describe(render_collection(out, segments, backgrounds, size=size, seed=seed)))
 
 
+@app.command("render-stand-in")
+def render_stand_in(
+    out: Out,
+    images: Annotated[int, typer.Option(help="How many of each: airplanes, cars, horses.")] = 160,
+    size: Annotated[int, typer.Option(help="Pixels of the longer side.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes.")] = 0,
+) -> None:
+    """Render the stand-in for the Object Discovery dataset, in its layout."""
+    from chairlib.collection.procedural.stand_in import render_stand_in as write
+
+    print(f"The stand-in (not Object Discovery) is in {write(out, images, size=size, seed=seed)}")
+
+
 @app.command()
 def fetch(
     name: Annotated[str, typer.Argument(help="object-discovery, released-64 or coco-chairs.")],
@@ -114,6 +127,21 @@ def export(
     from chairlib.dataset import export as write
 
     print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
+
+
+@app.command()
+def coco_chairs(
+    images: Annotated[Path, typer.Option(help="Folder of COCO photos.")],
+    annotations: Annotated[Path, typer.Option(help="Their annotations, instances_*.json.")],
+    out: Out,
+) -> None:
+    """Crop the chairs of COCO photos to files in the authors' layout: another source to pretrain on."""
+    from chairlib.coco_chairs import export as write
+
+    for split, data in write(images, annotations, out).items():
+        left_out = ", ".join(f"{count} {reason}" for reason, count in data.n_left_out.items() if count) or "none"
+        print(f"{split}: {len(data)} crops of {len(set(data.groups or []))} photos (left out: {left_out})")
+    print(f"pretrain with: chairlib benchmark --data {out}")
 
 
 @app.command()
@@ -203,13 +231,16 @@ def run(
 def paper(
     profile: Annotated[str, typer.Option(help="smoke, quick, paper, or a .yaml file.")] = "quick",
     data: Annotated[str, typer.Option(help="A collection: a folder, or 'mini'.")] = "mini",
+    photos: Annotated[
+        str, typer.Option(help="Photos to fine-tune on: a folder in Object Discovery's layout, or 'stand-in'.")
+    ] = "stand-in",
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Build the paper: train what is missing, execute the chapters, render the book."""
     from chairlib import build
 
-    page = build.build(profile, data, device, dry_run)
+    page = build.build(profile, data, device, dry_run, photos)
     if not dry_run:
         print(f"\nThe book: {page}\nRead it with `make serve`, or open that file.")
 

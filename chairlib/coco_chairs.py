@@ -28,10 +28,11 @@ import numpy as np
 from PIL import Image
 
 from chairlib.errors import ChairlibError, CollectionError, ImageError, ParameterError
+from chairlib.files import atomic_folder
 from chairlib.object_discovery import MaskedPhotos, read_photo, split_off, stable_order
 from chairlib.progress import progress_bar
 
-__all__ = ["REASONS", "CocoChairs"]
+__all__ = ["REASONS", "CocoChairs", "export"]
 
 #: Why a crop (or, of ``empty``, an annotation) is left out.
 REASONS = ("small", "sparse", "crowd", "repeated", "empty")
@@ -302,3 +303,22 @@ def _square(box: Box, margin: float, width: int, height: int) -> Box:
     start = min(max(round((left + right - across) / 2), 0), width - across)
     upper = min(max(round((top + bottom - down) / 2), 0), height - down)
     return start, upper, start + across, upper + down
+
+
+def export(
+    images_dir: str | Path, instances_json: str | Path, out: str | Path, **options: Any
+) -> dict[str, CocoChairs]:
+    """Write the crops to files in the authors' layout, so that whatever trains on Chair Segments can train on them.
+
+    ``out/{train,val,test}/{image,mask}/N.png``; test holds the same crops as val, since COCO chairs have no test. ``out`` must not
+    exist; it appears when all of it is written. ``options`` as of :class:`CocoChairs`. Returns the datasets by split.
+    """
+    datasets = {split: CocoChairs(images_dir, instances_json, split, **options) for split in ("train", "val")}
+    with atomic_folder(out) as folder:
+        for split, data in (*datasets.items(), ("test", datasets["val"])):
+            for kind in ("image", "mask"):
+                (folder / split / kind).mkdir(parents=True)
+            for index in progress_bar(range(len(data)), f"writing {split}", unit="image", delay=1, leave=False):
+                for kind, picture in zip(("image", "mask"), data[index], strict=True):
+                    picture.save(folder / split / kind / f"{index}.png")
+    return datasets

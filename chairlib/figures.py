@@ -1,6 +1,6 @@
 """The figures of the book: arrays and data frames in, a picture with alternative text out.
 
-Figures 1 to 4 of the paper are drawn with these functions. Every picture is an HTML ``<img>`` whose alternative
+Figures 1 to 6 of the paper are drawn with these functions. Every picture is an HTML ``<img>`` whose alternative
 text is written from the data it shows, so that JupyterLab, the rendered site and a screen reader tell the same story. Titles and
 captions are HTML text, which stays legible on a phone and in dark mode; the picture itself is an opaque white card.
 
@@ -38,20 +38,28 @@ __all__ = [
     "Figure",
     "composite_grid",
     "figure4",
+    "figure5",
     "foreground_histogram",
     "iou_by_resolution",
+    "iou_by_share",
     "iou_over_images",
+    "iou_over_steps",
     "named_grid",
     "outline_against_mask",
     "predictions",
     "resolution_strip",
     "show",
+    "steps_to_reach",
     "training_curves",
 ]
 
 #: Okabe and Ito's colours, told apart with every common colour blindness; its yellow is left out, too faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _GREY = "#666666"
+#: Beside its colour, every line that stands for a label has a dash pattern and a marker of its own, and every bar a hatch.
+_DASHES = ("-", "--", "-.", ":")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo")
 #: Colours of a prediction against the truth, on black: they differ in lightness as well as in hue.
 _HIT, _FALSE_ALARM, _MISS = (255, 255, 255), (213, 94, 0), (86, 180, 233)
 
@@ -485,10 +493,65 @@ def figure4(
 
     ``predictions``: row label -> masks [N, r, r] at any resolution r, or None for a model that was not trained.
     """
+    return _predicted_masks(
+        images,
+        targets,
+        predictions,
+        missing,
+        ("Composite", "Mask"),
+        "{count} composites, their masks ({share:.1f} % chair) and the masks predicted",
+        "chair",
+        title,
+        caption,
+    )
+
+
+def figure5(
+    images: ArrayLike,
+    targets: ArrayLike,
+    predictions: Mapping[str, ArrayLike | None],
+    title: str = "",
+    caption: str = "",
+    missing: str = "not trained in this profile",
+) -> Figure:
+    """The paper's Figure 5: photos in columns; one row a model (and pretraining) between the photo and its ground truth.
+
+    ``predictions``: row label -> masks [N, r, r] at any resolution r, or None for a model that was not trained.
+    """
+    return _predicted_masks(
+        images,
+        targets,
+        predictions,
+        missing,
+        ("Photo", "Ground truth"),
+        "{count} photos, the masks predicted and the ground truth ({share:.1f} % object)",
+        "object",
+        title,
+        caption,
+        truth_last=True,
+    )
+
+
+def _predicted_masks(
+    images: ArrayLike,
+    targets: ArrayLike,
+    predictions: Mapping[str, ArrayLike | None],
+    missing: str,
+    names: tuple[str, str],
+    opening: str,
+    thing: str,
+    title: str,
+    caption: str,
+    truth_last: bool = False,
+) -> Figure:
+    """Images, true masks and one row of predicted masks a label.
+
+    ``names``: labels of the images' row and the true masks'. ``opening``: the alternative text's first sentence, with places for
+    ``count`` and ``share``. ``thing``: what the masks mark.
+    """
     pictures, truth = _as_rgb(images), _as_masks(targets)
     _same_count(images=pictures, targets=truth)
-    rows = [_Row(list(pictures), "Composite"), _Row([_mask_picture(mask) for mask in truth], "Mask")]
-    told = []
+    rows, told = [], []
     for label, masks in predictions.items():
         if masks is None:
             rows.append(_Row(missing, label))
@@ -499,13 +562,13 @@ def figure4(
         rows.append(_Row([_mask_picture(mask) for mask in predicted], label))
         # Only masks of one size can be compared pixel by pixel.
         same = predicted.shape == truth.shape
-        iou = (
-            f", mean IoU of these {np.nanmean([_iou(p, t) for p, t in zip(predicted, truth, strict=True)]):.1f} %"
-            if same
-            else ""
-        )
-        told.append(f"{label}: {predicted.mean() * 100:.1f} % of the pixels called chair{iou}")
-    alt = f"{len(pictures)} composites, their masks ({truth.mean() * 100:.1f} % chair) and the masks predicted. {'; '.join(told)}"
+        ious = [_iou(p, t) for p, t in zip(predicted, truth, strict=True)] if same else []
+        iou = f", mean IoU of these {np.nanmean(ious):.1f} %" if not np.isnan(ious).all() else ""
+        told.append(f"{label}: {predicted.mean() * 100:.1f} % of the pixels called {thing}{iou}")
+    true_row = _Row([_mask_picture(mask) for mask in truth], names[1])
+    rows.insert(len(rows) if truth_last else 0, true_row)
+    rows.insert(0, _Row(list(pictures), names[0]))
+    alt = ". ".join(filter(None, (opening.format(count=len(pictures), share=truth.mean() * 100), "; ".join(told))))
     with _style():
         mosaic = _mosaic(rows, len(pictures), largest=1.2)
         return show(mosaic.figure, _sentence(title, alt), title, caption, mosaic.dpi)
@@ -626,7 +689,6 @@ def iou_over_images(
         fig = matplotlib.figure.Figure(figsize=(_WIDTH, 4.2), layout="constrained")
         ax = fig.subplots()
         ends, told = [], []
-        styles = ("-", "--", "-.", ":")
         for number, (label, history) in enumerate(histories.items()):
             _columns(history, ("images", "val_iou"), f"the history of {label!r}")
             line = history.dropna(subset=["val_iou"])
@@ -638,7 +700,7 @@ def iou_over_images(
                 line["images"],
                 line["val_iou"],
                 color=colour,
-                linestyle=styles[number // len(PALETTE) % len(styles)],
+                linestyle=_DASHES[number // len(PALETTE) % len(_DASHES)],
                 **_points(line),
             )
             ends.append((line["images"].iloc[-1], line["val_iou"].iloc[-1], label, colour))
@@ -719,6 +781,207 @@ def iou_by_resolution(ours: pd.DataFrame, paper: pd.DataFrame, title: str = "", 
         )
         _label_ends(fig, ax, ends)
         return show(fig, _sentence(title, f"Test IoU by resolution. {'; '.join(told)}"), title, caption)
+
+
+def iou_over_steps(
+    curves: Mapping[str, Sequence[pd.DataFrame]], title: str = "", caption: str = "", x: str = "images"
+) -> Figure:
+    """The paper's Figure 6: validation IoU as training goes on, the mean over seeds as a line and their range as a band.
+
+    ``curves``: label -> histories, one a seed, each with the columns ``x`` and val_iou (per cent; gaps are skipped). ``x``:
+    "images" (seen) or "seconds". Seeds evaluated at different places are interpolated; one that ended early keeps its last value.
+    """
+    if x not in ("images", "seconds"):
+        raise ParameterError(f"x must be 'images' or 'seconds'; found {x!r}.")
+    drawn = {label: _over_seeds(label, histories, x) for label, histories in curves.items() if len(histories)}
+    if not drawn:
+        raise ParameterError("no run to show: give at least one history.")
+    with _style():
+        fig = matplotlib.figure.Figure(figsize=(_WIDTH, 4.2), layout="constrained")
+        ax = fig.subplots()
+        ends, told = [], []
+        for number, (label, line) in enumerate(drawn.items()):
+            look = _look(number)
+            ax.fill_between(line[x], line["low"], line["high"], color=look["color"], alpha=0.2, linewidth=0)
+            # Markers far enough apart to be told from each other and from dashes.
+            ax.plot(line[x], line["mean"], **look, markersize=5, markevery=math.ceil(len(line) / 15))
+            last, best = line.iloc[-1], line.iloc[int(line["mean"].argmax())]
+            ends.append((last[x], last["mean"], label, look["color"]))
+            told.append(_seeds_told(label, len(curves[label]), best, last, x))
+        ax.set(ylabel="validation IoU (%)")
+        if x == "images":
+            _images_axis(ax, max(place for place, *_ in ends))
+        else:
+            ax.set(xlabel="training time (seconds)", xlim=(0, None))
+        _label_ends(fig, ax, ends)
+        seen = "images seen" if x == "images" else "training time"
+        alt = f"Validation IoU against {seen}, the mean over seeds and their range. {'; '.join(told)}"
+        return show(fig, _sentence(title, alt), title, caption)
+
+
+def _over_seeds(label: str, histories: Sequence[pd.DataFrame], x: str) -> pd.DataFrame:
+    """Mean, low and high of the validation IoU over seeds, wherever one of them was evaluated and all had begun."""
+    lines = []
+    for history in histories:
+        _columns(history, (x, "val_iou"), f"a history of {label!r}")
+        lines.append(history.dropna(subset=[x, "val_iou"]).sort_values(x))
+        _columns(lines[-1], (x,), f"the validation IoU in a history of {label!r}")
+    places = np.unique(np.concatenate([line[x] for line in lines]))
+    places = places[places >= max(line[x].iloc[0] for line in lines)]
+    values = np.stack([np.interp(places, line[x], line["val_iou"]) for line in lines])
+    return pd.DataFrame({x: places, "mean": values.mean(axis=0), "low": values.min(axis=0), "high": values.max(axis=0)})
+
+
+def _seeds_told(label: str, seeds: int, best: pd.Series, last: pd.Series, x: str) -> str:
+    told = f"{label}: {seeds} seed{'s' if seeds > 1 else ''}, mean best {best['mean']:.1f} % after {best[x]:,.0f} {x}"
+    told += f", mean at the end {last['mean']:.1f} % after {last[x]:,.0f} {x}"
+    spread = last["high"] - last["low"]
+    return told + (
+        f", seeds there {last['low']:.1f} to {last['high']:.1f} % ({spread:.1f} points)" if seeds > 1 else ""
+    )
+
+
+def iou_by_share(table: pd.DataFrame, title: str = "", caption: str = "") -> Figure:
+    """IoU against the share of the training images that was used, one line a label, with interval bars.
+
+    ``table``: columns label, share (per cent of the training images, above 0), n_images, and iou with its 95 % interval
+    low, high (per cent; the interval may be NaN).
+    """
+    _columns(table, ("label", "share", "n_images", "iou", "low", "high"), "the table of shares")
+    table = table.dropna(subset=["share", "iou"])
+    _columns(table, ("share",), "the IoU in the table of shares")
+    if not table["share"].between(0, 100, inclusive="right").all():
+        raise ParameterError(
+            f"shares must be per cent above 0 and up to 100; found {table['share'].min():g} to {table['share'].max():g}."
+        )
+    if ((table["low"] > table["iou"]) | (table["high"] < table["iou"])).any():
+        raise ParameterError("an interval in the table of shares does not hold its IoU; give low <= iou <= high.")
+    shares = sorted(set(table["share"]))
+    labels, reach = list(dict.fromkeys(table["label"])), shares[-1] / shares[0] if len(shares) > 1 else 10
+    with _style():
+        fig = matplotlib.figure.Figure(figsize=(_WIDTH, 4.2), layout="constrained")
+        ax = fig.subplots()
+        ends, told = [], []
+        for number, label in enumerate(labels):
+            look, own = _look(number), table[table["label"] == label].sort_values("share")
+            # Side by side, so that intervals of near figures stay apart.
+            x = own["share"] * reach ** (0.018 * (number - (len(labels) - 1) / 2))
+            spread = [own["iou"] - own["low"], own["high"] - own["iou"]]
+            bars = ax.errorbar(x, own["iou"], yerr=spread, **look, markersize=7, capsize=4)
+            for bar in bars[2]:
+                bar.set_linewidth(1.4)
+            ends.append((x.iloc[-1], own["iou"].iloc[-1], label, look["color"]))
+            told += [_share_told(row) for row in own.to_dict("records")]
+        ax.set_xscale("log")
+        ax.set_xticks(shares, [_share_tick(table, share) for share in shares])
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.tick_params(axis="x", which="minor", length=0)
+        ax.set(xlabel="share of the training images, and their number", ylabel="IoU (%), with 95 % interval")
+        ax.set_xlim(shares[0] / reach**0.08, shares[-1] * reach**0.08)
+        _label_ends(fig, ax, ends)
+        alt = f"IoU by share of the training images, with 95 % intervals. {'; '.join(told)}"
+        return show(fig, _sentence(title, alt), title, caption)
+
+
+def _share_told(row: Mapping[Any, Any]) -> str:
+    told = f"{row['label']} with {row['share']:g} % ({row['n_images']:,.0f} images): {row['iou']:.1f} %"
+    return told + ("" if math.isnan(row["low"] + row["high"]) else f" ({row['low']:.1f} to {row['high']:.1f})")
+
+
+def _share_tick(table: pd.DataFrame, share: float) -> str:
+    counts = table.loc[table["share"] == share, "n_images"]
+    fewest, most = counts.min(), counts.max()
+    return f"{share:g} %\n{fewest:,.0f}" + ("" if fewest == most else f"–{most:,.0f}")
+
+
+def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "") -> Figure:
+    """How many images training needs before it is as good as training from scratch gets, one bar a category and label.
+
+    ``table``: columns category, label and images: images seen until the mean validation IoU first reaches what training from
+    scratch ends with, NaN where it never does. A category's first label (from scratch) is what its others are compared with.
+    """
+    _columns(table, ("category", "label", "images"), "the table of images needed")
+    table = table.astype({"images": float})
+    if table["images"].min() < 0 or table.duplicated(["category", "label"]).any():
+        raise ParameterError(
+            f"images must be at least 0, once for each category and label; found {len(table)} rows from {table['images'].min():g}."
+        )
+    labels = list(dict.fromkeys(table["label"]))
+    most = table["images"].max() if table["images"].notna().any() else 1.0
+    groups = list(table.groupby("category", sort=False))
+    with _style():
+        fig = matplotlib.figure.Figure(
+            figsize=(_WIDTH, 1.5 + 0.27 * len(labels) + _bars_height(table)), layout="constrained"
+        )
+        ax = fig.subplots()
+        y, middles, told = 0.0, [], []
+        for category, rows in groups:
+            notes = _needed(rows)
+            for place, (label, images, note) in enumerate(zip(rows["label"], rows["images"], notes, strict=True)):
+                number = labels.index(label)
+                colour, hatch = PALETTE[number % len(PALETTE)], _HATCHES[number % len(_HATCHES)]
+                if not math.isnan(images):
+                    ax.barh(y + place, images, height=0.84, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+                ax.annotate(
+                    note,
+                    (0 if math.isnan(images) else images, y + place),
+                    (4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    style="italic" if math.isnan(images) else "normal",
+                    annotation_clip=False,
+                )
+            middles.append(y + (len(rows) - 1) / 2)
+            y += len(rows) + 0.7
+            told.append(
+                f"{category}: " + ", ".join(f"{n} {note}" for n, note in zip(rows["label"], notes, strict=True))
+            )
+        ax.set_yticks(middles, [str(category) for category, _ in groups])
+        ax.set(ylim=(y - 1.1, -0.6), xlim=(0, most or 1.0))
+        ax.tick_params(axis="y", length=0)
+        ax.grid(visible=False, axis="y")
+        ax.grid(visible=True, axis="x")
+        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+        _images_axis(ax, most)
+        ax.set_xlabel(f"{ax.get_xlabel()} until the\nfinal validation IoU of training from scratch")
+        handles = [
+            Patch(
+                facecolor=PALETTE[n % len(PALETTE)], hatch=_HATCHES[n % len(_HATCHES)], edgecolor="white", label=label
+            )
+            for n, label in enumerate(labels)
+        ]
+        ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, labelspacing=0.25)
+        alt = (
+            "Images seen until the mean validation IoU first reaches what training from scratch ends with. "
+            + "; ".join(told)
+        )
+        return show(fig, _sentence(title, alt), title, caption)
+
+
+def _bars_height(table: pd.DataFrame) -> float:
+    return 0.26 * (len(table) + 0.7 * table["category"].nunique())
+
+
+def _needed(rows: pd.DataFrame) -> list[str]:
+    """In words, the images that each row of a category needs, and how that compares with the first row."""
+    first = float(rows["images"].iloc[0])
+    notes = []
+    for number, images in enumerate(map(float, rows["images"])):
+        note = "never" if math.isnan(images) else f"{images:,.0f}"
+        if number and first > 0 and not math.isnan(images):
+            change = round(100 * (images / first - 1))
+            note += f" ({abs(change)} % {'fewer' if change < 0 else 'more'})" if change else " (as many)"
+        notes.append(note)
+    return notes
+
+
+def _look(number: int) -> dict[str, Any]:
+    """The colour, dash pattern and marker of the label with this number."""
+    return {
+        "color": PALETTE[number % len(PALETTE)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+    }
 
 
 def _points(line: pd.DataFrame) -> dict[str, Any]:

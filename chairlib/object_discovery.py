@@ -325,6 +325,11 @@ class ObjectDiscovery(MaskedPhotos):
             )
         return {identity: full[identity] for identity in splits[self.split]}
 
+    @property
+    def files(self) -> list[tuple[Path, Path]]:
+        """(image, mask) of each image, in the order of :attr:`ids`."""
+        return list(self._files.values())
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -10,13 +10,15 @@ installed package it is ``~/.chairlib``.
 import os
 from pathlib import Path
 
-__all__ = ["assets", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs"]
+__all__ = ["assets", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs", "stand_in"]
 
 package = Path(__file__).resolve().parent
 #: Data that ships inside the package.
 assets = package / "assets"
 #: The small rendered collection, the default wherever a collection is asked for.
 mini = assets / "mini"
+#: Rendered photos of airplanes, cars and horses in the layout of Object Discovery, which they stand in for.
+stand_in = assets / "stand-in"
 #: The paper's tables as CSV.
 published = assets / "published"
 

@@ -1,6 +1,6 @@
 """Profiles: how much of everything a build of the paper does. ``profiles/{smoke,quick,paper}.yaml``, or a file of one's own.
 
-A profile lists runs of the benchmark. A list as a value means one run for each of its elements.
+A profile lists runs of the benchmark and of fine-tuning. A list as a value means one run for each of its elements.
 """
 
 import itertools
@@ -15,11 +15,14 @@ from chairlib.errors import ParameterError
 
 __all__ = ["Profile", "load_profile"]
 
-_SECTIONS = {"description", "estimate", "gallery", "compositing", "benchmark"}
+_SECTIONS = {"description", "estimate", "gallery", "compositing", "benchmark", "transfer"}
 _GALLERY = {"size", "each", "n_angles", "n_values"}
 _COMPOSITING = {"n_examples"}
-_BENCHMARK = {"common", "runs", "featured"}
-_FEATURED = ("model", "resolution", "recipe", "seed")
+_RUNS = {"common", "runs", "featured"}
+_FEATURED = {
+    "benchmark": ("model", "resolution", "recipe", "seed"),
+    "transfer": ("model", "category", "pretraining", "recipe", "seed"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Profile:
     """Parameters of notebook 02."""
     benchmark: list[dict[str, Any]]
     """Parameters of each benchmark run; the featured one, which chapter 03 shows, comes first."""
+    transfer: list[dict[str, Any]]
+    """Parameters of each fine-tuning run, chapter 05's first; ``pretrained`` is left to the build."""
 
 
 def _names() -> list[str]:
@@ -62,7 +67,7 @@ def load_profile(name: str) -> Profile:
 
     Raises :class:`ParameterError` for a profile that doesn't exist, isn't YAML, or has an entry that nothing reads.
     """
-    from chairlib.benchmark import DEFAULTS  # late: it brings torch along, which `chairlib --help` needn't wait for
+    from chairlib import benchmark, transfer  # late: they bring torch along, which `chairlib --help` needn't wait for
 
     file = Path(name) if name.endswith((".yaml", ".yml")) else paths.home / "profiles" / f"{name}.yaml"
     if not file.is_file():
@@ -74,29 +79,39 @@ def load_profile(name: str) -> Profile:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"profile {file} is not YAML: {' '.join(str(error).split())}") from error
     content = _keys(content, _SECTIONS, f"profile {file.name}")
-    benchmark = _keys(content.get("benchmark"), _BENCHMARK, f"benchmark of profile {file.name}")
-    common = _keys(benchmark.get("common") or {}, set(DEFAULTS), f"common of profile {file.name}")
-    entries = benchmark.get("runs") or []
-    if not isinstance(entries, list):
-        raise ParameterError(f"runs of profile {file.name} must be a list, found {entries!r}.")
-    runs = [
-        run
-        for number, entry in enumerate(entries, 1)
-        for run in _expand({**common, **_keys(entry, set(DEFAULTS), f"run {number} of profile {file.name}")})
-    ]
-    if not runs:
-        raise ParameterError(f"profile {file.name} has no benchmark runs; list at least one under benchmark: runs:.")
-    featured = _keys(benchmark.get("featured") or {}, set(_FEATURED), f"featured of profile {file.name}")
-    is_featured = [all(run.get(key) == value for key, value in featured.items()) for run in runs]
-    if True not in is_featured:
-        raise ParameterError(f"no run of profile {file.name} is the featured one ({featured}).")
-    runs.insert(0, runs.pop(is_featured.index(True)))
-    compositing = _keys(content.get("compositing") or {}, _COMPOSITING, f"compositing of profile {file.name}")
+    where = f"of profile {file.name}"
     return Profile(
         file.stem,
         str(content.get("description", "")).strip(),
         bool(content.get("estimate", False)),
-        _keys(content.get("gallery") or {}, _GALLERY, f"gallery of profile {file.name}"),
-        compositing,
-        runs,
+        _keys(content.get("gallery") or {}, _GALLERY, f"gallery {where}"),
+        _keys(content.get("compositing") or {}, _COMPOSITING, f"compositing {where}"),
+        _runs(content.get("benchmark"), "benchmark", set(benchmark.DEFAULTS), where),
+        _runs(content["transfer"], "transfer", set(transfer.DEFAULTS) - {"pretrained"}, where)
+        if "transfer" in content
+        else [],
     )
+
+
+def _runs(content: Any, section: str, known: set[str], where: str) -> list[dict[str, Any]]:
+    """The runs that a section lists, one for each combination, the featured one first."""
+    content = _keys(content, _RUNS, f"{section} {where}")
+    common = _keys(content.get("common") or {}, known, f"common {where}")
+    entries = content.get("runs") or []
+    if not isinstance(entries, list):
+        raise ParameterError(f"runs {where} must be a list, found {entries!r}.")
+    runs = [
+        run
+        for number, entry in enumerate(entries, 1)
+        for run in _expand({**common, **_keys(entry, known, f"run {number} {where}")})
+    ]
+    if not runs:
+        raise ParameterError(
+            f"the section {section} {where} has no {section} runs; list at least one under {section}: runs:."
+        )
+    featured = _keys(content.get("featured") or {}, set(_FEATURED[section]), f"featured {where}")
+    is_featured = [all(run.get(key) == value for key, value in featured.items()) for run in runs]
+    if True not in is_featured:
+        raise ParameterError(f"no run {where} is the featured one ({featured}).")
+    runs.insert(0, runs.pop(is_featured.index(True)))
+    return runs

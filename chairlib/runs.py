@@ -244,8 +244,8 @@ def open_run(
     return Run(kind, dict(parameters), {"name": data_name, "hash": data_hash}, folder)
 
 
-def load_records(kind: str, data_hash: str, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
-    """The finished runs of ``kind`` on this data, sorted by name, and what was left out: ``(records, reasons)``.
+def load_records(kind: str, data_hash: str | None, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
+    """The finished runs of ``kind`` on this data (None: on any), sorted by name, and what was left out: ``(records, reasons)``.
 
     With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the code.
     Without, every matching record of ``paths.runs``; the others are named in the reasons.

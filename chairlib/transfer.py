@@ -19,7 +19,7 @@ from torch import nn
 
 from chairlib import paths, runs
 from chairlib.augmentation import Augment
-from chairlib.dataset import CompositeLoader, ImageSource
+from chairlib.dataset import CompositeLoader, ImageSource, to_arrays
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import ParameterError, RecordError
 from chairlib.models import MIN_SIZE, build_model, count_parameters, source_hash
@@ -157,12 +157,12 @@ def open_run(**parameters: Any) -> Run:
         build_model(settings["model"], settings["width"])
     folder = data_root(settings["data"])
     name = ObjectDiscovery(folder, settings["category"], "train", settings["protocol"], fold=settings["fold"]).name
-    content = _content_hash(folder.resolve(), settings["category"], settings["protocol"], settings["fold"])
+    content = content_hash(folder.resolve(), settings["category"], settings["protocol"], settings["fold"])
     return runs.open_run(KIND, settings, name, content, model_source=source_hash(settings["model"]))
 
 
 @cache
-def _content_hash(folder: Path, category: str, protocol: str, fold: int) -> str:
+def content_hash(folder: Path, category: str, protocol: str, fold: int) -> str:
     """16 hexadecimal digits over the ids and files of every split; read once a process."""
     digest = hashlib.sha256()
     for split in ("train", "val", "test"):
@@ -172,6 +172,17 @@ def _content_hash(folder: Path, category: str, protocol: str, fold: int) -> str:
             for file in itertools.chain.from_iterable(data.files):
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+def count_images(run: Run) -> tuple[int, int]:
+    """How many images the run trains on and scores at most: its budget, and all its validations and its test."""
+    settings = run.parameters
+    sizes = {split: len(data) for split, data in _datasets(settings).items()}
+    names = _splits(settings["protocol"])
+    n_train = math.ceil(sizes["train"] * settings["share"] / 100)
+    trained = settings["images"] or math.ceil(get_recipe(settings["recipe"], settings["model"]).epochs * n_train)
+    evaluations = settings["evaluations"] or max(8, round(trained / n_train))
+    return trained, evaluations * sizes[names[1]] + sizes[names[2]]
 
 
 def load_pretrained(name: str, model: nn.Module, settings: dict[str, Any]) -> str | None:
@@ -297,6 +308,14 @@ def _pick_examples(model: nn.Module, test: CompositeLoader, data: ObjectDiscover
     images, targets = test.source.batch(torch.tensor(chosen, dtype=torch.int64, device=test.device))
     parts = {"images": images, "targets": targets, "probabilities": predict(model, images)}
     return {name: (part * 255).round().byte() for name, part in parts.items()}
+
+
+def preview(run: Run, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first ``count`` training photos of a run and their masks: uint8 [N, d, d, 3], bool [N, d, d]."""
+    settings = run.parameters
+    source = _datasets(settings)["train"].source(settings["resolution"], "cpu")
+    images, masks = to_arrays(*source.batch(torch.arange(min(count, len(source)))))
+    return images, masks > 127
 
 
 def examples(record: Record) -> dict[str, np.ndarray]:

@@ -64,6 +64,31 @@ def collection(tmp_path_factory) -> Collection:
     return make_collection(tmp_path_factory.mktemp("collections") / "drawn")
 
 
+def draw_photos(root, categories=("Airplane", "Car", "Horse"), count: int = 20, seed: int = 0):
+    """Photos in Object Discovery's layout: a bright ellipse, the object, on a dark gradient; every tenth has none."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:40, 0:48]
+    for category in categories:
+        folder = root / "Data" / category
+        (folder / "GroundTruth").mkdir(parents=True)
+        for number in range(1, count + 1):
+            a, b = rng.uniform(8, 18), rng.uniform(6, 14)
+            mask = ((x - rng.uniform(18, 30)) / a) ** 2 + ((y - rng.uniform(15, 25)) / b) ** 2 < 1
+            mask &= number % 10 != 0
+            colour = rng.integers(140, 256, 3)
+            image = np.where(mask[..., None], colour, rng.integers(0, 90, 3) + (x + y)[..., None] // 3)
+            noisy = np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(folder / f"{number:04d}.jpg", quality=92)
+            Image.fromarray(mask).save(folder / "GroundTruth" / f"{number:04d}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Three categories of 20 photos: 16 train, 4 validate."""
+    return draw_photos(tmp_path_factory.mktemp("photos") / "drawn")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """Packed images and runs of the tests never land in the checkout."""

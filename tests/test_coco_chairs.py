@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chairlib import CompositeLoader, coco_chairs
+from chairlib import CompositeLoader, ReleasedChairSegments, coco_chairs
+from chairlib.cli import main
 from chairlib.coco_chairs import CocoChairs
 from chairlib.errors import ChairlibError, CollectionError, ImageError, ParameterError
 
@@ -235,6 +236,30 @@ def test_it_feeds_the_loader(many):
     assert np.array_equal(masks[0, 0] * 255, mask.resize((32, 32), Image.Resampling.NEAREST))
     wanted = np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
     assert np.array_equal((images[0] * 255).round(), wanted)
+
+
+def test_an_export_reads_back_as_the_same_crops(many, tmp_path, capsys):
+    written = coco_chairs.export(*many, tmp_path / "out", **ANY)
+    for split, data in (*written.items(), ("test", written["val"])):
+        read = ReleasedChairSegments(tmp_path / "out", split)
+        assert len(read) == len(data)
+        for (image, mask), (original, truth) in zip(
+            (read[0], read[len(read) - 1]), (data[0], data[len(data) - 1]), strict=True
+        ):
+            assert np.array_equal(image, original)
+            assert np.array_equal(mask, truth)
+    with pytest.raises(ChairlibError, match="not an empty folder"):
+        coco_chairs.export(*many, tmp_path / "out", **ANY)
+
+
+def test_the_command_says_what_it_wrote_and_left_out(many, tmp_path, capsys, monkeypatch):
+    given = {"--images": many[0], "--annotations": many[1], "--out": tmp_path / "out"}
+    words = [str(word) for pair in given.items() for word in pair]
+    monkeypatch.setattr("sys.argv", ["chairlib", "coco-chairs", *words])
+    main()
+    shown = capsys.readouterr().out
+    assert "train: " in shown
+    assert f"chairlib benchmark --data {tmp_path / 'out'}" in shown
 
 
 def test_the_dataset_follows_torchvision(many):

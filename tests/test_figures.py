@@ -52,6 +52,24 @@ PAPER = pd.DataFrame(
     {"model": ["U-Net"] * 2 + ["FCN-VGG-16"], "resolution": [32, 64, 64], "iou": [77.59, 85.08, 61.09]}
 )
 OURS = pd.DataFrame({"model": ["U-Net"], "resolution": [64], "iou": [83.21], "low": [82.0], "high": [84.5]})
+SEEDS = {"from scratch": [history(), history(top=76)], "pretrained": [history(top=84)]}
+SHARES = pd.DataFrame(
+    {
+        "label": ["from scratch", "from scratch", "pretrained"],
+        "share": [10, 100, 100],
+        "n_images": [45, 448, 448],
+        "iou": [40.0, 50.0, 56.0],
+        "low": [37.0, 47.0, np.nan],
+        "high": [43.0, 53.5, np.nan],
+    }
+)
+NEEDED = pd.DataFrame(
+    {
+        "category": ["car", "car", "horse", "horse"],
+        "label": ["from scratch", "pretrained"] * 2,
+        "images": [8000.0, 2000.0, 6000.0, np.nan],
+    }
+)
 
 MAKE = {
     "composite_grid": lambda: figures.composite_grid(images(10), masks(10), title="Training split"),
@@ -69,6 +87,14 @@ MAKE = {
     "iou_over_images": lambda: figures.iou_over_images({"U-Net": history(), "FCN-VGG-16": history(top=60)}),
     "iou_over_images_log": lambda: figures.iou_over_images({"U-Net": history()}, log=True),
     "figure4": lambda: figures.figure4(images(), masks(), {"U-Net": masks(), "coarse": masks(4, 16), "FCN-ResNet-50": None}),
+    "figure5": lambda: figures.figure5(images(), masks(), {"U-Net": ~masks(), "coarse": masks(4, 16), "FCN-VGG-16": None}),
+    "figure5_none": lambda: figures.figure5(images(), masks(), {}),
+    "iou_over_steps": lambda: figures.iou_over_steps(SEEDS),
+    "iou_over_steps_seconds": lambda: figures.iou_over_steps(SEEDS, x="seconds"),
+    "iou_by_share": lambda: figures.iou_by_share(SHARES),
+    "iou_by_share_one": lambda: figures.iou_by_share(SHARES[1:]),
+    "steps_to_reach": lambda: figures.steps_to_reach(NEEDED),
+    "steps_to_reach_never": lambda: figures.steps_to_reach(NEEDED.assign(images=None)),
     "iou_by_resolution": lambda: figures.iou_by_resolution(OURS, PAPER),
     "iou_by_resolution_none": lambda: figures.iou_by_resolution(pd.DataFrame(), PAPER),
 }  # fmt: skip
@@ -142,6 +168,27 @@ ALT = {
         "mean IoU of these 100.0 %",
         "FCN-ResNet-50: not trained in this profile",
     ],
+    "figure5": [
+        "4 photos, the masks predicted and the ground truth (25.0 % object). U-Net: 75.0 % of the pixels called object",
+        "mean IoU of these 0.0 %",
+        "FCN-VGG-16: not trained in this profile",
+    ],
+    "figure5_none": ["the ground truth (25.0 % object)."],
+    "iou_over_steps": [
+        "from scratch: 2 seeds, mean best 73.0 % after 12,000 images, mean at the end 73.0 % after 12,000 images",
+        "seeds there 71.0 to 75.0 % (4.0 points)",
+        "pretrained: 1 seed, mean best 79.0 % after 12,000 images",
+    ],
+    "iou_over_steps_seconds": ["from scratch: 2 seeds, mean best 73.0 % after 120 seconds"],
+    "iou_by_share": [
+        "from scratch with 10 % (45 images): 40.0 % (37.0 to 43.0)",
+        "pretrained with 100 % (448 images): 56.0 %.",
+    ],
+    "steps_to_reach": [
+        "car: from scratch 8,000, pretrained 2,000 (75 % fewer)",
+        "horse: from scratch 6,000, pretrained never",
+    ],
+    "steps_to_reach_never": ["car: from scratch never, pretrained never"],
     "iou_by_resolution": ["U-Net at 64: 83.2 % (95 % interval 82.0 to 84.5)", "FCN-VGG-16 at 64 in the paper: 61.09 %"],
 }
 
@@ -210,6 +257,43 @@ def test_gaps_in_a_history_are_skipped() -> None:
     assert "validation loss ends at 0.1400" in alt
 
 
+def test_the_ground_truth_is_the_last_row_of_figure_5_and_the_second_of_figure_4() -> None:
+    """Black photos, a white prediction and a mask that is white on its left quarter."""
+    black, truth, white = np.zeros((1, 32, 32, 3), np.uint8), masks(1), np.ones((1, 32, 32), bool)
+    for draw, order in ((figures.figure4, [0, 0.25, 1]), (figures.figure5, [0, 1, 0.25])):
+        shown = decode(draw(black, truth, {"U-Net": white}))
+        side = shown.shape[0] // 3
+        light = [(shown[(row + 1) * side - side // 3, :] == 255).all(axis=-1) for row in range(3)]
+        edge = int(np.argmin(light[0]))
+        width = int((~light[0]).sum())
+        assert [line[edge : edge + width].mean() for line in light] == pytest.approx(order, abs=0.02)
+
+
+def test_seeds_evaluated_at_different_places_are_interpolated() -> None:
+    """A seed counts from its first evaluation, and keeps its last value where it ended early."""
+    short = pd.DataFrame({"images": [3000, 5000], "val_iou": [10.0, 20.0]})
+    long = pd.DataFrame({"images": [8000, 2000, 4000, 6000], "val_iou": [40.0, 10.0, 20.0, np.nan]})
+    line = figures._over_seeds("U-Net", [short, long], "images")
+    assert line["images"].tolist() == [3000, 4000, 5000, 8000]
+    assert line["low"].tolist() == [10, 15, 20, 20]
+    assert line["high"].tolist() == [15, 20, 25, 40]
+    assert line["mean"].tolist() == [12.5, 17.5, 22.5, 30]
+
+
+def test_images_needed_are_compared_with_the_first_label() -> None:
+    needed = pd.DataFrame({"category": "car", "label": list("abcde"), "images": [4000, 4000, 6000, 0, 1000]})
+    told = "car: a 4,000, b 4,000 (as many), c 6,000 (50 % more), d 0 (100 % fewer), e 1,000 (75 % fewer)"
+    assert told in figures.steps_to_reach(needed).alt
+    needed.loc[0, "images"] = 0
+    assert "car: a 0, b 4,000, c 6,000, d 0, e 1,000." in figures.steps_to_reach(needed).alt
+
+
+def test_labels_differ_in_more_than_colour() -> None:
+    looks = [figures._look(number) for number in range(len(figures.PALETTE))]
+    assert len({look["marker"] for look in looks}) == len(looks)
+    assert len(set(figures._HATCHES)) == len(looks)
+
+
 def test_titles_and_captions_are_escaped_text_below_the_picture() -> None:
     fig = matplotlib.figure.Figure(figsize=(6, 2))
     figure = figures.show(fig, alt='a "quoted" <alt>', title="Title.", caption="<i>caption</i>")
@@ -261,6 +345,20 @@ def test_no_training_code_is_imported() -> None:
         (lambda: figures.training_curves(history().assign(val_iou=np.nan)), "no rows"),
         (lambda: figures.iou_over_images({}), "at least one"),
         (lambda: figures.iou_by_resolution(OURS, PAPER[:0]), "no rows"),
+        (lambda: figures.figure5(images(), masks(), {"U-Net": masks(3)}), "U-Net has 3"),
+        (lambda: figures.figure5(images(), masks(3), {}), "targets has 3"),
+        (lambda: figures.iou_over_steps({"U-Net": []}), "at least one"),
+        (lambda: figures.iou_over_steps(SEEDS, x="epochs"), "found 'epochs'"),
+        (lambda: figures.iou_over_steps({"U-Net": [history().drop(columns="val_iou")]}), "'U-Net' lacks the column.s. val_iou"),
+        (lambda: figures.iou_over_steps({"U-Net": [history().assign(val_iou=np.nan)]}), "'U-Net' has no rows"),
+        (lambda: figures.iou_by_share(SHARES.drop(columns="n_images")), "lacks the column.s. n_images"),
+        (lambda: figures.iou_by_share(SHARES.assign(iou=np.nan)), "no rows"),
+        (lambda: figures.iou_by_share(SHARES.assign(share=0)), "above 0 and up to 100; found 0 to 0"),
+        (lambda: figures.iou_by_share(SHARES.assign(low=60.0)), "does not hold its IoU"),
+        (lambda: figures.steps_to_reach(NEEDED[:0]), "no rows"),
+        (lambda: figures.steps_to_reach(NEEDED.drop(columns="label")), "lacks the column.s. label"),
+        (lambda: figures.steps_to_reach(NEEDED.assign(category="car")), "once for each category"),
+        (lambda: figures.steps_to_reach(NEEDED.assign(images=-5.0)), "found 4 rows from -5"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(call, message: str) -> None:

@@ -113,7 +113,11 @@ class _Cabin:
         v = np.linspace(low, high, 5)
         wide, middle, long, z = (part[:, None] for part in self._half(v))
         other = (1 - np.abs(share) ** self.power) ** (1 / self.power)
-        x, y = ((wide + 0.012) * other, middle + long * share) if end == 0 else (wide * share, middle + end * (long + 0.012) * other)
+        x, y = (
+            ((wide + 0.012) * other, middle + long * share)
+            if end == 0
+            else (wide * share, middle + end * (long + 0.012) * other)
+        )
         return grid(np.stack(np.broadcast_arrays(x, y, z), axis=2))
 
     def side(self, stretch: tuple[float, float], low: float = 0.16, high: float = 0.88) -> list[Mesh]:
@@ -159,13 +163,28 @@ def _lamps(rng: np.random.Generator, s: _Shape, f: _Finish, round_lamps: bool) -
         mirror = ball(0.11, sides=8).mapped(lambda v: v * [1.0, 0.7, 0.75])
         parts.append(Part(mirror.moved(x * (w + 0.06), s.y(s.base[0]) + 0.3, s.belt + 0.1), f.second))
     grille = rounded_box(w * rng.uniform(0.5, 1.0), 0.06, rng.uniform(0.08, 0.2), 0.02)
-    parts.append(Part(grille.moved(0, front + 0.015, high - rng.uniform(0.0, 0.06)), f.dark if rng.uniform() < 0.7 else f.bright))
+    parts.append(
+        Part(grille.moved(0, front + 0.015, high - rng.uniform(0.0, 0.06)), f.dark if rng.uniform() < 0.7 else f.bright)
+    )
     low = s.clearance + 0.2
     for y, sign in ((front + 0.03, -1), (back - 0.03, 1)):
-        curve = [(-w * 0.92, y - sign * 0.22, low), (-w * 0.7, y, low), (0, y + sign * 0.03, low), (w * 0.7, y, low), (w * 0.92, y - sign * 0.22, low)]
+        curve = [
+            (-w * 0.92, y - sign * 0.22, low),
+            (-w * 0.7, y, low),
+            (0, y + sign * 0.03, low),
+            (w * 0.7, y, low),
+            (w * 0.92, y - sign * 0.22, low),
+        ]
         parts.append(Part(sweep(curve, 0.1, 0.15, 0.5, side=(0, 0, 1), steps=1), f.bumper))
         height = low + (0.02 if sign < 0 else rng.choice([0.05, 0.3]))
-        parts.append(Part(boxes([[-0.24, 0.24, min(y, y + sign * 0.075), max(y, y + sign * 0.075), height - 0.06, height + 0.06]]), plate))
+        parts.append(
+            Part(
+                boxes(
+                    [[-0.24, 0.24, min(y, y + sign * 0.075), max(y, y + sign * 0.075), height - 0.06, height + 0.06]]
+                ),
+                plate,
+            )
+        )
     return parts
 
 
@@ -174,13 +193,17 @@ def _trim(s: _Shape, f: _Finish) -> list[Part]:
     w, middle = s.width / 2, s.y((s.axles[0] + s.axles[1]) / 2)
     a, b = s.y(s.axles[0]) + s.wheel * 1.2, s.y(s.axles[1]) - s.wheel * 1.2
     high = s.belt - 0.08
-    lines = [[-w - 0.003, w + 0.003, y - 0.008, y + 0.008, s.clearance + 0.12, high] for y in (a + 0.12, middle, b - 0.05)]
+    lines = [
+        [-w - 0.003, w + 0.003, y - 0.008, y + 0.008, s.clearance + 0.12, high] for y in (a + 0.12, middle, b - 0.05)
+    ]
     sill = [[-w * 0.96, w * 0.96, s.y(0.06), s.y(0.94), s.clearance - 0.05, s.clearance + 0.1]]
     handles = [[-w - 0.02, w + 0.02, y, y + 0.14, high - 0.12, high - 0.08] for y in (middle - 0.22, b - 0.25)]
     return [Part(boxes([*lines, *sill]), f.dark), Part(boxes(handles), f.bright)]
 
 
-def _car(rng: np.random.Generator, s: _Shape, f: _Finish, round_lamps: bool = False, roofless: bool = False) -> list[Part]:
+def _car(
+    rng: np.random.Generator, s: _Shape, f: _Finish, round_lamps: bool = False, roofless: bool = False
+) -> list[Part]:
     rows = _rows(s)
     parts = [Part(hull(rows, power=6.0, count=30, sides=28), f.paint)]
     cabin = _Cabin(s)
@@ -195,9 +218,15 @@ def _car(rng: np.random.Generator, s: _Shape, f: _Finish, round_lamps: bool = Fa
 def _open_cabin(rng: np.random.Generator, s: _Shape, f: _Finish, cabin: _Cabin) -> list[Part]:
     """A windscreen, seats and a folded roof."""
     a, b, w = s.y(s.base[0]) + 0.3, s.y(s.base[1]) - 0.1, s.width / 2
-    hole = hull([(a, s.belt, 0.2, 0.1), (a + 0.15, s.belt, w * 1.6, 0.1), (b - 0.1, s.belt, w * 1.6, 0.1), (b, s.belt, w, 0.1)], power=6)
+    hole = hull(
+        [(a, s.belt, 0.2, 0.1), (a + 0.15, s.belt, w * 1.6, 0.1), (b - 0.1, s.belt, w * 1.6, 0.1), (b, s.belt, w, 0.1)],
+        power=6,
+    )
     leather = surface(hsv(0.07, rng.choice([0.1, 0.6]), rng.uniform(0.1, 0.8)), 0.4)
-    seats = [rounded_box(0.5, 0.2, 0.75, 0.08).turned(-12, "x").moved(x, (a + b) / 2 + 0.2, s.belt + 0.02) for x in (-0.36, 0.36)]
+    seats = [
+        rounded_box(0.5, 0.2, 0.75, 0.08).turned(-12, "x").moved(x, (a + b) / 2 + 0.2, s.belt + 0.02)
+        for x in (-0.36, 0.36)
+    ]
     hood = rounded_box(w * 1.5, 0.4, 0.18, 0.08).moved(0, b, s.belt + 0.07)
     screen = cabin.screen(-1, 0.1, 0.9)
     edge = screen.vertices.reshape(5, 9, 3)
@@ -284,7 +313,10 @@ def pickup(rng: np.random.Generator) -> list[Part]:
     a, b, w = shape.y(shape.base[1]) + 0.12, shape.y(0.965), shape.width / 2 - 0.14
     top = shape.belt + 0.045
     bed = boxes([[-w, w, a, b, top - 0.3, top]])
-    rails = boxes([[x - 0.05, x + 0.05, a, b, top - 0.2, top + 0.03] for x in (-w - 0.06, w + 0.06)] + [[-w, w, b - 0.02, b + 0.08, top - 0.3, top + 0.03]])
+    rails = boxes(
+        [[x - 0.05, x + 0.05, a, b, top - 0.2, top + 0.03] for x in (-w - 0.06, w + 0.06)]
+        + [[-w, w, b - 0.02, b + 0.08, top - 0.3, top + 0.03]]
+    )
     return [*_car(rng, shape, finish), Part(bed, finish.dark), Part(rails, finish.paint)]
 
 
@@ -331,7 +363,14 @@ def _mudguards(s: _Shape, f: _Finish, out: float) -> list[Part]:
     for share in s.axles:
         angle = np.radians(np.linspace(-20, 200, 9))
         rows = np.stack(
-            [np.full(9, x), s.y(share) - r * np.cos(angle), s.wheel + r * np.sin(angle), np.full(9, 0.32), np.full(9, 0.1)], axis=1
+            [
+                np.full(9, x),
+                s.y(share) - r * np.cos(angle),
+                s.wheel + r * np.sin(angle),
+                np.full(9, 0.32),
+                np.full(9, 0.1),
+            ],
+            axis=1,
         )
         guard = limb(rows, 14, 1)
         meshes += [guard, guard.mirrored()]

@@ -27,7 +27,7 @@ _IDS = 10_000
 _EMPTY, _UNLABELLED, _SUBSET = 0.04, 0.03, 1 / 3
 _QUALITY = 84
 #: Mean and spread of a picture's exposure: the grey that its log mean goes to, in linear light.
-_EXPOSURE = {"Airplane": (0.27, 0.09), "Car": (0.17, 0.075), "Horse": (0.20, 0.07)}
+_EXPOSURE = {"Airplane": (0.27, 0.07), "Car": (0.18, 0.06), "Horse": (0.21, 0.05)}
 
 #: Folder, category, seed, number, size in pixels, the image's id, whether the subject is there, and whether the mask is written.
 _Task = tuple[Path, str, int, int, int, str, bool, bool]
@@ -43,11 +43,11 @@ def _mask(scene: Scene, size: int, seed: int) -> NDArray[np.bool_]:
     left, top, width, height = _window(scene, size)
     if not scene.subjects:
         return np.zeros((height, width), bool)
-    # Everything is black but the subject, which shines: the guide's red is then its share of each pixel.
+    # What stands before shines, the subject is black: the guide's red is the share of each pixel that the former takes.
     light, black = glow(np.ones(3), 1.0), plain(np.zeros(3))
-    parts = [Part(part.mesh, light) for part in scene.subjects] + [Part(p.mesh, black) for p in scene.place.before]
+    parts = [Part(part.mesh, black) for part in scene.subjects] + [Part(p.mesh, light) for p in scene.place.before]
     pixels = View(parts, [], scene.camera, size, (left, top, width, height)).guide("albedo", 25, seed)
-    return pixels[..., 0] / 100 * pixels[..., 3] > 0.5
+    return pixels[..., 3] * (1 - pixels[..., 0] / 100) > 0.5
 
 
 def _photograph(scene: Scene, rng: np.random.Generator, category: str, size: int, seed: int) -> Image.Image:
@@ -55,7 +55,9 @@ def _photograph(scene: Scene, rng: np.random.Generator, category: str, size: int
     parts = [*scene.subjects, *scene.place.behind, *scene.place.before]
     view = View(parts, scene.sky.lights(), scene.camera, size, window)
     lit, albedo = view.colour(6, seed), view.guide("albedo", 9, seed)
-    image = smooth_light(lit, albedo, view.guide("normal", 4, seed), bounce=0.12)
+    # Slivers of triangles have no normal.
+    normal = np.nan_to_num(view.guide("normal", 4, seed))
+    image = smooth_light(lit, albedo, normal, bounce=0.12)
     colour = image[..., :3] + (1 - image[..., 3:]) * scene.sky.behind(scene.camera, size, window)
     # As a camera's automatic exposure would: the picture's log mean goes to a middle grey.
     mean, spread = _EXPOSURE[category]
@@ -173,7 +175,10 @@ def render_stand_in(
     mitsuba()
     if progress:
         length = _estimate(images, size, seed, workers)
-        print(f"Rendering {images} images each of airplanes, cars and horses, {size} pixels wide: {length}.", file=sys.stderr)
+        print(
+            f"Rendering {images} images each of airplanes, cars and horses, {size} pixels wide: {length}.",
+            file=sys.stderr,
+        )
     with atomic_folder(out) as folder:
         tasks = {category: _tasks(folder / "Data", category, images, size, seed) for category in CATEGORIES}
         for category in CATEGORIES:

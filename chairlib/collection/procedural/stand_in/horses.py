@@ -8,7 +8,7 @@ from chairlib.collection.procedural import textures
 from chairlib.collection.procedural.materials import Material, Part, pick, plain, surface, textured
 from chairlib.collection.procedural.meshes import Floats, grid, smooth_path
 from chairlib.collection.procedural.rooms import patterns
-from chairlib.collection.procedural.rooms.shapes import ball, made_of, strips
+from chairlib.collection.procedural.rooms.shapes import ball
 from chairlib.collection.procedural.stand_in.loft import hull, limb, posed
 from chairlib.collection.procedural.stand_in.subject import Kind, vertices
 from chairlib.collection.procedural.textures import hsv
@@ -137,17 +137,26 @@ def _head_and_neck(rng: np.random.Generator, coat: _Coat, pose: Pose, thick: flo
         (*(chin + 1.1 * look * 0.62), 0.08, 0.08),
     ]
     parts.append(Part(limb(skull, 14, 2), coat.body))
-    muzzle = limb([(*(chin + 1.1 * look * s), w, d) for s, w, d in ((0.53, 0.126, 0.15), (0.6, 0.13, 0.14), (0.64, 0.07, 0.07))], 5)
+    muzzle = limb(
+        [(*(chin + 1.1 * look * s), w, d) for s, w, d in ((0.53, 0.126, 0.15), (0.6, 0.13, 0.14), (0.64, 0.07, 0.07))],
+        5,
+    )
     parts.append(Part(muzzle, coat.shank))
     if coat.blaze is not None:
-        front = [(*(chin + 1.1 * look * s + across * d), 0.06, 0.02) for s, d in ((0.1, 0.125), (0.3, 0.11), (0.5, 0.075))]
+        front = [
+            (*(chin + 1.1 * look * s + across * d), 0.06, 0.02) for s, d in ((0.1, 0.125), (0.3, 0.11), (0.5, 0.075))
+        ]
         parts.append(Part(limb(front, 6, 1), coat.blaze))
     for side in (-1, 1):
         ear = chin + across * 0.1 + [side * 0.055, 0, 0]
         tip = ear + across * 0.16 - look * rng.uniform(-0.04, 0.08) + [side * 0.02, 0, 0]
-        parts.append(Part(limb([(*ear, 0.06, 0.07), (*((ear + tip) / 2), 0.07, 0.06), (*tip, 0.01, 0.01)], 6, 1), coat.body))
+        parts.append(
+            Part(limb([(*ear, 0.06, 0.07), (*((ear + tip) / 2), 0.07, 0.06), (*tip, 0.01, 0.01)], 6, 1), coat.body)
+        )
         parts.append(Part(ball(0.022, chin + look * 0.17 + across * 0.05 + [side * 0.088, 0, 0], 1.0, 6), coat.hoof))
-    return parts + _mane(rng, coat, np.array([row[:3] for row in rows]), np.array([row[4] for row in rows]), chin + across * 0.12)
+    return parts + _mane(
+        rng, coat, np.array([row[:3] for row in rows]), np.array([row[4] for row in rows]), chin + across * 0.12
+    )
 
 
 def _mane(rng: np.random.Generator, coat: _Coat, line: Floats, depth: Floats, top: Floats) -> list[Part]:
@@ -160,7 +169,13 @@ def _mane(rng: np.random.Generator, coat: _Coat, line: Floats, depth: Floats, to
     lengths = length * rng.uniform(0.7, 1.15, len(crest))
     rings = [
         crest + np.stack([side * out + 0 * lengths, 0.3 * fall * lengths, rise - fall * lengths], axis=1)
-        for out, rise, fall in ((-0.03, 0.0, 0.0), (0.0, 0.045, 0.0), (0.08, 0.02, 0.15), (0.125, 0.0, 0.55), (0.14, 0.0, 1.0))
+        for out, rise, fall in (
+            (-0.03, 0.0, 0.0),
+            (0.0, 0.045, 0.0),
+            (0.08, 0.02, 0.15),
+            (0.125, 0.0, 0.55),
+            (0.14, 0.0, 1.0),
+        )
     ]
     return [Part(grid(np.stack(rings, axis=1)), coat.hair)]
 

@@ -98,7 +98,9 @@ def wheel(
     return parts
 
 
-def posed(parts: list[Part], roll: float = 0.0, pitch: float = 0.0, turn: float = 0.0, scale: float = 1.0) -> list[Part]:
+def posed(
+    parts: list[Part], roll: float = 0.0, pitch: float = 0.0, turn: float = 0.0, scale: float = 1.0
+) -> list[Part]:
     """Parts rolled about y, pitched about x (nose up for positive), turned about z (degrees), and scaled."""
     return [
         Part(

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from chairlib.collection.procedural import textures
-from chairlib.collection.procedural.materials import Material, Part, pick, plain, surface, textured
+from chairlib.collection.procedural.materials import Material, Part, plain, surface, textured
 from chairlib.collection.procedural.meshes import Floats, grid
 from chairlib.collection.procedural.render import Camera
 from chairlib.collection.procedural.rooms import outdoors, patterns
@@ -51,7 +50,9 @@ class Scene:
     aspect: float
 
 
-def _land(material: Material, x: tuple[float, float] = (-400, 400), y: tuple[float, float] = (-400, 500), z: float = 0.0) -> Part:
+def _land(
+    material: Material, x: tuple[float, float] = (-400, 400), y: tuple[float, float] = (-400, 500), z: float = 0.0
+) -> Part:
     return outdoors.ground(material, x, y, z)
 
 
@@ -91,30 +92,33 @@ def _horizon(rng: np.random.Generator, near: float = 60.0) -> list[Part]:
         parts.append(_skyline(rng, y, rng.uniform(0.03, 0.1) * y, 1.0, green))
     if rng.uniform() < 0.5:
         haze = rng.uniform(0.3, 0.7)
-        parts.append(_skyline(rng, 480, rng.uniform(10, 55), 0.1, green * (1 - haze) + np.array([0.6, 0.68, 0.75]) * haze))
+        parts.append(
+            _skyline(rng, 480, rng.uniform(10, 55), 0.1, green * (1 - haze) + np.array([0.6, 0.68, 0.75]) * haze)
+        )
     return parts
 
 
-def _trees(rng: np.random.Generator, count: int, x: float, y: tuple[float, float], tall: tuple[float, float] = (4, 10)) -> list[Part]:
+def _trees(
+    rng: np.random.Generator, count: int, x: float, y: tuple[float, float], tall: tuple[float, float] = (4, 10)
+) -> list[Part]:
     """Trees of two shapes, scattered."""
     if count == 0:
         return []
     shapes = [outdoors.tree(rng, rng.uniform(*tall)) for _ in range(min(count, 2))]
     parts = []
     for number in range(count):
-        copy = [
-            Part(part.mesh.mapped(lambda v, scale=rng.uniform(0.7, 1.3): v * scale), part.material)
-            for part in shapes[number % len(shapes)]
-        ]
+        copy = posed(shapes[number % len(shapes)], scale=rng.uniform(0.7, 1.3))
         parts += moved(copy, rng.uniform(-x, x), rng.uniform(*y), turn=rng.uniform(0, 360))
     return parts
 
 
 def _blades(rng: np.random.Generator, reach: float) -> list[Part]:
     """Tall grass about the feet."""
-    count, height = 700, rng.uniform(0.1, 0.4)
-    feet = np.stack([rng.uniform(-1.6, 1.6, count) * reach, rng.uniform(-1.5, 0.8, count) * reach, np.zeros(count)], axis=1)
-    tips = feet + np.stack([rng.normal(0, 0.06, count), rng.normal(0, 0.06, count), height * rng.uniform(0.4, 1.3, count)], axis=1)
+    count, height, wide = 900, rng.uniform(0.1, 0.35), 2.2 * max(reach, 1.3)
+    feet = np.stack([rng.uniform(-wide, wide, count), rng.uniform(-1.0, 0.3, count) * wide, np.zeros(count)], axis=1)
+    tips = feet + np.stack(
+        [rng.normal(0, 0.06, count), rng.normal(0, 0.06, count), height * rng.uniform(0.4, 1.3, count)], axis=1
+    )
     green = hsv(rng.uniform(0.14, 0.3), rng.uniform(0.35, 0.65), rng.uniform(0.3, 0.6))
     return [Part(bars(feet, tips, 0.02, 3), plain(green))]
 
@@ -134,7 +138,9 @@ def _hangar(rng: np.random.Generator) -> list[Part]:
     w, d, h = rng.uniform(22, 45), 30.0, rng.uniform(7, 11)
     arched = rng.uniform() < 0.5
     turn = np.linspace(0, np.pi, 13)
-    line = np.stack([-w / 2 * np.cos(turn), h * (0.55 + 0.45 * np.sin(turn)) if arched else h * (0.8 + 0.2 * np.sin(turn))], axis=1)
+    line = np.stack(
+        [-w / 2 * np.cos(turn), h * (0.55 + 0.45 * np.sin(turn)) if arched else h * (0.8 + 0.2 * np.sin(turn))], axis=1
+    )
     colour = hsv(rng.choice([0.58, 0.1, 0.35, 0.0]), rng.uniform(0, 0.3), rng.uniform(0.45, 0.85))
     skin = plain(textured(patterns.stained(rng, colour, 0.05), (12, 12)))
     roof = grid(np.stack([np.stack([line[:, 0], np.full(13, y), line[:, 1]], axis=1) for y in (d, 0.0)]))
@@ -150,7 +156,11 @@ def airfield(rng: np.random.Generator, reach: float) -> Place:
     """An apron or runway with its lines, grass, hangars, a tower, and woods behind."""
     far = reach + rng.uniform(4, 25)
     parts = [_land(_grass(rng, 14)), *_horizon(rng, 160 + far)]
-    hard = plain(textured(patterns.bricks(rng, [hsv(0.1, 0.05, rng.uniform(0.4, 0.7))], [0.3, 0.3, 0.28], 4, 4, 0.0, 0.05), (24, 24)))
+    hard = plain(
+        textured(
+            patterns.bricks(rng, [hsv(0.1, 0.05, rng.uniform(0.4, 0.7))], [0.3, 0.3, 0.28], 4, 4, 0.0, 0.05), (24, 24)
+        )
+    )
     parts.append(_land(hard if rng.uniform() < 0.5 else _asphalt(rng), y=(-400, far), z=0.01))
     if rng.uniform() < 0.15:
         parts = [_land(_grass(rng, 10)), *_horizon(rng, 160)]
@@ -233,7 +243,18 @@ def car_park(rng: np.random.Generator, reach: float) -> Place:
     if rng.uniform() < 0.5:
         y, h = far + rng.uniform(5, 25), rng.uniform(4, 10)
         parts.append(Part(box((-40, 40), (y, y + 10), (0, h)), outdoors.outer_wall(rng)))
-        parts.append(Part(boxes([[x, x + 2.4, y - 0.05, y, z, z + 1.3] for x in np.arange(-38, 38, 3.5) for z in np.arange(1, h - 1.3, 3)]), surface([0.12, 0.16, 0.2], 0.15)))
+        parts.append(
+            Part(
+                boxes(
+                    [
+                        [x, x + 2.4, y - 0.05, y, z, z + 1.3]
+                        for x in np.arange(-38, 38, 3.5)
+                        for z in np.arange(1, h - 1.3, 3)
+                    ]
+                ),
+                surface([0.12, 0.16, 0.2], 0.15),
+            )
+        )
     return Place(parts + _trees(rng, int(rng.integers(2, 9)), 25, (far + 0.5, far + 10)))
 
 
@@ -272,7 +293,10 @@ def wood(rng: np.random.Generator, reach: float) -> Place:
     """The edge of a wood, dark behind the subject."""
     back = reach + rng.uniform(1, 6)
     dark = hsv(rng.uniform(0.2, 0.38), rng.uniform(0.3, 0.6), rng.uniform(0.12, 0.35))
-    parts = [_land(_grass(rng) if rng.uniform() < 0.7 else _sand(rng)), _skyline(rng, back + 9, rng.uniform(8, 14), 1.0, dark)]
+    parts = [
+        _land(_grass(rng) if rng.uniform() < 0.7 else _sand(rng)),
+        _skyline(rng, back + 9, rng.uniform(8, 14), 1.0, dark),
+    ]
     for x in np.arange(-12, 12, rng.uniform(1.5, 3)):
         parts += moved(outdoors.bush(rng, rng.uniform(0.5, 1.4)), x, back + 4) if rng.uniform() < 0.5 else []
     return Place(parts + _trees(rng, int(rng.integers(5, 11)), 14, (back, back + 8), (6, 12)))
@@ -281,9 +305,16 @@ def wood(rng: np.random.Generator, reach: float) -> Place:
 def paddock(rng: np.random.Generator, reach: float) -> Place:
     """A sand arena or earth paddock with rails, before a stable or trees."""
     back, style = reach + rng.uniform(0.5, 7), draw_style(rng)
-    parts = [_land(_sand(rng)), _land(_grass(rng), y=(back + 0.3, 500), z=0.02), *_horizon(rng), *moved(_rails(rng, 60), 0, back)]
+    parts = [
+        _land(_sand(rng)),
+        _land(_grass(rng), y=(back + 0.3, 500), z=0.02),
+        *_horizon(rng),
+        *moved(_rails(rng, 60), 0, back),
+    ]
     if rng.uniform() < 0.4:
-        parts += moved(outdoors.house_wall(rng, style, 22, rng.uniform(2.8, 4.5)), -rng.uniform(6, 16), back + rng.uniform(3, 10))
+        parts += moved(
+            outdoors.house_wall(rng, style, 22, rng.uniform(2.8, 4.5)), -rng.uniform(6, 16), back + rng.uniform(3, 10)
+        )
     before = moved(_rails(rng, 30), 0, -reach - rng.uniform(0.2, 0.8)) if rng.uniform() < 0.12 else []
     return Place(parts + _trees(rng, int(rng.integers(0, 7)), 18, (back + 2, back + 18)), before)
 
@@ -323,7 +354,7 @@ PLACES: dict[str, dict[PlaceFunction, float]] = {
     "Horse": {meadow: 5, paddock: 3, wood: 2, beach: 1.3, snow: 1, country_road: 0.7, yard: 1},
 }
 #: Mean and spread of the share of the picture's width or height that a subject fills.
-_FILL = {"Airplane": (1.03, 0.28), "Car": (0.67, 0.27), "Horse": (0.97, 0.25)}
+_FILL = {"Airplane": (1.03, 0.30), "Car": (0.64, 0.25), "Horse": (1.0, 0.26)}
 
 
 def _choose(rng: np.random.Generator, category: str) -> PlaceFunction:
@@ -348,7 +379,8 @@ def _subjects(rng: np.random.Generator, category: str, flying: bool) -> tuple[li
     """One subject, or two or three side by side, turned to be seen well; and how far they reach from the origin."""
     kinds = {"Airplane": FLYING if flying else AIRPLANES, "Car": CARS, "Horse": HORSES}[category]
     count = 1 if rng.uniform() < (0.95 if category == "Airplane" else 0.86) else int(rng.integers(2, 4))
-    turn, parts = _turn(rng, category), []
+    turn = _turn(rng, category)
+    parts: list[Part] = []
     for number in range(count):
         angles = (rng.normal(0, 16), rng.normal(2, 9)) if flying else (0.0, 0.0)
         one = posed(draw(rng, kinds), *angles, turn + rng.normal(0, 10) * (number > 0))
@@ -395,14 +427,16 @@ def draw_scene(rng: np.random.Generator, category: str, present: bool = True) ->
     origin = np.array([0.0, -distance - reach, eye])
     place = build(rng, reach)
     if flying:
-        angle = np.radians(-rng.uniform(8, 40) if build is fields else rng.choice([rng.uniform(1, 8), rng.uniform(6, 50)]))
+        angle = np.radians(
+            -rng.uniform(8, 40) if build is fields else rng.choice([rng.uniform(1, 8), rng.uniform(6, 50)])
+        )
         ground = np.array([0.0, -distance * np.cos(angle), 1.7 if build is aloft else distance])
         subjects = moved(subjects, z=float(ground[2] + distance * np.sin(angle) - points[:, 2].mean()))
         origin, points = ground, vertices(subjects)
     mean, spread = _FILL[category]
     fill = float(np.clip(rng.normal(mean, spread), 0.34, 1.5 if category == "Airplane" else 1.25))
-    sky = draw_sky(rng, {"blue": 5, "clouds": 3, "overcast": 3, "hazy": 3, "evening": 1, "storm": 0.7} if flying else None)
+    sky = draw_sky(
+        rng, {"blue": 5, "clouds": 3, "overcast": 3, "hazy": 3, "evening": 1, "storm": 0.7} if flying else None
+    )
     camera = _framed(rng, points, origin, fill, aspect)
     return Scene(subjects if present else [], place, sky, camera, aspect)
-
-

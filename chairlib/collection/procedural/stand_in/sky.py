@@ -91,10 +91,15 @@ def draw_sky(rng: np.random.Generator, kinds: dict[str, float] | None = None) ->
         "clouds": (hsv(rng.uniform(0.56, 0.62), rng.uniform(0.4, 0.8), rng.uniform(0.5, 0.8)), hsv(0.56, 0.15, 0.92)),
         "overcast": (hsv(0.6, rng.uniform(0, 0.1), rng.uniform(0.65, 0.85)), hsv(0.6, 0.04, 0.9)),
         "hazy": (hsv(rng.uniform(0.5, 0.62), rng.uniform(0.1, 0.35), rng.uniform(0.65, 0.85)), hsv(rng.uniform(0.1, 0.6), 0.08, 0.92)),
-        "evening": (hsv(rng.uniform(0.58, 0.7), rng.uniform(0.3, 0.6), rng.uniform(0.35, 0.6)), hsv(rng.uniform(0.02, 0.1), rng.uniform(0.35, 0.75), 0.95)),
+        "evening": (
+            hsv(rng.uniform(0.58, 0.7), rng.uniform(0.3, 0.6), rng.uniform(0.35, 0.6)),
+            hsv(rng.uniform(0.02, 0.1), rng.uniform(0.35, 0.75), 0.95),
+        ),
         "storm": (hsv(0.6, 0.15, rng.uniform(0.3, 0.5)), hsv(0.58, 0.1, rng.uniform(0.55, 0.8))),
     }[kind]  # fmt: skip
-    cover = {"blue": rng.uniform(1.5, 4), "clouds": rng.uniform(-0.3, 0.9), "overcast": -1.0, "hazy": 2.5}.get(kind, 0.2)
+    cover = {"blue": rng.uniform(1.5, 4), "clouds": rng.uniform(-0.3, 0.9), "overcast": -1.0, "hazy": 2.5}.get(
+        kind, 0.2
+    )
     cloud = {"evening": hsv(0.05, 0.35, 0.85), "storm": np.full(3, 0.6), "overcast": np.full(3, rng.uniform(0.8, 0.92))}
     side, lift = rng.uniform(-2.2, 2.2), rng.uniform(0.15, 0.5) if kind == "evening" else rng.uniform(0.35, 1.2)
     # Behind or beside the camera, which looks towards +y.

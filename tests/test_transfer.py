@@ -1,0 +1,248 @@
+"""One fine-tuning run: its parameters are checked, it starts from the weights it names, and its record is complete."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import draw_photos
+
+from chairlib import benchmark, fine_tune, paths, runs, transfer
+from chairlib.errors import ChairlibError, CollectionError, ParameterError, RecordError
+from chairlib.models import build_model
+from chairlib.published import table3
+from chairlib.tensors import load_tensors, save_tensors
+
+TINY = {"width": 2, "resolution": 32, "images": 64, "evaluations": 2, "device": "cpu"}
+CHAIRS = {
+    "width": 2,
+    "resolution": 32,
+    "images": 64,
+    "val_images": 6,
+    "test_images": 8,
+    "evaluations": 2,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def pretrained(collection):
+    return benchmark.train(benchmark.open_run(data=str(collection.root), **CHAIRS), progress=False)
+
+
+@pytest.fixture(scope="module")
+def scratch(photos):
+    return transfer.train(transfer.open_run(data=str(photos), **TINY), progress=False)
+
+
+@pytest.fixture(scope="module")
+def tuned(photos, pretrained):
+    return fine_tune(pretrained=pretrained, data=str(photos), progress=False, **TINY)
+
+
+def test_a_record_tells_everything(scratch):
+    content = scratch.content
+    assert content["kind"] == "transfer"
+    assert content["data"]["name"] == "drawn car"
+    assert content["code"]["hash"] == runs.code_hash("transfer")
+    assert content["scored_split"] == "val"
+    assert content["n_train_images"] == 16
+    assert content["started_from"] is None
+    assert content["images_seen"] == 64
+    test = scratch.metrics["test"]
+    assert (test["n_images"], test["n_left_out"]) == (4, 1)  # one of the four has no car
+    assert test["interval_units"] == "images"
+    assert scratch.table("test_images")["id"].tolist() == [17, 18, 19, 20]
+    assert scratch.history()["images"].tolist() == [32, 64]
+
+
+def test_it_starts_from_the_weights_it_names(pretrained, photos, monkeypatch, own_runs):
+    seen = {}
+
+    def look(model, *_, **__):
+        seen.update({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        raise ChairlibError("seen enough")
+
+    for file in pretrained.folder.iterdir():
+        (own_runs / pretrained.name).mkdir(parents=True, exist_ok=True)
+        (own_runs / pretrained.name / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(transfer, "fit", look)
+    with pytest.raises(ChairlibError, match="seen enough"):
+        fine_tune(pretrained=pretrained, data=str(photos), **TINY)
+    weights, _ = load_tensors(pretrained.file("weights.safetensors"))
+    assert all(torch.equal(seen[name], tensor) for name, tensor in weights.items())
+
+
+def test_from_scratch_depends_on_the_seed_alone(scratch, photos, own_runs):
+    again = transfer.train(transfer.open_run(data=str(photos), **TINY), progress=False)
+    other = transfer.train(transfer.open_run(data=str(photos), **TINY, seed=1), progress=False)
+    assert again.metrics == scratch.metrics
+    assert other.metrics != scratch.metrics
+
+
+def test_a_finished_run_is_only_read(tuned, pretrained, photos, monkeypatch):
+    monkeypatch.setattr(transfer, "fit", lambda *_, **__: pytest.fail("trained twice"))
+    assert fine_tune(pretrained=pretrained, data=str(photos), **TINY).content == tuned.content
+
+
+def test_both_arms_differ_in_nothing_but_where_they_start(scratch, tuned):
+    differing = {name for name, value in tuned.parameters.items() if scratch.parameters[name] != value}
+    assert differing == {"pretraining", "pretrained"}
+    assert tuned.content["recipe"] == scratch.content["recipe"]
+    assert tuned.content["images_seen"] == scratch.content["images_seen"]
+    assert tuned.name != scratch.name
+
+
+def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained, own_runs):
+    copy = own_runs / pretrained.name
+    copy.mkdir(parents=True)
+    for file in pretrained.folder.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    record = fine_tune(pretrained=pretrained, data=str(photos), progress=False, **TINY)
+    assert record.mismatch() is None
+    weights, _ = load_tensors(copy / "weights.safetensors")
+    changed = {name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    save_tensors(copy / "weights.safetensors", changed)
+    assert "started from other weights" in record.mismatch()
+
+
+def test_a_share_of_the_photos_is_used(photos, own_runs):
+    record = transfer.train(transfer.open_run(data=str(photos), **TINY, share=25), progress=False)
+    assert record.content["n_train_images"] == 4
+    assert record.content["images_seen"] == 64
+
+
+def test_other_photos_are_another_run(photos, tmp_path):
+    name = transfer.open_run(data=str(photos), **TINY).name
+    draw_photos(tmp_path / "drawn", ("Car",), seed=1)
+    assert transfer.open_run(data=str(tmp_path / "drawn"), **TINY).name != name
+    assert transfer.open_run(data=str(photos), **TINY, protocol="folds", fold=1).name != name
+    assert transfer.open_run(data=str(photos), **{**TINY, "device": "auto"}).name == name
+
+
+def test_folds_are_scored_on_their_test_split(photos, own_runs):
+    record = transfer.train(transfer.open_run(data=str(photos), **TINY, protocol="folds", fold=2), progress=False)
+    assert record.content["scored_split"] == "test"
+    assert record.metrics["test"]["n_images"] == 4
+
+
+def test_counts_are_what_is_trained_and_scored(photos):
+    assert transfer.count_images(transfer.open_run(data=str(photos), **TINY)) == (64, 2 * 4 + 4)
+
+
+def test_the_preview_shows_training_photos_with_their_masks(photos):
+    images, masks = transfer.preview(transfer.open_run(data=str(photos), **TINY), 3)
+    assert images.shape == (3, 32, 32, 3)
+    assert masks.shape == (3, 32, 32)
+    assert images[masks].mean() > images[~masks].mean() + 40
+
+
+def test_examples_hold_photos_with_the_object(scratch):
+    kept = transfer.examples(scratch)
+    assert kept["targets"].any(axis=(1, 2)).all()
+    assert kept["images"].shape[:3] == kept["targets"].shape == kept["predicted"].shape
+
+
+def test_the_model_is_what_was_scored(scratch):
+    model = build_model("unet", width=2)
+    model.load_state_dict(load_tensors(scratch.file("weights.safetensors"))[0])
+    assert np.isfinite(sum(float(tensor.float().sum()) for tensor in model.state_dict().values()))
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer", "rate", "momentum", "decay"),
+    [
+        ("unet", "adam", 1e-3, 0, 0),
+        ("fcn_vgg16", "sgd", 1e-4, 0.9, 1e-5),
+        ("fcn_resnet50", "sgd", 1e-4, 0.9, 1e-5),
+        ("fcn_resnet101", "rmsprop", 1e-5, 0.9, 1e-6),
+    ],
+)
+def test_paper_recipes_are_section_5_3(model, optimizer, rate, momentum, decay):
+    recipe = transfer.get_recipe("paper", model)
+    assert (recipe.optimizer, recipe.learning_rate, recipe.momentum, recipe.weight_decay) == (
+        optimizer,
+        rate,
+        momentum,
+        decay,
+    )
+    assert (recipe.loss, recipe.flip, recipe.select) == ("bce", False, "iou")
+    assert {"epochs", "patience"} <= set(recipe.not_in_paper)
+
+
+def test_the_fast_recipe_does_not_choose_weights_on_what_it_is_scored_on():
+    assert transfer.get_recipe("fast", "unet").select == "last"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"categorie": "car"}, "no parameter categorie; it has data, category"),
+        ({"category": "cat"}, "category 'cat' is unknown"),
+        ({"protocol": "mine"}, "protocol 'mine' is unknown"),
+        ({"fold": 1}, "fold 1 means something under protocol 'folds' only"),
+        ({"share": 0}, "share 0 must be a whole number from 1 to 100"),
+        ({"share": 101}, "share 101 must be"),
+        ({"images": 0}, "images 0 must be a whole number of at least 1, or None"),
+        ({"seed": -1}, "seed -1 must be a whole number of at least 0"),
+        ({"resolution": 16}, "resolution 16 must be a whole number of at least 32"),
+        ({"recipe": "slow"}, "recipe 'slow' is unknown; use one of paper, fast"),
+        ({"model": "my.module:net", "recipe": "paper"}, "no 'paper' recipe for model"),
+        ({"pretraining": "imagenet"}, "pretraining 'imagenet' is unknown"),
+        ({"pretraining": "chair_segments"}, "do not go together"),
+        ({"pretrained": "benchmark-x"}, "do not go together"),
+        ({"model": "resnet"}, "resnet"),
+    ],
+)
+def test_bad_parameters_are_one_clear_line(photos, changed, message):
+    with pytest.raises(ParameterError, match=message):
+        transfer.open_run(**{"data": str(photos), **TINY, **changed})
+
+
+def test_a_folder_that_is_not_the_release_is_told(tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    with pytest.raises(CollectionError, match=r"is not the Object Discovery release.*holiday\.jpg"):
+        transfer.open_run(data=str(tmp_path), **TINY)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"pretrained": "benchmark-nowhere"}, "does not exist; make the run first"),
+        ({"width": 4}, "holds a model with .*'width': 2.* but .*'width': 4.* is asked for"),
+    ],
+)
+def test_a_pretrained_record_that_does_not_fit_is_told(photos, pretrained, asked, message):
+    settings = {**TINY, "pretraining": "chair_segments", "pretrained": pretrained.name, **asked}
+    with pytest.raises(RecordError, match=message):
+        transfer.train(transfer.open_run(data=str(photos), **settings), progress=False)
+
+
+def test_a_run_that_stops_goes_on_to_the_same_weights(photos, own_runs, monkeypatch):
+    whole = transfer.train(transfer.open_run(data=str(photos), **TINY), progress=False)
+    expected = load_tensors(whole.file("weights.safetensors"))[0]
+    for file in whole.folder.iterdir():
+        file.unlink()
+    evaluations = []
+    original = transfer.fit.__globals__["evaluate"]
+
+    def stop_at_the_second(*arguments, **options):
+        evaluations.append(1)
+        if len(evaluations) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setitem(transfer.fit.__globals__, "evaluate", stop_at_the_second)
+    run = transfer.open_run(data=str(photos), **TINY)
+    with pytest.raises(KeyboardInterrupt):
+        transfer.train(run, progress=False)
+    assert run.checkpoint.is_file()
+    again = transfer.train(run, progress=False)
+    resumed = load_tensors(again.file("weights.safetensors"))[0]
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in expected.items())
+
+
+def test_categories_are_the_papers():
+    assert set(transfer.categories()) == set(table3()["category"])
+
+
+def test_the_stand_in_is_where_the_default_looks():
+    assert transfer.data_root("stand-in") == paths.stand_in
