@@ -19,6 +19,8 @@ _SECTIONS = {"description", "estimate", "gallery", "compositing", "benchmark", "
 _GALLERY = {"size", "each", "n_angles", "n_values"}
 _COMPOSITING = {"n_examples"}
 _RUNS = {"common", "runs", "featured"}
+#: Chapter 05's stored settings, for a profile without a section of its own: the book has the chapter in any case.
+_STORED = {"width": 8, "images": 320, "evaluations": 4}
 _FEATURED = {
     "benchmark": ("model", "resolution", "recipe", "seed"),
     "transfer": ("model", "category", "pretraining", "recipe", "seed"),
@@ -89,7 +91,7 @@ def load_profile(name: str) -> Profile:
         _runs(content.get("benchmark"), "benchmark", set(benchmark.DEFAULTS), where),
         _runs(content["transfer"], "transfer", set(transfer.DEFAULTS) - {"pretrained"}, where)
         if "transfer" in content
-        else [],
+        else [dict(_STORED)],
     )
 
 

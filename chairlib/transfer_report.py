@@ -23,7 +23,9 @@ __all__ = ["PRETRAINING_TITLES", "Gain", "TransferReport", "open_report", "paire
 PRETRAINING_TITLES = {"none": "–", "chair_segments": "Chair Segments", "coco_chairs": "COCO chairs"}
 #: What a cell without a record says.
 MISSING = "not trained in this profile"
-NO_COCO = "needs COCO's photos (chairlib fetch coco-chairs), which no default build has"
+NO_COCO = "needs COCO's photos"
+#: What Table 3 puts behind a gain.
+MARKS = {"helps": "▲", "hurts": "▼", "no clear difference": "≈"}
 _METRICS = ("precision", "iou", "dice")
 _TITLES = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 _RESAMPLES = 2000
@@ -48,6 +50,11 @@ class Gain:
     def verdict(self) -> str:
         """``helps``, ``hurts``, or ``no clear difference`` where the interval holds zero."""
         return "helps" if self.low > 0 else "hurts" if self.high < 0 else "no clear difference"
+
+    @property
+    def mark(self) -> str:
+        """The gain and its verdict in few characters: ▲ helps, ▼ hurts, ≈ no clear difference."""
+        return f"{self.mean:+.1f} {MARKS[self.verdict]}"
 
     def __str__(self) -> str:
         return f"{self.mean:+.1f} ({self.low:+.1f} to {self.high:+.1f}), {self.verdict}"
@@ -148,9 +155,7 @@ class TransferReport:
                 gain = (
                     None if pretraining == "none" else paired_gain(self.find(model, "none", category), records, metric)
                 )
-                row[(category, "gain over scratch")] = (
-                    "" if pretraining == "none" else None if gain is None else str(gain)
-                )
+                row[(category, "gain")] = "" if pretraining == "none" else None if gain is None else gain.mark
             rows.append(row)
         return two_level(rows, ["model", "pretraining"])
 

@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from chairlib import paths
 
-__all__ = ["BUILD_FLAGS", "GLUED_04", "build_book", "site_pages", "site_under_test", "stub_sources"]
+__all__ = ["BUILD_FLAGS", "GLUED_04", "GLUED_06", "build_book", "site_pages", "site_under_test", "stub_sources"]
 
 ROOT = paths.package.parent
 BUILD_FLAGS = ("-W", "-n", "--keep-going", "--all")
@@ -38,6 +38,16 @@ GLUED_04 = {
     "training_images": "1,000 to 2,000",
     "hardware": "2 processor cores",
     "build_date": "2026-01-01",
+}
+
+GLUED_06 = {
+    "profile_sentence": "This is a stub of fine-tuning: its figures are invented, to test the pages that show them.",
+    "photos": "the stub",
+    **{
+        f"{arm}_{thing}": "12.3 %"
+        for arm in ("scratch", "pretrained", "gain")
+        for thing in ("airplane", "car", "horse")
+    },
 }
 
 WIDGET = """
@@ -70,9 +80,9 @@ from chairlib.tables import style_table
 columns = pd.MultiIndex.from_product([("32 × 32", "64 × 64", "128 × 128"), ("ours", "paper")])
 rows = [[77.59, 85.08, 60.75, 61.09, 53.59, 60.19]] * 2
 models = pd.Index(["U-Net", "FCN-VGG-16"], name="model")
-for name in ("table1", "table2"):
+for name in ("table1", "table2", "table_gains"):
     glue(name, style_table(pd.DataFrame(rows, models, columns), caption=f"A stub of {name}."))
-for name in ("figure4", "figure_iou_over_images"):
+for name in ("figure4", "figure_iou_over_images", "figure5", "figure6"):
     figure = Figure(figsize=(6, 2.4))
     figure.subplots().plot([0, 1, 2], [3, 1, 2])
     glue(name, show(figure, alt="A line that falls, then rises.", title="A stub.", caption="It stands for the real figure."))
@@ -97,8 +107,12 @@ def _stub_chapters(folder: Path) -> None:
         "runs/unet-64-fast-seed0": _notebook("One run of the benchmark"),
         "runs/fcn_vgg16-64-fast-seed0": _notebook("One run of the benchmark"),
         "04_benchmark_report": _notebook("The benchmark", _gluing(GLUED_04), OBJECTS),
+        "05_object_discovery": _notebook("One run of fine-tuning"),
+        "transfer/car-unet-seed0": _notebook("One run of fine-tuning"),
+        "06_transfer_report": _notebook("What chairs teach", _gluing(GLUED_06), OBJECTS),
     }
-    (folder / "runs").mkdir(parents=True)
+    for name in ("runs", "transfer"):
+        (folder / name).mkdir(parents=True)
     for name, notebook in chapters.items():
         if len(notebook.cells) > 1:
             NotebookClient(notebook, timeout=120, kernel_name="python3").execute()

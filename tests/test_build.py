@@ -36,6 +36,15 @@ def home(tmp_path, monkeypatch):
     return home
 
 
+TRANSFER = """
+transfer:
+  featured: {category: horse}
+  common: {recipe: fast, width: 4, images: 8}
+  runs:
+    - {category: [car, horse], pretraining: [none, chair_segments]}
+"""
+
+
 @pytest.fixture
 def plan(home, collection):
     return Plan("toy", str(collection.root))
@@ -94,6 +103,45 @@ def test_mistakes_are_found_before_anything_starts(home, collection, tmp_path):
     assert not paths.runs.exists()
 
 
+def test_fine_tuning_starts_from_the_benchmark_run_of_the_same_model(home, collection):
+    (home / "profiles" / "both.yaml").write_text(PROFILE + TRANSFER)
+    plan = Plan("both", str(collection.root))
+    chairs = plan.runs[0]  # 64 pixels, as the fine-tuning
+    assert [(job.parameters["category"], job.parameters["pretrained"]) for job in plan.transfer_jobs] == [
+        ("horse", None),
+        ("car", None),
+        ("car", chairs.name),
+        ("horse", chairs.name),
+    ]
+    assert [job.needs for job in plan.transfer_jobs] == [None, None, *[chairs.folder / "record.json"] * 2]
+    assert plan.transfer_jobs[0].out == home / "book" / "notebooks" / "05_object_discovery.ipynb"
+    assert plan.transfer_jobs[1].out.parent.name == "transfer"
+    assert plan.transfer_report.parameters["runs"] == [run.name for run in plan.transfer_runs]
+    assert {job.notebook for job in plan.jobs} >= {"05_object_discovery", "06_transfer_report"}
+    before = plan.fingerprint(plan.transfer_jobs[0])
+    plan.transfer_runs[0].data["hash"] = "other photos"
+    assert plan.fingerprint(plan.transfer_jobs[0]) != before
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("width: 4, images: 8", "no benchmark run of unet with width 8 at 64 px to pretrain from"),
+        ("chair_segments]", "can pretrain on chair_segments only, not on 'coco_chairs'"),
+    ],
+)
+def test_pretraining_that_no_run_gives_is_told(home, collection, changed, message):
+    text = TRANSFER.replace(changed, {"w": "width: 8, images: 8", "c": "coco_chairs]"}[changed[0]])
+    (home / "profiles" / "both.yaml").write_text(PROFILE + text)
+    with pytest.raises(ParameterError, match=message):
+        Plan("both", str(collection.root))
+
+
+def test_photos_that_are_not_there_are_told_before_anything_starts(home, collection, tmp_path):
+    with pytest.raises(CollectionError, match="is not the Object Discovery release"):
+        Plan("toy", str(collection.root), photos=str(tmp_path / "nowhere"))
+
+
 def test_sources_are_code_and_the_papers_tables(plan):
     sources = [Path(source) for source in plan.sources()]
     assert paths.package / "figures.py" in sources
@@ -145,11 +193,12 @@ def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
         return speeds[settings["resolution"]], 0.0
 
     monkeypatch.setattr(build.benchmark, "measure_speed", measure_speed)
-    assert build.estimate(plan) == 20 * 0.5 + 20 * 2.0
+    # Of fine-tuning, which this profile leaves to chapter 05's stored settings, 320 images at 64 pixels.
+    assert build.estimate(plan) == 20 * 0.5 + 20 * 2.0 + 320 * 2.0
     plan.runs[0].finish({}, seconds=1, images_seen=1, hardware="")
     asked.clear()
-    assert build.estimate(plan) == 20 * 0.5
-    assert asked == [32]
+    assert build.estimate(plan) == 20 * 0.5 + 320 * 2.0
+    assert asked == [32, 64]
 
 
 def test_second_build_is_refused(home):
@@ -212,15 +261,22 @@ def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, coll
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False)
     log = done.stdout + done.stderr
     assert done.returncode == 0, log
-    assert "profile toy: 2 runs, 2 to train, on my chairs: {x} #2" in done.stdout
+    assert "profile toy: 3 runs, 3 to train, on my chairs: {x} #2" in done.stdout
     jobs = {line.split()[0] for line in log.splitlines() if line.split()[1:] == ["1"]}
     plan = Plan("toy", str(collection.root))
-    assert {"chapter_01_collection", "chapter_01_gallery", "chapter_02_compositing", "report", "book"} < jobs
+    assert {
+        "chapter_01_collection",
+        "chapter_01_gallery",
+        "chapter_02_compositing",
+        "report_04_benchmark_report",
+        "report_06_transfer_report",
+        "book",
+    } < jobs
     assert {f"run_{run.name}" for run in plan.runs} < jobs
     assert not (checkout / "runs").exists()
     assert not (checkout / "_build").exists()
     told = json.loads((checkout / ".cache" / "build.json").read_text())
-    assert told == {"profile": "toy", "data": str(data), "device": "auto"}
+    assert told == {"profile": "toy", "data": str(data), "device": "auto", "photos": "stand-in"}
 
 
 @pytest.mark.slow
@@ -247,7 +303,8 @@ def test_a_cell_that_fails_after_training_costs_no_training(checkout, collection
     assert "chairlib: notebook 03_benchmark failed: ZeroDivisionError: division by zero (see " in log
     assert len(list((checkout / "runs").glob("*/record.json"))) == 1
     assert (
-        "0 to train" in subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True).stdout
+        "2 runs, 1 to train"
+        in subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True).stdout
     )
 
 

@@ -29,6 +29,8 @@ def test_there_are_chapters():
         "02_compositing",
         "03_benchmark",
         "04_benchmark_report",
+        "05_object_discovery",
+        "06_transfer_report",
     ]
 
 

@@ -59,7 +59,18 @@ def test_version_and_help(call):
     assert call("--version") == (0, f"chairlib {__version__}\n", "")
     status, out, _ = call("--help")
     assert status == 0
-    for command in ("import", "render", "info", "export", "benchmark", "run", "paper"):
+    for command in (
+        "import",
+        "render",
+        "render-stand-in",
+        "fetch",
+        "coco-chairs",
+        "info",
+        "export",
+        "benchmark",
+        "run",
+        "paper",
+    ):
         assert f" {command} " in out
         assert call(command, "-h")[0] == 0
     assert "render-book" not in out
@@ -370,7 +381,7 @@ def test_make_is_quick_once_installed(make, tmp_path):
     pretend_installed(tmp_path, 'echo "$@"')
     done = make("paper", "PROFILE=smoke", "DATA=my chairs", "DEVICE=cpu")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "paper --profile smoke --data my chairs --device cpu"
+    assert done.stdout.splitlines()[-1] == "paper --profile smoke --data my chairs --photos stand-in --device cpu"
     assert "pip" not in done.stdout
 
 
