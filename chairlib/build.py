@@ -78,7 +78,7 @@ class Plan:
         self.transfer_runs = list({run.name: run for run in tuned}.values())
 
     def _pretrained(self, settings: dict[str, Any]) -> str | None:
-        """The name of the benchmark run that a fine-tuning run starts from: the first of the same model, width and resolution."""
+        """The name of the benchmark run that a fine-tuning run starts from: of the same model, width and resolution."""
         asked = transfer.DEFAULTS | settings
         if asked["pretraining"] == "none":
             return None
@@ -87,9 +87,15 @@ class Plan:
                 f"profile {self.profile.name}: a build can pretrain on chair_segments only, not on {asked['pretraining']!r}; "
                 "run 05_object_discovery by hand with a record of your own."
             )
-        for run in self.runs:
-            if all(run.parameters[name] == asked[name] for name in ("model", "width", "resolution")):
-                return run.name
+        same = [
+            run
+            for run in self.runs
+            if all(run.parameters[name] == asked[name] for name in ("model", "width", "resolution"))
+        ]
+        # Each seed from a pretraining of its own where there is one: else one pretraining's luck is in all of them.
+        of_seed = [run for run in same if run.parameters["seed"] == asked["seed"]]
+        if same:
+            return (of_seed or same)[0].name
         raise ParameterError(
             f"profile {self.profile.name} has no benchmark run of {asked['model']} with width {asked['width']} at "
             f"{asked['resolution']} px to pretrain from; add one under benchmark: runs:."

@@ -12,7 +12,8 @@ of that layout. Which images train, validate and test is decided by a protocol, 
     80/20 in order of id. The one that can stand beside the literature's rows.
 ``folds``
     Five folds over the labelled images of the full folder, so that each is tested once: for small sets. Images are dealt
-    to folds in the order of a hash of their id, since neighbouring ids are often frames of one video.
+    to folds in the order of a hash of their id, so that folds are alike whatever the order of the ids means. (Frames of one
+    video, where a folder has such, may land in several folds.)
 """
 
 import hashlib

@@ -188,9 +188,11 @@ def count_images(run: Run) -> tuple[int, int]:
 def load_pretrained(name: str, model: nn.Module, settings: dict[str, Any]) -> str | None:
     """Fill ``model`` with a record's weights; returns a hash of them.
 
-    Raises :class:`RecordError` where the record is missing, or is of another model or width.
+    Raises :class:`RecordError` where the record is missing, is no pretraining, or is of another model or width.
     """
     record = runs.read_record(paths.runs / name)
+    if record.content["kind"] == KIND:
+        raise RecordError(f"record {name} was itself fine-tuned on photos; give one of `chairlib benchmark`.")
     asked = {key: settings[key] for key in ("model", "width")}
     found = {key: record.parameters.get(key) for key in asked}
     if found != asked:
@@ -225,7 +227,6 @@ def train(run: Run, progress: bool = True) -> Record:
     torch.manual_seed(settings["seed"])
     model = build_model(settings["model"], settings["width"], None)
     started_from = load_pretrained(settings["pretrained"], model, settings) if settings["pretrained"] else None
-    # The evaluation before the first step is the starting point of Figure 6's curves.
     model.to(device)
     result = fit(
         model,
@@ -234,7 +235,10 @@ def train(run: Run, progress: bool = True) -> Record:
         recipe,
         images=settings["images"],
         evaluations=settings["evaluations"],
-        checkpoint=run.checkpoint,
+        # Remade under the same name, a pretrained record may hold other weights: their checkpoints stay apart.
+        checkpoint=run.checkpoint.with_stem(f"{run.checkpoint.stem}-{started_from}")
+        if started_from
+        else run.checkpoint,
         seed=settings["seed"],
         progress=progress,
     )
@@ -243,10 +247,11 @@ def train(run: Run, progress: bool = True) -> Record:
     run.write_table("test_images", test.scores.per_image.assign(id=datasets[names[2]].ids))
     save_tensors(run.folder / "examples.safetensors", _pick_examples(model, test_loader, datasets[names[2]]))
     save_tensors(run.folder / "weights.safetensors", model.state_dict())
+    best = result.history.loc[result.history["images"] == result.best_images].iloc[0]
     return run.finish(
         {
             "test": {**test.scores.to_dict(), "loss": test.loss},
-            "val": {"iou": float(result.history["val_iou"].iloc[-1]), "n_images": val_loader.n_images},
+            "val": {"iou": float(best["val_iou"]), "n_images": val_loader.n_images},
         },
         seconds=result.seconds,
         images_seen=result.images_seen,
@@ -255,6 +260,8 @@ def train(run: Run, progress: bool = True) -> Record:
         n_parameters=count_parameters(model),
         n_train_images=len(train_loader.indices),
         scored_split=names[2],
+        published_split=datasets["train"].is_published,
+        chosen_on_scored=names[1] == names[2] and (recipe.select != "last" or recipe.patience is not None),
         started_from=started_from,
         recipe=vars(recipe),
         best_images=result.best_images,
@@ -285,7 +292,8 @@ def fine_tune(
 ) -> Record:
     """Train ``model`` on a category, from scratch or from the weights of a ``pretrained`` record, and return its record.
 
-    ``more``: any other of :data:`DEFAULTS`, as ``data``, ``protocol``, ``width`` (the pretrained record's by default). What was
+    ``more``: any other of :data:`DEFAULTS`, as ``data``, ``protocol``, ``width`` (the pretrained record's by default), and
+    ``pretraining="coco_chairs"`` for a record that learned from COCO's chairs (``"chair_segments"`` by default). What was
     asked before is only read. Raises as :func:`open_run` and :func:`train` do.
     """
     if pretrained is not None:

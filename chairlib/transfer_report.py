@@ -15,6 +15,7 @@ import pandas as pd
 
 from chairlib import paths, published
 from chairlib.benchmark_report import model_title, two_level
+from chairlib.errors import CollectionError, RecordError
 from chairlib.runs import Record, load_records
 from chairlib.transfer import DEFAULTS, KIND, PRETRAININGS, STAND_IN, categories, content_hash, data_root, examples
 
@@ -31,8 +32,9 @@ _TITLES = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 _RESAMPLES = 2000
 #: Figure 6 and the steps needed look at runs that used all training images.
 _WHOLE = 100
-#: What makes two runs repetitions of each other, their seeds and folds aside.
-_CONFIGURATION = tuple(name for name in DEFAULTS if name not in ("seed", "fold", "data", "device", "pretrained"))
+#: What two runs that are compared have in common.
+_NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "fold", "share", "data", "device")
+_CONFIGURATION = tuple(name for name in DEFAULTS if name not in _NOT_CONFIGURATION)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,14 @@ def _seeds(records: Sequence[Record]) -> int:
     return len({record.parameters["seed"] for record in records})
 
 
+def _by_seed(records: Sequence[Record]) -> str:
+    """IoU of each seed, over its folds, in order of the seeds."""
+    seeds = sorted({record.parameters["seed"] for record in records})
+    return " / ".join(
+        f"{_per_image([r for r in records if r.parameters['seed'] == seed], 'iou').mean():.1f}" for seed in seeds
+    )
+
+
 def _score(records: Sequence[Record], metric: str, seed: int = 0) -> tuple[float, float, float] | None:
     """(mean, low, high): over seeds and images, with a 95 % bootstrap interval over images; None where undefined."""
     values = _per_image(records, metric).to_numpy()
@@ -114,19 +124,34 @@ class TransferReport:
     """Records that were passed over, each with its reason."""
 
     @property
-    def title(self) -> str:
-        """What stands on every table and axis: the stand-in is never called Object Discovery."""
+    def photos(self) -> str:
+        """What the photos are: the stand-in is never called by the name of what it stands in for."""
         return "the stand-in (rendered airplanes, cars and horses)" if self.data == STAND_IN else self.data
 
-    def find(self, model: str, pretraining: str, category: str, share: int | None = _WHOLE) -> list[Record]:
-        """Records of one cell, every seed and fold; of several configurations (recipes, budgets) the one with most records."""
-        found: dict[tuple[Any, ...], list[Record]] = {}
+    @property
+    def title(self) -> str:
+        """What stands on every table and figure: the photos, the protocol, and which split of it is scored."""
+        protocols = sorted({record.parameters["protocol"] for record in self.records})
+        splits = sorted({record.content["scored_split"] for record in self.records})
+        scored = f", protocol {' and '.join(protocols)}, {' and '.join(splits)} images" if self.records else ""
+        return self.photos + scored
+
+    def find(self, model: str, pretraining: str, category: str, share: int = _WHOLE) -> list[Record]:
+        """Records of one cell, every seed and fold.
+
+        Where a model was trained in several configurations (recipes, budgets, protocols), all pretrainings of a category are
+        taken from the same one, that with the most of them: arms that are compared differ in nothing else.
+        """
+        found: dict[tuple[Any, ...], dict[str, list[Record]]] = {}
         for record in self.records:
             asked = record.parameters
-            same = (asked["model"], asked["pretraining"], asked["category"]) == (model, pretraining, category)
-            if same and share in (None, asked["share"]):
-                found.setdefault(tuple(asked[name] for name in _CONFIGURATION), []).append(record)
-        return max(found.values(), key=len, default=[])
+            if (asked["model"], asked["category"], asked["share"]) == (model, category, share):
+                arms = found.setdefault(tuple(asked[name] for name in _CONFIGURATION), {})
+                arms.setdefault(asked["pretraining"], []).append(record)
+        arms = max(found.values(), key=lambda arms: (len(arms), sum(map(len, arms.values()))), default={})
+        return sorted(
+            arms.get(pretraining, []), key=lambda record: (record.parameters["seed"], record.parameters["fold"])
+        )
 
     def _rows(self) -> list[tuple[str, str]]:
         """(model, pretraining): the paper's nine, then others that were trained."""
@@ -170,9 +195,13 @@ class TransferReport:
                 printed = paper[(paper["method"] == method) & (paper["category"] == category)].iloc[0]
                 row[(category, "paper, precision, %")] = printed["precision"]
                 row[(category, "paper, IoU")] = printed["iou"]
+                row[(category, "ours, precision, %")] = None
+                row[(category, "ours, IoU")] = None
                 if method in ours:
                     records = self.find("unet", ours[method], category)
                     score = _score(records, "iou") if records else None
+                    precision = _score(records, "precision") if records else None
+                    row[(category, "ours, precision, %")] = precision[0] if precision else None
                     row[(category, "ours, IoU")] = (
                         "{:.2f} ({:.2f}–{:.2f})".format(*(value / 100 for value in score)) if score else MISSING
                     )
@@ -188,8 +217,7 @@ class TransferReport:
                     scratch, tuned = self.find(model, "none", category), self.find(model, pretraining, category)
                     gain = paired_gain(scratch, tuned)
                     if gain is not None:
-                        over = " / ".join(f"{record.metrics['test']['iou']:.1f}" for record in tuned)
-                        under = " / ".join(f"{record.metrics['test']['iou']:.1f}" for record in scratch)
+                        over, under = _by_seed(tuned), _by_seed(scratch)
                         rows.append(
                             {
                                 "model": self._title(model),
@@ -266,23 +294,26 @@ class TransferReport:
         """What this build is and what was spent on it, for every page that shows its numbers."""
         head = description or (f"Profile {profile}." if profile else "")
         if not self.records:
-            return f"{head} Nothing has been fine-tuned on {self.title} yet.".strip()
+            return f"{head} Nothing has been fine-tuned on {self.photos} yet.".strip()
         seeds = len({record.parameters["seed"] for record in self.records})
-        protocols = sorted({record.parameters["protocol"] for record in self.records})
-        splits = sorted({record.content["scored_split"] for record in self.records})
         spent = sum(record.content["seconds"] for record in self.records) / 60
         hardware = sorted({record.content["hardware"] for record in self.records})
         images = sorted({record.content["images_seen"] for record in self.records})
         budget = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
+        published = all(record.content.get("published_split") for record in self.records)
+        official = "the authors' own lists of the release" if published else "not the official Object Discovery release"
+        chosen = any(record.content.get("chosen_on_scored") for record in self.records)
+        caution = (
+            " Weights were chosen on the very photos that are scored, as the paper most likely did." if chosen else ""
+        )
         return (
-            f"{head} Photos: {self.title}, not the official Object Discovery release; protocol {', '.join(protocols)}, scored on its "
-            f"{' and '.join(splits)} images. {len(self.records)} runs with {seeds} seeds, {budget} images each; {spent:.1f} minutes "
-            f"of training on {', '.join(hardware)}."
+            f"{head} Photos: {self.title}; {official}. {len(self.records)} runs with {seeds} seed{'' if seeds == 1 else 's'}, "
+            f"{budget} images each; {spent:.1f} minutes of training on {', '.join(hardware)}.{caution}"
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
         """The values that the book's prose quotes; ``"not measured"`` where no record has them."""
-        values = {"profile_sentence": self.sentence(profile, description), "photos": self.title}
+        values = {"profile_sentence": self.sentence(profile, description), "photos": self.photos}
         for category in categories():
             scratch, tuned = (self.find("unet", pretraining, category) for pretraining in ("none", "chair_segments"))
             gain = paired_gain(scratch, tuned)
@@ -294,7 +325,11 @@ class TransferReport:
 
 
 def _mean_curve(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(histories).groupby("images")[["val_iou"]].mean().reset_index()
+    """The mean over seeds: images, val_iou. A seed that stopped early keeps its last value, as in Figure 6."""
+    start = max(history["images"].iloc[0] for history in histories)
+    every = sorted({images for history in histories for images in history["images"] if images >= start})
+    curves = [np.interp(every, history["images"], history["val_iou"]) for history in histories]
+    return pd.DataFrame({"images": every, "val_iou": np.mean(curves, axis=0)})
 
 
 def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> TransferReport:
@@ -307,12 +342,16 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
     matching = []
     for record in records:
         asked = record.parameters
-        same = (
-            content_hash(folder.resolve(), asked["category"], asked["protocol"], asked["fold"])
-            == record.content["data"]["hash"]
-        )
-        if same:
+        try:
+            content = content_hash(folder.resolve(), asked["category"], asked["protocol"], asked["fold"])
+        except CollectionError:  # this folder has no such category, or none of its photos under that protocol
+            content = None
+        if content == record.content["data"]["hash"]:
             matching.append(record)
+        elif runs:
+            raise RecordError(
+                f"record {record.name} is refused: it was made from other photos ({record.content['data']['name']}); run it again."
+            )
         else:
             left_out.append(f"{record.name}: it was made from other photos ({record.content['data']['name']})")
     name = STAND_IN if folder == paths.stand_in else _name(folder)

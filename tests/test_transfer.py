@@ -44,6 +44,8 @@ def test_a_record_tells_everything(scratch):
     assert content["data"]["name"] == "drawn car"
     assert content["code"]["hash"] == runs.code_hash("transfer")
     assert content["scored_split"] == "val"
+    assert (content["published_split"], content["chosen_on_scored"]) == (False, False)
+    assert scratch.metrics["val"]["iou"] == pytest.approx(scratch.history()["val_iou"].iloc[-1])
     assert content["n_train_images"] == 16
     assert content["started_from"] is None
     assert content["images_seen"] == 64
@@ -102,6 +104,32 @@ def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained
     changed = {name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     save_tensors(copy / "weights.safetensors", changed)
     assert "started from other weights" in record.mismatch()
+
+
+def test_a_fine_tuned_record_is_no_pretraining(photos, scratch):
+    with pytest.raises(RecordError, match="was itself fine-tuned"):
+        fine_tune(pretrained=scratch, data=str(photos), progress=False, **{**TINY, "seed": 5})
+
+
+def test_a_checkpoint_from_other_weights_is_not_gone_on_with(photos, pretrained, own_runs, monkeypatch):
+    copy = own_runs / pretrained.name
+    copy.mkdir(parents=True)
+    for file in pretrained.folder.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    used = []
+
+    def stop(*_, checkpoint, **__):
+        used.append(checkpoint)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transfer, "fit", stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fine_tune(pretrained=pretrained, data=str(photos), progress=False, **TINY)
+        weights, _ = load_tensors(copy / "weights.safetensors")
+        save_tensors(copy / "weights.safetensors", {name: tensor * 2 for name, tensor in weights.items()})
+    assert used[0] != used[1]
+    assert used[0].parent == used[1].parent
 
 
 def test_a_share_of_the_photos_is_used(photos, own_runs):

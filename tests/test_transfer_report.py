@@ -165,6 +165,27 @@ def test_steps_to_reach_what_training_from_scratch_ends_with(tmp_path):
     assert np.isnan(found["horse", "pretrained on Chair Segments"])
 
 
+def test_arms_that_are_compared_differ_in_pretraining_alone(tmp_path):
+    # Three scratch runs of another budget outnumber the pair that belongs together.
+    pair = [make(tmp_path, [50, 60]), make(tmp_path, [60, 70], pretraining="chair_segments")]
+    others = [make(tmp_path / "other", [5, 5], seed=seed) for seed in range(3)]
+    for record in others:
+        record.parameters["images"] = 99
+    full = report(*others, *pair)
+    assert full.find("unet", "none", "car") == pair[:1]
+    assert full.gains()["gain, points (95 % interval)"].iloc[0][0] == pytest.approx(10)
+
+
+def test_a_seed_that_stopped_early_keeps_its_last_value(tmp_path):
+    steps = report(
+        make(tmp_path, [50], curve=(20, 40, 60)),
+        make(tmp_path, [50], seed=1, curve=(20, 20)),
+        make(tmp_path, [50], pretraining="chair_segments", curve=(39, 41, 41)),
+    ).steps_to_reach()
+    # From scratch ends at (60 + 20) / 2.
+    assert steps.set_index("label").loc["pretrained on Chair Segments", "images"] == 200
+
+
 def test_shares_are_told_apart(tmp_path):
     small, whole = make(tmp_path, [30, 40], share=25), make(tmp_path, [50, 60])
     table = report(small, whole).by_share("car")
@@ -179,7 +200,13 @@ def test_the_stand_in_is_never_called_object_discovery(tmp_path):
     assert "Object Discovery" not in full.title
     sentence = full.sentence("quick", "A quick build.")
     assert "not the official Object Discovery release" in sentence
-    assert "protocol authors, scored on its val images" in sentence
+    assert "protocol authors, val images" in sentence
+    assert "chosen on" not in sentence
+    official = make(tmp_path, [50, 60], seed=1)
+    official.content.update(published_split=True, chosen_on_scored=True)
+    told = TransferReport("photos", [official], []).sentence()
+    assert "the authors' own lists of the release" in told
+    assert "Weights were chosen on the very photos that are scored" in told
     assert full.glued()["gain_car"] == "not measured"
     assert full.glued()["scratch_car"].startswith("55.0 % (")
 
@@ -193,6 +220,9 @@ def test_records_of_other_photos_are_left_out(photos, tmp_path, own_runs):
     assert found.data == "drawn"
     assert any("other photos" in reason for reason in found.left_out)
     assert open_report(str(photos), [record.name]).records[0].name == record.name
+    other = next(path.name for path in own_runs.iterdir() if path.name != record.name)
+    with pytest.raises(RecordError, match="is refused: it was made from other photos"):
+        open_report(str(photos), [other])
     with pytest.raises(RecordError, match="nowhere"):
         open_report(str(photos), ["transfer-nowhere"])
 

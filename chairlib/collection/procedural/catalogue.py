@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from chairlib.collection.collection import Collection, Item, write_collection
 from chairlib.collection.procedural.chairs import FAMILIES, Design, design_group, draw_design
-from chairlib.collection.procedural.engine import mitsuba
+from chairlib.collection.procedural.engine import mitsuba, use_one_thread
 from chairlib.collection.procedural.materials import MATERIALS, Material, pick
 from chairlib.collection.procedural.render import (
     Camera,
@@ -173,12 +173,14 @@ def _version() -> str:
 
 
 def _estimate(counts: dict[str, int], size: int, seed: int, workers: int) -> str:
-    """How long it will take, from one chair and one room rendered here and now."""
-    seconds = 0.0
+    """How long it will take, from a few chairs and rooms rendered here and now."""
+    use_one_thread()  # as the workers will
+    seconds, tries = 0.0, 3
     for kind, count in counts.items():
         start = time.perf_counter()
-        render_chair(seed, 0, size) if kind == "segment" else render_room(seed, 0, size)
-        seconds += count * (time.perf_counter() - start)
+        for index in range(tries):
+            render_chair(seed, index, size) if kind == "segment" else render_room(seed, index, size)
+        seconds += count * (time.perf_counter() - start) / tries
     minutes = seconds / workers / 60
     length = (
         f"{minutes * 60:.0f} seconds"
