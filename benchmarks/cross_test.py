@@ -2,7 +2,8 @@
 
 Run it with `python benchmarks/cross_test.py COLLECTION [COLLECTION ...]`, for example `mini my-chairs`. Each row is a training
 collection, each column a test split, each entry the mean IoU with its 95 % interval over groups of segments. Runs are recorded
-and resumed as any other: a second call only tests. The gap between a rendered and a photographed collection says what the
+and resumed as any other: a second call only tests. Claim: trained on `mini` alone, it
+keeps at least 60 IoU on photographed chairs in photographed rooms. The gap between a rendered and a photographed collection says what the
 renderer still lacks.
 """
 
