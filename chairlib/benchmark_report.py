@@ -117,15 +117,17 @@ class Report:
         )
         rows: list[dict[Any, Any]] = []
         for model in [*paper.index, *others]:
-            theirs = {("paper", _title(m)): paper.loc[model, m] if model in paper.index else None for m in _METRICS}
+            theirs = {
+                ("paper", metric_title(m)): paper.loc[model, m] if model in paper.index else None for m in _METRICS
+            }
             found = self._find(model, resolution)
             if not found:
                 ours: dict[Any, Any] = {
-                    ("ours (95 % interval)", _title(m)): MISSING if m == "precision" else None for m in _METRICS
+                    ("ours (95 % interval)", metric_title(m)): MISSING if m == "precision" else None for m in _METRICS
                 }
                 rows.append({"model": model_title(model), **theirs, **ours})
             for records in found:
-                ours = {("ours (95 % interval)", _title(m)): _triple(records, m) for m in _METRICS}
+                ours = {("ours (95 % interval)", metric_title(m)): _triple(records, m) for m in _METRICS}
                 ours[("ours (95 % interval)", "pooled IoU")] = _triple(records, "pooled_iou")[0]
                 ours[("ours (95 % interval)", "images trained")] = round(
                     np.mean([r.content["images_seen"] for r in records])
@@ -135,9 +137,13 @@ class Report:
         rows.append(
             {
                 "model": "All background",
-                ("paper", _title("precision")): published.ALL_BACKGROUND_PRECISION,
-                ("ours (95 % interval)", _title("precision")): MISSING if baseline is None else baseline,
-                **({("ours (95 % interval)", _title(m)): 0.0 for m in ("iou", "dice")} if baseline is not None else {}),
+                ("paper", metric_title("precision")): published.ALL_BACKGROUND_PRECISION,
+                ("ours (95 % interval)", metric_title("precision")): MISSING if baseline is None else baseline,
+                **(
+                    {("ours (95 % interval)", metric_title(m)): 0.0 for m in ("iou", "dice")}
+                    if baseline is not None
+                    else {}
+                ),
             }
         )
         return two_level(rows, ["model"])
@@ -247,7 +253,7 @@ def two_level(rows: list[dict[Any, Any]], index: list[str]) -> pd.DataFrame:
     return table
 
 
-def _title(metric: str) -> str:
+def metric_title(metric: str) -> str:
     return {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}[metric]
 
 

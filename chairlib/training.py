@@ -14,7 +14,7 @@ Budgets are counted in images, never in seconds: a clock would break "same seed,
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -132,18 +132,19 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 }
 
 
-def get_recipe(name: str, model: str, **changes: Any) -> Recipe:
+def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, **changes: Any) -> Recipe:
     """The recipe ``name`` for ``model``, with single values changed by keyword.
 
-    Raises :class:`ParameterError` for an unknown recipe or value, and where the paper has no recipe for the model.
+    ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an unknown recipe or
+    value, and where there is no such recipe for the model.
     """
-    if name not in RECIPES:
-        raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(RECIPES)}.")
-    recipes = RECIPES[name]
-    recipe = recipes.get(model, recipes.get("*"))
+    if name not in recipes:
+        raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(recipes)}.")
+    by_model = recipes[name]
+    recipe = by_model.get(model, by_model.get("*"))
     if recipe is None:
         raise ParameterError(
-            f"there is no {name!r} recipe for model {model!r}; use recipe 'fast', or one of {', '.join(recipes)}."
+            f"there is no {name!r} recipe for model {model!r}; use recipe 'fast', or one of {', '.join(by_model)}."
         )
     unknown = changes.keys() - asdict(recipe).keys()
     if unknown:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from chairlib import paths, runs
+from chairlib import paths, runs, training
 from chairlib.augmentation import Augment
 from chairlib.dataset import CompositeLoader, ImageSource, to_arrays
 from chairlib.devices import describe_hardware, pick_device, training_dtype
@@ -26,7 +26,6 @@ from chairlib.models import MIN_SIZE, build_model, count_parameters, source_hash
 from chairlib.object_discovery import CATEGORIES, ObjectDiscovery, figure_ids
 from chairlib.runs import Record, Run
 from chairlib.tensors import load_tensors, save_tensors
-from chairlib.training import RECIPES as PRETRAINING_RECIPES
 from chairlib.training import Recipe, evaluate, fit, predict
 
 __all__ = [
@@ -73,7 +72,7 @@ N_EXAMPLES = 5
 
 def _printed(model: str) -> Recipe:
     """Section 5.3's values for a model; the rest as in the pretraining recipe ``paper``, and said to be not printed."""
-    base = PRETRAINING_RECIPES["paper"][model]
+    base = training.RECIPES["paper"][model]
     values: dict[str, dict[str, Any]] = {
         "unet": {"optimizer": "adam", "learning_rate": 1e-3},
         "fcn_vgg16": {"optimizer": "sgd", "learning_rate": 1e-4},
@@ -84,7 +83,7 @@ def _printed(model: str) -> Recipe:
     return replace(base, epochs=100, patience=10, **values[model])
 
 
-_FAST = replace(PRETRAINING_RECIPES["fast"]["*"], learning_rate=1e-3, batch_size=16, epochs=40, select="last")
+_FAST = replace(training.RECIPES["fast"]["*"], learning_rate=1e-3, batch_size=16, epochs=40, select="last")
 
 #: Recipes by name, then by model; ``*`` stands for every other model. ``paper``: section 5.3. ``fast``: ours, for short budgets;
 #: it keeps the last weights, so that a protocol without a test split isn't scored on what chose its weights.
@@ -96,14 +95,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 
 def get_recipe(name: str, model: str) -> Recipe:
     """The fine-tuning recipe ``name`` for ``model``. Raises :class:`ParameterError` where there is none."""
-    if name not in RECIPES:
-        raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(RECIPES)}.")
-    recipe = RECIPES[name].get(model, RECIPES[name].get("*"))
-    if recipe is None:
-        raise ParameterError(
-            f"there is no {name!r} recipe for model {model!r}; use recipe 'fast', or one of {', '.join(RECIPES[name])}."
-        )
-    return recipe
+    return training.get_recipe(name, model, RECIPES)
 
 
 def data_root(data: str | Path) -> Path:

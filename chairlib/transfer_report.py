@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from chairlib import paths, published
-from chairlib.benchmark_report import model_title, two_level
+from chairlib.benchmark_report import metric_title, model_title, two_level
 from chairlib.errors import CollectionError, RecordError
 from chairlib.runs import Record, load_records
 from chairlib.transfer import DEFAULTS, KIND, PRETRAININGS, STAND_IN, categories, content_hash, data_root, examples
@@ -27,8 +27,6 @@ MISSING = "not trained in this profile"
 NO_COCO = "needs COCO's photos"
 #: What Table 3 puts behind a gain.
 MARKS = {"helps": "▲", "hurts": "▼", "no clear difference": "≈"}
-_METRICS = ("precision", "iou", "dice")
-_TITLES = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 _RESAMPLES = 2000
 #: Figure 6 and the steps needed look at runs that used all training images.
 _WHOLE = 100
@@ -84,11 +82,8 @@ def paired_gain(
     difference = (both.iloc[:, 1] - both.iloc[:, 0]).to_numpy()
     if len(difference) < 2:
         return None
-    draws = np.random.default_rng(seed).integers(0, len(difference), (_RESAMPLES, len(difference)))
-    low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
-    return Gain(
-        float(difference.mean()), float(low), float(high), len(difference), (_seeds(scratch), _seeds(pretrained))
-    )
+    seeds = (_seeds(scratch), _seeds(pretrained))
+    return Gain(*_mean_with_interval(difference, seed), len(difference), seeds)
 
 
 def _seeds(records: Sequence[Record]) -> int:
@@ -106,10 +101,15 @@ def _by_seed(records: Sequence[Record]) -> str:
 def _score(records: Sequence[Record], metric: str, seed: int = 0) -> tuple[float, float, float] | None:
     """(mean, low, high): over seeds and images, with a 95 % bootstrap interval over images; None where undefined."""
     values = _per_image(records, metric).to_numpy()
-    if not len(values):
-        return None
+    return _mean_with_interval(values, seed) if len(values) else None
+
+
+def _mean_with_interval(values: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """(mean, low, high) of one value a photo, with a 95 % bootstrap interval; NaN ends for a single photo."""
+    if len(values) < 2:
+        return float(values.mean()), np.nan, np.nan
     draws = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5]) if len(values) > 1 else (np.nan, np.nan)
+    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
     return float(values.mean()), float(low), float(high)
 
 
@@ -175,7 +175,7 @@ class TransferReport:
                 key = (model, pretraining, category)
                 records = self.find(*key)
                 ours = _score(records, metric) if records else None
-                row[(category, f"paper, {_TITLES[metric]}")] = paper.get(key)
+                row[(category, f"paper, {metric_title(metric)}")] = paper.get(key)
                 row[(category, "ours (95 % interval)")] = ours if records else reason
                 gain = (
                     None if pretraining == "none" else paired_gain(self.find(model, "none", category), records, metric)

@@ -1,15 +1,15 @@
 """One fine-tuning run: its parameters are checked, it starts from the weights it names, and its record is complete."""
 
-import numpy as np
 import pytest
 import torch
 from conftest import draw_photos
 
-from chairlib import benchmark, fine_tune, paths, runs, transfer
+from chairlib import CompositeLoader, ObjectDiscovery, benchmark, fine_tune, paths, runs, transfer
 from chairlib.errors import ChairlibError, CollectionError, ParameterError, RecordError
 from chairlib.models import build_model
 from chairlib.published import table3
 from chairlib.tensors import load_tensors, save_tensors
+from chairlib.training import evaluate
 
 TINY = {"width": 2, "resolution": 32, "images": 64, "evaluations": 2, "device": "cpu"}
 CHAIRS = {
@@ -169,10 +169,13 @@ def test_examples_hold_photos_with_the_object(scratch):
     assert kept["images"].shape[:3] == kept["targets"].shape == kept["predicted"].shape
 
 
-def test_the_model_is_what_was_scored(scratch):
+def test_the_weights_are_those_that_were_scored(scratch, photos):
     model = build_model("unet", width=2)
     model.load_state_dict(load_tensors(scratch.file("weights.safetensors"))[0])
-    assert np.isfinite(sum(float(tensor.float().sum()) for tensor in model.state_dict().values()))
+    source = ObjectDiscovery(photos, "car", "val").source(32, "cpu")
+    scores = evaluate(model, CompositeLoader(source, "val", batch_size=3)).scores
+    assert scores.iou == pytest.approx(scratch.metrics["test"]["iou"], abs=0.05)
+    assert scores.precision == pytest.approx(scratch.metrics["test"]["precision"], abs=0.05)
 
 
 @pytest.mark.parametrize(
