@@ -92,7 +92,7 @@ for job in (*plan.run_jobs, *plan.transfer_jobs):
         # The longest first, so that no core is left waiting for it at the end.
         priority: job.parameters["resolution"]
         shell:
-            f"OMP_NUM_THREADS={{threads}} {chairlib} run {{params.command}} && touch {{output.record:q}}"
+            f"OMP_NUM_THREADS={{threads}} {chairlib} run {{params.command}} && touch -c {{output.record:q}}"
 
 
 for job, made in ((plan.report, records), (plan.transfer_report, tuned)):
