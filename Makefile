@@ -1,12 +1,13 @@
 # The front door. `make paper` builds the paper, `make test` runs the tests; both set up .venv first, and need git, make and
 # Python 3.11 or newer with venv.
 #
-#   make paper PROFILE=smoke|quick|paper DATA=mini|<collection> PHOTOS=stand-in|<folder> DEVICE=auto|cpu|cuda
+#   make paper PROFILE=smoke|quick|paper DATA=mini|<collection> PHOTOS=stand-in|<folder> COCO=<folder> DEVICE=auto|cpu|cuda
 
 PYTHON ?= python3
 PROFILE ?= quick
 DATA ?= mini
 PHOTOS ?= stand-in
+COCO ?=
 DEVICE ?= auto
 PORT ?= 8000
 
@@ -17,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 .PHONY: paper test test-slow lab serve lint install clean
 
 paper: install
-	$(BIN)/chairlib paper --profile "$(PROFILE)" --data "$(DATA)" --photos "$(PHOTOS)" --device "$(DEVICE)"
+	$(BIN)/chairlib paper --profile "$(PROFILE)" --data "$(DATA)" --photos "$(PHOTOS)" $(if $(COCO),--coco "$(COCO)") --device "$(DEVICE)"
 
 # Every test but the kill and fuzz harnesses, which `make test-slow` runs.
 test: install

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from chairlib.build import Plan
 
-plan = Plan(config.get("profile", "quick"), config.get("data", "mini"), config.get("device", "auto"), config.get("photos", "stand-in"))
+plan = Plan(
+    config.get("profile", "quick"),
+    config.get("data", "mini"),
+    config.get("device", "auto"),
+    config.get("photos", "stand-in"),
+    config.get("coco"),
+)
 site = "_build/html/index.html"
 # This very environment, whatever else is called chairlib on the PATH.
 chairlib = f"{shlex.quote(sys.executable)} -m chairlib"

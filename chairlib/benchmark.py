@@ -19,6 +19,7 @@ from chairlib.dataset import (
     foreground_shares,
     is_released,
     open_source,
+    read_note,
 )
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import ParameterError
@@ -26,14 +27,14 @@ from chairlib.metrics import Scores
 from chairlib.models import MIN_SIZE, build_model, count_parameters, source_hash
 from chairlib.runs import Record, Run
 from chairlib.tensors import load_tensors, save_tensors
-from chairlib.training import evaluate, fit, forward_precision, get_recipe, predict, segmentation_loss
+from chairlib.training import Recipe, evaluate, fit, forward_precision, get_recipe, predict, segmentation_loss
 
 __all__ = ["DEFAULTS", "KIND", "examples", "measure_speed", "open_run", "train", "count_images"]
 
 KIND = "benchmark"
 
-#: The parameters of a run and their defaults. ``images``: training budget; ``val_images`` and ``test_images``: fixed subsets,
-#: spread over all segments. None means the recipe's epochs, and every composite of the split.
+#: The parameters of a run and their defaults. ``images``: training budget; ``train_images``, ``val_images`` and ``test_images``: fixed
+#: subsets, spread over all segments. None means the recipe's epochs, and every composite of the split.
 DEFAULTS: dict[str, Any] = {
     "data": "mini",
     "model": "unet",
@@ -41,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "resolution": 64,
     "recipe": "fast",
     "images": None,
+    "train_images": None,
     "val_images": None,
     "test_images": None,
     "evaluations": None,
@@ -55,7 +57,7 @@ def _data_identity(data: str | Path, resolution: int) -> tuple[str, str]:
     """(name, content hash) of a collection, or of a folder in the authors' layout."""
     if is_released(data):
         sources = [open_source(data, split, resolution, torch.device("cpu")) for split in ("train", "val", "test")]
-        return Path(data).name, "".join(source.data_hash[:5] for source in sources)
+        return sources[0].name, "".join(source.data_hash[:5] for source in sources)
     collection = Collection(data)
     return collection.name, collection.hash
 
@@ -76,7 +78,7 @@ def open_run(**parameters: Any) -> Run:
         raise ParameterError(
             f"resolution {settings['resolution']} is too small for a model; use at least {MIN_SIZE} pixels."
         )
-    for name in ("width", "images", "val_images", "test_images", "evaluations"):
+    for name in ("width", "images", "train_images", "val_images", "test_images", "evaluations"):
         runs.check_count(name, settings[name], none=True)
     runs.check_count("seed", settings["seed"], least=0)
     get_recipe(settings["recipe"], settings["model"])
@@ -99,9 +101,9 @@ def count_images(run: Run) -> tuple[int, int]:
         sizes = {
             split: n_segments * min(n_rooms, BACKGROUNDS_PER_SEGMENT) for split, (n_segments, n_rooms) in counts.items()
         }
-    trained = settings["images"] or math.ceil(recipe.epochs * sizes["train"])
-    evaluations = settings["evaluations"] or max(8, round(trained / sizes["train"]))
-    val, test = (min(settings[f"{split}_images"] or sizes[split], sizes[split]) for split in ("val", "test"))
+    train, val, test = (min(settings[f"{split}_images"] or sizes[split], sizes[split]) for split in SPLITS)
+    trained = settings["images"] or math.ceil(recipe.epochs * train)
+    evaluations = settings["evaluations"] or max(8, round(trained / train))
     return trained, evaluations * val + test
 
 
@@ -114,7 +116,13 @@ def _loaders(run: Run) -> tuple[CompositeLoader, CompositeLoader, CompositeLoade
         return CompositeLoader(settings["data"], split, settings["resolution"], device=device, **options)
 
     return (
-        loader("train", batch_size=recipe.batch_size, flip=recipe.flip, seed=settings["seed"]),
+        loader(
+            "train",
+            batch_size=recipe.batch_size,
+            limit=settings["train_images"],
+            flip=recipe.flip,
+            seed=settings["seed"],
+        ),
         loader("val", batch_size=256, limit=settings["val_images"]),
         loader("test", batch_size=256, limit=settings["test_images"]),
     )
@@ -161,6 +169,8 @@ def train(run: Run, progress: bool = True) -> Record:
         hardware=describe_hardware(train_loader.device),
         precision=str(training_dtype(train_loader.device)).removeprefix("torch."),
         n_parameters=count_parameters(model),
+        n_train_images=len(train_loader.indices),
+        source=read_note(settings["data"])["source"] if is_released(settings["data"]) else "chair_segments",
         recipe=vars(recipe),
         best_images=result.best_images,
         converged_images=result.converged_images,
@@ -203,12 +213,18 @@ def examples(record: Record, which: str) -> dict[str, np.ndarray]:
 
 
 def measure_speed(
-    parameters: Mapping[str, Any], steps: int = 3, clock: Callable[[], float] = time.perf_counter
+    parameters: Mapping[str, Any],
+    steps: int = 3,
+    clock: Callable[[], float] = time.perf_counter,
+    recipe: Recipe | None = None,
 ) -> tuple[float, float]:
-    """Seconds that a training image and a scored image take here, measured on random images after one warm-up step."""
+    """Seconds that a training image and a scored image take here, measured on random images after one warm-up step.
+
+    ``recipe``: the benchmark's by default; its batch size decides how long an image takes.
+    """
     settings = DEFAULTS | dict(parameters)
     device = pick_device(settings["device"])
-    recipe = get_recipe(settings["recipe"], settings["model"])
+    recipe = recipe or get_recipe(settings["recipe"], settings["model"])
     size = settings["resolution"]
     model = build_model(settings["model"], settings["width"]).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)

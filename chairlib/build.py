@@ -19,6 +19,7 @@ from typing import Any
 from chairlib import benchmark, paths, runs, transfer
 from chairlib.collection import Collection
 from chairlib.compositing import padding
+from chairlib.dataset import ReleasedChairSegments, is_released, read_note
 from chairlib.devices import pick_device
 from chairlib.errors import ChairlibError, ParameterError
 from chairlib.files import write_json
@@ -33,6 +34,19 @@ _TRANSFER_CHAPTER, _TRANSFER_REPORT_CHAPTER = "05_object_discovery", "06_transfe
 _SPEED = ("model", "width", "resolution", "recipe")
 #: What Snakemake is told, under ``paths.cache``: on its command line values lose quotes, and a path may read as YAML.
 _CONFIG = "build.json"
+
+
+#: Pretrainings that COCO's photos are needed for: the second is matched to their number.
+_NEED_COCO = ("coco_chairs", "chair_segments_matched")
+
+
+def _coco_folder(folder: str) -> Path:
+    root = Path(folder).expanduser().resolve()
+    if not is_released(root) or read_note(root)["source"] != "coco_chairs":
+        raise ParameterError(
+            f"{root} is no folder of COCO's chairs; make one with: chairlib coco-chairs --images DIR --annotations FILE --out {root.name}"
+        )
+    return root
 
 
 @dataclass(frozen=True)
@@ -51,10 +65,18 @@ class Job:
 class Plan:
     """Everything a build of ``profile`` executes. Names are checked here, before anything starts.
 
-    ``data``: the collection; ``photos``: ``"stand-in"``, or a folder in the layout of the Object Discovery release.
+    ``data``: the collection; ``photos``: ``"stand-in"``, or a folder in the layout of the Object Discovery release; ``coco``: the
+    folder that `chairlib coco-chairs` wrote, without which the runs pretrained on COCO's chairs are left out.
     """
 
-    def __init__(self, profile: str, data: str = "mini", device: str = "auto", photos: str = transfer.STAND_IN):
+    def __init__(
+        self,
+        profile: str,
+        data: str = "mini",
+        device: str = "auto",
+        photos: str = transfer.STAND_IN,
+        coco: str | None = None,
+    ):
         self.profile: Profile = load_profile(profile)
         #: Names the profile from any folder.
         self.profile_name = str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile
@@ -68,25 +90,29 @@ class Plan:
         ]
         #: Each once, though several lists of the profile may name it.
         self.runs = list({run.name: run for run in opened}.values())
+        #: Benchmark runs that only serve fine-tuning: on COCO's chairs, and on as many composites.
+        self.extra_runs: list[runs.Run] = []
+        self.coco = _coco_folder(coco) if coco else None
         self.photos = photos if photos == transfer.STAND_IN else str(Path(photos).expanduser().resolve())
         tuned = [
             transfer.open_run(
                 **{**settings, "data": self.photos, "device": device, "pretrained": self._pretrained(settings)}
             )
             for settings in self.profile.transfer
+            if self.coco or settings.get("pretraining") not in _NEED_COCO
         ]
         self.transfer_runs = list({run.name: run for run in tuned}.values())
 
     def _pretrained(self, settings: dict[str, Any]) -> str | None:
         """The name of the benchmark run that a fine-tuning run starts from: of the same model, width and resolution."""
         asked = transfer.DEFAULTS | settings
+        if asked["pretraining"] not in transfer.PRETRAININGS:
+            raise ParameterError(
+                f"profile {self.profile.name}: pretraining {asked['pretraining']!r} is unknown; use one of "
+                f"{', '.join(transfer.PRETRAININGS)}."
+            )
         if asked["pretraining"] == "none":
             return None
-        if asked["pretraining"] != "chair_segments":
-            raise ParameterError(
-                f"profile {self.profile.name}: a build can pretrain on chair_segments only, not on {asked['pretraining']!r}; "
-                "run 05_object_discovery by hand with a record of your own."
-            )
         same = [
             run
             for run in self.runs
@@ -95,11 +121,29 @@ class Plan:
         # Each seed from a pretraining of its own where there is one: else one pretraining's luck is in all of them.
         of_seed = [run for run in same if run.parameters["seed"] == asked["seed"]]
         if same:
-            return (of_seed or same)[0].name
+            chosen = (of_seed or same)[0]
+            return (
+                self._beside_coco(chosen, asked["pretraining"]) if asked["pretraining"] in _NEED_COCO else chosen
+            ).name
         raise ParameterError(
             f"profile {self.profile.name} has no benchmark run of {asked['model']} with width {asked['width']} at "
             f"{asked['resolution']} px to pretrain from; add one under benchmark: runs:."
         )
+
+    def _beside_coco(self, run: runs.Run, pretraining: str) -> runs.Run:
+        """``run`` on COCO's chairs, or on as many different composites as there are of those: the same in all else."""
+        assert self.coco is not None
+        changed = (
+            {"data": str(self.coco)}
+            if pretraining == "coco_chairs"
+            else {"train_images": len(ReleasedChairSegments(self.coco, "train"))}
+        )
+        # Without a budget in images, each would train for the recipe's epochs over its own number of images.
+        budget = benchmark.count_images(run)[0]
+        extra = benchmark.open_run(**{**run.parameters, "images": budget, **changed})
+        if extra.name not in {known.name for known in (*self.runs, *self.extra_runs)}:
+            self.extra_runs.append(extra)
+        return extra
 
     @cached_property
     def run_jobs(self) -> list[Job]:
@@ -112,7 +156,7 @@ class Plan:
                 pages / (f"{_RUN_CHAPTER}.ipynb" if number == 0 else f"runs/{run.name}.ipynb"),
                 run.folder / "record.json",
             )
-            for number, run in enumerate(self.runs)
+            for number, run in enumerate([*self.runs, *self.extra_runs])
         ]
 
     @cached_property
@@ -201,15 +245,17 @@ class Plan:
 def estimate(plan: Plan) -> float:
     """Seconds that the plan's unfinished runs train at most (early stopping may end them sooner), measured on this machine."""
     seconds, known = 0.0, {}
-    for run in (*plan.runs, *plan.transfer_runs):
+    for run in (*plan.runs, *plan.extra_runs, *plan.transfer_runs):
         if run.record is not None:
             continue
         settings = run.parameters
-        count_images = benchmark.count_images if run.kind == benchmark.KIND else transfer.count_images
-        key = tuple(settings[name] for name in _SPEED)
+        module = {benchmark.KIND: benchmark, transfer.KIND: transfer}[run.kind]
+        key = (run.kind, *(settings[name] for name in _SPEED))
         if key not in known:
-            known[key] = benchmark.measure_speed({name: settings[name] for name in (*_SPEED, "device")})
-        seconds += sum(rate * count for rate, count in zip(known[key], count_images(run), strict=True))
+            recipe = module.get_recipe(settings["recipe"], settings["model"])
+            asked = {name: settings[name] for name in (*_SPEED, "device")}
+            known[key] = benchmark.measure_speed(asked, recipe=recipe)
+        seconds += sum(rate * count for rate, count in zip(known[key], module.count_images(run), strict=True))
     return seconds
 
 
@@ -263,6 +309,7 @@ def build(
     device: str = "auto",
     dry_run: bool = False,
     photos: str = transfer.STAND_IN,
+    coco: str | None = None,
 ) -> Path:
     """Execute what is missing, render the book, and return the path of its first page.
 
@@ -270,8 +317,8 @@ def build(
     """
     if not (paths.home / "Snakefile").is_file():
         raise ChairlibError(f"there is no Snakefile in {paths.home}; clone the project's repository and build there.")
-    plan = Plan(profile, data, device, photos)
-    runs_of_all = [*plan.runs, *plan.transfer_runs]
+    plan = Plan(profile, data, device, photos, coco)
+    runs_of_all = [*plan.runs, *plan.extra_runs, *plan.transfer_runs]
     todo = sum(run.record is None for run in runs_of_all)
     print(
         f"profile {plan.profile.name}: {len(runs_of_all)} runs, {todo} to train, on {Collection(plan.data).name}",
@@ -288,7 +335,13 @@ def build(
     with _only_one() as lock:
         write_json(
             paths.cache / _CONFIG,
-            {"profile": plan.profile_name, "data": plan.data, "device": device, "photos": plan.photos},
+            {
+                "profile": plan.profile_name,
+                "data": plan.data,
+                "device": device,
+                "photos": plan.photos,
+                "coco": str(plan.coco) if plan.coco else None,
+            },
         )
         if not dry_run:
             plan.remove_leftovers()

@@ -141,7 +141,7 @@ def coco_chairs(
     for split, data in write(images, annotations, out).items():
         left_out = ", ".join(f"{count} {reason}" for reason, count in data.n_left_out.items() if count) or "none"
         print(f"{split}: {len(data)} crops of {len(set(data.groups or []))} photos (left out: {left_out})")
-    print(f"pretrain with: chairlib benchmark --data {out}")
+    print(f"pretrain with: chairlib benchmark --data {out}, or in a build: make paper PROFILE=paper COCO={out}")
 
 
 @app.command()
@@ -156,6 +156,7 @@ def benchmark(
     ] = None,
     recipe: Annotated[str, typer.Option(help="paper, released or fast.")] = "fast",
     images: Annotated[int | None, typer.Option(help="Training budget; the recipe's epochs by default.")] = None,
+    train_images: Annotated[int | None, typer.Option(help="Different training composites; all by default.")] = None,
     val_images: Annotated[int | None, typer.Option(help="Validation composites; all by default.")] = None,
     test_images: Annotated[int | None, typer.Option(help="Test composites; all by default.")] = None,
     evaluations: Annotated[
@@ -176,6 +177,7 @@ def benchmark(
         resolution=resolution,
         recipe=recipe,
         images=images,
+        train_images=train_images,
         val_images=val_images,
         test_images=test_images,
         evaluations=evaluations,
@@ -234,13 +236,17 @@ def paper(
     photos: Annotated[
         str, typer.Option(help="Photos to fine-tune on: a folder in Object Discovery's layout, or 'stand-in'.")
     ] = "stand-in",
+    coco: Annotated[
+        str | None,
+        typer.Option(help="A folder that `chairlib coco-chairs` wrote, to pretrain on beside the collection."),
+    ] = None,
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Build the paper: train what is missing, execute the chapters, render the book."""
     from chairlib import build
 
-    page = build.build(profile, data, device, dry_run, photos)
+    page = build.build(profile, data, device, dry_run, photos, coco)
     if not dry_run:
         print(f"\nThe book: {page}\nRead it with `make serve`, or open that file.")
 

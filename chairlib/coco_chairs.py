@@ -27,13 +27,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from chairlib.dataset import NOTE
 from chairlib.errors import ChairlibError, CollectionError, ImageError, ParameterError
-from chairlib.files import atomic_folder
+from chairlib.files import atomic_folder, write_json
 from chairlib.object_discovery import MaskedPhotos, read_photo, split_off, stable_order
 from chairlib.progress import progress_bar
 
 __all__ = ["REASONS", "CocoChairs", "export"]
 
+#: What records call this source of pretraining.
+SOURCE = "coco_chairs"
 #: Why a crop (or, of ``empty``, an annotation) is left out.
 REASONS = ("small", "sparse", "crowd", "repeated", "empty")
 
@@ -310,8 +313,10 @@ def export(
 ) -> dict[str, CocoChairs]:
     """Write the crops to files in the authors' layout, so that whatever trains on Chair Segments can train on them.
 
-    ``out/{train,val,test}/{image,mask}/N.png``; test holds the same crops as val, since COCO chairs have no test. ``out`` must not
-    exist; it appears when all of it is written. ``options`` as of :class:`CocoChairs`. Returns the datasets by split.
+    ``out/{train,val,test}/{image,mask}/N.png``; test holds the same crops as val, since COCO chairs have no test. A note beside
+    them says that they are COCO's and which photo each crop is of: records made from them know it, and intervals resample
+    photos. ``out`` must not exist; it appears when all of it is written. ``options`` as of :class:`CocoChairs`. Returns the
+    datasets by split.
     """
     datasets = {split: CocoChairs(images_dir, instances_json, split, **options) for split in ("train", "val")}
     with atomic_folder(out) as folder:
@@ -321,4 +326,6 @@ def export(
             for index in progress_bar(range(len(data)), f"writing {split}", unit="image", delay=1, leave=False):
                 for kind, picture in zip(("image", "mask"), data[index], strict=True):
                     picture.save(folder / split / kind / f"{index}.png")
+        groups = {split: datasets["val" if split == "test" else split].groups for split in ("train", "val", "test")}
+        write_json(folder / NOTE, {"source": SOURCE, "name": datasets["train"].name, "groups": groups})
     return datasets

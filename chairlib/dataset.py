@@ -6,6 +6,7 @@ from the paper's 500 segments. Composites are never stored. :class:`ChairSegment
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -360,6 +361,25 @@ def _to_pillow(image: torch.Tensor) -> Image.Image:
     return Image.fromarray(levels.squeeze(-1) if levels.shape[-1] == 1 else levels)
 
 
+#: Beside ``train/``, ``val/`` and ``test/``: what the images are, where they aren't composites. See :func:`read_note`.
+NOTE = "source.json"
+
+
+def read_note(root: str | Path) -> dict[str, Any]:
+    """What a folder in the authors' layout says of itself: ``source``, ``name``, and ``groups``, by split one label an image.
+
+    ``{"source": "chair_segments"}`` without a note: composites. Raises :class:`CollectionError` for one that can't be read.
+    """
+    file = Path(root) / NOTE
+    if not file.is_file():
+        return {"source": "chair_segments"}
+    try:
+        note = json.loads(file.read_text(encoding="utf-8"))
+        return {"source": str(note["source"]), "name": str(note["name"]), "groups": dict(note["groups"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CollectionError(f"{file} cannot be used ({error}); write the folder again.") from error
+
+
 def is_released(root: str | Path) -> bool:
     """Whether ``root`` is a folder in the authors' layout, as :class:`ReleasedChairSegments` reads it."""
     return any((Path(root) / split / "image").is_dir() for split in SPLITS)
@@ -403,6 +423,13 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
         if not self.images:
             raise CollectionError(f"{folder / 'image'} holds no images named by a number; unpack or export it again.")
         self.numbers = sorted(self.images)
+        note = read_note(root)
+        self.name: str = note.get("name", Path(root).name)
+        self.groups: list[str] | None = note["groups"].get(split) if "groups" in note else None
+        if self.groups is not None and len(self.groups) != len(self.numbers):
+            raise CollectionError(
+                f"{Path(root) / NOTE} has {len(self.groups)} groups for {len(self.numbers)} {split} images; write the folder again."
+            )
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -431,7 +458,7 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
             return np.dstack([np.asarray(image), np.asarray(mask)])
 
         both = map_images(read, self.numbers, f"reading {self.split}")
-        return ImageSource(both[:, :3], both[:, 3:], device, Path(self.root).name)
+        return ImageSource(both[:, :3], both[:, 3:], device, self.name, groups=self.groups)
 
 
 def _numbered(folder: Path) -> dict[int, Path]:

@@ -626,12 +626,12 @@ def foreground_histogram(
 
 
 def training_curves(
-    history: pd.DataFrame, best_images: float | None = None, title: str = "", caption: str = ""
+    history: pd.DataFrame, best_images: float | None = None, title: str = "", caption: str = "", on: str = ""
 ) -> Figure:
     """One run's losses, validation IoU and learning rate against images seen; the evaluation that was kept is marked.
 
     ``history`` has the columns images, train_loss, val_loss, val_iou (per cent), learning_rate, seconds; gaps (NaN) are skipped.
-    ``best_images``: images seen at the evaluation that was kept (default: the highest validation IoU).
+    ``best_images``: images seen at the evaluation that was kept (default: the highest validation IoU). ``on``: the data, for the axes.
     """
     _columns(
         history, ("images", "train_loss", "val_loss", "val_iou", "learning_rate", "seconds"), "the training history"
@@ -652,7 +652,7 @@ def training_curves(
                 ends.append((line["images"].iloc[-1], line[column].iloc[-1], name, colour))
         loss.set(ylabel="loss (BCE)")
         iou.plot(scored["images"], scored["val_iou"], color=PALETTE[0], **_points(scored))
-        iou.set(ylabel="validation\nIoU (%)")
+        iou.set(ylabel=f"validation IoU\non {on} (%)" if on else "validation\nIoU (%)")
         note = f"kept: {kept['val_iou']:.1f} % after {kept['images']:,.0f} images"
         iou.plot(
             kept["images"], kept["val_iou"], "o", color="black", markersize=9, markerfacecolor="none", markeredgewidth=2
@@ -784,12 +784,13 @@ def iou_by_resolution(ours: pd.DataFrame, paper: pd.DataFrame, title: str = "", 
 
 
 def iou_over_steps(
-    curves: Mapping[str, Sequence[pd.DataFrame]], title: str = "", caption: str = "", x: str = "images"
+    curves: Mapping[str, Sequence[pd.DataFrame]], title: str = "", caption: str = "", x: str = "images", on: str = ""
 ) -> Figure:
     """The paper's Figure 6: validation IoU as training goes on, the mean over seeds as a line and their range as a band.
 
     ``curves``: label -> histories, one a seed, each with the columns ``x`` and val_iou (per cent; gaps are skipped). ``x``:
-    "images" (seen) or "seconds". Seeds evaluated at different places are interpolated; one that ended early keeps its last value.
+    "images" (seen) or "seconds"; ``on``: the data, for the axis. Seeds evaluated at different places are interpolated; one that
+    ended early keeps its last value.
     """
     if x not in ("images", "seconds"):
         raise ParameterError(f"x must be 'images' or 'seconds'; found {x!r}.")
@@ -808,7 +809,7 @@ def iou_over_steps(
             last, best = line.iloc[-1], line.iloc[int(line["mean"].argmax())]
             ends.append((last[x], last["mean"], label, look["color"]))
             told.append(_seeds_told(label, len(curves[label]), best, last, x))
-        ax.set(ylabel="validation IoU (%)")
+        ax.set(ylabel=f"validation IoU{_on(on)} (%)")
         if x == "images":
             _images_axis(ax, max(place for place, *_ in ends))
         else:
@@ -841,11 +842,15 @@ def _seeds_told(label: str, seeds: int, best: pd.Series, last: pd.Series, x: str
     )
 
 
-def iou_by_share(table: pd.DataFrame, title: str = "", caption: str = "") -> Figure:
+def _on(data: str) -> str:
+    return f" on {data}" if data else ""
+
+
+def iou_by_share(table: pd.DataFrame, title: str = "", caption: str = "", on: str = "") -> Figure:
     """IoU against the share of the training images that was used, one line a label, with interval bars.
 
     ``table``: columns label, share (per cent of the training images, above 0), n_images, and iou with its 95 % interval
-    low, high (per cent; the interval may be NaN).
+    low, high (per cent; the interval may be NaN). ``on``: the data, for the axis.
     """
     _columns(table, ("label", "share", "n_images", "iou", "low", "high"), "the table of shares")
     table = table.dropna(subset=["share", "iou"])
@@ -876,7 +881,7 @@ def iou_by_share(table: pd.DataFrame, title: str = "", caption: str = "") -> Fig
         ax.set_xticks(shares, [_share_tick(table, share) for share in shares])
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.tick_params(axis="x", which="minor", length=0)
-        ax.set(xlabel="share of the training images, and their number", ylabel="IoU (%), with 95 % interval")
+        ax.set(xlabel="share of the training images, and their number", ylabel=f"IoU{_on(on)} (%), with 95 % interval")
         ax.set_xlim(shares[0] / reach**0.08, shares[-1] * reach**0.08)
         _label_ends(fig, ax, ends)
         alt = f"IoU by share of the training images, with 95 % intervals. {'; '.join(told)}"
@@ -894,11 +899,12 @@ def _share_tick(table: pd.DataFrame, share: float) -> str:
     return f"{share:g} %\n{fewest:,.0f}" + ("" if fewest == most else f"–{most:,.0f}")
 
 
-def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "") -> Figure:
+def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: str = "") -> Figure:
     """How many images training needs before it is as good as training from scratch gets, one bar a category and label.
 
     ``table``: columns category, label and images: images seen until the mean validation IoU first reaches what training from
     scratch ends with, NaN where it never does. A category's first label (from scratch) is what its others are compared with.
+    ``on``: the data, for the axis.
     """
     _columns(table, ("category", "label", "images"), "the table of images needed")
     table = table.astype({"images": float})
@@ -943,7 +949,7 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "") -> F
         ax.grid(visible=True, axis="x")
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
         _images_axis(ax, most)
-        ax.set_xlabel(f"{ax.get_xlabel()} until the\nfinal validation IoU of training from scratch")
+        ax.set_xlabel(f"{ax.get_xlabel()} until the\nfinal validation IoU{_on(on)} of training from scratch")
         handles = [
             Patch(
                 facecolor=PALETTE[n % len(PALETTE)], hatch=_HATCHES[n % len(_HATCHES)], edgecolor="white", label=label

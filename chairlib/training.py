@@ -217,7 +217,9 @@ class Fit:
     """What a training run came to. The model that was given holds the chosen weights."""
 
     history: pd.DataFrame
-    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, val_iou, val_dice, val_precision (per cent)."""
+    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, val_iou, val_dice, val_precision (per cent).
+
+    Where the start was scored, the first row has 0 images and a training loss of NaN."""
     images_seen: int
     seconds: float
     """Training and evaluation, summed over resumed parts."""
@@ -238,6 +240,7 @@ class _Trainer:
         self.step = 0
         self.images = 0
         self.seconds = 0.0
+        self.start: dict[str, float] | None = None
         self.history: list[dict[str, float]] = []
         self.best = _copy_weights(model)
         self.best_row = -1
@@ -275,10 +278,10 @@ class _Trainer:
         """Mean over the steps since the last evaluation."""
         return self.loss_sum.item() / max(1, self.loss_count)
 
-    def record(self, evaluation: Evaluation) -> None:
-        """Add a row to the history, keep the weights if they are the best so far, and decide whether to stop early."""
-        scores, recipe = evaluation.scores, self.recipe
-        row = {
+    def row(self, evaluation: Evaluation) -> dict[str, float]:
+        """A row of the history."""
+        scores = evaluation.scores
+        return {
             "images": self.images,
             "seconds": round(self.seconds, 3),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
@@ -288,6 +291,10 @@ class _Trainer:
             "val_dice": scores.dice,
             "val_precision": scores.precision,
         }
+
+    def record(self, evaluation: Evaluation) -> None:
+        """Add a row to the history, keep the weights if they are the best so far, and decide whether to stop early."""
+        recipe, row = self.recipe, self.row(evaluation)
         if not all(math.isfinite(row[name]) for name in ("train_loss", "val_loss")):
             raise ChairlibError(
                 f"the loss is not finite after {self.images} images (recipe {recipe.name!r}, learning rate "
@@ -303,7 +310,7 @@ class _Trainer:
 
     # -- checkpoint -------------------------------------------------------------------------------------------------
 
-    _SCALARS = ("step", "images", "seconds", "history", "best_row", "stopped_early", "loss_count")
+    _SCALARS = ("step", "images", "seconds", "start", "history", "best_row", "stopped_early", "loss_count")
 
     def save(self, path: Path, fingerprint: dict[str, Any]) -> None:
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
@@ -407,6 +414,7 @@ def fit(
     images: int | None = None,
     epochs: float | None = None,
     evaluations: int | None = None,
+    score_start: bool = False,
     checkpoint: Path | str | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -418,6 +426,8 @@ def fit(
     model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with AMX.
     images, epochs: the budget; the recipe's epochs where neither is given. Rounded up to whole batches.
     evaluations: how many, evenly spread, the last at the end; by default one an epoch, and at least eight.
+    score_start: put a row before the first step into the history, at 0 images; it has no training loss and no part in choosing
+        weights or stopping.
     checkpoint: a safetensors file that is written every minute and at each evaluation. If it is there when
         training starts, training goes on from it and ends with the weights it would have had (bit for bit on the CPU; on
         CUDA the backward pass of bilinear upsampling is not deterministic).
@@ -436,6 +446,7 @@ def fit(
         "recipe": json.loads(json.dumps(asdict(recipe))),
         "steps": n_steps,
         "evaluations": n_evaluations,
+        "score_start": score_start,
         "seeds": [seed, train.seed],
         "precision": str(training_dtype(train.device)),
         "train": [
@@ -464,6 +475,8 @@ def fit(
     )
     clock = saved = shown = time.monotonic()
     try:
+        if score_start and trainer.start is None:
+            trainer.start = {**trainer.row(evaluate(model, val, recipe.loss)), "train_loss": math.nan}
         if not trainer.stopped_early:
             for _ in trainer.advance():
                 now = time.monotonic()
@@ -496,11 +509,13 @@ def _summarise(trainer: _Trainer) -> Fit:
     history = pd.DataFrame(trainer.history)
     near = history["val_iou"] >= history["val_iou"].max() - CONVERGENCE_MARGIN
     converged = history.loc[near.idxmax() if near.any() else history.index[-1]]
+    if trainer.start is not None:
+        history = pd.concat([pd.DataFrame([trainer.start]), history], ignore_index=True)
     return Fit(
         history=history,
         images_seen=trainer.images,
         seconds=round(trainer.seconds, 3),
-        best_images=int(history["images"].iloc[trainer.best_row]),
+        best_images=int(trainer.history[trainer.best_row]["images"]),
         converged_images=int(converged["images"]),
         converged_seconds=float(converged["seconds"]),
         stopped_early=trainer.stopped_early,

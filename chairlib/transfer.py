@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from chairlib import paths, runs, training
+from chairlib import benchmark, paths, runs, training
 from chairlib.augmentation import Augment
 from chairlib.dataset import CompositeLoader, ImageSource, to_arrays
 from chairlib.devices import describe_hardware, pick_device, training_dtype
@@ -38,14 +38,16 @@ __all__ = [
     "fine_tune",
     "get_recipe",
     "open_run",
+    "pretraining_of",
     "train",
 ]
 
 KIND = "transfer"
 #: The rendered photos that ship with the package. Never to be called Object Discovery.
 STAND_IN = "stand-in"
-#: What a model may have learned before.
-PRETRAININGS = ("none", "chair_segments", "coco_chairs")
+#: What a model may have learned before. ``chair_segments_matched``: as many different composites as there are crops of COCO's
+#: chairs, so that the two sources are compared at the same number of images.
+PRETRAININGS = ("none", "chair_segments", "coco_chairs", "chair_segments_matched")
 
 #: The parameters of a run and their defaults. ``pretrained``: the name of the record whose weights it starts from;
 #: ``share``: per cent of the training images used; ``images``: training budget (None: the recipe's epochs).
@@ -174,17 +176,31 @@ def count_images(run: Run) -> tuple[int, int]:
     n_train = math.ceil(sizes["train"] * settings["share"] / 100)
     trained = settings["images"] or math.ceil(get_recipe(settings["recipe"], settings["model"]).epochs * n_train)
     evaluations = settings["evaluations"] or max(8, round(trained / n_train))
-    return trained, evaluations * sizes[names[1]] + sizes[names[2]]
+    return trained, (1 + evaluations) * sizes[names[1]] + sizes[names[2]]
+
+
+def pretraining_of(record: Record) -> str:
+    """What a record was pretrained on: one of :data:`PRETRAININGS`. Raises :class:`RecordError` where it is no pretraining."""
+    if record.content["kind"] != benchmark.KIND:
+        raise RecordError(
+            f"record {record.name} is no pretraining but of kind {record.content['kind']}; give one of `chairlib benchmark`."
+        )
+    source = record.content["source"]
+    return f"{source}_matched" if source == "chair_segments" and record.parameters["train_images"] else source
 
 
 def load_pretrained(name: str, model: nn.Module, settings: dict[str, Any]) -> str | None:
     """Fill ``model`` with a record's weights; returns a hash of them.
 
-    Raises :class:`RecordError` where the record is missing, is no pretraining, or is of another model or width.
+    Raises :class:`RecordError` where the record is missing, is no pretraining or another than is asked for, or is of another
+    model or width.
     """
     record = runs.read_record(paths.runs / name)
-    if record.content["kind"] == KIND:
-        raise RecordError(f"record {name} was itself fine-tuned on photos; give one of `chairlib benchmark`.")
+    source = pretraining_of(record)
+    if settings["pretraining"] != source:
+        raise RecordError(
+            f"record {name} was pretrained on {source}, but pretraining {settings['pretraining']!r} is asked for; correct one of them."
+        )
     asked = {key: settings[key] for key in ("model", "width")}
     found = {key: record.parameters.get(key) for key in asked}
     if found != asked:
@@ -227,6 +243,7 @@ def train(run: Run, progress: bool = True) -> Record:
         recipe,
         images=settings["images"],
         evaluations=settings["evaluations"],
+        score_start=True,
         # Remade under the same name, a pretrained record may hold other weights: their checkpoints stay apart.
         checkpoint=run.checkpoint.with_stem(f"{run.checkpoint.stem}-{started_from}")
         if started_from
@@ -284,14 +301,13 @@ def fine_tune(
 ) -> Record:
     """Train ``model`` on a category, from scratch or from the weights of a ``pretrained`` record, and return its record.
 
-    ``more``: any other of :data:`DEFAULTS`, as ``data``, ``protocol``, ``width`` (the pretrained record's by default), and
-    ``pretraining="coco_chairs"`` for a record that learned from COCO's chairs (``"chair_segments"`` by default). What was
-    asked before is only read. Raises as :func:`open_run` and :func:`train` do.
+    ``more``: any other of :data:`DEFAULTS`, as ``data``, ``protocol``, and ``width`` (the pretrained record's by default). What
+    was asked before is only read. Raises as :func:`open_run` and :func:`train` do.
     """
     if pretrained is not None:
         more = {
             "width": pretrained.parameters.get("width"),
-            "pretraining": "chair_segments",
+            "pretraining": pretraining_of(pretrained),
             "pretrained": pretrained.name,
             **more,
         }

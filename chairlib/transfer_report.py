@@ -21,10 +21,17 @@ from chairlib.transfer import DEFAULTS, KIND, PRETRAININGS, STAND_IN, categories
 
 __all__ = ["PRETRAINING_TITLES", "Gain", "TransferReport", "open_report", "paired_gain"]
 
-PRETRAINING_TITLES = {"none": "–", "chair_segments": "Chair Segments", "coco_chairs": "COCO chairs"}
+PRETRAINING_TITLES = {
+    "none": "–",
+    "chair_segments": "Chair Segments",
+    "coco_chairs": "COCO chairs",
+    "chair_segments_matched": "Chair Segments, as many images as COCO chairs",
+}
 #: What a cell without a record says.
 MISSING = "not trained in this profile"
 NO_COCO = "needs COCO's photos"
+#: Rows that can't be filled without them.
+NEED_COCO = ("coco_chairs", "chair_segments_matched")
 #: What Table 3 puts behind a gain.
 MARKS = {"helps": "▲", "hurts": "▼", "no clear difference": "≈"}
 _RESAMPLES = 2000
@@ -129,12 +136,21 @@ class TransferReport:
         return "the stand-in (rendered airplanes, cars and horses)" if self.data == STAND_IN else self.data
 
     @property
+    def axis(self) -> str:
+        """The photos in as few words as an axis has room for."""
+        return "the stand-in" if self.data == STAND_IN else self.data
+
+    @property
     def title(self) -> str:
         """What stands on every table and figure: the photos, the protocol, and which split of it is scored."""
         protocols = sorted({record.parameters["protocol"] for record in self.records})
         splits = sorted({record.content["scored_split"] for record in self.records})
         scored = f", protocol {' and '.join(protocols)}, {' and '.join(splits)} images" if self.records else ""
         return self.photos + scored
+
+    @property
+    def has_coco(self) -> bool:
+        return any(record.parameters["pretraining"] == "coco_chairs" for record in self.records)
 
     def find(self, model: str, pretraining: str, category: str, share: int = _WHOLE) -> list[Record]:
         """Records of one cell, every seed and fold.
@@ -170,7 +186,7 @@ class TransferReport:
         rows: list[dict[Any, Any]] = []
         for model, pretraining in self._rows():
             row: dict[Any, Any] = {"model": self._title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
-            reason = NO_COCO if pretraining == "coco_chairs" else MISSING
+            reason = NO_COCO if pretraining in NEED_COCO and not self.has_coco else MISSING
             for category in categories():
                 key = (model, pretraining, category)
                 records = self.find(*key)

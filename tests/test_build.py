@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from chairlib import build, paths, runs
+from chairlib import benchmark, build, paths, runs
 from chairlib.build import Plan
 from chairlib.errors import ChairlibError, CollectionError, ParameterError
 
@@ -127,14 +129,62 @@ def test_fine_tuning_starts_from_the_benchmark_run_of_the_same_model(home, colle
     ("changed", "message"),
     [
         ("width: 4, images: 8", "no benchmark run of unet with width 8 at 64 px to pretrain from"),
-        ("chair_segments]", "can pretrain on chair_segments only, not on 'coco_chairs'"),
+        ("chair_segments]", "pretraining 'sofas' is unknown; use one of none, chair_segments, coco_chairs"),
     ],
 )
 def test_pretraining_that_no_run_gives_is_told(home, collection, changed, message):
-    text = TRANSFER.replace(changed, {"w": "width: 8, images: 8", "c": "coco_chairs]"}[changed[0]])
+    text = TRANSFER.replace(changed, {"w": "width: 8, images: 8", "c": "sofas]"}[changed[0]])
     (home / "profiles" / "both.yaml").write_text(PROFILE + text)
     with pytest.raises(ParameterError, match=message):
         Plan("both", str(collection.root))
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """A folder as `chairlib coco-chairs` writes it: two training crops, one for validation."""
+    for split, count in (("train", 2), ("val", 1), ("test", 1)):
+        for kind in ("image", "mask"):
+            (tmp_path / "crops" / split / kind).mkdir(parents=True)
+            for number in range(count):
+                picture = np.random.default_rng(number).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+                mask = np.full((40, 40), 255, np.uint8)
+                Image.fromarray(picture if kind == "image" else mask).save(
+                    tmp_path / "crops" / split / kind / f"{number}.png"
+                )
+    note = {"source": "coco_chairs", "name": "COCO chairs (drawn)", "groups": {"train": ["7", "7"]}}
+    (tmp_path / "crops" / "source.json").write_text(json.dumps(note))
+    return tmp_path / "crops"
+
+
+def test_cocos_chairs_are_pretrained_on_where_they_are_given(home, collection, coco):
+    text = TRANSFER.replace("[none, chair_segments]", "[none, chair_segments, coco_chairs, chair_segments_matched]")
+    (home / "profiles" / "all.yaml").write_text(PROFILE + text)
+    without = Plan("all", str(collection.root))
+    assert not without.extra_runs
+    assert {run.parameters["pretraining"] for run in without.transfer_runs} == {"none", "chair_segments"}
+
+    plan = Plan("all", str(collection.root), coco=str(coco))
+    assert len(plan.transfer_runs) == 8
+    on_coco, matched = plan.extra_runs  # shared by both categories
+    assert on_coco.parameters["data"] == str(coco)
+    assert on_coco.data["name"] == "COCO chairs (drawn)"
+    assert matched.parameters["train_images"] == 2
+    base = plan.runs[0].parameters
+    for extra in plan.extra_runs:  # the same budget, and the same in all else
+        assert benchmark.count_images(extra)[0] == benchmark.count_images(plan.runs[0])[0]
+        different = {name for name in base if extra.parameters[name] != base[name]}
+        assert different <= {"data", "train_images"}
+    starts = {run.parameters["pretraining"]: run.parameters["pretrained"] for run in plan.transfer_runs}
+    assert starts["coco_chairs"] == on_coco.name
+    assert starts["chair_segments_matched"] == matched.name
+    # The benchmark's own report has nothing to do with them.
+    assert not {run.name for run in plan.extra_runs} & set(plan.report.parameters["runs"])
+    assert {run.folder / "record.json" for run in plan.extra_runs} <= {job.record for job in plan.run_jobs}
+
+
+def test_a_folder_without_cocos_chairs_is_told(home, collection, tmp_path):
+    with pytest.raises(ParameterError, match=r"is no folder of COCO's chairs; make one with: chairlib coco-chairs"):
+        Plan("toy", str(collection.root), coco=str(tmp_path))
 
 
 def test_photos_that_are_not_there_are_told_before_anything_starts(home, collection, tmp_path):
@@ -188,8 +238,8 @@ def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
     speeds = {32: 0.5, 64: 2.0}
     asked = []
 
-    def measure_speed(settings):
-        asked.append(settings["resolution"])
+    def measure_speed(settings, recipe):
+        asked.append((settings["resolution"], recipe.batch_size))
         return speeds[settings["resolution"]], 0.0
 
     monkeypatch.setattr(build.benchmark, "measure_speed", measure_speed)
@@ -198,7 +248,9 @@ def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
     plan.runs[0].finish({}, seconds=1, images_seen=1, hardware="")
     asked.clear()
     assert build.estimate(plan) == 20 * 0.5 + 320 * 2.0
-    assert asked == [32, 64]
+    # By each kind's own recipe: theirs may differ in batch size, and with it in speed.
+    tuned = build.transfer.get_recipe("fast", "unet").batch_size
+    assert asked == [(32, 16), (64, tuned)]
 
 
 def test_second_build_is_refused(home):
@@ -276,7 +328,7 @@ def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, coll
     assert not (checkout / "runs").exists()
     assert not (checkout / "_build").exists()
     told = json.loads((checkout / ".cache" / "build.json").read_text())
-    assert told == {"profile": "toy", "data": str(data), "device": "auto", "photos": "stand-in"}
+    assert told == {"profile": "toy", "data": str(data), "device": "auto", "photos": "stand-in", "coco": None}
 
 
 @pytest.mark.slow

@@ -244,6 +244,7 @@ def test_an_export_reads_back_as_the_same_crops(many, tmp_path, capsys):
     for split, data in (*written.items(), ("test", written["val"])):
         read = ReleasedChairSegments(tmp_path / "out", split)
         assert len(read) == len(data)
+        assert (read.groups, read.name) == (data.groups, data.name)  # intervals resample photos
         for (image, mask), (original, truth) in zip(
             (read[0], read[len(read) - 1]), (data[0], data[len(data) - 1]), strict=True
         ):

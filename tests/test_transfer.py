@@ -53,7 +53,9 @@ def test_a_record_tells_everything(scratch):
     assert (test["n_images"], test["n_left_out"]) == (4, 1)  # one of the four has no car
     assert test["interval_units"] == "images"
     assert scratch.table("test_images")["id"].tolist() == [17, 18, 19, 20]
-    assert scratch.history()["images"].tolist() == [32, 64]
+    history = scratch.history()
+    assert history["images"].tolist() == [0, 32, 64]  # scored before the first step too, which has no training loss
+    assert history["train_loss"].isna().tolist() == [True, False, False]
 
 
 def test_it_starts_from_the_weights_it_names(pretrained, photos, monkeypatch, own_runs):
@@ -107,8 +109,17 @@ def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained
 
 
 def test_a_fine_tuned_record_is_no_pretraining(photos, scratch):
-    with pytest.raises(RecordError, match="was itself fine-tuned"):
+    with pytest.raises(RecordError, match="is no pretraining but of kind transfer"):
         fine_tune(pretrained=scratch, data=str(photos), progress=False, **{**TINY, "seed": 5})
+
+
+def test_a_record_is_taken_for_what_it_was_pretrained_on(photos, pretrained):
+    assert transfer.pretraining_of(pretrained) == "chair_segments"
+    asked = transfer.open_run(data=str(photos), **TINY, pretraining="coco_chairs", pretrained=pretrained.name)
+    with pytest.raises(
+        RecordError, match="was pretrained on chair_segments, but pretraining 'coco_chairs' is asked for"
+    ):
+        transfer.train(asked, progress=False)
 
 
 def test_a_checkpoint_from_other_weights_is_not_gone_on_with(photos, pretrained, own_runs, monkeypatch):
@@ -153,7 +164,10 @@ def test_folds_are_scored_on_their_test_split(photos, own_runs):
 
 
 def test_counts_are_what_is_trained_and_scored(photos):
-    assert transfer.count_images(transfer.open_run(data=str(photos), **TINY)) == (64, 2 * 4 + 4)
+    assert transfer.count_images(transfer.open_run(data=str(photos), **TINY)) == (
+        64,
+        (1 + 2) * 4 + 4,
+    )  # before the first step, and twice
 
 
 def test_the_preview_shows_training_photos_with_their_masks(photos):
@@ -257,7 +271,7 @@ def test_a_run_that_stops_goes_on_to_the_same_weights(photos, own_runs, monkeypa
 
     def stop_at_the_second(*arguments, **options):
         evaluations.append(1)
-        if len(evaluations) == 2:
+        if len(evaluations) == 3:  # the first is before the first step
             raise KeyboardInterrupt
         return original(*arguments, **options)
 
