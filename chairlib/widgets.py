@@ -79,17 +79,7 @@ def frames_slider(
     parts = _Parts(width, pixelated)
     slider = parts.slider([frame.label for frame in frames], description, start)
     stack = parts.stack([parts.picture(frame) for frame in frames], slider)
-    controls: list[ipywidgets.Widget] = [slider]
-    if play and len(frames) > 1:
-        player = ipywidgets.Play(
-            min=0, max=len(frames) - 1, value=start, interval=interval, description=f"Play {description}"
-        )
-        player.layout.flex = "0 0 auto"
-        ipywidgets.jslink((player, "value"), (slider, "index"))
-        controls.insert(0, player)
-    row = ipywidgets.HBox(
-        controls, layout=ipywidgets.Layout(max_width=f"{width}px", align_items="center", flex_flow="row wrap")
-    )
+    row = parts.controls([*([parts.player(slider, description, interval)] if play and len(frames) > 1 else []), slider])
     return ipywidgets.VBox([row, stack])
 
 
@@ -205,6 +195,10 @@ class _Parts:
         return ipywidgets.HTML(content, layout=self._layout, style=self._style)
 
     def picture(self, frame: Frame, below: str = "", css: str = "") -> ipywidgets.HTML:
+        note = f'<div style="line-height:1.6">{html.escape(below)}</div>' if below else ""
+        return self.text(self.image(frame, css) + note)
+
+    def image(self, frame: Frame, css: str = "") -> str:
         kind, (width, height) = _kind_and_size(frame.image)
         # The ratio reserves the height of a picture that a browser is still decoding.
         look = (
@@ -212,10 +206,7 @@ class _Parts:
         )
         look += "image-rendering:pixelated;" if self.pixelated else ""
         source = f"data:image/{kind};base64,{base64.b64encode(frame.image).decode()}"
-        image = (
-            f'<img class="chair-frame" decoding="sync" alt="{html.escape(frame.alt)}" style="{look}" src="{source}">'
-        )
-        return self.text(image + (f'<div style="line-height:1.6">{html.escape(below)}</div>' if below else ""))
+        return f'<img class="chair-frame" decoding="sync" alt="{html.escape(frame.alt)}" style="{look}" src="{source}">'
 
     def slider(self, labels: Sequence[str], description: str, start: int = 0) -> ipywidgets.SelectionSlider:
         options = list(zip(labels, count()))
@@ -223,8 +214,27 @@ class _Parts:
             options=options, index=start, description=description, layout=self._slider_layout, style=self._slider_style
         )
 
-    def stack(self, children: Sequence[ipywidgets.Widget], slider: ipywidgets.SelectionSlider) -> ipywidgets.Stack:
-        """Show the child whose number the slider gives."""
+    def player(self, slider: ipywidgets.SelectionSlider, description: str, interval: int) -> ipywidgets.Play:
+        """Buttons that run the slider through its labels, one every ``interval`` milliseconds."""
+        player = ipywidgets.Play(
+            min=0,
+            max=len(slider.options) - 1,
+            value=slider.index,
+            interval=interval,
+            description=f"Play {description}",
+        )
+        player.layout.flex = "0 0 auto"
+        ipywidgets.jslink((player, "value"), (slider, "index"))
+        return player
+
+    def controls(self, children: Sequence[ipywidgets.Widget]) -> ipywidgets.HBox:
+        layout = ipywidgets.Layout(max_width=f"{self.width}px", align_items="center", flex_flow="row wrap")
+        return ipywidgets.HBox(children, layout=layout)
+
+    def stack(
+        self, children: Sequence[ipywidgets.Widget], slider: ipywidgets.SelectionSlider | ipywidgets.Dropdown
+    ) -> ipywidgets.Stack:
+        """Show the child whose number the slider (or list) gives."""
         stack = ipywidgets.Stack(children, selected_index=slider.index, layout=self._layout)
         ipywidgets.jsdlink((slider, "index"), (stack, "selected_index"))
         return stack
