@@ -35,6 +35,7 @@ def verbatim(text):
 pages = [str(job.out) for job in plan.jobs]
 records = [str(job.record) for job in plan.run_jobs]
 tuned = [str(job.record) for job in plan.transfer_jobs]
+landscapes = [str(job.record) for job in plan.landscape_jobs]
 
 
 localrules:
@@ -49,6 +50,7 @@ rule everything:
         pages,
         records,
         tuned,
+        landscapes,
 
 
 rule book:
@@ -80,13 +82,13 @@ for job in plan.chapters:
             f"{chairlib} run {{params.command}}"
 
 
-for job in (*plan.run_jobs, *plan.transfer_jobs):
+for job in (*plan.run_jobs, *plan.transfer_jobs, *plan.landscape_jobs):
 
     rule:
         name: f"run_{job.record.parent.name}"
         input:
             notebook=f"notebooks/{job.notebook}.ipynb",
-            pretrained=[str(job.needs)] if job.needs else [],
+            needs=[str(path) for path in job.needs],
             code=plan.sources(),
         output:
             page=str(job.out),

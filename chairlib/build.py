@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from chairlib import benchmark, paths, runs, transfer
+from chairlib import benchmark, landscape, paths, runs, transfer
 from chairlib.collection import Collection
 from chairlib.compositing import padding
 from chairlib.dataset import ReleasedChairSegments, is_released, read_note
@@ -30,6 +30,7 @@ __all__ = ["Job", "Plan", "build", "estimate"]
 #: Chapters that come before the runs and after them.
 _RUN_CHAPTER, _REPORT_CHAPTER = "03_benchmark", "04_benchmark_report"
 _TRANSFER_CHAPTER, _TRANSFER_REPORT_CHAPTER = "05_object_discovery", "06_transfer_report"
+_LANDSCAPE_CHAPTER = "07_loss_landscape"
 #: What decides how long an image takes.
 _SPEED = ("model", "width", "resolution", "recipe")
 #: What Snakemake is told, under ``paths.cache``: on its command line values lose quotes, and a path may read as YAML.
@@ -58,8 +59,8 @@ class Job:
     out: Path
     record: Path | None = field(default=None)
     """The run record that it leaves; None for a chapter that trains nothing."""
-    needs: Path | None = None
-    """The record that must be there first: the pretrained one."""
+    needs: tuple[Path, ...] = ()
+    """Records that must be there first."""
 
 
 class Plan:
@@ -102,6 +103,9 @@ class Plan:
             if self.coco or settings.get("pretraining") not in _NEED_COCO
         ]
         self.transfer_runs = list({run.name: run for run in tuned}.values())
+        self.landscape_runs = [self._landscape_run(settings, device) for settings in self.profile.landscape]
+        #: Fine-tuning runs that only serve the loss landscape: its models share one pretraining.
+        self.extra_transfer_runs = self._landscape_members()
 
     def _pretrained(self, settings: dict[str, Any]) -> str | None:
         """The name of the benchmark run that a fine-tuning run starts from: of the same model, width and resolution."""
@@ -113,6 +117,11 @@ class Plan:
             )
         if asked["pretraining"] == "none":
             return None
+        chosen = self._find_run(asked)
+        return (self._beside_coco(chosen, asked["pretraining"]) if asked["pretraining"] in _NEED_COCO else chosen).name
+
+    def _find_run(self, asked: dict[str, Any]) -> runs.Run:
+        """The benchmark run of the model, width and resolution that is asked for, and of its seed where there is one."""
         same = [
             run
             for run in self.runs
@@ -121,14 +130,32 @@ class Plan:
         # Each seed from a pretraining of its own where there is one: else one pretraining's luck is in all of them.
         of_seed = [run for run in same if run.parameters["seed"] == asked["seed"]]
         if same:
-            chosen = (of_seed or same)[0]
-            return (
-                self._beside_coco(chosen, asked["pretraining"]) if asked["pretraining"] in _NEED_COCO else chosen
-            ).name
+            return (of_seed or same)[0]
         raise ParameterError(
             f"profile {self.profile.name} has no benchmark run of {asked['model']} with width {asked['width']} at "
             f"{asked['resolution']} px to pretrain from; add one under benchmark: runs:."
         )
+
+    def _landscape_run(self, settings: dict[str, Any], device: str) -> runs.Run:
+        """A landscape run whose pretrained model is the benchmark run of its model, width and resolution."""
+        given: dict[str, Any] = {"data": self.data, "photos": self.photos, "device": device}
+        if "pretrain" not in settings:
+            chosen = self._find_run({**landscape.DEFAULTS, **settings, "seed": 0})
+            own = (*given, "model", "width", "resolution")
+            given["pretrain"] = {name: value for name, value in chosen.parameters.items() if name not in own}
+        return landscape.open_run(**{**settings, **given})
+
+    def _landscape_members(self) -> list[runs.Run]:
+        """What landscapes need and neither the benchmark nor fine-tuning trains; benchmark runs join ``extra_runs``."""
+        known = {run.name for run in (*self.runs, *self.extra_runs, *self.transfer_runs)}
+        missing = {
+            member.name: member
+            for run in self.landscape_runs
+            for member in landscape.members(run.parameters).values()
+            if member.name not in known
+        }
+        self.extra_runs += [run for run in missing.values() if run.kind == benchmark.KIND]
+        return [run for run in missing.values() if run.kind == transfer.KIND]
 
     def _beside_coco(self, run: runs.Run, pretraining: str) -> runs.Run:
         """``run`` on COCO's chairs, or on as many different composites as there are of those: the same in all else."""
@@ -189,9 +216,9 @@ class Plan:
                 run.parameters,
                 pages / (f"{_TRANSFER_CHAPTER}.ipynb" if number == 0 else f"transfer/{run.name}.ipynb"),
                 run.folder / "record.json",
-                paths.runs / run.parameters["pretrained"] / "record.json" if run.parameters["pretrained"] else None,
+                (paths.runs / run.parameters["pretrained"] / "record.json",) if run.parameters["pretrained"] else (),
             )
-            for number, run in enumerate(self.transfer_runs)
+            for number, run in enumerate([*self.transfer_runs, *self.extra_transfer_runs])
         ]
 
     @cached_property
@@ -204,10 +231,44 @@ class Plan:
         }
         return Job(_TRANSFER_REPORT_CHAPTER, parameters, paths.book / "notebooks" / f"{_TRANSFER_REPORT_CHAPTER}.ipynb")
 
+    @cached_property
+    def landscape_jobs(self) -> list[Job]:
+        """One a category; the first is chapter 07 itself, which waits for the others, since its Table 5 shows all."""
+        pages = paths.book / "notebooks"
+        told = {
+            "profile": self.profile.name,
+            "description": self.profile.description,
+            "beside": [run.name for run in self.landscape_runs],
+        }
+        jobs = []
+        for number, run in enumerate(self.landscape_runs):
+            name = _LANDSCAPE_CHAPTER if number == 0 else f"landscape/{run.name}"
+            needs = [member.folder / "record.json" for member in landscape.members(run.parameters).values()]
+            beside = [other.folder / "record.json" for other in self.landscape_runs[1:]] if number == 0 else []
+            # Another category's page has only itself in Table 5: it must not wait for the chapter.
+            parameters = run.parameters | (told if number == 0 else told | {"beside": [run.name]})
+            jobs.append(
+                Job(
+                    _LANDSCAPE_CHAPTER,
+                    parameters,
+                    pages / f"{name}.ipynb",
+                    run.folder / "record.json",
+                    (*needs, *beside),
+                )
+            )
+        return jobs
+
     @property
     def jobs(self) -> list[Job]:
         """Everything that is executed."""
-        return [*self.chapters, *self.run_jobs, self.report, *self.transfer_jobs, self.transfer_report]
+        return [
+            *self.chapters,
+            *self.run_jobs,
+            self.report,
+            *self.transfer_jobs,
+            self.transfer_report,
+            *self.landscape_jobs,
+        ]
 
     def threads_per_run(self, cores: int) -> int:
         """How many of the machine's cores one run gets.
@@ -227,7 +288,7 @@ class Plan:
 
     def fingerprint(self, job: Job) -> str:
         """What decides a job's outcome, as one line that Snakemake compares with the last build's."""
-        photos = job.notebook in (_TRANSFER_CHAPTER, _TRANSFER_REPORT_CHAPTER)
+        photos = job.notebook in (_TRANSFER_CHAPTER, _TRANSFER_REPORT_CHAPTER, _LANDSCAPE_CHAPTER)
         data_hash: object = [run.data["hash"] for run in self.transfer_runs] if photos else self.data_hash
         data_hash = data_hash if "data" in job.parameters else None
         return json.dumps(
@@ -245,7 +306,7 @@ class Plan:
 def estimate(plan: Plan) -> float:
     """Seconds that the plan's unfinished runs train at most (early stopping may end them sooner), measured on this machine."""
     seconds, known = 0.0, {}
-    for run in (*plan.runs, *plan.extra_runs, *plan.transfer_runs):
+    for run in (*plan.runs, *plan.extra_runs, *plan.transfer_runs, *plan.extra_transfer_runs):
         if run.record is not None:
             continue
         settings = run.parameters
@@ -318,7 +379,10 @@ def build(
     if not (paths.home / "Snakefile").is_file():
         raise ChairlibError(f"there is no Snakefile in {paths.home}; clone the project's repository and build there.")
     plan = Plan(profile, data, device, photos, coco)
-    runs_of_all = [*plan.runs, *plan.extra_runs, *plan.transfer_runs]
+    runs_of_all = [
+        *(*plan.runs, *plan.extra_runs, *plan.transfer_runs),
+        *(*plan.extra_transfer_runs, *plan.landscape_runs),
+    ]
     todo = sum(run.record is None for run in runs_of_all)
     print(
         f"profile {plan.profile.name}: {len(runs_of_all)} runs, {todo} to train, on {Collection(plan.data).name}",

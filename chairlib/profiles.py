@@ -15,15 +15,22 @@ from chairlib.errors import ParameterError
 
 __all__ = ["Profile", "load_profile"]
 
-_SECTIONS = {"description", "estimate", "gallery", "compositing", "benchmark", "transfer"}
+_SECTIONS = {"description", "estimate", "gallery", "compositing", "benchmark", "transfer", "landscape"}
 _GALLERY = {"size", "each", "n_angles", "n_values"}
 _COMPOSITING = {"n_examples"}
 _RUNS = {"common", "runs", "featured"}
-#: Chapter 05's stored settings, for a profile without a section of its own: the book has the chapter in any case.
-_STORED = {"width": 8, "images": 320, "evaluations": 4}
+#: Stored settings of chapters 05 and 07, for a profile without a section of its own: the book has the chapters in any case.
+_STORED: dict[str, dict[str, Any]] = {
+    "transfer": {"width": 8, "images": 320, "evaluations": 4},
+    "landscape": {
+        "pretrain": {"recipe": "fast", "images": 640, "val_images": 80, "test_images": 80, "evaluations": 2},
+        **{"width": 4, "images": 320, "evaluations": 2, "n_alphas": 11, "plane": 5},
+    },
+}
 _FEATURED = {
     "benchmark": ("model", "resolution", "recipe", "seed"),
     "transfer": ("model", "category", "pretraining", "recipe", "seed"),
+    "landscape": ("model", "category", "recipe"),
 }
 
 
@@ -42,6 +49,8 @@ class Profile:
     """Parameters of each benchmark run; the featured one, which chapter 03 shows, comes first."""
     transfer: list[dict[str, Any]]
     """Parameters of each fine-tuning run, chapter 05's first; ``pretrained`` is left to the build."""
+    landscape: list[dict[str, Any]]
+    """Parameters of each analysis of the loss landscape, chapter 07's first; ``pretrain`` is left to the build."""
 
 
 def _names() -> list[str]:
@@ -69,7 +78,11 @@ def load_profile(name: str) -> Profile:
 
     Raises :class:`ParameterError` for a profile that doesn't exist, isn't YAML, or has an entry that nothing reads.
     """
-    from chairlib import benchmark, transfer  # late: they bring torch along, which `chairlib --help` needn't wait for
+    from chairlib import (
+        benchmark,
+        landscape,
+        transfer,
+    )  # late: they bring torch along, which `chairlib --help` needn't wait for
 
     file = Path(name) if name.endswith((".yaml", ".yml")) else paths.home / "profiles" / f"{name}.yaml"
     if not file.is_file():
@@ -91,7 +104,12 @@ def load_profile(name: str) -> Profile:
         _runs(content.get("benchmark"), "benchmark", set(benchmark.DEFAULTS), where),
         _runs(content["transfer"], "transfer", set(transfer.DEFAULTS) - {"pretrained"}, where)
         if "transfer" in content
-        else [dict(_STORED)],
+        else [dict(_STORED["transfer"])],
+        _runs(
+            content["landscape"], "landscape", set(landscape.DEFAULTS) - {"data", "photos", "device", "pretrain"}, where
+        )
+        if "landscape" in content
+        else [dict(_STORED["landscape"])],
     )
 
 

@@ -44,9 +44,22 @@ FORMAT = 1
 #: The modules that decide what every run comes to, and those that decide it for one kind. Figures, widgets and prose may change
 #: without making records stale.
 RESULT_CODE = ("augmentation", "compositing", "dataset", "devices", "metrics", "models", "packing", "training")
-KIND_CODE = {"benchmark": ("benchmark",), "transfer": ("object_discovery", "transfer")}
+KIND_CODE = {
+    "benchmark": ("benchmark",),
+    "transfer": ("object_discovery", "transfer"),
+    "landscape": (
+        "benchmark",
+        "object_discovery",
+        "transfer",
+        "loss_landscape",
+        "activations",
+        "weight_matching",
+        "similarity",
+        "landscape",
+    ),
+}
 #: Where a run computes and where its data lies don't belong to the question it answers (the data's content does).
-NOT_IDENTITY = ("data", "device")
+NOT_IDENTITY = ("data", "photos", "device")
 PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 
@@ -128,6 +141,9 @@ class Record:
             return f"it was made from other data ({self.content['data']['name']}, {self.content['data']['hash']})"
         if (started := self.content.get("started_from")) and started != weights_hash(self.parameters["pretrained"]):
             return f"it started from other weights than those that {self.parameters['pretrained']} holds now"
+        for name, weights in self.content.get("made_from", {}).items():
+            if weights != weights_hash(name):
+                return f"it was made from other weights than those that {name} holds now"
         return None
 
 

@@ -8,7 +8,7 @@ validate and test is the protocol's matter (:mod:`chairlib.object_discovery`), a
 import hashlib
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,13 @@ __all__ = [
     "PRETRAININGS",
     "RECIPES",
     "STAND_IN",
+    "Sources",
     "examples",
     "fine_tune",
     "get_recipe",
+    "initial_model",
     "open_run",
+    "open_sources",
     "pretraining_of",
     "train",
 ]
@@ -50,7 +53,8 @@ STAND_IN = "stand-in"
 PRETRAININGS = ("none", "chair_segments", "coco_chairs", "chair_segments_matched")
 
 #: The parameters of a run and their defaults. ``pretrained``: the name of the record whose weights it starts from;
-#: ``share``: per cent of the training images used; ``images``: training budget (None: the recipe's epochs).
+#: ``share``: per cent of the training images used; ``images``: training budget (None: the recipe's epochs);
+#: ``seed``: of initial weights, order and augmentation; ``init_seed``: of initial weights alone, where they have another.
 DEFAULTS: dict[str, Any] = {
     "data": STAND_IN,
     "category": "car",
@@ -66,6 +70,7 @@ DEFAULTS: dict[str, Any] = {
     "images": None,
     "evaluations": None,
     "seed": 0,
+    "init_seed": None,
     "device": "auto",
 }
 #: Test images kept with the record where the category has no published list of its own.
@@ -119,6 +124,28 @@ def _datasets(settings: dict[str, Any]) -> dict[str, ObjectDiscovery]:
     }
 
 
+@dataclass(frozen=True)
+class Sources:
+    """The photos of a run on a device: those that train, and those that are scored, with the name of their split."""
+
+    train: ImageSource
+    scored: ImageSource
+    scored_split: str
+
+
+def open_sources(settings: dict[str, Any], device: torch.device) -> Sources:
+    """The photos that a run with these settings trains on (all of them, whatever its share) and is scored on."""
+    datasets, scored = _datasets(settings), _splits(settings["protocol"])[2]
+    train, test = (datasets[split].source(settings["resolution"], device) for split in ("train", scored))
+    return Sources(train, test, scored)
+
+
+def initial_model(settings: dict[str, Any]) -> nn.Module:
+    """The model of a run with these settings before anything is learned or loaded, on the CPU."""
+    torch.manual_seed(settings["seed"] if settings["init_seed"] is None else settings["init_seed"])
+    return build_model(settings["model"], settings["width"])
+
+
 def open_run(**parameters: Any) -> Run:
     """Check the parameters of a run (those of :data:`DEFAULTS`) and open it; nothing is trained yet.
 
@@ -134,6 +161,7 @@ def open_run(**parameters: Any) -> Run:
     for name in ("width", "images", "evaluations"):
         runs.check_count(name, settings[name], none=True)
     runs.check_count("seed", settings["seed"], least=0)
+    runs.check_count("init_seed", settings["init_seed"], least=0, none=True)
     runs.check_count("resolution", settings["resolution"], least=MIN_SIZE)
     runs.check_count("share", settings["share"], most=100)
     if settings["pretraining"] not in PRETRAININGS:
@@ -232,8 +260,7 @@ def train(run: Run, progress: bool = True) -> Record:
     sources = {split: data.source(settings["resolution"], device) for split, data in datasets.items()}
     train_loader = _training_loader(sources["train"], settings, recipe)
     val_loader, test_loader = (CompositeLoader(sources[split], split, batch_size=256) for split in names[1:])
-    torch.manual_seed(settings["seed"])
-    model = build_model(settings["model"], settings["width"], None)
+    model = initial_model(settings)
     started_from = load_pretrained(settings["pretrained"], model, settings) if settings["pretrained"] else None
     model.to(device)
     result = fit(

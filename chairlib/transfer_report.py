@@ -38,7 +38,7 @@ _RESAMPLES = 2000
 #: Figure 6 and the steps needed look at runs that used all training images.
 _WHOLE = 100
 #: What two runs that are compared have in common.
-_NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "fold", "share", "data", "device")
+_NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "init_seed", "fold", "share", "data", "device")
 _CONFIGURATION = tuple(name for name in DEFAULTS if name not in _NOT_CONFIGURATION)
 
 

@@ -16,7 +16,16 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from chairlib import paths
 
-__all__ = ["BUILD_FLAGS", "GLUED_04", "GLUED_06", "build_book", "site_pages", "site_under_test", "stub_sources"]
+__all__ = [
+    "BUILD_FLAGS",
+    "GLUED_04",
+    "GLUED_06",
+    "GLUED_07",
+    "build_book",
+    "site_pages",
+    "site_under_test",
+    "stub_sources",
+]
 
 ROOT = paths.package.parent
 BUILD_FLAGS = ("-W", "-n", "--keep-going", "--all")
@@ -50,6 +59,13 @@ GLUED_06 = {
     },
 }
 
+GLUED_07 = {
+    "landscape_sentence": "This is a stub of an analysis: its figures are invented, to test the pages that show them.",
+    "landscape_photos": "car, the stub",
+    **{f"{whose}ratio_{pair}": "0.123" for whose in ("", "paper_") for pair in ("ft_ft", "ft_p")},
+    **{f"barrier_{pair}_{way}": "1.2" for pair in ("fine_tuned", "scratch") for way in ("average", "recalibrate")},
+}
+
 WIDGET = """
 import base64, io
 from IPython.display import display
@@ -80,9 +96,9 @@ from chairlib.tables import style_table
 columns = pd.MultiIndex.from_product([("32 × 32", "64 × 64", "128 × 128"), ("ours", "paper")])
 rows = [[77.59, 85.08, 60.75, 61.09, 53.59, 60.19]] * 2
 models = pd.Index(["U-Net", "FCN-VGG-16"], name="model")
-for name in ("table1", "table2", "table_gains"):
+for name in ("table1", "table2", "table_gains", "table5", "table_barriers"):
     glue(name, style_table(pd.DataFrame(rows, models, columns), caption=f"A stub of {name}."))
-for name in ("figure4", "figure_iou_over_images", "figure5", "figure6"):
+for name in ("figure4", "figure_iou_over_images", "figure5", "figure6", "figure7"):
     figure = Figure(figsize=(6, 2.4))
     figure.subplots().plot([0, 1, 2], [3, 1, 2])
     glue(name, show(figure, alt="A line that falls, then rises.", title="A stub.", caption="It stands for the real figure."))
@@ -110,8 +126,10 @@ def _stub_chapters(folder: Path) -> None:
         "05_object_discovery": _notebook("One run of fine-tuning"),
         "transfer/car-unet-seed0": _notebook("One run of fine-tuning"),
         "06_transfer_report": _notebook("What chairs teach", _gluing(GLUED_06), OBJECTS),
+        "07_loss_landscape": _notebook("The loss landscape", _gluing(GLUED_07), OBJECTS),
+        "landscape/horse-unet": _notebook("The loss landscape"),
     }
-    for name in ("runs", "transfer"):
+    for name in ("runs", "transfer", "landscape"):
         (folder / name).mkdir(parents=True)
     for name, notebook in chapters.items():
         if len(notebook.cells) > 1:

@@ -108,6 +108,7 @@ def test_contents_name_every_page_of_prose_once():
         "notebooks/04_benchmark_report",
         "notebooks/05_object_discovery",
         "notebooks/06_transfer_report",
+        "notebooks/07_loss_landscape",
     ]
 
 
@@ -125,6 +126,7 @@ def test_every_value_glued_into_prose_is_among_the_agreed_ones(page):
         "02_compositing": site_helpers.GLUED_02,
         "04_benchmark_report": site_helpers.GLUED_04,
         "06_transfer_report": site_helpers.GLUED_06,
+        "07_loss_landscape": site_helpers.GLUED_07,
     }
     for chapter, key in re.findall(r"`notebooks/(\w+)\.ipynb::(\w+):s`", page.read_text()):
         assert key in agreed[chapter]

@@ -31,6 +31,7 @@ def test_there_are_chapters():
         "04_benchmark_report",
         "05_object_discovery",
         "06_transfer_report",
+        "07_loss_landscape",
     ]
 
 

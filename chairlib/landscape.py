@@ -1,0 +1,545 @@
+"""One run of the loss-landscape analysis (the paper's section 6): models that share a pretraining, and models that share nothing.
+
+A run has a pretrained model P, models F1, F2, ... fine-tuned from it and S1, S2, ... trained from scratch (the paper's Ft and
+Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the order and augmentation of
+their images, the S in their initial weights as well. What is missing of them is trained; then distances, the lines between
+pairs, planes and what goes beyond the paper are computed a cell at a time, and every cell is kept: an analysis that was
+stopped, or is asked for on a finer grid, computes only what is not there yet.
+"""
+
+import base64
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from chairlib import benchmark, paths, runs, transfer
+from chairlib.dataset import CompositeLoader
+from chairlib.devices import describe_hardware, pick_device
+from chairlib.errors import ChairlibError, ParameterError, RecordError
+from chairlib.files import write_text
+from chairlib.loss_landscape import (
+    BATCH_NORM,
+    FIGURES,
+    Evaluator,
+    Plane,
+    State,
+    average,
+    barrier,
+    blocks,
+    distances,
+    interpolate,
+    l2_distance,
+    rewind,
+    score_ensemble,
+)
+from chairlib.models import build_model
+from chairlib.progress import progress_bar
+from chairlib.runs import Record, Run
+from chairlib.similarity import layer_similarity
+from chairlib.tensors import load_tensors, save_tensors
+from chairlib.training import predict
+from chairlib.weight_matching import SUPPORTED, Permutations, match, match_activations, permute
+
+__all__ = ["DEFAULTS", "KIND", "N_EXAMPLES", "analyse", "examples", "members", "open_run"]
+
+KIND = "landscape"
+
+#: The parameters of a run and their defaults. ``data``: the collection of the pretraining, ``pretrain``: its other parameters
+#: (:data:`chairlib.benchmark.DEFAULTS`); ``photos`` to ``evaluations``: as in a transfer run; ``n_seeds``: how many F and S;
+#: ``n_alphas``: points of a line; ``plane``: cells of a plane's longer side, 0 for none; ``n_early``: lengths of a shared
+#: pretraining (0 images, ..., all of P's), 0 for none; ``beyond``: soups, matching, similarity and criticality.
+DEFAULTS: dict[str, Any] = {
+    "data": "mini",
+    "pretrain": {},
+    "photos": transfer.STAND_IN,
+    "category": "car",
+    "protocol": "authors",
+    "fold": 0,
+    "model": "unet",
+    "width": None,
+    "resolution": 64,
+    "recipe": "fast",
+    "images": None,
+    "evaluations": None,
+    "n_seeds": 2,
+    "n_alphas": 21,
+    "plane": 0,
+    "n_early": 0,
+    "beyond": False,
+    "device": "auto",
+}
+#: What goes from a run's parameters to its members' as it is.
+_TUNING = ("category", "protocol", "fold", "model", "width", "resolution", "recipe", "images", "evaluations", "device")
+#: Photos whose predicted masks are kept for every alpha.
+N_EXAMPLES = 6
+#: Images of a batch that recalibrates BatchNorm: several, or there is no variance over batches' means to average.
+_BATCH = 32
+#: Shared pretrainings grow by this factor.
+_EARLY_FACTOR = 4
+
+
+# -- members ------------------------------------------------------------------------------------------------------------
+
+
+def open_run(**parameters: Any) -> Run:
+    """Check the parameters of a run (those of :data:`DEFAULTS`) and open it; nothing is computed yet.
+
+    Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
+    """
+    unknown = parameters.keys() - DEFAULTS.keys()
+    if unknown:
+        raise ParameterError(
+            f"a landscape run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(DEFAULTS)}."
+        )
+    settings = DEFAULTS | parameters
+    runs.check_count("n_seeds", settings["n_seeds"], least=2)
+    runs.check_count("n_alphas", settings["n_alphas"], least=2)
+    for name, least in (("plane", 2), ("n_early", 2)):
+        if settings[name] != 0:
+            runs.check_count(name, settings[name], least=least)
+    if not isinstance(settings["beyond"], bool):
+        raise ParameterError(f"beyond {settings['beyond']!r} must be True or False.")
+    if not isinstance(settings["pretrain"], Mapping):
+        raise ParameterError(f"pretrain {settings['pretrain']!r} must be parameters of a benchmark run by name.")
+    inherited = {"data", "device", "model", "width", "resolution"} & settings["pretrain"].keys()
+    if inherited:
+        raise ParameterError(f"pretrain takes {', '.join(sorted(inherited))} from the run itself; leave it out there.")
+    opened = members(settings)
+    content = hashlib.sha256(repr([(label, run.name) for label, run in opened.items()]).encode()).hexdigest()[:16]
+    return runs.open_run(KIND, settings, opened["F1"].data["name"], content)
+
+
+def members(settings: Mapping[str, Any]) -> dict[str, Run]:
+    """The runs that an analysis is made of, by label: P, F1, S1, F2, S2, ..., and for a pretraining of N images P@N, F1@N, F2@N."""
+    settings = DEFAULTS | dict(settings)
+    shared = {name: settings[name] for name in ("data", "device", "model", "width", "resolution")}
+    pretraining = benchmark.open_run(**{**settings["pretrain"], **shared})
+    opened = {"P": pretraining}
+    for number in range(1, settings["n_seeds"] + 1):
+        opened[f"F{number}"] = _tuned(settings, pretraining, number - 1)
+        opened[f"S{number}"] = _tuned(settings, None, number - 1)
+    for images in _early_budgets(settings["n_early"], benchmark.count_images(pretraining)[0])[:-1]:
+        early = benchmark.open_run(**{**settings["pretrain"], **shared, "images": images}) if images else None
+        if early is not None:
+            opened[f"P@{images}"] = early
+        for number in (1, 2):
+            opened[f"F{number}@{images}"] = _tuned(settings, early, number - 1, init_seed=0)
+    return opened
+
+
+def _tuned(settings: Mapping[str, Any], pretraining: Run | None, seed: int, init_seed: int | None = None) -> Run:
+    chosen: dict[str, Any] = {name: settings[name] for name in _TUNING} | {"data": settings["photos"], "seed": seed}
+    if pretraining is not None:
+        source = "chair_segments_matched" if pretraining.parameters["train_images"] else "chair_segments"
+        chosen |= {"pretraining": source, "pretrained": pretraining.name}
+    elif init_seed not in (None, seed):
+        chosen |= {"init_seed": init_seed}
+    return transfer.open_run(**chosen)
+
+
+def _early_budgets(count: int, most: int) -> list[int]:
+    """``count`` lengths of a shared pretraining in images: 0, and up to ``most`` by a constant factor."""
+    if count == 0:
+        return [most]
+    return [0, *(max(1, round(most / _EARLY_FACTOR**power)) for power in reversed(range(count - 1)))]
+
+
+def _train(label: str, run: Run, progress: bool) -> Record:
+    try:
+        return benchmark.train(run, progress) if run.kind == benchmark.KIND else transfer.train(run, progress)
+    except ChairlibError as error:
+        raise type(error)(f"{label} ({run.name}) could not be made: {error}") from error
+
+
+# -- cells --------------------------------------------------------------------------------------------------------------
+
+
+class _Cells:
+    """What has been computed, a small JSON file each, under the cache. A killed analysis loses at most the cell it was at."""
+
+    def __init__(self, folder: Path, total: int, progress: bool):
+        self.folder = folder
+        self.bar = progress_bar(total=total, desc="analysing", unit="cell", disable=not progress)
+
+    def get(self, name: str, compute: Callable[[], Any]) -> Any:
+        """The cell's value: read where it is, else computed and kept."""
+        file = self.folder / f"{name}.json"
+        try:
+            value = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # not there, or damaged from outside: either way it is computed
+            value = compute()
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(file, json.dumps(value))  # NaN and all: what is undefined is a result too
+        self.bar.update()
+        return value
+
+
+def _pack(masks: torch.Tensor) -> str:
+    return base64.b64encode(np.packbits(masks.cpu().numpy()).tobytes()).decode()
+
+
+def _unpack(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    bits = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
+
+
+class _Laboratory:
+    """The states of all members, the images that score them, and the analyses, each a table."""
+
+    def __init__(self, run: Run, records: Mapping[str, Record], progress: bool):
+        self.settings = run.parameters
+        self.device = pick_device(self.settings["device"])
+        self.model = build_model(self.settings["model"], self.settings["width"]).to(self.device)
+        self.states: dict[str, State] = {label: self._load(record) for label, record in records.items()}
+        self.names = list(range(1, self.settings["n_seeds"] + 1))
+        self.pairs = list(itertools.combinations(self.names, 2))
+        tuned = transfer.open_sources(records["F1"].parameters, self.device)
+        self.scored_split = tuned.scored_split
+        self.train = CompositeLoader(tuned.train, "train", batch_size=_BATCH, shuffle=False)
+        self.test = CompositeLoader(tuned.scored, "test", batch_size=256)
+        # A model without BatchNorm has nothing to recalibrate.
+        self.ways = BATCH_NORM if any(key.endswith("running_mean") for key in self.states["P"]) else BATCH_NORM[:1]
+        self.on_both = Evaluator(self.model, {"train": self.train, "test": self.test})
+        self.on_test = Evaluator(self.model, {"test": self.test}, recalibrate_on=self.train)
+        # A cell is named by the weights it is about, so that it serves every analysis of them, however fine its grids.
+        self.tags = {label: f"{label}.{str(runs.weights_hash(record.name))[:8]}" for label, record in records.items()}
+        sources = [loader.source.data_hash for loader in (self.train, self.test)]
+        asked = repr([runs.code_hash(KIND), self.settings["model"], self.settings["width"], self.device.type, sources])
+        folder = paths.cache / KIND / hashlib.sha256(asked.encode()).hexdigest()[:16]
+        self.cells = _Cells(folder, self.count_cells(), progress)
+
+    def _load(self, record: Record) -> State:
+        """A record's weights on the device, in the network's order, which tables and figures follow."""
+        weights, _ = load_tensors(record.file("weights.safetensors"))
+        return {key: weights[key].to(self.device) for key in self.model.state_dict()}
+
+    @property
+    def alphas(self) -> list[float]:
+        return np.linspace(0, 1, self.settings["n_alphas"]).round(6).tolist()
+
+    def count_cells(self) -> int:
+        """How many cells the run has, the planes' aside."""
+        n_lines = 2 * len(self.pairs) * len(self.ways) * len(self.alphas)
+        n_early = (
+            sum("@" in label for label in self.states if label.startswith("F1")) * len(self.ways) * len(self.alphas)
+        )
+        beyond = 0
+        if self.settings["beyond"]:
+            beyond = 2 * (len(self.names) + len(self.ways) + 1 + len(self.pairs))
+            beyond += 2 * len(self.names) * (1 + len(blocks(self.states["P"])))
+            beyond += 4 * len(self.pairs) * len(self.ways) * len(self.alphas) if self.can_match else 0
+        return n_lines + n_early + beyond
+
+    # -- the paper's --
+
+    def tag(self, *labels: str) -> str:
+        return "-".join(self.tags[label] for label in labels)
+
+    def of(self, *labels: str) -> list[State]:
+        return [self.states[label] for label in labels]
+
+    def distances(self) -> pd.DataFrame:
+        """Table 5, in all and by block: kind, name, block, l2, norm_a, norm_b, relative, n_parameters."""
+        asked = [("ft_ft", f"F{i}", f"F{j}") for i, j in self.pairs] + [
+            ("ri_ri", f"S{i}", f"S{j}") for i, j in self.pairs
+        ]
+        asked += [("ft_p", f"F{i}", "P") for i in self.names] + [("ri_p", f"S{i}", "P") for i in self.names]
+        tables = [
+            distances(self.states[a], self.states[b]).reset_index().assign(kind=kind, name=f"{a} & {b}")
+            for kind, a, b in asked
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def line(self, name: str, ends: Sequence[State], way: str) -> Iterator[tuple[float, dict[str, Any]]]:
+        """(alpha, scores by split and the examples' masks) along the line between two states; alpha weighs the first."""
+        first, second = ends
+        for alpha in self.alphas:
+            yield alpha, self.cells.get(f"line/{name}/{way}/{alpha:g}", partial(self._score, first, second, alpha, way))
+
+    def _score(self, a: State, b: State, alpha: float, way: str) -> dict[str, Any]:
+        scores = self.on_both.score(interpolate(a, b, alpha), way)
+        # The evaluator's model still has that state, recalibrated where that was asked for.
+        masks = predict(self.on_both.model, self.example_images) > 0.5
+        return {**scores, "masks": _pack(masks)}
+
+    @cached_property
+    def example_images(self) -> torch.Tensor:
+        return self.test.source.batch(self.example_indices)[0]
+
+    @cached_property
+    def example_indices(self) -> torch.Tensor:
+        """Scored photos that hold the object, evenly spread."""
+        masks = torch.cat([masks for _, masks in self.test.in_order()])
+        shown = torch.nonzero(masks.sum(dim=(1, 2, 3)) > 0).flatten()
+        count = min(N_EXAMPLES, len(shown))
+        return shown[torch.arange(count, device=shown.device) * len(shown) // max(1, count)]
+
+    def curves(self) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
+        """Figure 7: pair, name, batch_norm, alpha, split and scores; and the masks along the first pair's lines."""
+        rows, masks = [], {}
+        shape = (len(self.example_indices), self.settings["resolution"], self.settings["resolution"])
+        for pair, (i, j), way in itertools.product("FS", self.pairs, self.ways):
+            packed = []
+            for alpha, cell in self.line(
+                self.tag(f"{pair}{i}", f"{pair}{j}"), self.of(f"{pair}{i}", f"{pair}{j}"), way
+            ):
+                packed.append(_unpack(cell["masks"], shape))
+                rows += [
+                    {
+                        "pair": pair,
+                        "name": f"{i} & {j}",
+                        "batch_norm": way,
+                        "alpha": alpha,
+                        "split": split,
+                        **cell[split],
+                    }
+                    for split in ("train", "test")
+                ]
+            if (i, j) == self.pairs[0]:
+                masks[f"masks.{pair}.{way}"] = torch.from_numpy(np.stack(packed))
+        return pd.DataFrame(rows), masks
+
+    def planes(self) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """The planes through P and a pair, recalibrated where there is BatchNorm: pair, x, y, iou, loss; and where the models lie."""
+        way, rows, points = self.ways[-1], [], {}
+        for pair in "FS" if self.settings["plane"] else "":
+            plane = Plane(self.states["P"], self.states[f"{pair}1"], self.states[f"{pair}2"])
+            names = ("P", f"{pair}1", f"{pair}2")
+            tag = self.tag(*names)
+            points[pair] = dict(zip(names, plane.points.tolist(), strict=True))
+            xs, ys = plane.grid(self.settings["plane"])
+            self.cells.bar.total += len(xs) * len(ys)
+            for x, y in itertools.product(xs.tolist(), ys.tolist()):
+                scores = self.cells.get(
+                    f"plane/{tag}/{way}/{x:.6g},{y:.6g}", partial(self._score_on_plane, plane, x, y, way)
+                )
+                rows.append({"pair": pair, "x": x, "y": y, **scores})
+        return pd.DataFrame(rows, columns=["pair", "x", "y", *FIGURES]), points
+
+    def _score_on_plane(self, plane: Plane, x: float, y: float, way: str) -> dict[str, float]:
+        return self.on_test.score(plane.state(x, y), way)["test"]
+
+    # -- beyond it --
+
+    def early(self) -> pd.DataFrame:
+        """The barrier between two models that share a pretraining of so many images: images, batch_norm, barrier, name."""
+        budgets = {label.partition("@")[2] for label in self.states if "@" in label}
+        rows = []
+        for images, way in itertools.product(sorted(budgets, key=int), self.ways):
+            ends = [f"F{number}@{images}" for number in (1, 2)]
+            ious = {alpha: cell["test"]["iou"] for alpha, cell in self.line(self.tag(*ends), self.of(*ends), way)}
+            rows.append(
+                {"images": int(images), "batch_norm": way, "barrier": barrier(ious, ious.values()), "name": "1 & 2"}
+            )
+        return pd.DataFrame(rows, columns=["images", "batch_norm", "barrier", "name"])
+
+    def soups(self) -> pd.DataFrame:
+        """Members, their mean, the average of their weights and their ensemble: pair, label, kind, iou, low, high."""
+        rows: list[dict[str, Any]] = []
+        for pair in "FS":
+            labels = [f"{pair}{number}" for number in self.names]
+            states, tag = self.of(*labels), self.tag(*labels)
+            found = [self._interval(self.tag(label), self.states[label]) for label in labels]
+            rows += [
+                {"pair": pair, "label": label, "kind": "member", **cell}
+                for label, cell in zip(labels, found, strict=True)
+            ]
+            mean = float(np.mean([cell["iou"] for cell in found]))
+            rows.append({"pair": pair, "label": "mean of the members", "kind": "mean", "iou": mean})
+            for way in self.ways:
+                cell = self._interval(f"soup-{tag}", average(states), way)
+                label = {"average": "soup, statistics averaged", "recalibrate": "soup, recalibrated"}[way]
+                rows.append({"pair": pair, "label": label, "kind": "soup", **cell})
+            cell = self.cells.get(f"ensemble/{tag}", partial(self._ensemble, states))
+            rows.append({"pair": pair, "label": "ensemble", "kind": "ensemble", **cell})
+        return pd.DataFrame(rows)
+
+    def _interval(self, name: str, state: State, way: str = "average") -> dict[str, float]:
+        return self.cells.get(f"state/{name}/{way}", partial(self._score_state, state, way))
+
+    def _score_state(self, state: State, way: str) -> dict[str, float]:
+        return _with_interval(self.on_test.evaluations(state, way)["test"].scores)
+
+    def _ensemble(self, states: Sequence[State]) -> dict[str, float]:
+        return _with_interval(score_ensemble(self.model, states, self.test).scores)
+
+    @property
+    def can_match(self) -> bool:
+        return self.settings["model"] in SUPPORTED
+
+    def matched(self) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+        """Lines between S, the second permuted to match the first; and l2 before and after.
+
+        By weights and by activations on training images: matching, permuted, batch_norm, alpha, iou, name.
+        """
+        rows: list[dict[str, Any]] = []
+        lengths = []
+        for i, j in self.pairs if self.can_match else []:
+            ends, tag, name = self.of(f"S{i}", f"S{j}"), self.tag(f"S{i}", f"S{j}"), f"{i} & {j}"
+            for matching, find in _MATCHINGS.items():
+                moved = permute(ends[1], find(self, *ends))
+                lengths.append(
+                    {
+                        "name": name,
+                        "matching": matching,
+                        "before": l2_distance(*ends),
+                        "after": l2_distance(ends[0], moved),
+                    }
+                )
+                for way, (permuted, other) in itertools.product(self.ways, ((False, ends[1]), (True, moved))):
+                    line = self.line(f"{tag}-{matching}" if permuted else tag, [ends[0], other], way)
+                    common = {"matching": matching, "permuted": permuted, "batch_norm": way, "name": name}
+                    rows += [{**common, "alpha": alpha, "iou": cell["test"]["iou"]} for alpha, cell in line]
+        columns = ["matching", "permuted", "batch_norm", "alpha", "iou", "name"]
+        return pd.DataFrame(rows, columns=columns), lengths
+
+    def similarities(self) -> pd.DataFrame:
+        """Linear CKA of corresponding layers on the scored photos: kind, name, layer, cka."""
+        tables = []
+        for (kind, pair), (i, j) in itertools.product((("ft_ft", "F"), ("ri_ri", "S")), self.pairs):
+            ends = (f"{pair}{i}", f"{pair}{j}")
+            table = self.cells.get(f"cka/{self.tag(*ends)}", partial(self._layer_similarity, self.of(*ends)))
+            tables.append(pd.DataFrame(table).assign(kind=kind, name=f"{i} & {j}"))
+        return pd.concat(tables, ignore_index=True)
+
+    def _layer_similarity(self, ends: Sequence[State]) -> dict[str, Any]:
+        first, second = ends
+        table = layer_similarity(self.model, first, second, self.test)
+        return {"layer": table["layer"].tolist(), "cka": table["cka"].tolist()}
+
+    def criticality(self) -> pd.DataFrame:
+        """IoU after one block is set back, F's to P and S's to its initial values: pair, name, block, iou, untouched."""
+        rows = []
+        for pair, number in itertools.product("FS", self.names):
+            label, state = f"{pair}{number}", self.states[f"{pair}{number}"]
+            origin = self.states["P"] if pair == "F" else self._initial(number - 1)
+            untouched = self._interval(self.tag(label), state)["iou"]
+            start = self.tag("P") if pair == "F" else "start"
+            for block in blocks(state):
+                name = f"{self.tag(label)}-{block}-of-{start}"
+                iou = self._interval(name, rewind(state, origin, block))["iou"]
+                rows.append({"pair": pair, "name": str(number), "block": block, "iou": iou, "untouched": untouched})
+        return pd.DataFrame(rows)
+
+    def _initial(self, seed: int) -> State:
+        state = transfer.initial_model({**self.settings, "seed": seed, "init_seed": None}).state_dict()
+        return {key: tensor.to(self.device) for key, tensor in state.items()}
+
+
+#: Ways to match the units of one model to another's.
+_MATCHINGS: dict[str, Callable[[_Laboratory, State, State], Permutations]] = {
+    "weights": lambda laboratory, a, b: match(a, b, laboratory.settings["model"]),
+    "activations": lambda laboratory, a, b: match_activations(laboratory.model, a, b, laboratory.train),
+}
+
+
+def _with_interval(scores: Any) -> dict[str, float]:
+    low, high = scores.interval("iou")
+    return {"iou": float(scores.iou), "low": float(low), "high": float(high)}
+
+
+# -- the run ------------------------------------------------------------------------------------------------------------
+
+
+def analyse(run: Run, progress: bool = True) -> Record:
+    """Train what is missing of the run's members, analyse them, and leave the record; a finished run is only read.
+
+    Interrupted at any point, it goes on when called again: members from their checkpoints, the analysis from its cells.
+    Raises :class:`RecordError` where a member cannot be used, and as the training of members does.
+    """
+    if run.record is not None:
+        return run.record
+    started = time.monotonic()
+    opened = members(run.parameters)
+    records = {label: _train(label, member, progress) for label, member in opened.items()}
+    laboratory = _Laboratory(run, records, progress)
+    try:
+        tables, metrics, tensors = _all_analyses(laboratory)
+    finally:
+        laboratory.cells.bar.close()
+    for name, table in tables.items():
+        run.write_table(name, table)
+    save_tensors(run.folder / "examples.safetensors", tensors)
+    return run.finish(
+        metrics,
+        seconds=time.monotonic() - started,
+        images_seen=0,
+        hardware=describe_hardware(laboratory.device),
+        members={label: record.name for label, record in records.items()},
+        made_from={record.name: runs.weights_hash(record.name) for record in records.values()},
+        member_seconds=sum(record.content["seconds"] for record in records.values()),
+        scored_split=laboratory.scored_split,
+        batch_norm=list(laboratory.ways),
+        tables=list(tables),
+        n_scored=len(laboratory.test.indices),
+        n_train=len(laboratory.train.indices),
+    )
+
+
+def _all_analyses(laboratory: _Laboratory) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, torch.Tensor]]:
+    curves, masks = laboratory.curves()
+    planes, points = laboratory.planes()
+    tables = {"distances": laboratory.distances(), "curves": curves, "planes": planes}
+    metrics: dict[str, Any] = {"barriers": _barriers(curves), "points": points}
+    if laboratory.settings["n_early"]:
+        own = _barriers(curves[curves["pair"] == "F"])
+        shared = benchmark.count_images(members(laboratory.settings)["P"])[0]
+        whole = [
+            {"images": shared, "batch_norm": row["batch_norm"], "barrier": row["barrier"], "name": row["name"]}
+            for row in own
+            if (row["split"], row["metric"], row["name"]) == ("test", "iou", "1 & 2")
+        ]
+        tables["early"] = pd.concat([laboratory.early(), pd.DataFrame(whole)], ignore_index=True)
+    if laboratory.settings["beyond"]:
+        tables["soups"], tables["similarities"] = laboratory.soups(), laboratory.similarities()
+        tables["criticality"] = laboratory.criticality()
+        tables["matched"], metrics["matched_l2"] = laboratory.matched()
+    images, targets = laboratory.test.source.batch(laboratory.example_indices)
+    tensors = {"images": (images * 255).round().byte(), "targets": targets.byte(), **masks}
+    return tables, metrics, tensors
+
+
+def _barriers(curves: pd.DataFrame) -> list[dict[str, Any]]:
+    """The barrier of every line, split and metric: in points for IoU and Dice, in the loss's unit for the loss."""
+    return [
+        {
+            "pair": pair,
+            "name": name,
+            "batch_norm": way,
+            "split": split,
+            "metric": metric,
+            "barrier": barrier(rows["alpha"], rows[metric], higher_is_better=metric != "loss"),
+        }
+        for (pair, name, way, split), rows in curves.groupby(["pair", "name", "batch_norm", "split"], sort=False)
+        for metric in ("iou", "dice", "loss")
+    ]
+
+
+def examples(record: Record) -> dict[str, Any]:
+    """What the scrubber shows of a finished run.
+
+    ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], and ``predicted``: (pair, batch_norm) -> bool [n_alphas, N, d, d].
+    Raises :class:`RecordError` where the file is missing.
+    """
+    tensors, _ = load_tensors(record.file("examples.safetensors"))
+    masks = {
+        tuple(name.split(".")[1:]): value.numpy().astype(bool)
+        for name, value in tensors.items()
+        if name.startswith("masks.")
+    }
+    if not masks:
+        raise RecordError(f"{record.folder} has no masks; delete it and run it again.")
+    return {
+        "images": tensors["images"].permute(0, 2, 3, 1).numpy(),
+        "targets": tensors["targets"][:, 0].numpy().astype(bool),
+        "predicted": masks,
+    }

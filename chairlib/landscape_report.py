@@ -1,0 +1,176 @@
+"""Table 5, Figure 7 and what goes beyond them, from the records of landscape runs and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chairlib import published
+from chairlib.benchmark_report import model_title
+from chairlib.landscape import KIND, examples
+from chairlib.runs import Record, load_records
+from chairlib.transfer import STAND_IN
+
+__all__ = ["KINDS", "LandscapeReport", "open_report"]
+
+#: The paper's four kinds of pairs: two fine-tuned, two from scratch (Ri), and each with the pretrained model.
+KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P"}
+#: Its two ratios: how near the fine-tuned models stay, measured by models from scratch.
+RATIOS = {"Ft & Ft / Ri & Ri": ("ft_ft", "ri_ri"), "Ft & P / Ri & P": ("ft_p", "ri_p")}
+#: What a page says in place of an analysis that its profile leaves out.
+NOT_HERE = "Not part of this profile; <code>make paper PROFILE=paper</code> has it."
+
+
+@dataclass(frozen=True)
+class LandscapeReport:
+    """One analysis, and the others beside it in Table 5."""
+
+    record: Record
+    others: list[Record]
+
+    @property
+    def photos(self) -> str:
+        """What the photos are, in as few words as an axis has room for; the stand-in is always called so."""
+        settings = self.record.parameters
+        what = "the stand-in" if settings["photos"] == STAND_IN else self.record.content["data"]["name"]
+        return f"{settings['category']}, {what}"
+
+    @property
+    def title(self) -> str:
+        """What stands over tables and figures: the model, the photos, the protocol and which split is scored."""
+        settings = self.record.parameters
+        return (
+            f"{model_title(settings['model'], settings['width'])} on {self.photos}, protocol {settings['protocol']}, "
+            f"{self.record.content['scored_split']} images"
+        )
+
+    def axis(self, metric: str = "IoU") -> str:
+        return f"{metric} on {self.photos} (%)"
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """A table of the record; None where this analysis was not asked for."""
+        return self.record.table(name) if name in self.record.content["tables"] else None
+
+    def table5(self) -> pd.DataFrame:
+        """Table 5: a row for the paper's two tasks and for each category of ours; a cell of ours is (mean, lowest, highest)."""
+        rows: list[dict[str, Any]] = []
+        for row in published.table5().to_dict("records"):
+            values = {kind: float(row[kind]) for kind in KINDS}
+            rows.append({"task": f"the paper, {row['task']}", **_row(values), "trained": ""})
+        for record in sorted([self.record, *self.others], key=lambda record: record.parameters["category"]):
+            own = LandscapeReport(record, [])
+            whole = record.table("distances").query("block == 'total'")
+            found = {kind: whole.loc[whole["kind"] == kind, "l2"].to_numpy() for kind in KINDS}
+            settings = record.parameters
+            rows.append(
+                {
+                    "task": f"ours, {model_title(settings['model'], settings['width'])} on {own.photos}",
+                    **_row({kind: values.mean() for kind, values in found.items()}, found),
+                    "trained": f"{settings['n_seeds']} seeds",
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def distances(self, block: bool = False) -> pd.DataFrame:
+        """Rows for :func:`chairlib.landscape_figures.distance_bars` (whole models), or for ``block_distances``."""
+        table = self.record.table("distances")
+        return table[table["block"] != "total"] if block else table[table["block"] == "total"]
+
+    def barriers(self) -> pd.DataFrame:
+        """The barrier of IoU on test and training images in both BatchNorm ways, in points: (mean, lowest, highest) over pairs."""
+        table = pd.DataFrame(self.record.metrics["barriers"])
+        rows = []
+        for (pair, way), own in table[table["metric"] == "iou"].groupby(["pair", "batch_norm"], sort=False):
+            name = {"F": "fine-tuned (F1, F2)", "S": "from scratch (S1, S2)"}[str(pair)]
+            spread = {
+                f"{split} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"].to_numpy())
+                for split in ("test", "train")
+            }
+            rows.append({"models": name, "BatchNorm": way, **spread})
+        return pd.DataFrame(rows)
+
+    def recalibration_shift(self) -> pd.DataFrame:
+        """What recalibrating does to the trained models themselves: test IoU as trained, and recalibrated, in per cent."""
+        curves = self.record.table("curves").query("split == 'test'")
+        rows = {}
+        for (pair, name, alpha), own in curves[curves["alpha"].isin((0, 1))].groupby(
+            ["pair", "name", "alpha"], sort=False
+        ):
+            first, second = str(name).split(" & ")
+            ious = own.set_index("batch_norm")["iou"]
+            rows[f"{pair}{first if alpha == 1 else second}"] = {
+                "as trained": ious["average"],
+                "recalibrated": ious.get("recalibrate", np.nan),
+            }
+        table = pd.DataFrame(rows).T.sort_index().rename_axis("model").reset_index()
+        table["shift, points"] = table["recalibrated"] - table["as trained"]
+        return table
+
+    def scrubber(self) -> dict[str, Any]:
+        """Arguments of :func:`chairlib.alpha_scrubber.alpha_scrubber`: the first pair of each kind."""
+        curves = self.record.table("curves")
+        curves = curves[(curves["split"] == "test") & (curves["name"] == "1 & 2")]
+        alphas = sorted(curves["alpha"].unique())
+        return {"alphas": alphas, "curves": curves, **examples(self.record), "data_label": self.axis()}
+
+    def plane(self, pair: str, metric: str = "iou") -> dict[str, Any] | None:
+        """Arguments of :func:`chairlib.landscape_figures.plane_map`; None where no plane was asked for."""
+        table = self.record.table("planes")
+        own = table[table["pair"] == pair]
+        if own.empty:
+            return None
+        grid = own.pivot(index="y", columns="x", values=metric)
+        return {
+            "x": grid.columns.to_numpy(),
+            "y": grid.index.to_numpy(),
+            "values": grid.to_numpy(),
+            "points": self.record.metrics["points"][pair],
+            "data_label": self.axis() if metric == "iou" else f"loss (BCE) on {self.photos}",
+        }
+
+    def sentence(self, profile: str = "", description: str = "") -> str:
+        """What this analysis is and what was spent on it."""
+        head = description or (f"Profile {profile}." if profile else "")
+        content = self.record.content
+        return (
+            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {self.record.parameters['n_seeds']} models "
+            f"fine-tuned, {self.record.parameters['n_seeds']} from scratch; {content['member_seconds'] / 60:.1f} minutes of training, "
+            f"{content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
+        ).strip()
+
+    def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
+        """The values that the book's prose quotes."""
+        whole = self.distances().groupby("kind")["l2"].mean()
+        values = {"landscape_sentence": self.sentence(profile, description), "landscape_photos": self.photos}
+        for over, under in RATIOS.values():
+            values[f"ratio_{over}"] = f"{whole[over] / whole[under]:.3f}"
+            values[f"paper_ratio_{over}"] = f"{_paper()[over] / _paper()[under]:.3f}"
+        for row in self.barriers().to_dict("records"):
+            pair = "fine_tuned" if "fine" in row["models"] else "scratch"
+            values[f"barrier_{pair}_{row['BatchNorm']}"] = f"{np.atleast_1d(row['test images, points of IoU'])[0]:.1f}"
+        return values
+
+
+def _paper() -> Mapping[str, float]:
+    """The paper's segmentation row."""
+    table = published.table5()
+    row = table[table["task"].str.startswith("segmentation")].iloc[0]
+    return {kind: float(row[kind]) for kind in KINDS}
+
+
+def _spread(values: np.ndarray) -> tuple[float, float, float] | float:
+    return (float(values.mean()), float(values.min()), float(values.max())) if len(values) > 1 else float(values.mean())
+
+
+def _row(means: Mapping[str, float], found: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
+    cells = {title: means[kind] if found is None else _spread(found[kind]) for kind, title in KINDS.items()}
+    return {**cells, **{name: round(means[over] / means[under], 3) for name, (over, under) in RATIOS.items()}}
+
+
+def open_report(record: Record, beside: list[str] | None = None) -> LandscapeReport:
+    """The report of ``record``, with those named in ``beside`` in its Table 5 (None: every other that was finished by this code)."""
+    names = None if beside is None else [name for name in beside if name != record.name]
+    others = [] if names == [] else load_records(KIND, None, names)[0]
+    return LandscapeReport(record, [other for other in others if other.name != record.name])
