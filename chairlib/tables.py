@@ -17,10 +17,10 @@ __all__ = ["style_table"]
 
 # Colours are inherited or half-transparent grey, so that one table suits light and dark pages.
 _TABLE_STYLE = """<style>
-.chair-table-box{overflow-x:auto;max-width:100%;margin:0 0 1em}
+.chair-table-box{container-type:inline-size;overflow-x:auto;max-width:100%;margin:0 0 1em}
 .chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.95em;display:table}
 .chair-table-box .chair-table caption{caption-side:top;text-align:left;color:inherit;padding:0 0 .5em;font-size:1em}
-.chair-table-box .chair-table caption span{display:block;position:sticky;left:0;max-width:min(100%,calc(100vw - 3em));width:max-content}
+.chair-table-box .chair-table caption span{display:block;position:sticky;left:0;max-width:min(100%,100cqw);width:max-content}
 .chair-table-box .chair-table :is(th,td){padding:.35em .6em;border:0;background:none;color:inherit;text-align:right;white-space:nowrap;
 font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
 .chair-table-box .chair-table :is(th,td).chair-text{text-align:left}

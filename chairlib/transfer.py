@@ -73,6 +73,7 @@ DEFAULTS: dict[str, Any] = {
     "init_seed": None,
     "device": "auto",
 }
+_INIT_STREAM = 53
 #: Test images kept with the record where the category has no published list of its own.
 N_EXAMPLES = 5
 
@@ -142,7 +143,9 @@ def open_sources(settings: dict[str, Any], device: torch.device) -> Sources:
 
 def initial_model(settings: dict[str, Any]) -> nn.Module:
     """The model of a run with these settings before anything is learned or loaded, on the CPU."""
-    torch.manual_seed(settings["seed"] if settings["init_seed"] is None else settings["init_seed"])
+    seed = settings["seed"] if settings["init_seed"] is None else settings["init_seed"]
+    # Another stream than the benchmark's: a model from scratch must not share its initial weights with a pretrained one.
+    torch.manual_seed(int(np.random.SeedSequence([seed, _INIT_STREAM]).generate_state(1, np.uint32)[0]))
     return build_model(settings["model"], settings["width"])
 
 

@@ -50,6 +50,15 @@ def test_fine_tuned_members_share_a_pretraining_and_differ_in_order(asked):
     assert opened["F2@12"].parameters["pretrained"] == opened["P@12"].name
 
 
+def test_a_model_from_scratch_shares_nothing_with_a_pretrained_one_of_its_seed():
+    scratch = transfer.initial_model({**transfer.DEFAULTS, "width": 2, "resolution": 32}).state_dict()
+    torch.manual_seed(0)  # as the benchmark starts
+    start = transfer.build_model("unet", 2).state_dict()
+    drawn = [key for key in start if key.endswith("weight") and start[key].ndim == 4]
+    assert drawn
+    assert not any(torch.equal(scratch[key], start[key]) for key in drawn)
+
+
 def test_members_of_one_start_have_one_start():
     settings = {**transfer.DEFAULTS, "width": 2, "resolution": 32}
     first, second, other = (
