@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -65,6 +65,105 @@ def import_(
     for path, reason in report.refused:
         print(f"refused {path}: {reason}", file=sys.stderr)
     print(f"{describe(report.collection)}\n\n{report}")
+
+
+collect_app = typer.Typer(invoke_without_command=True, no_args_is_help=True)
+app.add_typer(collect_app, name="collect", context_settings={"help_option_names": ["-h", "--help"]})
+Collected = Annotated[Path, typer.Option("--out", "-o", help="The collection.")]
+
+
+@collect_app.callback()
+def collect(
+    context: typer.Context,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A new folder; the ledger is beside it, in <out>.collect.")
+    ] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="A text file, one query a line, in sections by kind; ours by default.")
+    ] = None,
+    providers: Annotated[
+        str, typer.Option(help="Any of commons, openverse, serpapi and local:FOLDER, with commas between them.")
+    ] = "commons,openverse",
+    limit: Annotated[int, typer.Option(help="Results taken of each query from each provider.")] = 100,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a collection that was begun.")] = False,
+    contact: Annotated[
+        str | None, typer.Option(envvar="CHAIRLIB_CONTACT", help="Your e-mail or web address, told to every host.")
+    ] = None,
+    seed: Seed = 0,
+    any_licence: Annotated[
+        bool, typer.Option("--any-licence", help="Also images that state no licence, at your own risk.")
+    ] = False,
+    reviewed_only: Annotated[
+        bool, typer.Option("--reviewed-only", help="Build from the images that a person kept.")
+    ] = False,
+) -> None:
+    """Collect images from the web: search, fetch, screen, build; every image with its author and licence."""
+    if context.invoked_subcommand:
+        return
+    from chairlib.collection.collecting import collect as run
+    from chairlib.collection.providers import find_providers
+    from chairlib.collection.queries import default_queries, read_queries
+    from chairlib.errors import CollectionError
+
+    if out is None:
+        raise ParameterError("collect needs the folder of the new collection; name it with --out.")
+    try:
+        report = run(
+            default_queries() if queries is None else read_queries(queries),
+            find_providers([name.strip() for name in providers.split(",") if name.strip()], any_licence),
+            out,
+            limit=limit,
+            resume=resume,
+            contact=contact,
+            seed=seed,
+            any_licence=any_licence,
+            reviewed_only=reviewed_only,
+        )
+    except KeyboardInterrupt:
+        _interrupted("with --resume, it goes on where it stopped.")
+    print(report)
+    if report.collection is None:
+        raise CollectionError(f"{report.shortage} What was found is kept; go on with --resume.")
+    print(report.collection)
+
+
+@collect_app.command("status")
+def collect_status(out: Collected) -> None:
+    """Say how far a collection from the web is."""
+    from chairlib.collection.collecting import describe_status, open_ledger
+
+    print(describe_status(open_ledger(out)))
+
+
+@collect_app.command("remove")
+def collect_remove(
+    image: Annotated[str, typer.Argument(metavar="ID", help="The image's id, as in manifest.csv.")], out: Collected
+) -> None:
+    """Take an image out of the ledger and the collection, for good: it is never taken again."""
+    from chairlib.collection.collecting import remove
+
+    print(remove(image, out))
+
+
+@collect_app.command("decisions")
+def collect_decisions(
+    out: Collected,
+    export: Annotated[Path | None, typer.Option(help="Write the decisions to this CSV file.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Apply the decisions of this CSV file.")] = None,
+) -> None:
+    """Print, export or replay what reviewers decided."""
+    from chairlib.collection import decisions
+    from chairlib.collection.collecting import open_ledger
+
+    if export and replay:
+        raise ParameterError("--export and --replay exclude each other; run one after the other.")
+    ledger = open_ledger(out)
+    if replay:
+        print(decisions.replay_decisions(ledger, replay))
+    elif export:
+        print(f"{decisions.export_decisions(ledger, export)} decisions in {export}")
+    else:
+        print(decisions.decisions_table(ledger), end="")
 
 
 @app.command()
@@ -259,6 +358,12 @@ def render_book() -> None:
     build.render()
 
 
+def _interrupted(hint: str) -> NoReturn:
+    print(f"\nchairlib: interrupted; {hint}", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(130)  # worker threads may still be busy; nothing half-written is left
+
+
 def main() -> None:
     """Entry point of ``chairlib``."""
     try:
@@ -273,9 +378,7 @@ def main() -> None:
         print(f"chairlib: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        print("\nchairlib: interrupted; started again, long work goes on where it stopped.", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(130)  # worker threads may still be busy; nothing half-written is left
+        _interrupted("started again, long work goes on where it stopped.")
     except Exception as error:
         show = getattr(error, "show", None)  # click's usage errors print themselves
         if show is None:

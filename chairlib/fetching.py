@@ -13,7 +13,6 @@ import math
 import os
 import re
 import shutil
-import ssl
 import stat
 import sys
 import time
@@ -23,18 +22,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 import httpx
 from PIL import Image
 
-from chairlib import __version__
 from chairlib.errors import ChairlibError, ParameterError
 from chairlib.files import atomic_folder, check_free, disk_errors, write_json
 from chairlib.progress import progress_bar
+from chairlib.web import is_web_address, tls_context, user_agent
+from chairlib.web import without_credentials as _plain
 
 __all__ = ["LIMITS", "SOURCES", "FetchError", "Limits", "Source", "download", "fetch", "unpack"]
 
@@ -223,12 +222,6 @@ class _Record:
 # -- one file ---------------------------------------------------------------------------------------------------------
 
 
-def _plain(url: str) -> str:
-    """An address without the name and password that may be in it."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def _amount(count: float) -> str:
     for unit in ("B", "kB", "MB"):
         if count < 1000:
@@ -238,12 +231,7 @@ def _amount(count: float) -> str:
 
 
 def _check_address(url: str, origin: str | None = None) -> None:
-    try:
-        good = urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
-        httpx.URL(url)
-    except (ValueError, httpx.InvalidURL):
-        good = False
-    if good:
+    if is_web_address(url):
         return
     if origin is None:
         raise ParameterError(f"the address {url!r} is not of the form http://... or https://...")
@@ -508,17 +496,12 @@ class _Download:
             raise _Unusable(f"{_plain(self.url)} sent a file that cannot be used: {error}") from error
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()  # reads every certificate authority: once is enough
-
-
 def _client(limits: Limits) -> httpx.Client:
     return httpx.Client(
-        verify=_tls(),
+        verify=tls_context(),
         timeout=httpx.Timeout(limits.read, connect=limits.connect),
         # Bytes as they lie on the server: else sizes and ranges would mean something else.
-        headers={"User-Agent": f"chairlib/{__version__}", "Accept-Encoding": "identity"},
+        headers={"User-Agent": user_agent(), "Accept-Encoding": "identity"},
     )
 
 

@@ -61,6 +61,7 @@ def test_version_and_help(call):
     assert status == 0
     for command in (
         "import",
+        "collect",
         "render",
         "render-stand-in",
         "fetch",

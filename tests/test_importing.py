@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from chairlib.collection import Collection, importing
+from chairlib.collection import Collection, building, importing
 from chairlib.collection.importing import REFUSED_FILE, import_folders
 from chairlib.errors import CollectionError
 
@@ -305,7 +305,7 @@ def test_an_interruption_leaves_nothing(folders, monkeypatch, tmp_path):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importing, "_items", interrupted)
+    monkeypatch.setattr(building, "_items", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(folders)
     assert list(copies.iterdir()) == []

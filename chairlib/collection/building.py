@@ -1,0 +1,199 @@
+"""From images that are fit to a collection: one path for whatever brings images, folders (`import`) or the web (`collect`).
+
+Candidates are compared, alike ones put into groups, groups dealt to splits, and the collection written, whole or not at all.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image
+
+from chairlib.collection.collection import Collection, Item, write_collection
+from chairlib.collection.decode import Decoded, decode_background, decode_segment, read_bytes
+from chairlib.collection.grouping import Signature, background_signature, find_groups, segment_signature
+from chairlib.collection.splits import SPLITS
+from chairlib.errors import CollectionError, ImageError
+from chairlib.progress import progress_bar
+
+__all__ = [
+    "REFUSED_FILE",
+    "Candidate",
+    "Origin",
+    "build",
+    "by_reason",
+    "decode",
+    "final_bytes",
+    "in_threads",
+    "pixel_digest",
+    "refused_table",
+    "signature",
+]
+
+#: The report of what was refused inside the collection: kind, file, reason.
+REFUSED_FILE = "refused.csv"
+_JPEG_QUALITY = 95
+#: Decoders at work at once. Each may hold an image of :data:`chairlib.collection.decode.MAX_PIXELS` several times over.
+_MAX_WORKERS = 8
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image that is fit for a collection, without its pixels.
+
+    final: the file that holds the bytes which go into the collection. name: what it is called in messages. label: the group that a
+    person put it in, or None. The rest is kept in the manifest.
+    """
+
+    final: Path
+    name: str
+    width: int
+    height: int
+    pixel_digest: str
+    signature: Signature
+    label: str | None = None
+    source: str = ""
+    url: str = ""
+    author: str = ""
+    licence: str = ""
+    retrieved: str = ""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the candidates of one kind are from, for messages: ``"8 files in chairs"``; and what was refused, by name."""
+
+    kind: str
+    about: str
+    refused: Mapping[str, str]
+
+
+def decode(kind: str, data: bytes) -> Decoded:
+    """The image in a file's bytes, as a segment (RGBA) or a background (RGB). Raises ImageError with the bare reason."""
+    return decode_segment(data) if kind == "segment" else decode_background(data)
+
+
+def final_bytes(kind: str, data: bytes, decoded: Decoded) -> bytes:
+    """What goes into a collection: the file itself where that is fit, else the image encoded anew. Raises ImageError."""
+    if decoded.finished:
+        return data
+    stream = io.BytesIO()
+    image = decoded.image
+    try:
+        if kind == "segment":
+            image.save(stream, "PNG")
+        else:
+            image.save(stream, "JPEG", quality=_JPEG_QUALITY)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"cannot be encoded: {image.width} x {image.height} pixels ({error})") from error
+    return stream.getvalue()
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """A name for the pixels, however they are encoded."""
+    return hashlib.sha256(str(image.size).encode() + image.tobytes()).hexdigest()
+
+
+def signature(kind: str, image: Image.Image) -> Signature:
+    """What is compared to find groups."""
+    return segment_signature(image) if kind == "segment" else background_signature(image)
+
+
+def in_threads(function: Callable[[In], Out], items: Sequence[In]) -> Iterator[Out]:
+    """Results in the order of ``items``. Pillow decodes outside Python's global lock."""
+    pool = ThreadPoolExecutor(min(_MAX_WORKERS, os.cpu_count() or 1))
+    try:
+        with warnings.catch_warnings():
+            # What Pillow warns of (large images, odd metadata) is judged and reported here.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield from pool.map(function, items)
+    finally:
+        pool.shutdown(cancel_futures=True)  # on Ctrl-C, don't decode the rest first
+
+
+def build(
+    out: Path,
+    candidates: Mapping[str, Sequence[Candidate]],
+    origins: Sequence[Origin],
+    seed: int,
+    extra_files: Mapping[str, str],
+    progress: bool = True,
+) -> Collection:
+    """Group the candidates of each kind, and write them as the collection ``out``.
+
+    The same candidates and ``seed`` give the same collection. Raises CollectionError where a kind has too few groups to split; then
+    nothing is written.
+    """
+    groups = {origin.kind: _group(origin.kind, candidates[origin.kind]) for origin in origins}
+    for origin in origins:
+        _check_enough(origin, groups[origin.kind])
+    items = (item for kind, of_kind in groups.items() for item in _items(kind, candidates[kind], of_kind))
+    n = sum(map(len, groups.values()))
+    bar = progress_bar(items, "writing", total=n, unit="image", disable=not progress)
+    return write_collection(out, bar, seed, extra_files)
+
+
+def _group(kind: str, candidates: Sequence[Candidate]) -> list[str]:
+    return find_groups(
+        kind,
+        [candidate.signature for candidate in candidates],
+        [candidate.pixel_digest for candidate in candidates],
+        [candidate.label for candidate in candidates],
+    )
+
+
+def _check_enough(origin: Origin, groups: Sequence[str]) -> None:
+    n = len(set(groups))
+    if n >= len(SPLITS):
+        return
+    reasons = ", ".join(f"{count} {name}" for name, count in by_reason(origin.refused.values())) or "none"
+    raise CollectionError(
+        f"too few {origin.kind}s to split: of {origin.about}, {len(groups)} can be used and make {n} "
+        f"group{'' if n == 1 else 's'} of alike images, where {len(SPLITS)} are needed (refused: {reasons}); add {origin.kind}s."
+    )
+
+
+def _items(kind: str, candidates: Sequence[Candidate], groups: Sequence[str]) -> Iterator[Item]:
+    for candidate, group in zip(candidates, groups, strict=True):
+        try:
+            data = read_bytes(candidate.final)
+        except ImageError as error:
+            raise CollectionError(f"{candidate.name} was there a moment ago: {error}; run it again.") from error
+        yield Item(
+            kind,
+            data,
+            candidate.width,
+            candidate.height,
+            group,
+            source=candidate.source,
+            url=candidate.url,
+            author=candidate.author,
+            licence=candidate.licence,
+            retrieved=candidate.retrieved,
+        )
+
+
+def refused_table(origins: Sequence[Origin]) -> str:
+    """The text of :data:`REFUSED_FILE`."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["kind", "file", "reason"])
+    for origin in origins:
+        writer.writerows((origin.kind, name, why) for name, why in origin.refused.items())
+    return stream.getvalue()
+
+
+def by_reason(reasons: Iterable[str]) -> list[tuple[str, int]]:
+    """Refusals counted by the rule before the colon, commonest first."""
+    return Counter(reason.split(":")[0] for reason in reasons).most_common()

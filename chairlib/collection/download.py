@@ -1,0 +1,195 @@
+"""Many transfers at once, politely: a few from one host at a time, with pauses, and each host as patient as it asks for.
+
+Every worker takes the next address whose host is ready. A failure that may pass puts the address back, not before the pause is
+over, while the worker turns to other hosts. A host that fails again and again is left for another run.
+"""
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from urllib.parse import urlsplit
+
+from chairlib.web import Limits, PassingError, UnusableError, pause_before
+
+__all__ = ["Outcome", "Schedule", "Task", "transfer_all"]
+
+_TICK = 0.05
+
+
+@dataclass
+class Task:
+    """An address on its way. failures: how often it failed in this run; ready: when it may be tried (monotonic seconds)."""
+
+    url: str
+    kind: str
+    provider: str
+    failures: int = 0
+    ready: float = 0
+
+    @property
+    def host(self) -> str:
+        """Host and port, in lower case; of a local file, nothing."""
+        return urlsplit(self.url).netloc.lower()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one address ended. reason: None where it was fetched; final: whether another run should leave it alone."""
+
+    task: Task
+    reason: str | None = None
+    final: bool = True
+
+
+@dataclass
+class _Host:
+    tasks: deque[Task] = field(default_factory=deque)
+    active: int = 0
+    next_start: float = 0
+    failures: int = 0
+
+
+class Schedule:
+    """Which address comes next. Safe to use from many threads."""
+
+    def __init__(self, tasks: Iterable[Task], limits: Limits) -> None:
+        self._limits = limits
+        self._hosts: dict[str, _Host] = {}
+        self._changed = threading.Condition()
+        self._stopped = False
+        for task in tasks:
+            self._hosts.setdefault(task.host, _Host()).tasks.append(task)
+
+    def take(self) -> Task | None:
+        """The next task whose host is ready, waited for; None where none is left or everything was stopped."""
+        with self._changed:
+            while not self._stopped:
+                now = time.monotonic()
+                soonest: float | None = None
+                busy = False
+                for name, host in self._hosts.items():
+                    busy |= host.active > 0
+                    if not host.tasks or (name and host.active >= self._limits.per_host):
+                        continue
+                    task = min(host.tasks, key=lambda task: task.ready) if host.tasks[0].ready > now else host.tasks[0]
+                    start = max(host.next_start, task.ready)
+                    if start <= now:
+                        host.tasks.remove(task)
+                        host.active += 1
+                        host.next_start = now + self._limits.interval if name else now  # this machine's own files
+                        return task
+                    soonest = start if soonest is None else min(soonest, start)
+                if soonest is None and not busy:
+                    return None
+                self._changed.wait(None if soonest is None else soonest - now)
+            return None
+
+    def put_back(self, task: Task, pause: float, whole_host: bool) -> list[Task]:
+        """Try ``task`` again after ``pause`` seconds; ``whole_host``: ask that host for nothing else until then either.
+
+        Returns the tasks that are given up, where too many of the host's failed in a row; a host that says when to come
+        back is there.
+        """
+        with self._changed:
+            host = self._hosts[task.host]
+            task.ready = time.monotonic() + pause
+            host.tasks.append(task)
+            host.active -= 1
+            if whole_host:
+                host.next_start = max(host.next_start, task.ready)
+            return self._count(host, not whole_host)
+
+    def finish(self, task: Task, failed: bool = False) -> list[Task]:
+        """``task`` is through, in vain if ``failed``. Returns the tasks that are given up, as :meth:`put_back` does."""
+        with self._changed:
+            host = self._hosts[task.host]
+            host.active -= 1
+            if not failed:
+                host.failures = 0
+            return self._count(host, failed)
+
+    def _count(self, host: _Host, failed: bool) -> list[Task]:
+        host.failures += failed
+        given_up: list[Task] = []
+        if host.failures >= self._limits.give_up:
+            given_up = list(host.tasks)
+            host.tasks.clear()
+        self._changed.notify_all()
+        return given_up
+
+    def stop(self) -> None:
+        """Let every :meth:`take` return None."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+
+def transfer_all(
+    tasks: Iterable[Task], work: Callable[[Task], None], limits: Limits, seed: int = 0
+) -> Iterator[Outcome]:
+    """Do ``work`` for every task in threads, again after a PassingError, and say of each how it ended, as it ends.
+
+    ``work`` raises PassingError or UnusableError; anything else ends the whole, and is raised here.
+    """
+    schedule = Schedule(tasks, limits)
+    ended: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+    threads = [
+        threading.Thread(
+            target=_work_off, args=(schedule, work, limits, random.Random(f"{seed} {number}"), ended), daemon=True
+        )
+        for number in range(limits.workers)
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        while True:
+            at_work = any(thread.is_alive() for thread in threads)
+            with suppress(Empty):
+                while True:
+                    outcome = ended.get(timeout=_TICK) if at_work else ended.get_nowait()
+                    if isinstance(outcome, BaseException):
+                        for thread in threads:
+                            thread.join(limits.total)  # what the others have just fetched is not lost
+                        raise outcome
+                    yield outcome
+            if not at_work:
+                return
+    finally:
+        schedule.stop()
+
+
+def _work_off(
+    schedule: Schedule,
+    work: Callable[[Task], None],
+    limits: Limits,
+    rng: random.Random,
+    ended: "SimpleQueue[Outcome | BaseException]",
+) -> None:
+    try:
+        while (task := schedule.take()) is not None:
+            try:
+                work(task)
+            except PassingError as error:
+                task.failures += 1
+                if task.failures < limits.tries:
+                    pause = pause_before(task.failures, error.wait, limits, rng)
+                    given_up = schedule.put_back(task, pause, whole_host=error.wait is not None)
+                else:
+                    given_up = schedule.finish(task, failed=True)
+                    ended.put(Outcome(task, f"unreachable: {error}", final=False))
+                for other in given_up:
+                    ended.put(Outcome(other, f"unreachable: {error}; so were others of its host", final=False))
+            except UnusableError as error:
+                schedule.finish(task)
+                ended.put(Outcome(task, str(error)))
+            else:
+                schedule.finish(task)
+                ended.put(Outcome(task))
+    except BaseException as error:
+        schedule.stop()
+        ended.put(error)

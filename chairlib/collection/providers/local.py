@@ -1,0 +1,85 @@
+"""A folder of images as a provider: ``local:FOLDER``. What it says of an image stands in a ``manifest.csv`` beside it.
+
+A file is found by a query if the path below the folder holds all words of the query ("arm chair" finds ``arm-chairs/7.png``). The
+manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
+"""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from chairlib.collection.importing import is_passed_over, read_notes
+from chairlib.collection.ledger import Found
+from chairlib.collection.providers import ApiClient, Page
+from chairlib.collection.queries import Query
+from chairlib.errors import ParameterError
+
+__all__ = ["Local", "local_path"]
+
+_PAGE = 100
+_SUFFIXES = {
+    "segment": (".png", ".webp", ".gif", ".tif", ".tiff", ".avif"),
+    "background": (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp"),
+}
+
+
+def local_path(url: str) -> Path:
+    """The file that an address of this provider (``file://...``) stands for."""
+    return Path(unquote(urlsplit(url).path))
+
+
+class Local:
+    """The images in ``folder`` and its sub-folders. Raises ParameterError where that is no folder."""
+
+    name = "local"
+    web = False
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder).expanduser().resolve()
+        if not self._folder.is_dir():
+            raise ParameterError(f"provider 'local:{folder}': that is not a folder; name one that holds images.")
+        self._files: list[Path] | None = None
+        self._notes: dict[Path, dict[str, str]] = {}
+
+    def search(self, query: Query, client: ApiClient, after: str | None) -> Page:
+        """As :class:`chairlib.collection.providers.Provider` says. The cursor is the last file of the page before."""
+        words = _words(query.text)
+        matching = [
+            file
+            for file in self._found()
+            if file.suffix.lower() in _SUFFIXES[query.kind]
+            and all(word in _words(self._relative(file)) for word in words)
+            and (after is None or self._relative(file) > after)
+        ]
+        page = matching[:_PAGE]
+        return Page([self._item(file) for file in page], self._relative(page[-1]) if len(matching) > _PAGE else None)
+
+    def _found(self) -> list[Path]:
+        if self._files is None:
+            self._files = []
+            for place, folders, names in os.walk(self._folder):
+                folders[:] = [name for name in folders if not name.startswith(".")]
+                self._files += [Path(place) / name for name in names if not is_passed_over(name)]
+                if "manifest.csv" in names:
+                    self._notes |= read_notes(Path(place) / "manifest.csv", Path(place).relative_to(self._folder))
+            self._files.sort(key=self._relative)
+        return self._files
+
+    def _relative(self, file: Path) -> str:
+        return file.relative_to(self._folder).as_posix()
+
+    def _item(self, file: Path) -> Found:
+        note = self._notes.get(file, {})
+        return Found(
+            file.as_uri(),
+            landing_page=note.get("url", ""),
+            author=note.get("author", ""),
+            licence=note.get("licence", ""),
+            title=file.stem,
+        )
+
+
+def _words(text: str) -> set[str]:
+    """The words of a text in lower case, a plural's s left out."""
+    return {word.removesuffix("s") for word in re.findall(r"[^\W_]+", text.lower())}

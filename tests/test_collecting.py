@@ -1,0 +1,610 @@
+"""The collector against a server with every fault, killed at any moment, interrupted, and with a full disk."""
+
+import csv
+import errno
+import json
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from collect_server import LASTING, PASSING, CollectServer, make_plan
+
+from chairlib import cli
+from chairlib.collection import Collection, collecting
+from chairlib.collection.collecting import collect, open_ledger, remove, work_folder
+from chairlib.collection.ledger import Ledger, image_id
+from chairlib.collection.providers.commons import Commons
+from chairlib.collection.providers.local import Local
+from chairlib.collection.providers.openverse import Openverse
+from chairlib.collection.providers.serpapi import SerpApi
+from chairlib.collection.queries import Query
+from chairlib.errors import ChairlibError, CollectionError, ParameterError
+from chairlib.web import Limits, Secret
+
+FAST = Limits(
+    connect=2, read=0.5, total=1, tries=2, backoff=0.01, max_wait=2, max_bytes=10**7, workers=12, per_host=12,
+    interval=0, api_interval=0, give_up=1000,
+)  # fmt: skip
+QUERIES = [Query("arm chair", "segment"), Query("living room", "background")]
+CONTACT = "someone@example.org"
+#: On a machine that is busy with other things, none of the good ones may be late.
+PATIENT = replace(FAST, read=2, total=4)
+HIDDEN = Secret("KEY-in-no-exception")
+
+
+@pytest.fixture
+def start():
+    """Start servers, and stop them at the end."""
+    started = []
+
+    def run(count=24, **options):
+        started.append(CollectServer(make_plan(count, **options)))
+        return started[-1]
+
+    yield run
+    for server in started:
+        server.close()
+
+
+def go(server, out, providers=None, limits=FAST, **options):
+    providers = providers or [Commons(f"{server.url}/commons")]
+    options = {"contact": CONTACT, "progress": False, **options}
+    return collect(QUERIES, providers, out, limits=limits, loopback=True, **options)
+
+
+def finished(out):
+    """A collection without its times."""
+    manifest = Collection(out).manifest.drop(columns="retrieved")
+    return manifest.sort_values("id").reset_index(drop=True)
+
+
+def wanted(server):
+    """The ids of what can be had, copies once."""
+    return {image_id(item.content) for item in server.good()}
+
+
+def rules(ledger):
+    return {reason.split(":")[0] for _, _, _, reason in ledger.refusals()}
+
+
+# -- what works -------------------------------------------------------------------------------------------------------
+
+
+def test_a_collection_with_authors_and_licences(start, tmp_path):
+    server = start(share=1)
+    report = go(server, tmp_path / "c")
+    collection = report.collection
+    assert set(collection.manifest["id"]) == wanted(server)
+    rows = collection.manifest.set_index("url")
+    item = server.good()[0]
+    row = rows.loc[server.url + item.path]
+    assert (row["author"], row["licence"], row["source"]) == ("Author 0", "CC BY 4.0", "commons:arm chair")
+    assert collection.path("segment", row["id"]).read_bytes() == item.content
+    entry = next(entry for entry in report.ledger.images() if entry.id == row["id"])
+    assert (entry.landing_page, entry.licence_url, entry.title) == (
+        f"{server.url}/page/0",
+        "https://creativecommons.org/licenses/by/4.0",
+        "Item 0",
+    )
+    assert (entry.query, entry.provider, entry.state) == ("arm chair", "commons", "accepted")
+    agents = {headers["User-Agent"] for _, _, headers in server.searches}
+    assert len(agents) == 1
+    assert f"({CONTACT})" in agents.pop()
+    assert "commons, segments: 12 found, 12 fetched, 11 accepted, 0 refused, 1 copies" in str(report)
+    # The work folder is outside the collection.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "c.collect"]
+
+
+def test_every_fault(start, tmp_path):
+    faults = ("", *PASSING, *LASTING)
+    server = start(2 * len(faults), faults=faults, share=0)
+    report = go(server, tmp_path / "c")
+    expected = wanted(server)
+    assert len(expected) >= 8
+    assert set(report.collection.manifest["id"]) == expected
+    reasons = {
+        item.fault: reason
+        for _, _, url, reason in report.ledger.refusals()
+        for item in server.plan.values()
+        if url.endswith(item.path)
+    }
+    for fault, rule in {
+        "gone": "no answer: the server answered 404",
+        "too short": "damaged: ",
+        "private": "forbidden address: 10.0.0.1 is not a public address",
+        "metadata": "forbidden address: 169.254.169.254",
+        "mapped": "forbidden address: ::ffff:",
+        "loop": "redirect: more than 5",
+        "page": "not an image: an HTML page",
+        "bomb": "too many pixels: at most",
+        "packed bomb": "too large: more than the 10,000,000 bytes",
+        "file": "redirect: to an address: 'file:///etc/passwd'",
+        "empty": "not an image: an empty file",
+        "no licence": "no licence: none is stated",
+        "password": "address: it holds a name or password",
+    }.items():
+        assert reasons[fault].startswith(rule), (fault, reasons[fault])
+    waiting = {server.plan[url.removeprefix(server.url)].fault for url, _, _ in report.ledger.waiting()}
+    assert waiting == {"down", "silent", "cut", "too long", "dripping", "nowhere"}
+    assert "unreachable (tried again by --resume)" in str(report)
+    assert "secret" not in (tmp_path / "c" / "manifest.csv").read_text()
+    # Nothing is fetched twice; what may have passed is.
+    before = len(server.requests)
+    again = go(server, tmp_path / "c", resume=True)
+    assert again.collection.hash == report.collection.hash
+    asked = {server.plan[path].fault for path, _, _ in server.requests[before:]}
+    assert asked == {"down", "silent", "cut", "too long", "dripping", "nowhere"}
+
+
+def test_openverse_and_limits(start, tmp_path):
+    server = start(60, share=1)
+    providers = [Openverse(f"{server.url}/openverse")]
+    report = go(server, tmp_path / "c", providers, limit=15)
+    assert len(report.ledger.counts()) > 0
+    assert len(server.requests) == 30
+    assert {entry.licence for entry in report.ledger.images()} == {"CC BY-SA 2.0"}
+    parameters = [parameters for _, parameters, _ in server.searches]
+    assert {found["license_type"] for found in parameters} == {"modification"}
+    # Asked for more, it goes on; asked for the same, it doesn't search again.
+    searches = len(server.searches)
+    go(server, tmp_path / "c", providers, limit=15, resume=True)
+    assert (len(server.searches), len(server.requests)) == (searches, 30)
+    go(server, tmp_path / "c", providers, limit=100, resume=True)
+    assert len(server.requests) == 60
+    assert set(Collection(tmp_path / "c").manifest["id"]) == wanted(server)
+
+
+def test_a_folder(tmp_path, start):
+    server = start(24, share=1)
+    folder = tmp_path / "mine"
+    (folder / "arm-chairs").mkdir(parents=True)
+    (folder / "living_room").mkdir()
+    for item in server.plan.values():
+        (folder / ("arm-chairs" if item.kind == "segment" else "living_room") / Path(item.path).name).write_bytes(
+            item.content
+        )
+    (folder / "other.png").write_bytes(b"?")
+    with pytest.raises(ParameterError, match="not a folder"):
+        Local(tmp_path / "nowhere")
+    report = go(server, tmp_path / "c", [Local(folder)], contact=None)
+    assert report.collection is None
+    assert rules(report.ledger) == {"no licence"}
+    report = go(server, tmp_path / "c", [Local(folder)], contact=None, any_licence=True, resume=True)
+    assert set(report.collection.manifest["id"]) == wanted(server)
+    assert set(report.collection.manifest["url"]) == {""}
+    assert server.requests == []
+
+
+def test_quota_that_is_used_up_is_gone_on_with(start, tmp_path):
+    server = start(60, share=1)
+    server.quota = 1
+    providers = [SerpApi(Secret(server.key), endpoint=f"{server.url}/serpapi")]
+    report = go(server, tmp_path / "c", providers)
+    assert report.stopped == ["SerpApi: Your account has run out of searches. (429)"]
+    assert report.collection is None
+    assert "too few backgrounds" in report.shortage
+    assert len(report.ledger.images()) > 10
+    server.quota = None
+    report = go(server, tmp_path / "c", providers, resume=True)
+    assert report.stopped == []
+    assert set(report.collection.manifest["id"]) == wanted(server)
+    pages = [(parameters["q"], parameters["ijn"]) for _, parameters, _ in server.searches]
+    assert pages == [
+        ("arm chair", "0"),
+        ("arm chair", "1"),
+        ("arm chair", "1"),
+        ("living room", "0"),
+        ("living room", "1"),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_keys_never_leak(start, tmp_path, caplog, wrong):
+    server = start(24, share=1)
+    server.echo_key = True
+    key = "WRONG-KEY-77aa" if wrong else server.key
+    caplog.set_level(logging.DEBUG)
+    report = go(server, tmp_path / "c", [SerpApi(Secret(key), endpoint=f"{server.url}/serpapi")])
+    assert any(parameters["api_key"] == key for _, parameters, _ in server.searches)
+    said = f"{report}{report.stopped}{caplog.text}{[record.__dict__ for record in caplog.records]}"
+    assert "httpx" in said
+    assert key not in said
+    assert len(report.ledger.images()) == (0 if wrong else len(wanted(server)))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 1
+    for path in files:
+        assert key.encode() not in path.read_bytes(), path
+
+
+def test_keys_are_in_no_exception(tmp_path):
+    import traceback
+
+    from chairlib.collection.providers import ApiClient, StoppedError
+    from chairlib.web import open_client
+
+    with open_client(CONTACT, FAST, loopback=True) as client, pytest.raises(StoppedError) as caught:
+        SerpApi(HIDDEN, endpoint="http://127.0.0.1:9/serpapi").search(QUERIES[0], ApiClient(client, FAST), None)
+    text = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "no connection" in text
+    assert HIDDEN.reveal() not in text
+
+
+# -- what is in the way -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_refused_before_anything_is_done(start, tmp_path):
+    server = start(24, share=1)
+    out = tmp_path / "c"
+    with pytest.raises(ParameterError, match=r"no contact was given.*--contact"):
+        go(server, out, contact=None)
+    with pytest.raises(ParameterError, match="'me' is neither an e-mail nor a web address"):
+        go(server, out, contact="me")
+    with pytest.raises(ParameterError, match="limit 0"):
+        go(server, out, limit=0)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("x")
+    with pytest.raises(ChairlibError, match="not an empty folder"):
+        go(server, tmp_path / "full")
+    assert server.searches == []
+    go(server, out)
+    with pytest.raises(CollectionError, match=r"c\.collect holds a collection that was begun; pass --resume"):
+        go(server, out)
+    (out / "manifest.csv").write_text("mine")
+    with pytest.raises(CollectionError, match="is not the collection that was built"):
+        go(server, out, resume=True)
+    assert (out / "manifest.csv").read_text() == "mine"
+
+
+def test_loopback_is_refused_without_the_switch(start, tmp_path):
+    server = start(4, share=1)
+    report = collect(
+        QUERIES, [Commons(f"{server.url}/commons")], tmp_path / "c", contact=CONTACT, limits=FAST, progress=False
+    )
+    assert report.stopped == ["Wikimedia Commons: forbidden address: 127.0.0.1 is not a public address"]
+    assert (server.searches, server.requests) == ([], [])
+
+
+def test_two_at_a_time(start, tmp_path):
+    server = start(24, share=1)
+    go(server, tmp_path / "c")
+    with (
+        collecting._alone(work_folder(tmp_path / "c")),
+        pytest.raises(CollectionError, match="another process is collecting"),
+    ):
+        go(server, tmp_path / "c", resume=True)
+
+
+def test_full_disk(start, tmp_path, monkeypatch):
+    server = start(24, share=1)
+    write = Path.write_bytes
+    written = []
+
+    def full(self, data):
+        written.append(self)
+        if len(written) > 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(ChairlibError, match=r"cannot write .*: No space left on device\. Free some space"):
+            go(server, tmp_path / "c")
+    assert len(open_ledger(tmp_path / "c").images()) == 5
+    report = go(server, tmp_path / "c", resume=True)
+    assert set(report.collection.manifest["id"]) == wanted(server)
+
+
+# -- review and removal -----------------------------------------------------------------------------------------------
+
+
+def test_review_decides(start, tmp_path):
+    server = start(40, share=1)
+    ledger = go(server, tmp_path / "c").ledger
+    segments, backgrounds = ledger.images("accepted", "segment"), ledger.images("accepted", "background")
+    ledger.decide(segments[0].id, "refuse", "two chairs", "ann")
+    report = go(server, tmp_path / "c", resume=True)
+    assert set(report.collection.manifest["id"]) == wanted(server) - {segments[0].id}
+    with open(tmp_path / "c" / "refused.csv", newline="") as stream:
+        assert [segments[0].url, "refused in review: two chairs"] in [row[1:] for row in csv.reader(stream)]
+    for entry in segments[1:5] + backgrounds[:4]:
+        ledger.decide(entry.id, "keep")
+    report = go(server, tmp_path / "c", resume=True, reviewed_only=True)
+    assert set(report.collection.manifest["id"]) == {entry.id for entry in segments[1:5] + backgrounds[:4]}
+
+
+def test_remove(start, tmp_path):
+    server = start(40, share=1)
+    out = tmp_path / "c"
+    ledger = go(server, out).ledger
+    item = server.good()[0]  # one that has copies at other addresses
+    gone = image_id(item.content)
+    copies = {server.url + other.path for other in server.good() if other.content == item.content}
+    assert len(copies) > 1
+    file = ledger.path(gone)
+    said = remove(gone, out, progress=False)
+    assert all(url in said for url in copies)
+    assert not file.exists()
+    assert not (out / "segments" / f"{gone}.png").exists()
+    assert set(Collection(out).manifest["id"]) == wanted(server) - {gone}
+    assert gone not in (out / "manifest.csv").read_text()
+    before = len(server.requests)
+    remove(gone, out, progress=False)  # once more does no harm
+    # Searched again from the start, and found at a new address: never taken.
+    ledger._database.execute("DELETE FROM searches")
+    new = make_plan(41, share=1)[-1]
+    server.plan["/i/900.png"] = type(item)(900, "segment", "", item.content)
+    go(server, out, resume=True)
+    assert [path for path, _, _ in server.requests[before:]] == ["/i/900.png"]
+    assert gone not in set(Collection(out).manifest["id"])
+    assert not file.exists()
+    go(server, out, resume=True)
+    ledger._database.execute("DELETE FROM searches")
+    go(server, out, resume=True)
+    assert len(server.requests) == before + 1  # nor is the new address asked again
+    assert new.good
+    with pytest.raises(CollectionError, match="'0000000000000000' is not in the ledger"):
+        remove("0000000000000000", out, progress=False)
+
+
+def test_removing_from_a_collection_that_becomes_too_small(start, tmp_path):
+    server = start(16, share=1)
+    out = tmp_path / "c"
+    ledger = go(server, out).ledger
+    count = len(ledger.images())
+    while out.exists():
+        said = remove(ledger.images("accepted", "segment")[0].id, out, progress=False)
+        count -= 1
+    assert "is removed, because too few segments to split" in said
+    assert len(ledger.images()) == count > 8
+
+
+@pytest.mark.parametrize("moment", ["before the rows", "after the rows", "between the renames"])
+def test_a_removal_that_was_killed_goes_on(start, tmp_path, monkeypatch, moment):
+    server = start(24, share=1)
+    out = tmp_path / "c"
+    ledger = go(server, out).ledger
+    gone = ledger.images("accepted", "segment")[0].id
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_):
+        raise Killed
+
+    def half(fresh, out):
+        out.rename(out.with_name(f".{out.name}.old"))
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if moment == "before the rows":
+            patch.setattr(Ledger, "remove", kill)
+        elif moment == "after the rows":
+            patch.setattr(collecting, "_rebuild", kill)
+        else:
+            patch.setattr(collecting, "_replace", half)
+        with pytest.raises(Killed):
+            remove(gone, out, progress=False)
+    if moment == "after the rows":
+        go(server, out, resume=True)
+    else:
+        remove(gone, out, progress=False)
+    assert set(Collection(out).manifest["id"]) == wanted(server) - {gone}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "c.collect"]
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CHAIRLIB_CONTACT", raising=False)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["chairlib", "collect", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def test_commands(call, start, tmp_path):
+    server = start(24, share=1)
+    (tmp_path / "mine").mkdir()
+    for item in server.plan.values():
+        name = "arm-chair" if item.kind == "segment" else "living-room"
+        (tmp_path / "mine" / f"{name}-{Path(item.path).name}").write_bytes(item.content)
+    (tmp_path / "q.txt").write_text("[segment]\narm chair\n[background]\nliving room\n")
+    begin = ("--queries", "q.txt", "--providers", "local:mine", "--out", "c")
+    code, out, errors = call(*begin)
+    assert code == 1
+    assert "no licence" in out
+    assert "chairlib: too few segments to split" in errors
+    assert "What was found is kept; go on with --resume." in errors
+    assert call(*begin)[2].endswith("pass --resume to go on, or name another folder.\n")
+    code, out, _ = call(*begin, "--resume", "--any-licence")
+    assert code == 0
+    assert "local, segments: 12 found, 12 fetched" in out
+    assert "Collection('c'" in out
+    assert "12 found" in call("status", "--out", "c")[1]
+    ledger = open_ledger("c")
+    first, second = ledger.images("accepted", "segment")[:2]
+    ledger.decide(first.id, "refuse", "a, stool", "ann")
+    assert first.id in call("decisions", "--out", "c")[1]
+    assert call("decisions", "--out", "c", "--export", "d.csv") == (0, "1 decisions in d.csv\n", "")
+    ledger.undo()
+    assert "1 decisions applied" in call("decisions", "--out", "c", "--replay", "d.csv")[1]
+    assert ledger.decisions()[0].reason == "a, stool"
+    code, out, _ = call("remove", second.id, "--out", "c")
+    assert (code, f"removed {second.id}" in out) == (0, True)
+    manifest = set(Collection("c").manifest["id"])
+    assert second.id not in manifest
+    assert first.id not in manifest
+    assert call("status", "--out", "nothing")[2].startswith("chairlib: ")
+    assert call("--providers", "commons", "--out", "x")[2].startswith("chairlib: no contact was given")
+    assert call("--providers", "local:mine")[2].startswith("chairlib: collect needs the folder")
+
+
+# -- killed -----------------------------------------------------------------------------------------------------------
+
+#: Imports once, then forks a collector for every line it is told; so a kill meets the work and not the imports.
+_DRIVER = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from test_collecting import PATIENT, go
+import chairlib.collection.collecting
+from types import SimpleNamespace
+print("ready", flush=True)
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            report = go(SimpleNamespace(url=order["url"]), order["out"], limits=PATIENT, resume=True)
+            code = report.collection is None
+            print(report, report.shortage, file=sys.stderr)
+        finally:
+            os._exit(code)
+    print(child, flush=True)
+    _, status = os.waitpid(child, 0)
+    print(status, flush=True)
+"""
+
+
+class Driver:
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _DRIVER, str(Path(__file__).parent)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def run(self, url, out, kill_after=None):
+        """Collect; whether it came to its end. Gives also the seconds that took."""
+        begun = time.monotonic()
+        self.process.stdin.write(json.dumps({"url": url, "out": str(out)}) + "\n")
+        self.process.stdin.flush()
+        child = int(self.process.stdout.readline())
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(child, signal.SIGKILL)
+        status = int(self.process.stdout.readline())
+        return status == 0, time.monotonic() - begun
+
+
+@pytest.fixture
+def driver():
+    started = Driver()
+    yield started
+    started.process.stdin.close()
+    started.process.wait(10)
+
+
+@pytest.mark.slow
+def test_two_hundred_items_with_every_fault(start, tmp_path):
+    server = start(200)
+    begun = time.monotonic()
+    report = go(server, tmp_path / "c", limits=PATIENT)
+    duration = time.monotonic() - begun
+    assert set(report.collection.manifest["id"]) == wanted(server)
+    print(f"\n{report}\n{len(server.requests)} requests in {duration:.1f} s")
+    assert {item.fault for item in server.plan.values()} == {"", *PASSING, *LASTING}
+
+
+@pytest.mark.slow
+def test_twenty_kills(start, tmp_path, driver):
+    # Those that only wait would fill most of the time with it, and kills would meet nothing else.
+    faults = ("", *PASSING, *(fault for fault in LASTING if fault not in ("silent", "dripping")))
+    server = start(200, faults=faults, share=0.75)
+    ended, duration = driver.run(server.url, tmp_path / "whole")
+    assert ended
+    expected = finished(tmp_path / "whole")
+    assert set(expected["id"]) == wanted(server)
+    print(
+        f"\n200 items, {len(expected)} good: {duration:.2f} s, {len(server.requests) / duration:.0f} requests a second"
+    )
+    rng = random.Random(7)
+    killed, interrupted, again = 0, 0, []
+    for number in range(20):
+        server.begin_again()
+        out = tmp_path / f"killed-{number}"
+        ended, _ = driver.run(server.url, out, (number + rng.random()) / 20 * duration)
+        killed += not ended
+        recorded = set()
+        if (work_folder(out) / "ledger.sqlite").exists():
+            ledger = Ledger(work_folder(out))
+            recorded = {row["url"] for row in ledger._rows("SELECT url FROM urls WHERE state = 'fetched'")}
+            ledger.close()
+        interrupted += 0 < len(recorded) < 140
+        time.sleep(0.05)  # what the dead process had asked for is written into the log
+        before = len(server.requests)
+        assert driver.run(server.url, out)[0]
+        asked = {server.url + path for path, _, _ in server.requests[before:]}
+        assert not asked & recorded, f"fetched again although recorded: {asked & recorded}"
+        sent = [path for path, _, whole in server.requests if whole]
+        again.append(len(sent) - len(set(sent)))
+        assert again[-1] <= FAST.workers
+        pd.testing.assert_frame_equal(finished(out), expected)
+        assert Collection(out).hash == Collection(tmp_path / "whole").hash
+        images = {path.stem for path in (work_folder(out) / "images").iterdir()}
+        assert images == {entry.id for entry in Ledger(work_folder(out)).images()}
+    print(f"{killed} of 20 killed before their end, {interrupted} amid the images; sent twice, each at a kill: {again}")
+    assert killed >= 15
+
+
+def test_ctrl_c_is_one_line_and_resumable(start, tmp_path):
+    server = start(60, share=1)
+    server.pause = 0.2
+    (tmp_path / "q").write_text("[segment]\narm chair\n[background]\nliving room\n")
+    code = (
+        "import functools, sys; from dataclasses import replace; sys.path.insert(0, sys.argv.pop(1)); url = sys.argv.pop(1);"
+        "from chairlib import cli; from chairlib.collection import collecting, providers;"
+        "from test_collecting import FAST, Commons; slow = replace(FAST, workers=2);"
+        "providers.find_providers = lambda *_: [Commons(url + '/commons')];"
+        "collecting.collect = functools.partial(collecting.collect, loopback=True, limits=slow); cli.main()"
+    )
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            code,
+            str(Path(__file__).parent),
+            server.url,
+            "collect",
+            "--out",
+            "c",
+            "--contact",
+            CONTACT,
+            "--queries",
+            "q",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while process.poll() is None and len(server.requests) < 10:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.replace("\r", "\n").splitlines()[-1].startswith("chairlib: interrupted; ")
+    assert "--resume" in errors.splitlines()[-1]
+    server.pause = 0
+    report = go(server, tmp_path / "c", resume=True)
+    assert set(report.collection.manifest["id"]) == wanted(server)

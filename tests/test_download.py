@@ -1,0 +1,106 @@
+import threading
+import time
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from chairlib.collection.download import Task, transfer_all
+from chairlib.web import Limits, PassingError, UnusableError
+
+QUICK = Limits(tries=3, backoff=0.001, max_wait=0.3, workers=8, per_host=2, interval=0, give_up=9)
+
+
+def tasks(*urls):
+    return [Task(url, "segment", "commons") for url in urls]
+
+
+def ends(work, *urls, limits=QUICK):
+    return {outcome.task.url: (outcome.reason, outcome.final) for outcome in transfer_all(tasks(*urls), work, limits)}
+
+
+def test_every_task_ends_once():
+    tried = Counter()
+
+    def work(task):
+        tried[task.url] += 1
+        if "passing" in task.url and tried[task.url] < 3:
+            raise PassingError("busy")
+        if "never" in task.url:
+            raise PassingError("busy")
+        if "bad" in task.url:
+            raise UnusableError("rule: no")
+
+    assert ends(work, "http://a/ok", "http://a/passing", "http://b/never", "http://c/bad") == {
+        "http://a/ok": (None, True),
+        "http://a/passing": (None, True),
+        "http://b/never": ("unreachable: busy", False),
+        "http://c/bad": ("rule: no", True),
+    }
+    assert tried == {"http://a/ok": 1, "http://a/passing": 3, "http://b/never": 3, "http://c/bad": 1}
+    assert ends(work) == {}
+
+
+def test_hosts_are_spared_and_others_go_on():
+    now, most, starts, lock = Counter(), Counter(), [], threading.Lock()
+
+    def work(task):
+        with lock:
+            now[task.host] += 1
+            most[task.host] = max(most[task.host], now[task.host])
+            starts.append((task.host, time.monotonic()))
+        time.sleep(0.02)
+        with lock:
+            now[task.host] -= 1
+
+    limits = Limits(workers=8, per_host=2, interval=0.03)
+    ends(work, *[f"http://{host}/{number}" for host in "abc" for number in range(6)], limits=limits)
+    assert set(most.values()) <= {1, 2}
+    for host in "abc":
+        times = [when for name, when in starts if name == host]
+        assert min(b - a for a, b in pairwise(times)) > 0.025
+    # Not one host after the other.
+    assert len({host for host, _ in starts[:3]}) == 3
+
+
+def test_a_host_that_asks_to_wait_is_left_alone():
+    times = []
+
+    def work(task):
+        times.append(time.monotonic())
+        if len(times) == 1:
+            raise PassingError("busy", wait=0.2)
+
+    ends(work, *[f"http://a/{number}" for number in range(4)], limits=Limits(workers=1, interval=0, max_wait=1))
+    assert times[1] - times[0] >= 0.2
+    assert len(times) == 5
+
+
+def test_a_host_that_is_gone_is_given_up():
+    tried = Counter()
+
+    def work(task):
+        tried[task.host] += 1
+        if task.host == "gone":
+            raise PassingError("no connection")
+
+    found = ends(work, *[f"http://gone/{number}" for number in range(30)], "http://a/1")
+    assert found["http://a/1"] == (None, True)
+    assert {reason for reason, _ in found.values()} == {
+        None,
+        "unreachable: no connection; so were others of its host",
+    }
+    assert len(found) == 31
+    assert tried["gone"] < 30
+
+
+def test_another_error_ends_it_all():
+    done = []
+
+    def work(task):
+        done.append(task)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ends(work, *[f"http://{number}/" for number in range(100)])
+    assert len(done) <= QUICK.workers

@@ -1,0 +1,191 @@
+import sqlite3
+
+import pytest
+
+from chairlib.collection.decisions import export_decisions, replay_decisions
+from chairlib.collection.ledger import Entry, Found, Ledger, Search, image_id
+from chairlib.errors import CollectionError, ParameterError
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = Ledger(tmp_path / "work")
+    yield made
+    made.close()
+
+
+def fill(ledger, *numbers, kind="segment"):
+    ids = []
+    for number in numbers:
+        url = f"https://x.org/{number}"
+        ledger.add_found(
+            kind, Found(url, f"{url}/about", f"author {number}", "CC0", "https://cc0", "t"), "commons", "arm chair"
+        )
+        ids.append(ledger.add_fetched(url, b"image %d" % number, (3, 4), pixels=f"pixels {number}"))
+    return ids
+
+
+def test_the_way_of_an_image(ledger):
+    assert ledger.add_found("segment", Found("https://x.org/1", author="A", licence="CC0"), "commons", "arm chair")
+    assert not ledger.add_found("segment", Found("https://x.org/1", author="B"), "openverse", "club chair")
+    assert ledger.images() == []
+    assert ledger.waiting() == [("https://x.org/1", "segment", "commons")]
+    identity = ledger.add_fetched("https://x.org/1", b"data", (3, 4))
+    assert identity == image_id(b"data")
+    assert ledger.waiting() == []
+    (entry,) = ledger.images("fetched")
+    assert ledger.path(entry) == ledger.path(identity)
+    assert ledger.path(entry).read_bytes() == b"data"
+    ledger.set_screened(identity)
+    (entry,) = ledger.images("accepted", "segment")
+    assert isinstance(entry, Entry)
+    assert (entry.id, entry.author, entry.licence, entry.query, entry.provider) == (
+        identity,
+        "A",
+        "CC0",
+        "arm chair",
+        "commons",
+    )
+    assert (entry.width, entry.height, entry.state, entry.decision) == (3, 4, "accepted", "")
+    assert entry.retrieved.startswith("20")
+    ledger.set_screened(identity, "no real alpha: none")
+    assert [(entry.state, entry.reason) for entry in ledger.images("refused")] == [("refused", "no real alpha: none")]
+    assert ledger.images("accepted") == ledger.images(kind="background") == []
+    for wrong in ({"state": "x"}, {"kind": "x"}):
+        with pytest.raises(ParameterError, match="'x' is unknown"):
+            ledger.images(**wrong)
+
+
+def test_several_addresses_of_one_image_give_it_the_first(ledger):
+    for number in (1, 2):
+        ledger.add_found("segment", Found(f"https://x.org/{number}", author=f"author {number}"))
+    for number in (2, 1):
+        ledger.add_fetched(f"https://x.org/{number}", b"data", (3, 4))
+    (entry,) = ledger.images()
+    assert (entry.url, entry.author) == ("https://x.org/1", "author 1")
+
+
+def test_decisions(ledger, tmp_path):
+    first, second = fill(ledger, 1, 2)
+    for identity in (first, second):
+        ledger.set_screened(identity)
+    ledger.decide(first, "refuse", "a stool", "ann")
+    ledger.decide(second, "keep")
+    ledger.decide(first, "keep", by="bob")
+    assert [(found.image_id, found.decision, found.by) for found in ledger.decisions()] == [
+        (second, "keep", ""),
+        (first, "keep", "bob"),
+    ]
+    assert [found.decision for found in ledger.history()] == ["refuse", "keep", "keep"]
+    assert {entry.state for entry in ledger.images()} == {"reviewed"}
+    assert len(ledger.images("accepted")) == len(ledger.images("reviewed")) == 2
+    # Another process sees each at once.
+    assert Ledger(ledger.folder).decisions() == ledger.decisions()
+    assert ledger.undo() == first
+    assert {found.image_id: found.reason for found in ledger.decisions()} == {first: "a stool", second: ""}
+    assert (ledger.undo(), ledger.undo(), ledger.undo()) == (second, first, None)
+    assert ledger.history() == []
+    assert {entry.decision for entry in ledger.images()} == {""}
+    with pytest.raises(ParameterError, match="'maybe' is unknown"):
+        ledger.decide(first, "maybe")
+    with pytest.raises(CollectionError, match="'0' is not in the ledger"):
+        ledger.decide("0", "keep")
+
+
+def test_decisions_are_replayed_into_another_ledger(ledger, tmp_path):
+    ids = fill(ledger, 1, 2, 3)
+    ledger.decide(ids[0], "refuse", 'a "stool", and\nmore', "ann")
+    ledger.decide(ids[1], "keep")
+    ledger.decide(ids[2], "keep")
+    assert export_decisions(ledger, tmp_path / "d.csv") == 3
+    other = Ledger(tmp_path / "other")
+    fill(other, 3, 1)
+    replay = replay_decisions(other, tmp_path / "d.csv")
+    assert (replay.applied, replay.standing, replay.unknown) == (2, 0, 1)
+    mine = {found.image_id: found for found in ledger.decisions()}
+    assert all(found == mine[found.image_id] for found in other.decisions())
+    assert replay_decisions(other, tmp_path / "d.csv").standing == 2
+    assert len(other.history()) == 2
+    for content, error, message in (
+        ("a,b\n1,2\n", CollectionError, "no column image or decision"),
+        (f"image,decision\n{ids[0]},keep\n{ids[2]},perhaps\n", ParameterError, "line 3: decision 'perhaps'"),
+    ):
+        (tmp_path / "bad.csv").write_text(content)
+        with pytest.raises(error, match=message):
+            replay_decisions(other, tmp_path / "bad.csv")
+    assert len(other.history()) == 2
+    with pytest.raises(CollectionError, match="cannot be read"):
+        replay_decisions(other, tmp_path / "none.csv")
+
+
+def test_tombstones(ledger):
+    gone, kept = fill(ledger, 1, 2)
+    file = ledger.path(gone)
+    ledger.decide(gone, "keep")
+    assert ledger.remove(gone) == ["https://x.org/1"]
+    assert not file.exists()
+    assert ledger.is_removed(gone)
+    assert not ledger.is_removed(kept)
+    assert [entry.id for entry in ledger.images()] == [kept]
+    assert ledger.decisions() == []
+    assert not ledger.add_found("segment", Found("https://x.org/1"))
+    for url, data, options in (
+        ("https://x.org/same", b"image 1", {}),
+        ("https://x.org/source", b"other", {"source": b"image 1"}),
+        ("https://x.org/pixels", b"another", {"pixels": "pixels 1"}),
+    ):
+        assert ledger.add_found("segment", Found(url))
+        assert ledger.add_fetched(url, data, (3, 4), **options) is None
+        assert not ledger.add_found("segment", Found(url))
+    assert ledger.waiting() == []
+    assert [path.name for path in (ledger.folder / "images").iterdir()] == [f"{kept}.png"]
+    assert len(ledger.remove(gone)) == 4
+    with pytest.raises(CollectionError, match="not in the ledger"):
+        ledger.remove("0123456789abcdef")
+    with pytest.raises(CollectionError, match="not in the ledger"):
+        ledger.path(gone)
+
+
+def test_stray_files_are_cleaned(ledger):
+    (identity,) = fill(ledger, 1)
+    (ledger.folder / "images" / "0123.png").write_bytes(b"x")
+    (ledger.folder / "images" / ".0123.png.ab.tmp").write_bytes(b"x")
+    assert ledger.clean() == 2
+    assert [path.name for path in (ledger.folder / "images").iterdir()] == [f"{identity}.png"]
+
+
+def test_a_page_and_its_cursor_come_together(ledger, monkeypatch):
+    items = [(Found("https://x.org/1"), None), (Found("https://x.org/2"), "no licence: none")]
+    assert ledger.add_page("commons", "arm chair", "segment", items, Search("50", 1, 2)) == 2
+    assert ledger.search("commons", "arm chair", "segment") == Search("50", 1, 2)
+    assert ledger.search("commons", "arm chair", "background") == Search()
+    assert [url for url, _, _ in ledger.waiting()] == ["https://x.org/1"]
+    with pytest.raises(AttributeError):
+        ledger.add_page(
+            "commons", "arm chair", "segment", [(Found("https://x.org/3"), None), (None, None)], Search("100", 2, 4)
+        )
+    assert ledger.search("commons", "arm chair", "segment") == Search("50", 1, 2)
+    assert len(ledger.waiting()) == 1
+    ledger.reopen("no licence")
+    assert len(ledger.waiting()) == 2
+
+
+def test_ledgers_that_are_none(tmp_path):
+    Ledger(tmp_path).close()
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(CollectionError, match="version 99, where 1 is read"):
+        Ledger(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "ledger.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(CollectionError, match="damaged or no ledger"):
+        Ledger(tmp_path / "other")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CollectionError, match="cannot hold a ledger"):
+        Ledger(tmp_path / "file")
+
+
+def test_an_address_that_was_never_found(ledger):
+    with pytest.raises(CollectionError, match="add it as found first"):
+        ledger.add_fetched("https://x.org/1", b"x", (1, 1))

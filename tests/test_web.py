@@ -1,0 +1,191 @@
+"""Addresses that are never connected to, bodies that are bounded, waiting that is asked for."""
+
+import gzip
+import ipaddress
+import random
+import socket
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chairlib import web
+from chairlib.errors import ParameterError
+from chairlib.web import (
+    Limits,
+    PassingError,
+    UnusableError,
+    address_problem,
+    check_contact,
+    open_client,
+    pause_before,
+    read_body,
+    read_url,
+    retry_after,
+    url_problem,
+)
+
+FORBIDDEN = [
+    *("0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.9.9.9", "169.254.169.254", "172.16.0.1", "192.168.1.1"),
+    *("192.0.2.1", "192.88.99.1", "198.18.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"),
+    *("::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b::127.0.0.1"),
+    *("64:ff9b::a00:1", "64:ff9b:1::1", "2002:7f00:1::", "2002:c0a8:101::1", "2001:0:1::1", "2001:db8::1", "3fff::1"),
+    *("fe80::1", "fe80::1%eth0", "fec0::1", "fc00::1", "fd12::1", "ff02::1", "5f00::1", "100::1"),
+]
+
+
+@pytest.mark.parametrize("address", FORBIDDEN)
+def test_addresses_that_are_not_public(address):
+    assert address_problem(address) == f"{address} is not a public address"
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
+)
+def test_public_addresses(address):
+    assert address_problem(address) is None
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_in_another_form_is_judged_alike(ip):
+    verdict = address_problem(str(ip)) is None
+    for prefix in ("::ffff:0:0", "64:ff9b::"):
+        inner = ipaddress.IPv6Address(int(ipaddress.IPv6Address(prefix)) | int(ip))
+        assert (address_problem(str(inner)) is None) == verdict
+    sixtofour = ipaddress.IPv6Address((0x2002 << 112) | (int(ip) << 80))
+    assert (address_problem(str(sixtofour)) is None) == verdict
+
+
+def test_loopback_switch_opens_loopback_only():
+    assert address_problem("127.0.0.1", loopback=True) is None
+    assert address_problem("::1", loopback=True) is None
+    for address in ("10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1"):
+        assert address_problem(address, loopback=True)
+
+
+@pytest.mark.parametrize("found", [["8.8.8.8", "10.0.0.1"], ["127.0.0.1"], ["::ffff:192.168.0.1"]])
+def test_a_name_with_any_private_address_is_not_connected_to(monkeypatch, found):
+    """Whatever the resolver says a second time, nobody asks it: the connection goes to what was checked."""
+    monkeypatch.setattr(
+        web.socket, "getaddrinfo", lambda host, port, **_: [(0, 0, 0, "", (address, port)) for address in found]
+    )
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    with (
+        open_client("a@b.org", Limits()) as client,
+        pytest.raises(UnusableError, match=r"forbidden address: .* \(good.org\)"),
+    ):
+        read_url(client, "http://good.org/x.png", Limits())
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch):
+    asked, connected = [], []
+
+    def resolve(host, port, **_):
+        asked.append(host)
+        return [(0, 0, 0, "", ("8.8.8.8" if len(asked) == 1 else "127.0.0.1", port))]
+
+    def connect(address, *_, **__):
+        connected.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(web.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with open_client("a@b.org", Limits()) as client, pytest.raises(PassingError, match="no connection"):
+        read_url(client, "https://good.org/x.png", Limits())
+    assert (asked, connected) == (["good.org"], [("8.8.8.8", 443)])
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "[::1]", "localhost", "[::ffff:127.0.0.1]"])
+def test_odd_spellings_of_this_machine(host):
+    with open_client("a@b.org", Limits()) as client, pytest.raises(UnusableError, match=r"forbidden address|address:"):
+        read_url(client, f"http://{host}:1/", Limits())
+
+
+def test_certificates_are_verified():
+    assert web.tls_context().check_hostname
+    assert web.tls_context().verify_mode.name == "CERT_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://a.org/x",
+        "file:///etc/passwd",
+        "x-raw-image:///1",
+        "http://",
+        "//a.org",
+        "http://a b/",
+        "http://u:p@a.org/",
+    ]
+    + ["http://a.org/" + "x" * 2000, "http://a.org/\n", "http://[1/"],
+)
+def test_addresses_that_are_not_followed(url):
+    assert url_problem(url).startswith("address: ")
+
+
+def test_addresses_that_are_followed():
+    assert url_problem("https://a.org/x%20y.png?z=1") is None
+
+
+@pytest.mark.parametrize("contact", [None, "", "  ", "me", "a@b", "ftp://x", "a@b.org\r\nX: y", "a (b)@c.org"])
+def test_no_contact(contact):
+    with pytest.raises(ParameterError, match="CHAIRLIB_CONTACT"):
+        check_contact(contact)
+
+
+def test_contact_is_told():
+    for contact in (" a@b.org ", "https://b.org/about"):
+        assert f"({contact.strip()})" in web.user_agent(check_contact(contact))
+
+
+def test_retry_after():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert retry_after({"Retry-After": "7"}) == 7
+    assert retry_after({"Retry-After": format_datetime(now + timedelta(seconds=30), usegmt=True)}, now) == 30
+    assert retry_after({"Retry-After": format_datetime(now - timedelta(seconds=30), usegmt=True)}, now) == 0
+    for text in ("", "soon", "-3", "9" * 40):
+        assert retry_after({"Retry-After": text}) is None
+
+
+@given(st.integers(1, 12), st.none() | st.floats(0, 1e6), st.integers(0, 99))
+def test_pauses(failures, wait, seed):
+    limits = Limits(backoff=1, max_wait=60)
+    pause = pause_before(failures, wait, limits, random.Random(seed))
+    assert 0 < pause <= 60
+    if wait is not None:
+        assert pause >= min(wait, 60)
+
+
+def body(content, **headers):
+    return httpx.Response(200, headers=headers, stream=httpx.ByteStream(content))
+
+
+def test_bodies_are_bounded():
+    assert read_body(body(b"x" * 100), 100) == b"x" * 100
+    with pytest.raises(UnusableError, match="too large"):
+        read_body(body(b"x" * 101), 100)
+    with pytest.raises(UnusableError, match="too large: 900 bytes"):
+        read_body(body(b"", **{"Content-Length": "900"}), 100)
+    packed = gzip.compress(b"x" * 100)
+    assert read_body(body(packed, **{"Content-Encoding": "gzip"}), 100) == b"x" * 100
+    with pytest.raises(UnusableError, match="too large"):
+        read_body(body(gzip.compress(bytes(10**7)), **{"Content-Encoding": "gzip"}), 10**6)
+    with pytest.raises(PassingError, match="cut"):
+        read_body(body(packed[:-9], **{"Content-Encoding": "gzip"}), 100)
+    for encoding, content in (("br", b"x"), ("gzip", b"no gzip")):
+        with pytest.raises(UnusableError, match="encoding"):
+            read_body(body(content, **{"Content-Encoding": encoding}), 100)
+
+
+def test_a_packed_body_is_never_unpacked_beyond_the_bound():
+    packed = gzip.compress(bytes(50 * 10**6))
+    tracemalloc.start()
+    with pytest.raises(UnusableError, match="too large"):
+        read_body(body(packed, **{"Content-Encoding": "gzip"}), 10**6)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * 10**6
