@@ -191,7 +191,7 @@ class Plan:
         """The chapters that don't wait for runs."""
         pages = paths.book / "notebooks"
         return [
-            Job("01_collection", {"data": self.data}, pages / "01_collection.ipynb"),
+            Job("01_collection", {"data": self.data, **self.profile.collection}, pages / "01_collection.ipynb"),
             Job("01_gallery", self.profile.gallery, pages / "01_gallery.ipynb"),
             Job("02_compositing", {"data": self.data, **self.profile.compositing}, pages / "02_compositing.ipynb"),
         ]

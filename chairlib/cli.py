@@ -216,6 +216,24 @@ def info(data: Data = "mini") -> None:
 
 
 @app.command()
+def audit(
+    data: Data = "mini",
+    threshold: Annotated[
+        int, typer.Option(min=0, max=256, help="Least bits, of 256, between images of two splits; 0 only reports.")
+    ] = 24,
+) -> None:
+    """Look for near-duplicates across splits; exit status 1 where a pair is closer than the threshold."""
+    from chairlib.collection import Collection
+    from chairlib.collection.leakage import audit as measure
+    from chairlib.collection.leakage import check
+
+    report = measure(Collection(data), progress=True)
+    print(report)
+    check(report, threshold)
+    print(f"\nno image is closer than {threshold} bits to one of another split")
+
+
+@app.command()
 def export(
     data: Data,
     out: Out,

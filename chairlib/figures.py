@@ -13,6 +13,7 @@ import html
 import io
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ __all__ = [
     "PALETTE",
     "Figure",
     "composite_grid",
+    "distance_histogram",
     "figure4",
     "figure5",
     "foreground_histogram",
@@ -44,8 +46,10 @@ __all__ = [
     "iou_by_share",
     "iou_over_images",
     "iou_over_steps",
+    "kept_and_refused",
     "named_grid",
     "outline_against_mask",
+    "pair_grid",
     "predictions",
     "resolution_strip",
     "show",
@@ -361,6 +365,72 @@ def named_grid(
         return show(mosaic.figure, _sentence(title, alt), title, caption, mosaic.dpi)
 
 
+def pair_grid(
+    pairs: Sequence[tuple[ArrayLike, ArrayLike]],
+    labels: Sequence[str],
+    notes: Sequence[tuple[str, str]],
+    title: str = "",
+    caption: str = "",
+    noun: str = "pairs of pictures",
+) -> Figure:
+    """Pairs of images [d, d, 3] or [d, d, 4] side by side, two pairs in a row.
+
+    ``labels``: a word on each pair, which the alternative text tells too; ``notes``: one below each picture.
+    """
+    if not pairs:
+        raise ParameterError("no pair to show: give at least one.")
+    _same_count(pairs=pairs, labels=labels, notes=notes)
+    pictures = [(_as_rgb(first)[0], _as_rgb(second)[0]) for first, second in pairs]
+    gap = np.full_like(pictures[0][0], 255)
+    rows = []
+    for start in range(0, len(pairs), 2):
+        of_row = range(start, min(start + 2, len(pairs)))
+        cells = [cell for number in of_row for cell in (*pictures[number], gap)][:-1]
+        words = [word for number in of_row for word in (*notes[number], "")][:-1]
+        rows.append(_Row(cells, " ", words))
+    told = [f"{label}, {first} beside {second}" for label, (first, second) in zip(labels, notes, strict=True)]
+    alt = _sentence(title, f"{len(pairs)} {noun}: {'; '.join(told)}")
+    with _style():
+        mosaic = _mosaic(rows, 5)
+        for number, label in enumerate(labels):
+            ax = mosaic.axes[number // 2][3 * (number % 2)]
+            ax.text(0, 1.03, label, transform=ax.transAxes, va="bottom", weight="bold")
+        return show(mosaic.figure, alt, title, caption, mosaic.dpi)
+
+
+def kept_and_refused(
+    images: ArrayLike,
+    reasons: Sequence[str],
+    columns: int = 6,
+    title: str = "",
+    caption: str = "",
+    noun: str = "images",
+) -> Figure:
+    """What was kept and what was refused, and why: a row of examples for each reason, the commonest first, with its count.
+
+    ``images`` [N, d, d, 3] or [N, d, d, 4]; ``reasons``: why each was refused (what stands before a colon counts), or an empty
+    text where it was kept; ``columns``: the most examples of each that are shown.
+    """
+    pictures = _as_rgb(images)
+    _same_count(images=pictures, reasons=reasons)
+    if columns < 1:
+        raise ParameterError(f"columns must be at least 1; found {columns}.")
+    names = np.array([reason.partition(":")[0].strip() for reason in reasons])
+    counts = Counter(name for name in names.tolist() if name)
+    n_kept = len(names) - counts.total()
+    pictures, _ = _thumbnails(pictures, None, columns)
+    listed = [("", f"kept: {n_kept:,}"), *((name, f"refused, {name}: {n:,}") for name, n in counts.most_common())]
+    rows = [
+        _Row(list(pictures[names == name][:columns]) if (names == name).any() else "none", label)
+        for name, label in listed
+    ]
+    alt = f"{n_kept:,} {noun} kept and {counts.total():,} refused"
+    alt += f". Refused: {', '.join(f'{name} {n:,}' for name, n in counts.most_common())}" if counts else ""
+    with _style():
+        mosaic = _mosaic(rows, columns, largest=1.2)
+        return show(mosaic.figure, _sentence(title, alt), title, caption, mosaic.dpi)
+
+
 def resolution_strip(images: Mapping[int, ArrayLike], title: str = "", caption: str = "") -> Figure:
     """The same picture at several resolutions, printed at one size so that the pixels can be compared.
 
@@ -622,6 +692,46 @@ def foreground_histogram(
         ]
         alt = f"Histogram of the share of chair pixels per composite. {'; '.join(told)}"
         alt += "" if paper is None else f". The paper's mean is {paper:.2f} %"
+        return show(fig, _sentence(title, alt), title, caption)
+
+
+def distance_histogram(
+    distances: Mapping[str, ArrayLike], threshold: int, title: str = "", caption: str = ""
+) -> Figure:
+    """How far images are from their nearest in another split, by label, and the threshold below which that is a leak.
+
+    ``distances``: bits in which two hashes differ, [N] in [0, 256], at least one; ``threshold``: bits, drawn as a line.
+    """
+    data = {name: np.asarray(values) for name, values in distances.items()}
+    for name, values in data.items():
+        if not values.size or not (values.min() >= 0 and values.max() <= 256):
+            raise ParameterError(f"distances of {name!r} must be bits in [0, 256], at least one; {_found(values)}.")
+    most = max([threshold, *(int(values.max()) for values in data.values())])
+    bins = [float(edge) for edge in range(0, most + 5, 4)]
+    with _style():
+        fig = matplotlib.figure.Figure(figsize=(_WIDTH, 3.7), layout="constrained")
+        ax = fig.subplots()
+        for number, (name, values) in enumerate(data.items()):
+            colour = PALETTE[number % len(PALETTE)]
+            weights = np.full(values.size, 100 / values.size)
+            ax.hist(
+                values,
+                bins=bins,
+                weights=weights,
+                histtype="step",
+                color=colour,
+                linestyle=_DASHES[number % len(_DASHES)],
+                label=f"{name}: {values.size:,}",
+            )
+        ax.axvline(threshold, color="black", linestyle=":", label=f"leak: below {threshold}")
+        ax.set(xlabel="bits to the nearest image of another split", ylabel="images (% per 4 bits)", xlim=(0, most + 4))
+        _legend_above(ax)
+        told = [
+            f"{name}: {values.size:,} distances from {values.min()} to {values.max()} bits, median {np.median(values):.0f}, "
+            f"{(values < threshold).sum():,} below {threshold}"
+            for name, values in data.items()
+        ]
+        alt = f"Histogram of the distances to the nearest image of another split. {'; '.join(told)}"
         return show(fig, _sentence(title, alt), title, caption)
 
 

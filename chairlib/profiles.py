@@ -15,7 +15,8 @@ from chairlib.errors import ParameterError
 
 __all__ = ["Profile", "load_profile"]
 
-_SECTIONS = {"description", "estimate", "gallery", "compositing", "benchmark", "transfer", "landscape"}
+_SECTIONS = {"description", "estimate", "collection", "gallery", "compositing", "benchmark", "transfer", "landscape"}
+_COLLECTION = {"leakage_threshold"}
 _GALLERY = {"size", "each", "n_angles", "n_values"}
 _COMPOSITING = {"n_examples"}
 _RUNS = {"common", "runs", "featured"}
@@ -41,6 +42,8 @@ class Profile:
     """One sentence for the reader of the book: how much was done."""
     estimate: bool
     """Print how long the build will take before starting it."""
+    collection: dict[str, Any]
+    """Parameters of notebook 01_collection."""
     gallery: dict[str, Any]
     """Parameters of notebook 01_gallery."""
     compositing: dict[str, Any]
@@ -99,6 +102,7 @@ def load_profile(name: str) -> Profile:
         file.stem,
         str(content.get("description", "")).strip(),
         bool(content.get("estimate", False)),
+        _keys(content.get("collection") or {}, _COLLECTION, f"collection {where}"),
         _keys(content.get("gallery") or {}, _GALLERY, f"gallery {where}"),
         _keys(content.get("compositing") or {}, _COMPOSITING, f"compositing {where}"),
         _runs(content.get("benchmark"), "benchmark", set(benchmark.DEFAULTS), where),

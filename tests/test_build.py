@@ -17,6 +17,7 @@ from chairlib.errors import ChairlibError, CollectionError, ParameterError
 PROFILE = """
 description: A profile of a test.
 gallery: {size: 32, each: 1, n_angles: 2, n_values: 1}
+collection: {leakage_threshold: 0}
 compositing: {n_examples: 3}
 benchmark:
   featured: {resolution: 64}
@@ -66,6 +67,7 @@ def test_jobs(plan, collection, home):
         assert job.parameters["data"] == data
         assert job.parameters["device"] == "auto"
     assert [job.out.stem for job in plan.chapters] == [job.notebook for job in plan.chapters]
+    assert plan.chapters[0].parameters == {"data": data, "leakage_threshold": 0}
     assert plan.chapters[1].parameters == {"size": 32, "each": 1, "n_angles": 2, "n_values": 1}
     assert plan.chapters[2].parameters == {"data": data, "n_examples": 3}
     assert plan.report.parameters == {

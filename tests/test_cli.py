@@ -67,6 +67,7 @@ def test_version_and_help(call):
         "fetch",
         "coco-chairs",
         "info",
+        "audit",
         "export",
         "benchmark",
         "run",
@@ -80,6 +81,19 @@ def test_version_and_help(call):
 def test_help_does_not_wait_for_torch():
     code = "import sys; from chairlib.cli import app; assert not {'torch', 'pandas', 'PIL'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_audit(call):
+    status, out, _ = call("audit")
+    assert status == 0
+    assert "nearest pairs" in out
+    assert out.endswith("\nno image is closer than 24 bits to one of another split\n")
+    status, out, errors = call("audit", "mini", "--threshold", 64)
+    assert status == 1
+    assert "nearest pairs" in out
+    assert errors.replace("\r", "\n").split("\n")[-2].startswith("chairlib: ")
+    assert "differ in 38 bits of 256 (colours), fewer than 64 (" in errors
+    assert call("audit", "mini", "--threshold", 300)[0] == 2
 
 
 def test_info(call, collection):

@@ -76,6 +76,10 @@ MAKE = {
     "composite_grid_rgba": lambda: figures.composite_grid(np.dstack([images(1)[0], np.full((32, 32), 90, np.uint8)])[None]),
     "composite_grid_large": lambda: figures.composite_grid(images(8, 256), masks(8, 256)),
     "named_grid": lambda: figures.named_grid({"bar_stool": images(3), "egg": images(1)}, columns=3, noun="chairs"),
+    "pair_grid": lambda: figures.pair_grid([(images(1)[0], images(1)[0])] * 3, ["2 bits", "4 bits", "9 bits"], [("val a", "train b")] * 3),
+    "kept_and_refused": lambda: figures.kept_and_refused(images(9), ["", "cut", "", "bad edges", "cut: at the left", "", "", "", ""]),
+    "kept_and_refused_none_kept": lambda: figures.kept_and_refused(images(1), ["cut"]),
+    "distance_histogram": lambda: figures.distance_histogram({"segments": [2, 80, 92], "backgrounds": [100]}, 24),
     "resolution_strip": lambda: figures.resolution_strip({d: images(1, d)[0] for d in (32, 64, 128, 256)}),
     "outline_against_mask": lambda: figures.outline_against_mask(images(1, 64)[0], masks(1, 64)[0] * np.uint8(255)),
     "outline_empty": lambda: figures.outline_against_mask(images(1, 64)[0], np.zeros((64, 64), np.uint8)),
@@ -145,6 +149,12 @@ def test_every_figure_is_a_picture_with_alternative_text(name: str) -> None:
 ALT = {
     "composite_grid": ["Training split", "10 composites of 32 × 32 pixels in 2 rows of 8", "25.0 % on average"],
     "named_grid": ["4 chairs: bar stool and egg"],
+    "pair_grid": ["3 pairs of pictures: 2 bits, val a beside train b; 4 bits"],
+    "kept_and_refused": ["6 images kept and 3 refused. Refused: cut 2, bad edges 1"],
+    "kept_and_refused_none_kept": ["0 images kept and 1 refused"],
+    "distance_histogram": [
+        "segments: 3 distances from 2 to 92 bits, median 80, 1 below 24; backgrounds: 1 distances from 100"
+    ],
     "resolution_strip": ["32 × 32, 64 × 64, 128 × 128 and 256 × 256"],
     "outline_against_mask": [
         "4 corners",
@@ -333,6 +343,11 @@ def test_no_training_code_is_imported() -> None:
         (lambda: figures.composite_grid(images(), masks() * 255), "values 0 to 255. Threshold"),
         (lambda: figures.composite_grid(images(3), masks(4)), "images has 3, masks has 4"),
         (lambda: figures.composite_grid(images(), columns=0), "found 0"),
+        (lambda: figures.pair_grid([], [], []), "at least one"),
+        (lambda: figures.pair_grid([(images(1)[0], images(1)[0])], [], [("a", "b")]), "labels has 0"),
+        (lambda: figures.kept_and_refused(images(3), ["cut"]), "images has 3, reasons has 1"),
+        (lambda: figures.kept_and_refused(images(1), [""], columns=0), "found 0"),
+        (lambda: figures.distance_histogram({"segments": [257]}, 24), r"bits in \[0, 256\].*257"),
         (lambda: figures.resolution_strip({}), "at least one"),
         (lambda: figures.resolution_strip({64: images(1)[0]}), "resolution 64"),
         (lambda: figures.outline_against_mask(images(1)[0], np.zeros((16, 16), np.uint8)), r"\[32, 32\]"),

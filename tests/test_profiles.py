@@ -105,6 +105,10 @@ def test_everything_but_runs_may_be_left_out(profile):
             RUNS + "compositing: {n_example: 8}",
             "compositing of profile own.yaml has unknown entry n_example; it may have",
         ),
+        (
+            RUNS + "collection: {threshold: 8}",
+            "collection of profile own.yaml has unknown entry threshold; it may have leakage_threshold",
+        ),
         (RUNS + "compositing: [8]", "compositing of profile own.yaml must be a mapping"),
         ("description: nothing else", "benchmark of profile own.yaml must be a mapping"),
         ("", "profile own.yaml must be a mapping"),
