@@ -56,12 +56,20 @@ def import_(
     backgrounds: Annotated[Path, typer.Option(help="Folder of photos of rooms.")],
     out: Out,
     seed: Seed = 0,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Set a screening rule's threshold; repeatable. `list` shows them all."),
+    ] = None,
 ) -> None:
     """Make a collection from folders of images; what cannot be used is listed with its reason."""
     from chairlib.collection.importing import import_folders
     from chairlib.collection.info import describe
+    from chairlib.collection.screening import parse_thresholds, threshold_help
 
-    report = import_folders(segments, backgrounds, out, seed=seed)
+    if threshold == ["list"]:
+        print(threshold_help())
+        return
+    report = import_folders(segments, backgrounds, out, seed=seed, thresholds=parse_thresholds(threshold or ()))
     for path, reason in report.refused:
         print(f"refused {path}: {reason}", file=sys.stderr)
     print(f"{describe(report.collection)}\n\n{report}")

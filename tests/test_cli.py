@@ -48,6 +48,13 @@ def fails(call):
     return run
 
 
+#: For the small, flat images that tests draw.
+LENIENT = [
+    *("--threshold", "image_side=16", "--threshold", "object_side=16", "--threshold", "object_area=100"),
+    *("--threshold", "background_side=16", "--threshold", "drawing_share=1"),
+]
+
+
 def tree(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
@@ -130,7 +137,7 @@ def test_import(call, collection, tmp_path):
     shutil.copytree(collection.root / "segments", source / "chairs")
     shutil.copytree(collection.root / "backgrounds", source / "rooms")
     (source / "chairs" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    command = ["import", "--segments", source / "chairs", "--backgrounds", source / "rooms", "--out", "c"]
+    command = ["import", "--segments", source / "chairs", "--backgrounds", source / "rooms", "--out", "c", *LENIENT]
     status, out, errors = call(*command)
     assert status == 0, errors
     assert "broken.png" in errors + out
@@ -139,6 +146,30 @@ def test_import(call, collection, tmp_path):
     assert status == 1
     assert "c exists and is not an empty folder" in errors
     assert tree(Path()) == tree(Path("c").parent)
+
+
+def test_import_s_thresholds(call, collection):
+    folders = [
+        "--segments",
+        collection.root / "segments",
+        "--backgrounds",
+        collection.root / "backgrounds",
+        "--out",
+        "c",
+    ]
+    status, _, errors = call("import", *folders, "--threshold", "no_such_thing=1")
+    assert status == 1
+    assert "there is no threshold 'no_such_thing'; there are: " in errors
+    assert "edge_cut" in errors
+    status, _, errors = call("import", *folders, "--threshold", "edge_cut=15")
+    assert (status, "edge_cut is 15.0; it is a share between 0 and 1" in errors) == (1, True)
+    assert not Path("c").exists()
+    status, out, _ = call("import", *folders, "--threshold", "list")
+    assert (status, "edge_cut=0.15 (share): " in out) == (0, True)
+    status, out, errors = call(
+        "import", *folders, *LENIENT[:6], "--threshold", "background_side=1000", "--threshold", "drawing_share=1"
+    )
+    assert (status, "image too small" in errors) == (1, True)
 
 
 # -- usage ------------------------------------------------------------------------------------------------------------
@@ -196,7 +227,14 @@ def test_too_few_groups_to_split(fails, collection, tmp_path):
     for file in sorted((collection.root / "segments").iterdir())[:2]:
         shutil.copy(file, tmp_path / "chairs")
     line = fails(
-        "import", "--segments", tmp_path / "chairs", "--backgrounds", collection.root / "backgrounds", "-o", "c"
+        "import",
+        "--segments",
+        tmp_path / "chairs",
+        "--backgrounds",
+        collection.root / "backgrounds",
+        "-o",
+        "c",
+        *LENIENT,
     )
     assert "too few segments" in line
     assert "2" in line

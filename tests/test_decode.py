@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import zlib
 from contextlib import suppress
@@ -255,6 +256,18 @@ def test_bombs_are_refused_from_their_header(side):
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
     assert refusal(bomb).startswith("too many pixels: ")
     assert "80,000,000" in refusal(bomb)
+
+
+@pytest.mark.parametrize(("depth", "colour_type"), [(8, RGBA), (16, GREY), (8, PALETTE)])
+def test_a_png_too_short_for_its_pixels_is_refused_before_they_are_made(depth, colour_type):
+    header = struct.pack(">IIBBBBB", 7000, 7000, depth, colour_type, 0, 0, 0)
+    palette = chunk(b"PLTE", bytes(6)) if colour_type == PALETTE else b""
+    short = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + palette + chunk(b"IDAT", zlib.compress(bytes(9000)))
+    assert re.match(r"damaged: \d+ bytes cannot hold the 7000 x 7000 pixels it claims", refusal(short))
+
+
+def test_a_png_that_compresses_as_well_as_can_be_is_read():
+    assert decode_segment(png(2000, 8, RGBA, bytes(8000), height=2000)).image.size == (2000, 2000)
 
 
 def test_a_bomb_in_the_metadata_is_refused():

@@ -1,6 +1,7 @@
 """Folders of images become a collection; what is not fit is reported; what cannot be split leaves nothing behind."""
 
 import csv
+import dataclasses
 import hashlib
 import io
 import warnings
@@ -12,7 +13,19 @@ from PIL import Image, ImageDraw, ImageOps
 
 from chairlib.collection import Collection, building, importing
 from chairlib.collection.importing import REFUSED_FILE, import_folders
+from chairlib.collection.screening import Thresholds
 from chairlib.errors import CollectionError
+
+#: The drawn images of these tests are small and flat.
+SMALL = Thresholds(
+    image_side=16,
+    object_side=16,
+    object_area=100,
+    drawing_share=1,
+    background_side=16,
+    background_detail=0,
+    graphic_flat=1,
+)
 
 
 def blob(seed, size=64):
@@ -42,7 +55,7 @@ def folders(tmp_path):
 
 
 def run(folders, out="out", **options):
-    return import_folders(*folders, folders[0].parent / out, progress=False, **options)
+    return import_folders(*folders, folders[0].parent / out, progress=False, **{"thresholds": SMALL, **options})
 
 
 def reasons(report):
@@ -333,7 +346,7 @@ def test_large_images_raise_no_warning(folders, monkeypatch):
 
 
 def test_progress_is_shown_on_request(folders, capfd):
-    import_folders(*folders, folders[0].parent / "out", progress=True)
+    import_folders(*folders, folders[0].parent / "out", progress=True, thresholds=SMALL)
     shown = capfd.readouterr().err
     assert "reading segments" in shown
     assert "writing" in shown
@@ -341,5 +354,19 @@ def test_progress_is_shown_on_request(folders, capfd):
 
 def test_paths_may_be_text_and_home_is_understood(folders, monkeypatch):
     monkeypatch.setenv("HOME", str(folders[0].parent))
-    report = import_folders("~/chairs", str(folders[1]), "~/out", progress=False)
+    report = import_folders("~/chairs", str(folders[1]), "~/out", progress=False, thresholds=SMALL)
     assert report.collection.root == Path(folders[0].parent / "out")
+
+
+def test_thresholds_decide_and_refused_csv_has_the_figure(folders):
+    Image.new("RGBA", (64, 64), (9, 9, 9, 255)).crop((0, 0, 40, 40)).save(folders[0] / "opaque.png")
+    small = blob(50, 40)
+    small.save(folders[0] / "small.png")
+    assert set(reasons(run(folders))) == {"opaque.png"}
+    width, height = (high - low for low, high in zip(small.getbbox()[:2], small.getbbox()[2:], strict=True))
+    report = run(folders, "stricter", thresholds=dataclasses.replace(SMALL, object_side=41))
+    why = f"object too small: its object is {width} x {height} pixels; the longer side must have at least 41"
+    assert reasons(report)["small.png"] == why
+    with open(report.collection.root / REFUSED_FILE, newline="", encoding="utf-8") as stream:
+        assert why in {row["reason"] for row in csv.DictReader(stream)}
+    assert "1  object too small" in str(report)

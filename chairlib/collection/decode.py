@@ -3,6 +3,10 @@
 A file is known by its content, never by its name. What cannot be decoded in full is refused with a reason: Pillow's leniency
 towards truncated files stays off, and a file that would fill memory is refused from its header alone.
 
+Memory: :data:`MAX_PIXELS` bounds the image, and decoding it takes at most :data:`BYTES_PER_PIXEL` bytes for each of its pixels and three
+times the file's own size (at most :data:`MAX_BYTES`) beside it. A PNG whose compressed data cannot fill the size that its header
+claims is refused before any of that is taken. Compressed text and colour profiles are limited by Pillow (1 MiB each, 64 MiB together).
+
 Where Pillow 13 needs help (established with files made byte by byte, see the tests): 16-bit grey is clipped at 255 by
 ``convert`` instead of scaled, and the transparent colour (tRNS) of grey or RGB pixels that have other than 8 bits is compared
 with scaled values without being scaled itself. Other 16-bit pixels are cut to their upper byte, within one level of rounding.
@@ -21,6 +25,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from chairlib.errors import ImageError
 
 __all__ = [
+    "BYTES_PER_PIXEL",
     "MAX_BYTES",
     "MAX_PIXELS",
     "Decoded",
@@ -33,6 +38,8 @@ __all__ = [
 
 #: Largest image that is decoded, in pixels. Below Pillow's own limit, so that the reason given is always this one.
 MAX_PIXELS = 80_000_000
+#: Most memory that decoding takes for each pixel of the image, in bytes: turned or 16-bit images take the most (20 measured).
+BYTES_PER_PIXEL = 24
 #: Largest file that is read.
 MAX_BYTES = 256 * 1024**2
 
@@ -40,6 +47,10 @@ MAX_BYTES = 256 * 1024**2
 _FORMATS = ("PNG", "WEBP", "JPEG", "MPO", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB, _PNG_RGBA = 0, 2, 6
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+#: Deflate makes at most this many bytes of one.
+_DEFLATE_RATIO = 1032
+_BAND = 256
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,18 @@ def _open(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(f"too many pixels: {image.width} x {image.height}, at most {MAX_PIXELS:,} are decoded")
+    _check_fills(image, data)
     return image
+
+
+def _check_fills(image: Image.Image, data: bytes) -> None:
+    """Refuse a PNG whose file is too short for its pixels, however well they compress, before memory is taken for them."""
+    depth, colour_type = _png_header(data)
+    raw = image.height * (image.width * _PNG_CHANNELS.get(colour_type, 0) * depth // 8)
+    if raw > _DEFLATE_RATIO * len(data):
+        raise ImageError(
+            f"damaged: {len(data):,} bytes cannot hold the {image.width} x {image.height} pixels it claims"
+        )
 
 
 def _to_rgba(image: Image.Image, data: bytes) -> Image.Image:
@@ -162,8 +184,12 @@ def _to_rgba(image: Image.Image, data: bytes) -> Image.Image:
 
 
 def _grey16_to_rgba(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.uint32)
-    grey = ((values * 255 + 32767) // 65535).astype(np.uint8)
+    values = np.asarray(image)
+    grey = np.empty(values.shape, np.uint8)
+    for row in range(
+        0, len(values), _BAND
+    ):  # a whole copy with 32 bits would take as much memory as the finished image
+        grey[row : row + _BAND] = (values[row : row + _BAND].astype(np.uint32) * 255 + 32767) // 65535
     key = image.info.get("transparency")
     opacity = np.full_like(grey, 255) if key is None else np.where(values == key, 0, 255).astype(np.uint8)
     return Image.fromarray(np.stack([grey, grey, grey, opacity], axis=-1))

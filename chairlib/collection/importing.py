@@ -29,7 +29,7 @@ from chairlib.collection.building import (
 )
 from chairlib.collection.collection import KINDS, Collection
 from chairlib.collection.decode import read_bytes
-from chairlib.collection.screening import screen_background, screen_segment
+from chairlib.collection.screening import Thresholds, screen_background, screen_segment
 from chairlib.errors import CollectionError, ImageError
 from chairlib.files import disk_errors
 from chairlib.progress import progress_bar
@@ -69,12 +69,18 @@ class _Source:
 
 
 def import_folders(
-    segments_dir: str | Path, backgrounds_dir: str | Path, out: str | Path, seed: int = 0, progress: bool = True
+    segments_dir: str | Path,
+    backgrounds_dir: str | Path,
+    out: str | Path,
+    seed: int = 0,
+    progress: bool = True,
+    thresholds: Thresholds | None = None,
 ) -> ImportReport:
     """Make the collection ``out`` from a folder of segments and one of backgrounds, sub-folders included.
 
     8-bit RGBA PNG (segments) and upright RGB JPEG files (backgrounds) are kept byte for byte, at any size; whatever else can be
-    decoded is written anew. Exact copies are taken once. Hidden files, ``manifest.csv`` and README files are passed over.
+    decoded is written anew. What the rules of :mod:`chairlib.collection.screening` refuse, with ``thresholds`` or its defaults, is
+    left out and reported with the figure. Exact copies are taken once. Hidden files, ``manifest.csv`` and README files are passed over.
     The same files and ``seed`` give the same collection. Raises CollectionError where a folder is missing or empty, ``out`` is
     not empty or what is fit makes too few groups to split; then nothing is written.
     """
@@ -85,7 +91,7 @@ def import_folders(
         _find_files(kind, Path(folder)) for kind, folder in zip(KINDS, (segments_dir, backgrounds_dir), strict=True)
     ]
     with tempfile.TemporaryDirectory(prefix="chairlib-import-") as copies:
-        sifted = [_sift(source, Path(copies), progress) for source in sources]
+        sifted = [_sift(source, Path(copies), progress, thresholds) for source in sources]
         origins = [_origin(source, refused) for source, (_, refused) in zip(sources, sifted, strict=True)]
         candidates = {source.kind: found for source, (found, _) in zip(sources, sifted, strict=True)}
         collection = build(out, candidates, origins, seed, {REFUSED_FILE: refused_table(origins)}, progress)
@@ -156,13 +162,15 @@ def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
     }
 
 
-def _sift(source: _Source, copies: Path, progress: bool) -> tuple[list[Candidate], dict[Path, str]]:
+def _sift(
+    source: _Source, copies: Path, progress: bool, thresholds: Thresholds | None
+) -> tuple[list[Candidate], dict[Path, str]]:
     """What is fit, and what is refused with its reason by path, each in order."""
     candidates: list[Candidate] = []
     refused: dict[Path, str] = {}
     known: dict[str, Path] = {}
     bar = progress_bar(
-        in_threads(lambda file: _examine(source, file, copies), source.files),
+        in_threads(lambda file: _examine(source, file, copies, thresholds), source.files),
         f"reading {source.kind}s",
         total=len(source.files),
         unit="file",
@@ -183,14 +191,17 @@ def _sift(source: _Source, copies: Path, progress: bool) -> tuple[list[Candidate
     return candidates, refused
 
 
-def _examine(source: _Source, file: Path, copies: Path) -> tuple[Candidate, str] | str:
+def _examine(
+    source: _Source, file: Path, copies: Path, thresholds: Thresholds | None = None
+) -> tuple[Candidate, str] | str:
     """The candidate and the digest of its final bytes, or why the file is refused."""
     kind = source.kind
     try:
         data = read_bytes(file)
         decoded = decode(kind, data)
         image = decoded.image
-        refusal = screen_segment(image) if kind == "segment" else screen_background(image)
+        screen = screen_segment if kind == "segment" else screen_background
+        refusal = screen(image, thresholds=thresholds)
         if refusal is not None:
             return refusal
         final = file

@@ -1,0 +1,102 @@
+"""What makes an image a segment at all: real alpha, one whole object, and enough pixels of it."""
+
+import numpy as np
+from scipy import ndimage
+
+from chairlib.collection.screening.thresholds import Thresholds
+from chairlib.collection.screening.views import CLEAR_OPACITY, MASK_OPACITY, SegmentView, grown
+
+__all__ = [
+    "image_too_small",
+    "no_real_alpha",
+    "nothing_opaque",
+    "object_cut",
+    "object_too_small",
+    "several_objects",
+]
+
+_EIGHT = np.ones((3, 3), bool)
+
+
+def no_real_alpha(view: SegmentView, limits: Thresholds) -> str | None:
+    """Opaque everywhere: no alpha channel, or one that says nothing."""
+    clear = float((view.opacity < CLEAR_OPACITY).mean())
+    if clear >= limits.clear_share:
+        return None
+    return f"{clear:.1%} of its pixels are transparent; a cut-out object has at least {limits.clear_share:.0%}"
+
+
+def nothing_opaque(view: SegmentView, limits: Thresholds) -> str | None:
+    """Transparent everywhere: a mask taken from it would be empty."""
+    if view.box != (0, 0, 0, 0):
+        return None
+    most = int(view.opacity.max()) / 255
+    return f"its highest opacity is {most:.2f}; the object's must be above {MASK_OPACITY / 255:.1f}"
+
+
+def image_too_small(view: SegmentView, limits: Thresholds) -> str | None:
+    """Too few pixels for a chair with any margin."""
+    if min(view.image.size) >= limits.image_side:
+        return None
+    width, height = view.image.size
+    return f"it is {width} x {height} pixels; the shorter side must have at least {limits.image_side:g}"
+
+
+def object_too_small(view: SegmentView, limits: Thresholds) -> str | None:
+    """Too few pixels for a shape."""
+    left, top, right, bottom = view.box
+    width, height = right - left, bottom - top
+    if max(width, height) < limits.object_side:
+        return f"its object is {width} x {height} pixels; the longer side must have at least {limits.object_side:g}"
+    area = int((view.opacity[top:bottom, left:right] > MASK_OPACITY).sum())
+    if area >= limits.object_area:
+        return None
+    return f"its object has {area} pixels; at least {limits.object_area:g} are needed"
+
+
+def several_objects(view: SegmentView, limits: Thresholds) -> str | None:
+    """More than one piece of similar size; small loose bits are fine, and gaps of a pixel don't part."""
+    joined = grown(view.mask)
+    pieces, count = ndimage.label(joined, _EIGHT)
+    if count < 2:
+        return None
+    sizes = np.sort(np.bincount(pieces[view.mask], minlength=count + 1)[1:])[::-1]
+    second, loose = float(sizes[1] / sizes[0]), float(1 - sizes[0] / sizes.sum())
+    if second > limits.second_object:
+        return f"its second piece is {second:.0%} of the largest (at most {limits.second_object:.0%})"
+    if loose > limits.loose_pieces:
+        return f"{loose:.0%} of it are {count - 1} pieces beside the largest (at most {limits.loose_pieces:.0%})"
+    return None
+
+
+def object_cut(view: SegmentView, limits: Thresholds) -> str | None:
+    """Cut by the frame: it leaves the image as broad as it is just inside.
+
+    An object that merely touches the frame, as in an image cropped to its box, does so with a curved or blended outline:
+    only fully opaque pixels count, and only where the object is not much broader a little further in.
+    """
+    opacity = view.opacity
+    depth = max(2, round(0.015 * max(opacity.shape)))
+    if min(opacity.shape) <= 2 * depth:
+        return None
+    edges = {
+        "top": opacity[: depth + 1],
+        "bottom": opacity[::-1][: depth + 1],
+        "left": opacity.T[: depth + 1],
+        "right": opacity.T[::-1][: depth + 1],
+    }
+    shares = {name: cut_share(strip) for name, strip in edges.items()}
+    worst = max(shares, key=lambda name: shares[name])
+    if shares[worst] <= limits.edge_cut:
+        return None
+    return f"{shares[worst]:.0%} of the frame's {worst} edge is object (at most {limits.edge_cut:.0%})"
+
+
+def cut_share(strip: np.ndarray) -> float:
+    """Of [depth, length] opacities, the frame's edge first: the share of the edge that is solid all the way in."""
+    edge = strip[0] >= 250
+    broad = np.count_nonzero(strip[-1] > MASK_OPACITY)
+    # A touching outline widens quickly; a cut one goes on as it is.
+    if np.count_nonzero(edge) < 0.6 * broad:
+        return 0.0
+    return float((edge & (strip >= 250).all(axis=0)).mean())
