@@ -391,7 +391,7 @@ def _given(parts: _Parts, shown: _Shown) -> str:
     count = len(shown.images)
     share = f"{shown.targets.mean() * 100:.1f} %"
     truth = [_mask_picture(mask) for mask in shown.targets]
-    return _row(parts, "Test images", list(shown.images), f"{count} test images") + _row(
+    return _row(parts, "Images", list(shown.images), f"{count} scored images") + _row(
         parts, "Ground truth", truth, f"The true masks of these {count} images: {share} of the pixels are object"
     )
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -47,7 +48,7 @@ from chairlib.runs import Record, Run
 from chairlib.similarity import layer_similarity
 from chairlib.tensors import load_tensors, save_tensors
 from chairlib.training import predict
-from chairlib.weight_matching import SUPPORTED, Permutations, match, match_activations, permute
+from chairlib.weight_matching import SUPPORTED, Permutations, match, match_activations, permutation_spec, permute
 
 __all__ = ["DEFAULTS", "KIND", "N_EXAMPLES", "analyse", "examples", "members", "open_run"]
 
@@ -55,8 +56,9 @@ KIND = "landscape"
 
 #: The parameters of a run and their defaults. ``data``: the collection of the pretraining, ``pretrain``: its other parameters
 #: (:data:`chairlib.benchmark.DEFAULTS`); ``photos`` to ``evaluations``: as in a transfer run; ``n_seeds``: how many F and S;
-#: ``n_alphas``: points of a line; ``plane``: cells of a plane's longer side, 0 for none; ``n_early``: lengths of a shared
-#: pretraining (0 images, ..., all of P's), 0 for none; ``beyond``: soups, matching, similarity and criticality.
+#: ``n_alphas``: points of a line from 0 to 1, ``beyond_ends``: how far it goes on past both, in steps of the same size;
+#: ``plane``: cells of a plane's longer side, 0 for none; ``n_early``: lengths of a shared pretraining (0 images, ..., all of
+#: P's), 0 for none; ``beyond``: soups, matching, similarity and criticality.
 DEFAULTS: dict[str, Any] = {
     "data": "mini",
     "pretrain": {},
@@ -72,6 +74,7 @@ DEFAULTS: dict[str, Any] = {
     "evaluations": None,
     "n_seeds": 2,
     "n_alphas": 21,
+    "beyond_ends": 0.0,
     "plane": 0,
     "n_early": 0,
     "beyond": False,
@@ -106,6 +109,8 @@ def open_run(**parameters: Any) -> Run:
     for name, least in (("plane", 2), ("n_early", 2)):
         if settings[name] != 0:
             runs.check_count(name, settings[name], least=least)
+    if not isinstance(settings["beyond_ends"], int | float) or not 0 <= settings["beyond_ends"] <= 2:
+        raise ParameterError(f"beyond_ends {settings['beyond_ends']!r} must be a number from 0 to 2.")
     if not isinstance(settings["beyond"], bool):
         raise ParameterError(f"beyond {settings['beyond']!r} must be True or False.")
     if not isinstance(settings["pretrain"], Mapping):
@@ -192,6 +197,9 @@ def _unpack(text: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
 
 
+_Matching = Callable[["_Laboratory", State, State], Permutations]
+
+
 class _Laboratory:
     """The states of all members, the images that score them, and the analyses, each a table."""
 
@@ -200,6 +208,10 @@ class _Laboratory:
         self.device = pick_device(self.settings["device"])
         self.model = build_model(self.settings["model"], self.settings["width"]).to(self.device)
         self.states: dict[str, State] = {label: self._load(record) for label, record in records.items()}
+        #: Images that a pretrained model's weights have seen: fewer than its budget where an earlier evaluation was the best.
+        self.images_behind = {
+            label: int(record.content["best_images"]) for label, record in records.items() if label.startswith("P")
+        }
         self.names = list(range(1, self.settings["n_seeds"] + 1))
         self.pairs = list(itertools.combinations(self.names, 2))
         tuned = transfer.open_sources(records["F1"].parameters, self.device)
@@ -224,7 +236,10 @@ class _Laboratory:
 
     @property
     def alphas(self) -> list[float]:
-        return np.linspace(0, 1, self.settings["n_alphas"]).round(6).tolist()
+        """Equal steps, 0 and 1 among them."""
+        steps = self.settings["n_alphas"] - 1
+        beyond = math.floor(self.settings["beyond_ends"] * steps + 1e-9)
+        return [round(number / steps, 6) for number in range(-beyond, steps + beyond + 1)]
 
     def count_cells(self) -> int:
         """How many cells the run has, the planes' aside."""
@@ -236,7 +251,7 @@ class _Laboratory:
         if self.settings["beyond"]:
             beyond = 2 * (len(self.names) + len(self.ways) + 1 + len(self.pairs))
             beyond += 2 * len(self.names) * (1 + len(blocks(self.states["P"])))
-            beyond += 4 * len(self.pairs) * len(self.ways) * len(self.alphas) if self.can_match else 0
+            beyond += len(self.pairs) * (4 * len(self.ways) * len(self.alphas) + 2) if self.can_match else 0
         return n_lines + n_early + beyond
 
     # -- the paper's --
@@ -301,6 +316,7 @@ class _Laboratory:
                         "alpha": alpha,
                         "split": split,
                         **cell[split],
+                        "extrapolated": not 0 <= alpha <= 1,
                     }
                     for split in ("train", "test")
                 ]
@@ -333,13 +349,12 @@ class _Laboratory:
     def early(self) -> pd.DataFrame:
         """The barrier between two models that share a pretraining of so many images: images, batch_norm, barrier, name."""
         budgets = {label.partition("@")[2] for label in self.states if "@" in label}
-        rows = []
+        rows: list[dict[str, Any]] = []
         for images, way in itertools.product(sorted(budgets, key=int), self.ways):
             ends = [f"F{number}@{images}" for number in (1, 2)]
             ious = {alpha: cell["test"]["iou"] for alpha, cell in self.line(self.tag(*ends), self.of(*ends), way)}
-            rows.append(
-                {"images": int(images), "batch_norm": way, "barrier": barrier(ious, ious.values()), "name": "1 & 2"}
-            )
+            seen = self.images_behind[f"P@{images}"] if int(images) else 0
+            rows.append({"images": seen, "batch_norm": way, "barrier": barrier(ious, ious.values()), "name": "1 & 2"})
         return pd.DataFrame(rows, columns=["images", "batch_norm", "barrier", "name"])
 
     def soups(self) -> pd.DataFrame:
@@ -386,7 +401,7 @@ class _Laboratory:
         for i, j in self.pairs if self.can_match else []:
             ends, tag, name = self.of(f"S{i}", f"S{j}"), self.tag(f"S{i}", f"S{j}"), f"{i} & {j}"
             for matching, find in _MATCHINGS.items():
-                moved = permute(ends[1], find(self, *ends))
+                moved = permute(ends[1], self._permutations(f"match/{tag}/{matching}", find, ends))
                 lengths.append(
                     {
                         "name": name,
@@ -401,6 +416,17 @@ class _Laboratory:
                     rows += [{**common, "alpha": alpha, "iou": cell["test"]["iou"]} for alpha, cell in line]
         columns = ["matching", "permuted", "batch_norm", "alpha", "iou", "name"]
         return pd.DataFrame(rows, columns=columns), lengths
+
+    def _permutations(self, name: str, find: _Matching, ends: Sequence[State]) -> Permutations:
+        """Found once: the cells of a line must all be about one permutation."""
+        found: list[Permutations] = []
+
+        def compute() -> dict[str, list[int]]:
+            found.append(find(self, ends[0], ends[1]))
+            return {group: order.tolist() for group, order in found[0].orders.items()}
+
+        orders = {group: torch.tensor(order) for group, order in self.cells.get(name, compute).items()}
+        return Permutations(permutation_spec(self.settings["model"]), orders)
 
     def similarities(self) -> pd.DataFrame:
         """Linear CKA of corresponding layers on the scored photos: kind, name, layer, cka."""
@@ -417,16 +443,19 @@ class _Laboratory:
         return {"layer": table["layer"].tolist(), "cka": table["cka"].tolist()}
 
     def criticality(self) -> pd.DataFrame:
-        """IoU after one block is set back, F's to P and S's to its initial values: pair, name, block, iou, untouched."""
-        rows = []
+        """IoU after one block is set back, F's to P and S's to its initial values: pair, name, block, iou, untouched.
+
+        Recalibrated where there is BatchNorm: the statistics of all later layers no longer fit what the block gives them.
+        """
+        rows, way = [], self.ways[-1]
         for pair, number in itertools.product("FS", self.names):
             label, state = f"{pair}{number}", self.states[f"{pair}{number}"]
             origin = self.states["P"] if pair == "F" else self._initial(number - 1)
-            untouched = self._interval(self.tag(label), state)["iou"]
+            untouched = self._interval(self.tag(label), state, way)["iou"]
             start = self.tag("P") if pair == "F" else "start"
             for block in blocks(state):
                 name = f"{self.tag(label)}-{block}-of-{start}"
-                iou = self._interval(name, rewind(state, origin, block))["iou"]
+                iou = self._interval(name, rewind(state, origin, block), way)["iou"]
                 rows.append({"pair": pair, "name": str(number), "block": block, "iou": iou, "untouched": untouched})
         return pd.DataFrame(rows)
 
@@ -436,7 +465,7 @@ class _Laboratory:
 
 
 #: Ways to match the units of one model to another's.
-_MATCHINGS: dict[str, Callable[[_Laboratory, State, State], Permutations]] = {
+_MATCHINGS: dict[str, _Matching] = {
     "weights": lambda laboratory, a, b: match(a, b, laboratory.settings["model"]),
     "activations": lambda laboratory, a, b: match_activations(laboratory.model, a, b, laboratory.train),
 }
@@ -461,6 +490,7 @@ def analyse(run: Run, progress: bool = True) -> Record:
     started = time.monotonic()
     opened = members(run.parameters)
     records = {label: _train(label, member, progress) for label, member in opened.items()}
+    _check_fair(records)
     laboratory = _Laboratory(run, records, progress)
     try:
         tables, metrics, tensors = _all_analyses(laboratory)
@@ -485,6 +515,17 @@ def analyse(run: Run, progress: bool = True) -> Record:
     )
 
 
+def _check_fair(records: Mapping[str, Record]) -> None:
+    """Distances compare models of one length of training: refuse those that stopped early, or kept earlier weights."""
+    seen = {label: int(record.content["best_images"]) for label, record in records.items() if label[0] in "FS"}
+    if len(set(seen.values())) > 1:
+        told = ", ".join(f"{label} {images:,}" for label, images in seen.items())
+        raise ParameterError(
+            f"the models' weights are of different numbers of images ({told}): a landscape compares models of one length of training; "
+            "use the recipe 'fast', or another that keeps the last weights and never stops early."
+        )
+
+
 def _all_analyses(laboratory: _Laboratory) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, torch.Tensor]]:
     curves, masks = laboratory.curves()
     planes, points = laboratory.planes()
@@ -492,7 +533,7 @@ def _all_analyses(laboratory: _Laboratory) -> tuple[dict[str, pd.DataFrame], dic
     metrics: dict[str, Any] = {"barriers": _barriers(curves), "points": points}
     if laboratory.settings["n_early"]:
         own = _barriers(curves[curves["pair"] == "F"])
-        shared = benchmark.count_images(members(laboratory.settings)["P"])[0]
+        shared = laboratory.images_behind["P"]
         whole = [
             {"images": shared, "batch_norm": row["batch_norm"], "barrier": row["barrier"], "name": row["name"]}
             for row in own

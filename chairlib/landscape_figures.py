@@ -76,13 +76,15 @@ def interpolation_curves(
     data_name: str = "",
     title: str = "",
     caption: str = "",
+    scored: str = "test",
 ) -> Figure:
     """The paper's Figure 7: metrics over alpha for fine-tuned (F) and from-scratch (S) pairs, on test (solid) and training images.
 
     ``frame``: columns pair ('F', 'S'), batch_norm ('average', 'recalibrate'), split ('test', 'train'), alpha, those of ``metrics``,
     and ``name`` where there are several pairs (mean and range). One row of small multiples a metric, one column a way of
     treating BatchNorm; the trained models (alpha 0 and 1) are marked, and values of alpha beyond them shaded. ``data_name`` says
-    on the axis which images these are. Metrics that the frame lacks are left out; at least one must be there.
+    on the axis which images these are, ``scored`` what the split is that ``test`` stands for. Metrics that the frame lacks are
+    left out; at least one must be there.
     """
     _columns(frame, ("pair", "batch_norm", "split", "alpha"), "the table of curves")
     drawn = [metric for metric in metrics if metric in frame.columns]
@@ -103,7 +105,7 @@ def interpolation_curves(
             for ax, way in zip(axes, ways, strict=True):
                 rows = frame[frame["batch_norm"] == way]
                 _alpha_panel(ax, rows, metric)
-                told += _alpha_told(rows, metric, way) if metric == drawn[0] else []
+                told += _alpha_told(rows, metric, way, scored) if metric == drawn[0] else []
             axes[0].set_ylabel(METRIC_LABELS[metric])
             axes[0].set_ylim(bottom=0)
         _ways_above(grid[0], ways)
@@ -114,7 +116,8 @@ def interpolation_curves(
             for p in _present(frame, "pair", _PAIRS)
         ]
         handles += [
-            Line2D([], [], color=_GREY, linestyle=_SPLITS[s], label=s) for s in _present(frame, "split", _SPLITS)
+            Line2D([], [], color=_GREY, linestyle=_SPLITS[s], label=scored if s == "test" else s)
+            for s in _present(frame, "split", _SPLITS)
         ]
         _legend(fig, handles, _extrapolated(frame["alpha"]))
         alt = f"{_listing([METRIC_LABELS[m] for m in drawn])} over alpha{_repeated(frame)}. {'; '.join(told)}"
@@ -131,7 +134,7 @@ def _alpha_panel(ax: Axes, rows: pd.DataFrame, metric: str) -> None:
     _shade(ax, rows["alpha"])
 
 
-def _alpha_told(rows: pd.DataFrame, metric: str, way: str) -> Iterator[str]:
+def _alpha_told(rows: pd.DataFrame, metric: str, way: str, scored: str) -> Iterator[str]:
     for pair, own in rows[rows["split"] == "test"].groupby("pair", sort=False):
         line = _over_names(own, "alpha", metric)
         inside = line[line["x"].between(0, 1)]
@@ -142,7 +145,7 @@ def _alpha_told(rows: pd.DataFrame, metric: str, way: str) -> Iterator[str]:
             for value in (inside["mean"].iloc[0], inside["mean"].iloc[-1])
         ]
         yield (
-            f"{_PAIRS[str(pair)]}, {_WAYS[way]}: test {METRIC_LABELS[metric].split(' ')[0]} {ends[0]} at alpha {inside['x'].iloc[0]:g} "
+            f"{_PAIRS[str(pair)]}, {_WAYS[way]}: {scored} {METRIC_LABELS[metric].split(' ')[0]} {ends[0]} at alpha {inside['x'].iloc[0]:g} "
             f"and {ends[1]} at {inside['x'].iloc[-1]:g}, at worst {worst['mean']:.{3 if metric == 'loss' else 1}f}{unit} at {worst['x']:g}"
         )
 
@@ -190,7 +193,7 @@ def matching_curves(
             if (frame["permuted"].astype(bool) == permuted).any()
         ]
         _legend(fig, handles, _extrapolated(frame["alpha"]))
-        alt = f"{data_label} between S1 and S2 over alpha{_repeated(frame)}. {'; '.join(told)}"
+        alt = f"{data_label} between models from scratch over alpha{_repeated(frame)}. {'; '.join(told)}"
         return show(fig, _sentence(title, alt), title, caption)
 
 
@@ -390,7 +393,9 @@ def _by_depth(
         _bars_down(ax)
         ax.grid(visible=True, axis="y", linewidth=0.5)
         _legend(fig, handles)
-        alt = f"{opening}, from the network's input down to its output{_repeated(frame)}. {'; '.join(told)}"
+        alt = (
+            f"{opening}, from the network's input down to its output{_repeated(frame, 'kind', key)}. {'; '.join(told)}"
+        )
         return show(fig, _sentence(title, alt), title, caption)
 
 

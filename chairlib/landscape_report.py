@@ -10,6 +10,7 @@ import pandas as pd
 from chairlib import published
 from chairlib.benchmark_report import model_title
 from chairlib.landscape import KIND, examples
+from chairlib.loss_landscape import BATCH_NORM
 from chairlib.runs import Record, load_records
 from chairlib.transfer import STAND_IN
 
@@ -20,7 +21,9 @@ KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri &
 #: Its two ratios: how near the fine-tuned models stay, measured by models from scratch.
 RATIOS = {"Ft & Ft / Ri & Ri": ("ft_ft", "ri_ri"), "Ft & P / Ri & P": ("ft_p", "ri_p")}
 #: What a page says in place of an analysis that its profile leaves out.
-NOT_HERE = "Not part of this profile; <code>make paper PROFILE=paper</code> has it."
+NOT_HERE = (
+    "Not part of this profile; <code>make paper PROFILE=paper</code> has it (matching: for U-Net and FCN-VGG-16)."
+)
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,20 @@ class LandscapeReport:
             f"{self.record.content['scored_split']} images"
         )
 
+    @property
+    def scored(self) -> str:
+        """The split that is scored: under the authors' protocol there is no test."""
+        return self.record.content["scored_split"]
+
     def axis(self, metric: str = "IoU") -> str:
         return f"{metric} on {self.photos} (%)"
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """A table of the record; None where this analysis was not asked for."""
-        return self.record.table(name) if name in self.record.content["tables"] else None
+        """A table of the record; None where this analysis was not asked for, or isn't possible for this model."""
+        if name not in self.record.content["tables"]:
+            return None
+        table = self.record.table(name)
+        return table if len(table) else None
 
     def table5(self) -> pd.DataFrame:
         """Table 5: a row for the paper's two tasks and for each category of ours; a cell of ours is (mean, lowest, highest)."""
@@ -59,7 +70,9 @@ class LandscapeReport:
         for row in published.table5().to_dict("records"):
             values = {kind: float(row[kind]) for kind in KINDS}
             rows.append({"task": f"the paper, {row['task']}", **_row(values), "trained": ""})
-        for record in sorted([self.record, *self.others], key=lambda record: record.parameters["category"]):
+        # Analyses of the same models on other grids have the same distances.
+        by_members = {str(record.content["members"]): record for record in [*self.others, self.record]}
+        for record in sorted(by_members.values(), key=lambda record: record.parameters["category"]):
             own = LandscapeReport(record, [])
             whole = record.table("distances").query("block == 'total'")
             found = {kind: whole.loc[whole["kind"] == kind, "l2"].to_numpy() for kind in KINDS}
@@ -68,7 +81,8 @@ class LandscapeReport:
                 {
                     "task": f"ours, {model_title(settings['model'], settings['width'])} on {own.photos}",
                     **_row({kind: values.mean() for kind, values in found.items()}, found),
-                    "trained": f"{settings['n_seeds']} seeds",
+                    "trained": f"{settings['n_seeds']} seeds; "
+                    + ("one pair each" if settings["n_seeds"] == 2 else "all pairs"),
                 }
             )
         return pd.DataFrame(rows)
@@ -79,20 +93,20 @@ class LandscapeReport:
         return table[table["block"] != "total"] if block else table[table["block"] == "total"]
 
     def barriers(self) -> pd.DataFrame:
-        """The barrier of IoU on test and training images in both BatchNorm ways, in points: (mean, lowest, highest) over pairs."""
+        """The barrier of IoU on scored and training images in both BatchNorm ways, in points: (mean, lowest, highest) over pairs."""
         table = pd.DataFrame(self.record.metrics["barriers"])
         rows = []
         for (pair, way), own in table[table["metric"] == "iou"].groupby(["pair", "batch_norm"], sort=False):
-            name = {"F": "fine-tuned (F1, F2)", "S": "from scratch (S1, S2)"}[str(pair)]
+            name = {"F": "fine-tuned (F)", "S": "from scratch (S)"}[str(pair)]
             spread = {
-                f"{split} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"].to_numpy())
-                for split in ("test", "train")
+                f"{title} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"].to_numpy())
+                for split, title in (("test", self.scored), ("train", "train"))
             }
-            rows.append({"models": name, "BatchNorm": way, **spread})
+            rows.append({"models": name, "BatchNorm": way, "pairs": own["name"].nunique(), **spread})
         return pd.DataFrame(rows)
 
     def recalibration_shift(self) -> pd.DataFrame:
-        """What recalibrating does to the trained models themselves: test IoU as trained, and recalibrated, in per cent."""
+        """What recalibrating does to the trained models themselves: IoU as trained, and recalibrated, in per cent."""
         curves = self.record.table("curves").query("split == 'test'")
         rows = {}
         for (pair, name, alpha), own in curves[curves["alpha"].isin((0, 1))].groupby(
@@ -134,10 +148,10 @@ class LandscapeReport:
         """What this analysis is and what was spent on it."""
         head = description or (f"Profile {profile}." if profile else "")
         content = self.record.content
+        count, minutes = self.record.parameters["n_seeds"], content["member_seconds"] / 60
         return (
-            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {self.record.parameters['n_seeds']} models "
-            f"fine-tuned, {self.record.parameters['n_seeds']} from scratch; {content['member_seconds'] / 60:.1f} minutes of training, "
-            f"{content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
+            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {count} models fine-tuned, {count} from "
+            f"scratch; {minutes:.1f} minutes of training, P's too, {content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
@@ -147,9 +161,13 @@ class LandscapeReport:
         for over, under in RATIOS.values():
             values[f"ratio_{over}"] = f"{whole[over] / whole[under]:.3f}"
             values[f"paper_ratio_{over}"] = f"{_paper()[over] / _paper()[under]:.3f}"
-        for row in self.barriers().to_dict("records"):
-            pair = "fine_tuned" if "fine" in row["models"] else "scratch"
-            values[f"barrier_{pair}_{row['BatchNorm']}"] = f"{np.atleast_1d(row['test images, points of IoU'])[0]:.1f}"
+        table = pd.DataFrame(self.record.metrics["barriers"]).query("split == 'test' and metric == 'iou'")
+        for pair, name in (("F", "fine_tuned"), ("S", "scratch")):
+            for way in BATCH_NORM:
+                found = table.loc[(table["pair"] == pair) & (table["batch_norm"] == way), "barrier"]
+                values[f"barrier_{name}_{way}"] = (
+                    f"{found.mean():.1f}" if len(found) else "(without BatchNorm: nothing to recalibrate)"
+                )
         return values
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from chairlib import paths
-from chairlib.collection.faults import FAULTS, REASONS, apply_fault
+from chairlib.collection.faults import FAULTS, REASONS, apply_fault, screened_examples
 from chairlib.collection.screening import SEGMENT_RULES, rule_name, screen_segment
 from chairlib.errors import ParameterError
 
@@ -53,3 +53,12 @@ def test_what_is_no_fault(segments):
         apply_fault("rust", segments[0])
     with pytest.raises(ParameterError, match=r"severity is 1\.5"):
         apply_fault("halo", segments[0], severity=1.5)
+
+
+def test_examples_are_what_the_screening_says_of_them(segments):
+    pictures, reasons = screened_examples(segments, each=2, side=64)
+    assert pictures.shape == (2 * (1 + len(FAULTS)), 64, 64, 4)
+    assert reasons[:2] == ["", ""]  # without a fault they are kept
+    named = {reason.partition(":")[0] for reason in reasons[2:]}
+    assert len(named - {""}) >= 10
+    assert sum(reason == "" for reason in reasons[2:]) <= len(reasons) // 4

@@ -200,3 +200,14 @@ def test_a_damaged_image_is_named(tmp_path):
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(ImageError, match=file.name):
         audit(collection)
+
+
+def test_a_share_of_near_duplicates_may_be_let_through(mini):
+    """38 bits is mini's nearest pair: at 39 one of its 104 scored segments is too near."""
+    n_scored = sum(len(mini.collection.rows("segment", split)) for split in ("val", "test"))
+    count = int(mini.summary(39).query("kind == 'segment'")["closer"].sum())
+    check(mini, 39, most=count / n_scored)
+    with pytest.raises(CollectionError, match=rf"{count} of {n_scored} segments of val and test have one, at most"):
+        check(mini, 39, most=(count - 0.5) / n_scored)
+    with pytest.raises(ParameterError, match="must lie in"):
+        check(mini, 39, most=2)

@@ -36,7 +36,7 @@ from chairlib.collection.ledger import Entry, Found, Ledger, Search
 from chairlib.collection.providers import ApiClient, Provider, StoppedError
 from chairlib.collection.providers.local import local_path
 from chairlib.collection.queries import Query
-from chairlib.collection.screening import screen_background, screen_segment
+from chairlib.collection.screening import Thresholds, screen_background, screen_segment
 from chairlib.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.files import check_free
 from chairlib.progress import progress_bar
@@ -108,6 +108,7 @@ def collect(
     seed: int = 0,
     any_licence: bool = False,
     reviewed_only: bool = False,
+    thresholds: Thresholds | None = None,
     limits: Limits | None = None,
     loopback: bool = False,
     progress: bool = True,
@@ -115,7 +116,8 @@ def collect(
     """Search, fetch, screen and build the collection ``out``; run again with ``resume``, go on.
 
     limit: results taken of each query from each provider. contact: an e-mail or web address, needed where a provider is on the web.
-    any_licence: also images that state no licence. reviewed_only: build from the images that a person kept. loopback: for tests.
+    any_licence: also images that state no licence. reviewed_only: build from the images that a person kept. thresholds: of the
+    screening, for images that are not yet screened. loopback: for tests.
     Raises ParameterError for an unfit value, CollectionError where ``out`` or its ledger is in the way.
     """
     out, limits = Path(out).expanduser(), limits or Limits()
@@ -140,7 +142,7 @@ def collect(
             api = ApiClient(client, limits, seed)
             stopped = _search_all(ledger, queries, providers, api, limit, any_licence, progress)
             _fetch_all(ledger, lambda url: read_url(client, url, limits), limits, seed, progress)
-        _screen_all(ledger, progress)
+        _screen_all(ledger, thresholds, progress)
         ledger.set_setting("seed", str(seed))
         ledger.set_setting("reviewed only", "yes" if reviewed_only else "")
         collection, shortage = _rebuild(ledger, out, progress)
@@ -233,19 +235,19 @@ def _fetch(ledger: Ledger, read: Callable[[str], bytes], task: Task) -> None:
 # -- screen -----------------------------------------------------------------------------------------------------------
 
 
-def _screen_all(ledger: Ledger, progress: bool) -> None:
+def _screen_all(ledger: Ledger, thresholds: Thresholds | None, progress: bool) -> None:
     entries = ledger.images("fetched")
-    results = in_threads(lambda entry: _screen(ledger, entry), entries)
+    results = in_threads(lambda entry: _screen(ledger, entry, thresholds), entries)
     bar = progress_bar(results, "screening", total=len(entries), unit="image", disable=not progress)
     for entry, reason in zip(entries, bar, strict=True):
         ledger.set_screened(entry.id, reason)
 
 
-def _screen(ledger: Ledger, entry: Entry) -> str | None:
+def _screen(ledger: Ledger, entry: Entry, thresholds: Thresholds | None) -> str | None:
     try:
         if entry.kind == "segment":
-            return screen_segment(read_segment(ledger.path(entry)))
-        return screen_background(read_background(ledger.path(entry)))
+            return screen_segment(read_segment(ledger.path(entry)), thresholds=thresholds)
+        return screen_background(read_background(ledger.path(entry)), thresholds=thresholds)
     except ImageError as error:
         return f"lost: {error}"
 

@@ -5,17 +5,17 @@ returns an RGBA image with that one fault. :data:`FAULTS` holds them by name, :d
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from scipy import ndimage
 
-from chairlib.collection.screening import MASK_OPACITY, object_box
+from chairlib.collection.screening import MASK_OPACITY, object_box, screen_segment
 from chairlib.errors import ParameterError
 
-__all__ = ["FAULTS", "REASONS", "Fault", "apply_fault"]
+__all__ = ["FAULTS", "REASONS", "Fault", "apply_fault", "screened_examples"]
 
 Fault = Callable[[Image.Image, np.random.Generator, float], Image.Image]
 
@@ -32,6 +32,23 @@ def apply_fault(name: str, segment: Image.Image, seed: int = 0, severity: float 
     if not 0 <= severity <= 1:
         raise ParameterError(f"severity is {severity!r}; it lies between 0 (barely there) and 1 (plain to see).")
     return FAULTS[name](segment.convert("RGBA"), np.random.default_rng(seed), severity)
+
+
+def screened_examples(segments: Sequence[Image.Image], each: int = 4, side: int = 128) -> tuple[np.ndarray, list[str]]:
+    """Segments as they are, and with every fault, and what the screening says: (uint8 [N, side, side, 4], reasons).
+
+    ``each`` of every kind, of segments in turn, judged at 256 pixels at least; a reason is empty where the image is kept.
+    """
+    pictures, reasons = [], []
+    for turn, name in enumerate(["", *FAULTS]):
+        for number in range(each):
+            segment = segments[(turn * each + number) % len(segments)].convert("RGBA")
+            scale = max(1, -(-256 // max(segment.size)))
+            segment = segment.resize((segment.width * scale, segment.height * scale), Image.Resampling.LANCZOS)
+            image = apply_fault(name, segment, seed=number) if name else segment
+            reasons.append(screen_segment(image) or "")
+            pictures.append(np.asarray(ImageOps.pad(image, (side, side), color=(0, 0, 0, 0))))
+    return np.stack(pictures), reasons
 
 
 def opaque(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:

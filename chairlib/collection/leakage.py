@@ -129,19 +129,25 @@ def audit(collection: Collection, kind: str | None = None, progress: bool = Fals
     return LeakageReport(collection, nearest)
 
 
-def check(report: LeakageReport, threshold: int = THRESHOLD) -> None:
-    """Raise CollectionError, naming the worst pair, where an image is closer than ``threshold`` bits to one of another split.
+def check(report: LeakageReport, threshold: int = THRESHOLD, most: float = 0.0) -> None:
+    """Raise CollectionError, naming the worst pair, where images are closer than ``threshold`` bits to one of another split.
 
-    0 never raises. Raises ParameterError where the threshold is no whole number of bits in [0, 256].
+    most: the share of val and test images of a kind that may be, in [0, 1]. A threshold of 0 never raises. Raises
+    ParameterError where the threshold is no whole number of bits in [0, 256], and where the share is no share.
     """
-    count = int(report.summary(threshold)["closer"].sum())
-    if not count:
-        return
-    others = f" ({count} pairs are)" if count > 1 else ""
-    raise CollectionError(
-        f"{report.collection.root}: {report.worst(1)[0]}, fewer than {threshold}{others}; put such images into one group, or "
-        "take one of them out, and make the collection again."
-    )
+    if not 0 <= most <= 1:
+        raise ParameterError(f"the share of near-duplicates that is let through must lie in [0, 1]; found {most!r}.")
+    for kind, pairs in report.summary(threshold).groupby("kind", sort=False):
+        count = int(pairs["closer"].sum())
+        n_scored = sum(len(report.collection.rows(str(kind), split)) for split in ("val", "test"))
+        if count > most * n_scored:
+            more = f"{count} of {n_scored} {kind}s of val and test have one" + (
+                f", at most {most:.0%} may" if most else ""
+            )
+            raise CollectionError(
+                f"{report.collection.root}: {report.worst(1, str(kind))[0]}, fewer than {threshold}, so they are near-duplicates ({more}); "
+                "put such images into one group, or take one of them out, and make the collection again."
+            )
 
 
 def _check_threshold(threshold: int) -> None:
