@@ -494,3 +494,17 @@ def test_mini_covers_about_as_much_as_the_paper():
     # 21.99 % of a composite, of which a segment's canvas takes (1 - 6/64)^2 at 64 pixels.
     assert 0.24 < np.mean(shares) < 0.30
     assert 0.06 < np.std(shares) < 0.15
+
+
+def test_a_room_that_shows_nothing_is_drawn_again(monkeypatch):
+    photographed = []
+
+    def black_at_first(room, rng, size):
+        photographed.append(room)
+        return Image.new("RGB", (size, size)) if len(photographed) < 3 else photograph_room(room, rng, size)
+
+    photograph_room = catalogue.photograph_room
+    monkeypatch.setattr(catalogue, "photograph_room", black_at_first)
+    image = catalogue.render_room(0, 0, 32)
+    assert len(photographed) == 3
+    assert np.asarray(image).std() > 4

@@ -32,6 +32,8 @@ from chairlib.collection.procedural.render import (
 )
 from chairlib.collection.procedural.rooms import Room, draw_room
 from chairlib.collection.procedural.workers import in_processes
+from chairlib.collection.screening import screen_background
+from chairlib.collection.screening.rooms import flat_graphic, no_detail
 from chairlib.errors import ParameterError
 from chairlib.files import atomic_path, check_free
 
@@ -42,6 +44,7 @@ _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
 
 _DESIGN, _CHAIR, _ROOM = range(3)
 _SMALLEST, _LARGEST = 32, 2048
+_ATTEMPTS = 5
 
 
 def _generator(seed: int, stream: int, number: int) -> np.random.Generator:
@@ -138,14 +141,20 @@ def photograph_room(room: Room, rng: np.random.Generator, size: int = 128) -> Im
 def render_room(seed: int, index: int, size: int = 128) -> Image.Image:
     """Room number ``index`` as an RGB image of size x size pixels. No room has anything to sit on.
 
+    Once in a few hundred the camera looks at nothing but a wall, or stands in one: such a room is drawn again.
+
     Raises ParameterError for a size under 32 or a negative seed or index, ChairlibError where Mitsuba is missing.
     """
     _check("seed", seed, 0)
     _check("index", index, 0)
     _check("size", size, _SMALLEST, _LARGEST)
     mitsuba()
-    rng = _generator(seed, _ROOM, index)
-    return photograph_room(draw_room(rng), rng, size)
+    for attempt in range(_ATTEMPTS):
+        rng = _generator(seed, _ROOM, index) if attempt == 0 else np.random.default_rng([seed, _ROOM, index, attempt])
+        image = photograph_room(draw_room(rng), rng, size)
+        if screen_background(image, (no_detail, flat_graphic)) is None:
+            break
+    return image
 
 
 def _render_file(task: tuple[Path, str, int, int, int]) -> None:
