@@ -470,8 +470,13 @@ def fit(
         if path is not None:
             trainer.save(path, fingerprint)
 
+    epochs_done, rest = divmod(n_steps, len(train))  # an epoch's last batch may be smaller
     bar = progress_bar(
-        total=n_steps * train.batch_size, initial=trainer.images, desc="training", unit="image", disable=not progress
+        total=epochs_done * train.n_images + min(rest * train.batch_size, train.n_images),
+        initial=trainer.images,
+        desc="training",
+        unit="image",
+        disable=not progress,
     )
     clock = saved = shown = time.monotonic()
     try:

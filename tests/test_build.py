@@ -141,6 +141,47 @@ def test_pretraining_that_no_run_gives_is_told(home, collection, changed, messag
         Plan("both", str(collection.root))
 
 
+LANDSCAPE = """
+landscape:
+  featured: {category: horse}
+  common: {recipe: fast, width: 4, images: 8, n_seeds: 3, n_alphas: 3}
+  runs:
+    - {category: [car, horse]}
+"""
+
+
+def test_landscapes_share_their_models_with_fine_tuning(home, collection):
+    (home / "profiles" / "all.yaml").write_text(PROFILE + TRANSFER + LANDSCAPE)
+    plan = Plan("all", str(collection.root))
+    horse, car = plan.landscape_runs  # the featured one first
+    assert (horse.parameters["category"], car.parameters["category"]) == ("horse", "car")
+    pretrained = next(run for run in plan.runs if run.parameters["resolution"] == 64)
+    # Fine-tuning has seed 0 of both arms of both categories; seeds 1 and 2 are the landscape's own.
+    assert len(plan.extra_transfer_runs) == 2 * 2 * 2
+    assert not plan.extra_runs
+    started = {run.parameters["pretrained"] for run in plan.extra_transfer_runs}
+    assert started == {None, pretrained.name}  # one pretraining for all: or they could share no basin
+    chapter, other = plan.landscape_jobs
+    assert chapter.out == home / "book" / "notebooks" / "07_loss_landscape.ipynb"
+    assert other.out.parent.name == "landscape"
+    assert other.record in chapter.needs  # its Table 5 shows all categories
+    assert chapter.record not in other.needs
+    needed = {path.parent.name for path in chapter.needs}
+    assert needed >= {run.name for run in plan.transfer_runs if run.parameters["category"] == "horse"} | {
+        pretrained.name
+    }
+    made = {job.record for job in (*plan.run_jobs, *plan.transfer_jobs, *plan.landscape_jobs)}
+    assert set(chapter.needs) | set(other.needs) <= made
+    assert not {run.name for run in plan.extra_transfer_runs} & set(plan.transfer_report.parameters["runs"])
+
+
+def test_a_profile_without_landscapes_has_the_stored_one(plan):
+    (run,) = plan.landscape_runs
+    assert run.parameters["width"] == 4
+    assert plan.landscape_jobs[0].out.stem == "07_loss_landscape"
+    assert {member.kind for member in plan.extra_runs} == {"benchmark"}
+
+
 @pytest.fixture
 def coco(tmp_path):
     """A folder as `chairlib coco-chairs` writes it: two training crops, one for validation."""
