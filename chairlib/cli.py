@@ -65,13 +65,14 @@ def import_(
     from chairlib.collection.importing import import_folders
     from chairlib.collection.info import describe
     from chairlib.collection.screening import parse_thresholds, threshold_help
+    from chairlib.collection.texts import one_line
 
     if threshold == ["list"]:
         print(threshold_help())
         return
     report = import_folders(segments, backgrounds, out, seed=seed, thresholds=parse_thresholds(threshold or ()))
     for path, reason in report.refused:
-        print(f"refused {path}: {reason}", file=sys.stderr)
+        print(one_line(f"refused {path}: {reason}"), file=sys.stderr)
     print(f"{describe(report.collection)}\n\n{report}")
 
 

@@ -65,6 +65,10 @@ class PassingError(Exception):
         super().__init__(reason)
         self.wait = wait
 
+    def outlasts(self, limits: "Limits") -> bool:
+        """Whether the server asked for more than a run waits: then it is left alone until another run."""
+        return self.wait is not None and self.wait > limits.max_wait
+
 
 class UnusableError(Exception):
     """A failure that another try won't mend: ``rule: explanation``."""
@@ -75,8 +79,9 @@ class Limits:
     """How patient and how greedy requests are. Times in seconds, sizes in bytes.
 
     total: one transfer, from the first connection to the last byte, redirects included. tries: per address.
-    backoff: the pause after the first failure, doubled after each further one, with jitter, up to ``max_wait``, which also caps
-    what a Retry-After may ask for. interval: least time between the starts of two requests to one host; per_host: transfers
+    backoff: the pause after the first failure, doubled after each further one, with jitter, up to ``max_wait``. A Retry-After that
+    asks for more than ``max_wait`` is obeyed by not trying again in this run.
+    interval: least time between the starts of two requests to one host; per_host: transfers
     from one host at a time. give_up: failures of one host in a row after which the rest of it is left for another run.
     """
 
@@ -340,7 +345,10 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def pause_before(failures: int, wait: float | None, limits: Limits, rng: random.Random) -> float:
-    """Seconds until the next try after ``failures`` failures: what the server asked for, or a doubling pause; with jitter."""
+    """Seconds until the next try after ``failures`` failures: what the server asked for, or a doubling pause; with jitter.
+
+    At most ``limits.max_wait``: where the server asks for more (:meth:`PassingError.outlasts`) there is no next try.
+    """
     pause = limits.backoff * 2 ** (failures - 1) * rng.uniform(0.5, 1.5)
     if wait is not None:
         pause = max(pause, wait * rng.uniform(1, 1.1))  # never before it, and not all at the same moment

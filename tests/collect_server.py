@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,7 +25,7 @@ from PIL import Image, ImageDraw
 PASSING = ("busy", "busy until", "down once", "cut once", "moved", "packed")
 LASTING = (
     *("gone", "down", "silent", "cut", "too long", "too short", "dripping", "private", "metadata", "mapped", "loop"),
-    *("page", "bomb", "packed bomb", "nowhere", "file", "empty", "no licence", "password"),
+    *("page", "bomb", "packed bomb", "nowhere", "file", "empty", "no licence", "no changes", "password"),
 )
 _TARGETS = {
     "private": "http://10.0.0.1/secret.png",
@@ -79,6 +80,12 @@ def make_plan(
     return items
 
 
+@cache
+def packed_bomb() -> bytes:
+    """Few bytes that unpack to 60 million."""
+    return gzip.compress(bytes(60 * 10**6), 9)
+
+
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds next to nothing."""
 
@@ -105,12 +112,16 @@ class CollectServer(ThreadingHTTPServer):
         self.refusal: tuple[int, dict] = (429, {"error": "Your account has run out of searches."})
         self.key = "KEY-9f3c-do-not-leak"
         self.echo_key = False
+        self.careless = False  # whether the services' filters of licences let everything through
+        self.busy: list[
+            tuple[int, dict, object]
+        ] = []  # what the next searches are answered: status, headers, JSON or bytes
+        self.terms = ""  # the address of the terms that SerpApi gives instead of the licence's
         self.requests: list[list] = []  # path, time, whether all of it was sent
         self.searches: list[tuple[str, dict[str, str], dict[str, str]]] = []  # path, parameters, headers
         self.hits: dict[str, int] = {}
         self.lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.bomb = gzip.compress(bytes(60 * 10**6), 9)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def close(self) -> None:
@@ -142,7 +153,10 @@ class Handler(BaseHTTPRequestHandler):
         if service is not None:
             parameters = {name: values[0] for name, values in parse_qs(parts.query).items()}
             server.searches.append((parts.path, parameters, dict(self.headers)))
-            if server.quota is not None and len(server.searches) > server.quota:
+            if server.busy:
+                code, headers, value = server.busy.pop(0)
+                self.answer(value, code, **headers)
+            elif server.quota is not None and len(server.searches) > server.quota:
                 self.answer(server.refusal[1], server.refusal[0])
             else:
                 service(parameters)
@@ -165,13 +179,21 @@ class Handler(BaseHTTPRequestHandler):
         items = [item for item in self.server.plan.values() if item.kind == kind]
         return items[first : first + self.server.page], first + self.server.page < len(items)
 
+    @staticmethod
+    def licence(item: Item, code: str, version: str = "4.0") -> tuple[str, str]:
+        """Name and address of the item's licence: ``code``'s, or what its fault says."""
+        if item.fault == "no licence":
+            return "", ""
+        code = "by-nd" if item.fault == "no changes" else code
+        return f"CC {code.upper()} {version}", f"https://creativecommons.org/licenses/{code}/{version}"
+
     def address(self, item: Item) -> str:
         url = self.server.url + item.path
         return url.replace("://", "://me:secret@") if item.fault == "password" else url
 
-    def answer(self, value: object, code: int = 200) -> None:
-        content = json.dumps(value).encode()
-        self.head(code, Content_Length=len(content), Content_Type="application/json")
+    def answer(self, value: object, code: int = 200, **headers: object) -> None:
+        content = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.head(code, Content_Length=len(content), Content_Type="application/json", **headers)
         self.wfile.write(content)
 
     def commons(self, parameters: dict[str, str]) -> None:
@@ -194,14 +216,13 @@ class Handler(BaseHTTPRequestHandler):
                             "Artist": {"value": f'<a href="//x">Author&nbsp;{item.number}</a>', "source": "x"},
                             "ObjectName": {"value": f"Item {item.number}"},
                         }
-                        | (
-                            {}
-                            if item.fault == "no licence"
-                            else {
-                                "LicenseShortName": {"value": "CC BY 4.0"},
-                                "LicenseUrl": {"value": "https://creativecommons.org/licenses/by/4.0"},
-                            }
-                        ),
+                        | {
+                            name: {"value": value}
+                            for name, value in zip(
+                                ("LicenseShortName", "LicenseUrl"), self.licence(item, "by"), strict=True
+                            )
+                            if value
+                        },
                     }
                 ],
             }
@@ -223,16 +244,15 @@ class Handler(BaseHTTPRequestHandler):
                 "foreign_landing_url": f"{self.server.url}/page/{item.number}",
                 "creator": f"Author {item.number}",
                 "title": None,
-                "license": None if item.fault == "no licence" else "by-sa",
+                "license": {"no licence": None, "no changes": "by-nd"}.get(item.fault, "by-sa"),
                 "license_version": "2.0",
-                "license_url": None
-                if item.fault == "no licence"
-                else "https://creativecommons.org/licenses/by-sa/2.0/",
+                "license_url": self.licence(item, "by-sa", "2.0")[1] or None,
                 "width": None,
                 "height": 3,
                 "filetype": None,
             }
             for item in items
+            if item.fault != "no changes" or parameters.get("license_type") != "modification" or self.server.careless
         ]
         self.answer({"result_count": 99, "page_count": page + more, "page_size": 20, "page": page, "results": results})
 
@@ -244,6 +264,7 @@ class Handler(BaseHTTPRequestHandler):
         items, more = self.found(
             "segment" if parameters.get("image_color") == "trans" else "background", page * self.server.page
         )
+        filtered = parameters.get("licenses") in ("fm", "fmc") and not self.server.careless
         echo = f"?api_key={self.server.key}" if self.server.echo_key else ""
         results = [
             {
@@ -256,11 +277,12 @@ class Handler(BaseHTTPRequestHandler):
                 "original_height": 56,
             }
             | (
-                {}
-                if item.fault == "no licence"
-                else {"license_details_url": "https://creativecommons.org/licenses/by/4.0/"}
+                {"license_details_url": self.server.terms or address}
+                if (address := self.licence(item, "by")[1])
+                else {}
             )
             for index, item in enumerate(items, 1)
+            if not filtered or item.fault not in ("no licence", "no changes")
         ]
         pagination = {"serpapi_pagination": {"next": "https://serpapi.com/..."}} if more else {}
         self.answer({"search_metadata": {"status": "Success"}, "images_results": results} | pagination)
@@ -323,7 +345,7 @@ class Handler(BaseHTTPRequestHandler):
         elif fault == "bomb":
             self.whole(png_header(60_000, 60_000))
         elif fault == "packed bomb":
-            self.whole(self.server.bomb, Content_Encoding="gzip")
+            self.whole(packed_bomb(), Content_Encoding="gzip")
         elif fault == "nowhere":
             self.head(302, Content_Length=0, Location="http://no-such-host.invalid/x.png")
         elif fault == "empty":

@@ -76,6 +76,39 @@ def test_a_host_that_asks_to_wait_is_left_alone():
     assert len(times) == 5
 
 
+def test_a_host_that_asks_for_more_than_a_run_waits_is_asked_for_nothing_more():
+    tried, on_its_way = [], threading.Barrier(2)
+
+    def work(task):
+        tried.append(task.url)
+        if task.host == "patient":
+            raise PassingError("the server answered 503", wait=0.1)
+        if task.host == "busy":
+            if len(tried) <= 2:  # two at a time: one is told to wait while the other is on its way
+                on_its_way.wait(5)
+            if task.url.endswith("/0"):
+                raise PassingError("the server answered 429", wait=0.31)
+            time.sleep(0.05)
+            raise PassingError("the connection broke")
+
+    found = ends(work, *[f"http://busy/{number}" for number in range(9)], limits=QUICK)
+    assert sorted(tried) == ["http://busy/0", "http://busy/1"]  # and never again
+    asks = "unreachable: the server answered 429, and asks to wait 0 s"
+    assert found["http://busy/0"] == (asks, False)
+    assert found["http://busy/1"] == ("unreachable: the connection broke; so were others of its host", False)
+    assert {found[f"http://busy/{number}"] for number in range(2, 9)} == {
+        (f"{asks}; so were others of its host", False)
+    }
+    # Asked for what a run does wait, a host is tried again, and others go on.
+    tried.clear()
+    found = ends(work, "http://patient/0", "http://other/0")
+    assert found == {
+        "http://patient/0": ("unreachable: the server answered 503", False),
+        "http://other/0": (None, True),
+    }
+    assert tried.count("http://patient/0") == QUICK.tries
+
+
 def test_a_host_that_is_gone_is_given_up():
     tried = Counter()
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+from chairlib import cli
 from chairlib.collection import Collection, building, importing
 from chairlib.collection.importing import REFUSED_FILE, import_folders
 from chairlib.collection.screening import Thresholds
@@ -238,6 +239,68 @@ def test_provenance_is_carried(folders):
     assert (chair["author"], chair["licence"], chair["url"]) == ("Ann, B.", "CC0-1.0", "")
     assert tuple(wall[["url", "licence", "retrieved"]]) == ("https://example.org/0", "CC-BY-4.0", "2026-01-02")
     assert rows.loc["1.png", "licence"] == ""
+
+
+EVIL = "\x1b]0;owned\x07\x1b[2J"
+
+
+def test_control_characters_of_a_manifest_or_a_name_go_no_further(folders):
+    note(
+        folders[0],
+        ["file", "source", "url", "author", "licence", "retrieved", "shape_group"],
+        ["0.png", f"a{EVIL}b", f"https://x.org/{EVIL}", f"Ann\n{EVIL}", f"CC0{EVIL}", f"2026{EVIL}", f"one{EVIL}"],
+    )
+    (folders[0] / "1.png").rename(folders[0] / f"1{EVIL}.png")
+    manifest = run(folders).collection.manifest
+    assert "a ]0;owned [2Jb" in set(manifest["source"])
+    for column in ("source", "url", "author", "licence", "retrieved", "group"):
+        assert all(text.isprintable() for text in manifest[column]), column
+    assert "\x1b" not in (folders[0].parent / "out" / "manifest.csv").read_text()
+
+
+def test_file_names_are_printed_in_one_line(folders, capfd, monkeypatch):
+    (folders[0] / f"0{EVIL}\n.png").write_text("oops")
+    arguments = ["import", "--segments", folders[0], "--backgrounds", folders[1], "--out", folders[0].parent / "out"]
+    small = [text for name, value in vars(SMALL).items() for text in ("--threshold", f"{name}={value}")]
+    monkeypatch.setattr("sys.argv", ["chairlib", *map(str, arguments), *small])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    out, err = capfd.readouterr()
+    assert "0 ]0;owned  [2J .png: not an image" in err
+    assert "\x1b" not in out + "".join(line for line in err.splitlines() if "refused" in line)
+
+
+def test_no_cell_of_a_collection_is_a_formula(folders):
+    note(
+        folders[0],
+        ["file", "source", "url", "author", "licence", "shape_group"],
+        ["0.png", "=1+1", "+1-1", "@me", "-CC0", "=g"],
+        ["1.png", "'=1", "", "'quoted'", "", ""],
+    )
+    (folders[0] / "=2.png").write_text("oops")
+    report = run(folders)
+    root = report.collection.root
+    assert report.collection.hash == Collection(root).hash
+    rows = Collection(root).manifest.set_index("source")
+    assert tuple(rows.loc["=1+1", ["url", "author", "licence"]]) == ("+1-1", "@me", "-CC0")
+    # What was read without its apostrophe is written with one.
+    assert rows["author"].tolist().count("'quoted'") == 1
+    for name in ("manifest.csv", REFUSED_FILE):
+        with open(root / name, newline="", encoding="utf-8") as stream:
+            cells = [cell for row in csv.reader(stream) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+        assert [cell for cell in cells if cell.startswith("'")]
+
+
+def test_images_that_must_not_be_changed_are_refused(folders):
+    note(folders[0], ["file", "licence"], ["0.png", "CC BY-NC-ND 4.0"], ["1.png", "CC BY-SA 4.0"])
+    note(folders[1], ["filename", "license"], ["0.jpg", "https://creativecommons.org/licenses/by-nd/2.0/"])
+    report = run(folders)
+    assert reasons(report) == {
+        "0.png": "licence forbids changes: CC BY-NC-ND 4.0; a composite is one",
+        "0.jpg": "licence forbids changes: https://creativecommons.org/licenses/by-nd/2.0/; a composite is one",
+    }
 
 
 @pytest.mark.parametrize(

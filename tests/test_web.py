@@ -160,6 +160,15 @@ def test_pauses(failures, wait, seed):
         assert pause >= min(wait, 60)
 
 
+@given(st.none() | st.floats(0, 1e9))
+def test_what_a_server_asks_for_is_waited_or_left(wait):
+    limits = Limits(max_wait=60)
+    if PassingError("busy", wait).outlasts(limits):
+        assert wait > 60
+    else:
+        assert pause_before(1, wait, limits, random.Random(0)) >= (wait or 0)
+
+
 def body(content, **headers):
     return httpx.Response(200, headers=headers, stream=httpx.ByteStream(content))
 

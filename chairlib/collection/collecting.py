@@ -33,6 +33,7 @@ from chairlib.collection.collection import KINDS, Collection
 from chairlib.collection.decode import read_background, read_bytes, read_segment
 from chairlib.collection.download import Task, transfer_all
 from chairlib.collection.ledger import Entry, Found, Ledger, Search
+from chairlib.collection.licences import forbids_changes, is_stated
 from chairlib.collection.providers import ApiClient, Provider, StoppedError
 from chairlib.collection.providers.local import local_path
 from chairlib.collection.queries import Query
@@ -200,8 +201,12 @@ def _refusal(item: Found, provider: Provider, any_licence: bool) -> str | None:
         problem = url_problem(item.url)
         if problem:
             return problem
-    if not any_licence and not (item.licence or item.licence_url):
-        return f"{_NO_LICENCE}: none is stated; --any-licence takes such images, at your own risk"
+    if forbids_changes(item.licence, item.licence_url):
+        return f"licence forbids changes: {item.licence or item.licence_url}; a composite is one"
+    if not any_licence and not is_stated(item.licence, item.licence_url):
+        said = item.licence or item.licence_url
+        said = f"{said} is the address of none that is known" if said else "none is stated"
+        return f"{_NO_LICENCE}: {said}; --any-licence takes such images, at your own risk"
     return None
 
 

@@ -5,7 +5,8 @@
         backgrounds/<id>.jpg    RGB
         manifest.csv            a row per file, see MANIFEST_COLUMNS
 
-An id is the first 16 hexadecimal digits of the SHA-256 of the file's bytes. A group is a set of images that must stay in one
+A text in manifest.csv that a spreadsheet would take for a formula has an apostrophe before it, which :attr:`Collection.manifest` is
+without. An id is the first 16 hexadecimal digits of the SHA-256 of the file's bytes. A group is a set of images that must stay in one
 split (near-duplicates, colour variants, mirrored copies); its name belongs to one kind.
 """
 
@@ -20,6 +21,7 @@ import pandas as pd
 
 from chairlib import paths
 from chairlib.collection.splits import BACKGROUND_RATIOS, SEGMENT_RATIOS, SPLITS, assign_splits
+from chairlib.collection.texts import from_cell, guard_table, to_cell
 from chairlib.errors import CollectionError
 from chairlib.files import atomic_folder
 
@@ -111,7 +113,8 @@ def write_collection(
     """Write ``items`` as a new collection in the folder ``out``, assign splits, and open it.
 
     ``items`` may be a generator: each is written and forgotten. Its order is the manifest's. ``extra_files`` are texts, by file
-    name, that belong beside the manifest. The folder appears whole or not at all; ``out`` must be absent or empty. Raises
+    name, that belong beside the manifest; in those that are CSV, too, no cell is a formula to a
+    spreadsheet. The folder appears whole or not at all; ``out`` must be absent or empty. Raises
     CollectionError where an image is given twice or a kind has too few groups, ChairlibError where ``out`` can't be written.
     """
     out = Path(out).expanduser()
@@ -123,8 +126,9 @@ def write_collection(
             of_kind = manifest["kind"] == kind
             manifest.loc[of_kind, "split"] = _split(kind, manifest.loc[of_kind, "group"].tolist(), seed)
         _check_manifest(manifest, out)
-        manifest.to_csv(folder / _MANIFEST, index=False, lineterminator="\n")
+        manifest.map(to_cell).to_csv(folder / _MANIFEST, index=False, lineterminator="\n")
         for name, text in (extra_files or {}).items():
+            text = guard_table(text) if name.endswith(".csv") else text
             (folder / name).write_text(text, encoding="utf-8")
     return Collection(out)
 
@@ -167,6 +171,7 @@ def _read_manifest(root: Path) -> pd.DataFrame:
         raise CollectionError(
             f"{file} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; make the collection again."
         )
+    manifest = manifest.map(from_cell)
     for name in ("width", "height"):
         numbers = pd.to_numeric(manifest[name], errors="coerce")
         wrong = numbers.isna() | (numbers < 1) | (numbers % 1 != 0)

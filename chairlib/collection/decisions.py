@@ -1,5 +1,6 @@
 """A reviewer's decisions as a CSV file, which can be committed, and replayed into another ledger that holds the same images.
 
+Texts are of printable characters and line breaks, and no cell is a formula to a spreadsheet (:mod:`chairlib.collection.texts`).
 Columns: ``image`` (the id, from the image's content), ``decision`` (keep or refuse), ``reason``, ``url``, ``time``, ``by``.
 """
 
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chairlib.collection.ledger import DECISIONS, Decision, Ledger
+from chairlib.collection.texts import from_cell, lines_of, one_line, to_cell
 from chairlib.errors import CollectionError, ParameterError
 from chairlib.files import write_text
 
@@ -39,7 +41,8 @@ def decisions_table(ledger: Ledger) -> str:
     writer.writerow(COLUMNS)
     for found in sorted(ledger.decisions(), key=lambda found: found.image_id):
         url = urls.get(found.image_id, "")
-        writer.writerow((found.image_id, found.decision, found.reason, url, found.time, found.by))
+        row = (found.image_id, found.decision, lines_of(found.reason), *map(one_line, (url, found.time, found.by)))
+        writer.writerow(map(to_cell, row))
     return stream.getvalue()
 
 
@@ -55,7 +58,7 @@ def replay_decisions(ledger: Ledger, file: str | Path) -> Replay:
     Raises CollectionError for a file that is no such CSV, ParameterError, with the line, for a decision that is unknown.
     """
     rows = _read(Path(file))
-    held = {entry.id: (entry.decision, entry.decision_reason) for entry in ledger.images()}
+    held = {entry.id: (entry.decision, lines_of(entry.decision_reason)) for entry in ledger.images()}
     known = [row for row in rows if row.image_id in held]
     new = [row for row in known if held[row.image_id] != (row.decision, row.reason)]
     ledger.decide_all(new)
@@ -76,12 +79,11 @@ def _read(file: Path) -> list[Decision]:
             f"{file} has no column {' or '.join(missing)}; name a file that --export wrote ({', '.join(COLUMNS)})."
         )
     latest: dict[str, Decision] = {}
-    for line, row in rows:
+    for line, raw in rows:
+        row = {name: lines_of(from_cell(raw.get(name) or "")) for name in COLUMNS}
         if row["decision"] not in DECISIONS:
             raise ParameterError(
                 f"{file}, line {line}: decision {row['decision']!r} is unknown; use one of {', '.join(DECISIONS)}."
             )
-        latest[row["image"]] = Decision(
-            row["image"], row["decision"], row.get("reason", ""), row.get("time", ""), row.get("by", "")
-        )
+        latest[row["image"]] = Decision(row["image"], row["decision"], row["reason"], row["time"], row["by"])
     return list(latest.values())

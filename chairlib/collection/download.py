@@ -1,7 +1,8 @@
 """Many transfers at once, politely: a few from one host at a time, with pauses, and each host as patient as it asks for.
 
 Every worker takes the next address whose host is ready. A failure that may pass puts the address back, not before the pause is
-over, while the worker turns to other hosts. A host that fails again and again is left for another run.
+over, while the worker turns to other hosts. A host that fails again and again, or asks to be left alone for longer than a run waits, is
+left for another run.
 """
 
 import random
@@ -52,6 +53,7 @@ class _Host:
     active: int = 0
     next_start: float = 0
     failures: int = 0
+    closed: bool = False
 
 
 class Schedule:
@@ -113,10 +115,21 @@ class Schedule:
                 host.failures = 0
             return self._count(host, failed)
 
+    def close(self, task: Task) -> list[Task]:
+        """``task`` failed and its host must be asked for nothing more in this run. Returns the tasks that are given up.
+
+        Those of its tasks that are on their way end as they would; none of them is tried again.
+        """
+        with self._changed:
+            host = self._hosts[task.host]
+            host.active -= 1
+            host.closed = True
+            return self._count(host, True)
+
     def _count(self, host: _Host, failed: bool) -> list[Task]:
         host.failures += failed
         given_up: list[Task] = []
-        if host.failures >= self._limits.give_up:
+        if host.closed or host.failures >= self._limits.give_up:
             given_up = list(host.tasks)
             host.tasks.clear()
         self._changed.notify_all()
@@ -176,14 +189,19 @@ def _work_off(
                 work(task)
             except PassingError as error:
                 task.failures += 1
-                if task.failures < limits.tries:
+                reason = f"unreachable: {error}"
+                if error.outlasts(limits):
+                    reason += f", and asks to wait {error.wait:.0f} s"
+                    given_up = schedule.close(task)
+                    ended.put(Outcome(task, reason, final=False))
+                elif task.failures < limits.tries:
                     pause = pause_before(task.failures, error.wait, limits, rng)
                     given_up = schedule.put_back(task, pause, whole_host=error.wait is not None)
                 else:
                     given_up = schedule.finish(task, failed=True)
-                    ended.put(Outcome(task, f"unreachable: {error}", final=False))
+                    ended.put(Outcome(task, reason, final=False))
                 for other in given_up:
-                    ended.put(Outcome(other, f"unreachable: {error}; so were others of its host", final=False))
+                    ended.put(Outcome(other, f"{reason}; so were others of its host", final=False))
             except UnusableError as error:
                 schedule.finish(task)
                 ended.put(Outcome(task, str(error)))

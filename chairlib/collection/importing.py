@@ -29,7 +29,9 @@ from chairlib.collection.building import (
 )
 from chairlib.collection.collection import KINDS, Collection
 from chairlib.collection.decode import read_bytes
+from chairlib.collection.licences import forbids_changes
 from chairlib.collection.screening import Thresholds, screen_background, screen_segment
+from chairlib.collection.texts import from_cell, one_line, text_of, url_of
 from chairlib.errors import CollectionError, ImageError
 from chairlib.files import disk_errors
 from chairlib.progress import progress_bar
@@ -80,7 +82,8 @@ def import_folders(
 
     8-bit RGBA PNG (segments) and upright RGB JPEG files (backgrounds) are kept byte for byte, at any size; whatever else can be
     decoded is written anew. What the rules of :mod:`chairlib.collection.screening` refuse, with ``thresholds`` or its defaults, is
-    left out and reported with the figure. Exact copies are taken once. Hidden files, ``manifest.csv`` and README files are passed over.
+    left out and reported with the figure, as is an image whose licence, by the manifest, forbids changes.
+    Exact copies are taken once. Hidden files, ``manifest.csv`` and README files are passed over.
     The same files and ``seed`` give the same collection. Raises CollectionError where a folder is missing or empty, ``out`` is
     not empty or what is fit makes too few groups to split; then nothing is written.
     """
@@ -136,7 +139,10 @@ def is_passed_over(name: str) -> bool:
 
 
 def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
-    """The manifest's rows by the path of their image. Labels of a sub-folder's manifest are its own (``place``, relative)."""
+    """The manifest's rows by the path of their image, each text in one line of printable characters.
+
+    Labels of a sub-folder's manifest are its own (``place``, relative).
+    """
     try:
         with open(file, encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, restval="")
@@ -149,16 +155,22 @@ def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
         raise CollectionError(f"{file} has a column shape_group but none that names the images; add a column file.")
     if column is None:
         return {}
+    return {file.parent / row[column]: _note(row, place) for row in rows}
+
+
+def _note(row: Mapping[str, str], place: Path) -> dict[str, str]:
+    def field(*names: str) -> str:
+        found = (url_of(from_cell(row.get(name) or "")) for name in names)
+        return next((text for text in found if text), "")
+
+    group = field("shape_group")
     return {
-        file.parent / row[column]: {
-            "label": (place / row["shape_group"]).as_posix() if row.get("shape_group") else "",
-            "source": row.get("source") or "/".join(filter(None, [row.get("source_repo"), row.get("path")])),
-            "url": row.get("url", ""),
-            "author": row.get("author", ""),
-            "licence": row.get("licence") or row.get("license", ""),
-            "retrieved": row.get("retrieved", ""),
-        }
-        for row in rows
+        "label": (place / group).as_posix() if group else "",
+        "source": text_of(field("source") or "/".join(filter(None, [field("source_repo"), field("path")]))),
+        "url": field("url"),
+        "author": text_of(field("author")),
+        "licence": text_of(field("licence", "license")),
+        "retrieved": text_of(field("retrieved")),
     }
 
 
@@ -195,7 +207,9 @@ def _examine(
     source: _Source, file: Path, copies: Path, thresholds: Thresholds | None = None
 ) -> tuple[Candidate, str] | str:
     """The candidate and the digest of its final bytes, or why the file is refused."""
-    kind = source.kind
+    kind, note = source.kind, source.notes.get(file, {})
+    if forbids_changes(note.get("licence", "")):
+        return f"licence forbids changes: {note['licence']}; a composite is one"
     try:
         data = read_bytes(file)
         decoded = decode(kind, data)
@@ -212,7 +226,6 @@ def _examine(
                 final.write_bytes(data)
     except ImageError as error:
         return str(error)
-    note = source.notes.get(file, {})
     candidate = Candidate(
         final,
         str(file),
@@ -221,7 +234,7 @@ def _examine(
         pixel_digest(image),
         signature(kind, image),
         label=note.get("label") or None,
-        source=note.get("source") or file.relative_to(source.folder).as_posix(),
+        source=note.get("source") or one_line(file.relative_to(source.folder).as_posix()),
         **{name: note.get(name, "") for name in ("url", "author", "licence", "retrieved")},
     )
     return candidate, hashlib.sha256(data).hexdigest()

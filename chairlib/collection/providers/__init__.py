@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import httpx
 
 from chairlib.collection.ledger import Found
 from chairlib.collection.queries import Query
+from chairlib.collection.texts import text_of, url_of
 from chairlib.errors import ParameterError
 from chairlib.web import (
     Limits,
@@ -25,6 +27,7 @@ from chairlib.web import (
     deadline,
     pause_before,
     read_body,
+    retry_after,
     transport_errors,
 )
 
@@ -32,7 +35,9 @@ __all__ = ["PROVIDERS", "ApiClient", "Page", "Provider", "StoppedError", "find_p
 
 PROVIDERS = ("commons", "openverse", "serpapi", "local:FOLDER")
 _MAX_ANSWER = 20 * 10**6
-_MAX_TEXT = 500
+_THROTTLED = re.compile(r"expected available in (\d{1,9}) second", re.IGNORECASE)
+#: The database lags behind (``maxlag``), or this client asked too much (https://www.mediawiki.org/wiki/Manual:Maxlag_parameter).
+_NOT_NOW = ("maxlag", "ratelimited")
 
 
 class StoppedError(Exception):
@@ -78,24 +83,31 @@ class ApiClient:
         *,
         key: tuple[str, Secret] | None = None,
         token: Secret | None = None,
+        interval: float = 0,
     ) -> Any:
-        """The answer of ``service``. key: a secret parameter; token: a bearer token.
+        """The answer of ``service``. key: a secret parameter; token: a bearer token. interval: least seconds between two requests,
+        where the service wants more than ``limits.api_interval``.
 
-        Raises StoppedError, in words without any secret.
+        A service that asks to wait is waited for, unless it asks for more than ``limits.max_wait``. Raises StoppedError, in words
+        without any secret.
         """
         secrets = [secret for secret in (key[1] if key else None, token) if secret is not None]
         for failures in range(1, self.limits.tries + 1):
-            self._pace(url)
+            self._pace(url, interval)
             try:
-                code, body = self._get(url, parameters, key, token)
+                code, body, wait = self._get(url, parameters, key, token)
                 if code == 429:
                     raise StoppedError(f"{service}: {_message(body, secrets) or 'its quota is used up'} ({code})")
                 if code in (401, 403):
                     raise StoppedError(
                         f"{service} refused access ({code}): {_message(body, secrets) or 'no reason given'}"
                     )
-                return _json(body)
+                answer = _json(body)
+                _check_busy(answer, wait)
+                return answer
             except PassingError as error:
+                if error.outlasts(self.limits):
+                    raise StoppedError(f"{service} asks to wait {error.wait:.0f} s; --resume later") from None
                 if failures == self.limits.tries:
                     raise StoppedError(f"{service}: {error} ({failures} tries)") from None
                 time.sleep(pause_before(failures, error.wait, self.limits, self._rng))
@@ -103,14 +115,16 @@ class ApiClient:
                 raise StoppedError(f"{service}: {error}") from None
         raise AssertionError("tries must be at least 1")
 
-    def _pace(self, url: str) -> None:
+    def _pace(self, url: str, interval: float) -> None:
         host = httpx.URL(url).host
-        time.sleep(max(0.0, self._last.get(host, -1e9) + self.limits.api_interval - time.monotonic()))
+        interval = max(interval, self.limits.api_interval)
+        time.sleep(max(0.0, self._last.get(host, -1e9) + interval - time.monotonic()))
         self._last[host] = time.monotonic()
 
     def _get(
         self, url: str, parameters: Mapping[str, str], key: tuple[str, Secret] | None, token: Secret | None
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, float | None]:
+        """Status, body and the seconds that the service asks to wait."""
         headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
         extensions = {"secret": {key[0]: key[1]}} if key else {}
         with (
@@ -120,17 +134,32 @@ class ApiClient:
         ):
             if response.status_code in (401, 403, 429):
                 body = read_body(response, _MAX_ANSWER)
+                wait = _wait(response, body)
                 if response.status_code == 429 and not _out_of_quota(body):
-                    check_status(response)
-                return response.status_code, body
+                    raise PassingError("the server answered 429", wait)
+                return response.status_code, body, wait
             check_status(response)  # a redirect, which could carry the key elsewhere, is an error too
-            return 200, read_body(response, _MAX_ANSWER)
+            return 200, read_body(response, _MAX_ANSWER), retry_after(response.headers)
 
 
 def _out_of_quota(body: bytes) -> bool:
     """Whether a 429 means that nothing is left, rather than that one should slow down."""
-    text = body[:2000].decode("utf-8", "replace").lower()
-    return "run out of searches" in text or ("throttled" in text and "day" in text)
+    return b"run out of searches" in body[:2000].lower()
+
+
+def _wait(response: httpx.Response, body: bytes) -> float | None:
+    """The seconds that a refusal asks to wait, in its head or, as Openverse's does, in words; the longer of the two."""
+    said = _THROTTLED.search(body[:2000].decode("utf-8", "replace"))
+    asked = [retry_after(response.headers), float(said[1]) if said else None]
+    return max((seconds for seconds in asked if seconds is not None), default=None)
+
+
+def _check_busy(answer: Any, wait: float | None) -> None:
+    """Raise PassingError for MediaWiki's ways to say "not now", which come with status 200."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    if code in _NOT_NOW:
+        raise PassingError(f"the server is busy ({code})", wait)
 
 
 def _json(body: bytes) -> Any:
@@ -150,18 +179,6 @@ def _message(body: bytes, secrets: Sequence[Secret]) -> str:
     for secret in secrets:
         text = secret.scrub(text)
     return text
-
-
-def text_of(value: object, most: int = _MAX_TEXT) -> str:
-    """A field of an answer as one line of text, at most ``most`` characters; empty where it is none."""
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        return ""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())[:most]
-
-
-def url_of(value: object) -> str:
-    """A field of an answer that is an address: never shortened to another one."""
-    return text_of(value, 10_000)
 
 
 def find_providers(names: Sequence[str], any_licence: bool = False) -> list[Provider]:

@@ -1,15 +1,16 @@
 """Google Images, through SerpApi: what the paper searched, transparent images only (``image_color=trans``) for segments.
 
-Google's results seldom state a licence. Unless images without one are wanted, only those under Creative Commons are asked for
-(``tbs=sur:cl``), which come with the address of their terms. The key, from ``SERPAPI_API_KEY``, is added where the request leaves
-the machine; no record, message or log holds it.
+Google's results seldom state a licence. Unless images without one are wanted, only those that are free to use, share or modify are
+asked for (``licenses=fm``; ``tbs=sur:cl``, Creative Commons, would include licences that forbid changes). They come with the address
+of their terms; one that is not Creative Commons' is kept as an address, and is no licence. The key, from ``SERPAPI_API_KEY``, is
+added where the request leaves the machine; no record, message or log holds it.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from chairlib.collection.ledger import Found
+from chairlib.collection.licences import licence_at
 from chairlib.collection.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairlib.collection.queries import Query
 from chairlib.web import Secret
@@ -17,7 +18,8 @@ from chairlib.web import Secret
 __all__ = ["SerpApi"]
 
 _ENDPOINT = "https://serpapi.com/search.json"
-_DEED = re.compile(r"creativecommons\.org/(?:licenses/([a-z-]+)/(\d\.\d)|publicdomain/(zero|mark)/)")
+#: "Free to use, share or modify": overrides what ``tbs`` says of rights.
+_MAY_CHANGE = {"licenses": "fm"}
 
 
 class SerpApi:
@@ -38,7 +40,7 @@ class SerpApi:
         if query.kind == "segment":
             parameters["image_color"] = "trans"
         if not self._any_licence:
-            parameters["tbs"] = "sur:cl"
+            parameters |= _MAY_CHANGE
         answer = client.get_json("SerpApi", self._endpoint, parameters, key=("api_key", self._key))
         if not isinstance(answer, dict):
             raise StoppedError("SerpApi: the answer is not understood")
@@ -56,25 +58,15 @@ class SerpApi:
         def field(name: str) -> str:
             return self._key.scrub(url_of(result.get(name)))
 
+        # No author: ``source`` is the name of the web site, and nothing else says who made the image.
         deed = field("license_details_url")
         width, height = result.get("original_width"), result.get("original_height")
         return Found(
             url=field("original"),
             landing_page=field("link"),
-            author=text_of(field("source")),
-            licence=_licence(deed),
+            licence=licence_at(deed),
             licence_url=deed,
             title=text_of(field("title")),
             width=width if isinstance(width, int) else None,
             height=height if isinstance(height, int) else None,
         )
-
-
-def _licence(deed: str) -> str:
-    """The name of the licence at an address: Creative Commons' have it in theirs."""
-    found = _DEED.search(deed)
-    if found is None:
-        return f"see {deed}" if deed else ""
-    if found[3]:
-        return "CC0" if found[3] == "zero" else "PDM"
-    return f"CC {found[1].upper()} {found[2]}"
