@@ -91,20 +91,29 @@ def collect(
         Path | None, typer.Option(help="A text file, one query a line, in sections by kind; ours by default.")
     ] = None,
     providers: Annotated[
-        str, typer.Option(help="Any of commons, openverse, serpapi and local:FOLDER, with commas between them.")
-    ] = "commons,openverse",
-    limit: Annotated[int, typer.Option(help="Results taken of each query from each provider.")] = 100,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a collection that was begun.")] = False,
+        str | None,
+        typer.Option(
+            help="Any of commons, openverse, serpapi and local:FOLDER, with commas between them; the first two by default."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Results taken of each query from each provider; 100 by default.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on as begun; options that are given again take the place of the old.")
+    ] = False,
     contact: Annotated[
         str | None, typer.Option(envvar="CHAIRLIB_CONTACT", help="Your e-mail or web address, told to every host.")
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the splits; 0 by default.")] = None,
     any_licence: Annotated[
-        bool, typer.Option("--any-licence", help="Also images that state no licence, at your own risk.")
-    ] = False,
+        bool | None,
+        typer.Option("--any-licence/--stated-licence", help="Also images that state no licence, at your own risk."),
+    ] = None,
     reviewed_only: Annotated[
-        bool, typer.Option("--reviewed-only", help="Build from the images that a person kept.")
-    ] = False,
+        bool | None,
+        typer.Option("--reviewed-only/--unreviewed-too", help="Build from the images that a person kept."),
+    ] = None,
     threshold: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Set a screening rule's threshold; repeatable. `list` shows them all."),
@@ -114,8 +123,7 @@ def collect(
     if context.invoked_subcommand:
         return
     from chairlib.collection.collecting import collect as run
-    from chairlib.collection.providers import find_providers
-    from chairlib.collection.queries import default_queries, read_queries
+    from chairlib.collection.queries import read_queries
     from chairlib.collection.screening import parse_thresholds, threshold_help
     from chairlib.errors import CollectionError
 
@@ -126,8 +134,8 @@ def collect(
         raise ParameterError("collect needs the folder of the new collection; name it with --out.")
     try:
         report = run(
-            default_queries() if queries is None else read_queries(queries),
-            find_providers([name.strip() for name in providers.split(",") if name.strip()], any_licence),
+            None if queries is None else read_queries(queries),
+            None if providers is None else [name.strip() for name in providers.split(",") if name.strip()],
             out,
             limit=limit,
             resume=resume,
@@ -135,7 +143,7 @@ def collect(
             seed=seed,
             any_licence=any_licence,
             reviewed_only=reviewed_only,
-            thresholds=parse_thresholds(threshold or ()),
+            thresholds=parse_thresholds(threshold) if threshold else None,
         )
     except KeyboardInterrupt:
         _interrupted("with --resume, it goes on where it stopped.")

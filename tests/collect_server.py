@@ -53,13 +53,19 @@ class Item:
         return self.fault == "" or self.fault in PASSING
 
 
-def draw_shape(rng: np.random.Generator, size: int = 56) -> Image.Image:
-    """A random polygon, cut out: no two are alike enough to share a group, as chairs of one drawing rule would."""
-    angles = np.sort(rng.uniform(0, 2 * np.pi, 11))
-    radii = rng.uniform(0.1, 0.48, 11) * size
+def draw_shape(rng: np.random.Generator, size: int = 128) -> Image.Image:
+    """A random polygon, cut out: no two are alike enough to share a group, as chairs of one drawing rule would.
+
+    Large and grainy enough for screening, which refuses small and flat ones.
+    """
+    angles = (np.arange(11) + rng.uniform(0, 0.9, 11)) * 2 * np.pi / 11
+    radii = rng.uniform(0.2, 0.48, 11) * size
     points = [(size / 2 + r * np.cos(a), size / 2 + r * np.sin(a)) for a, r in zip(angles, radii, strict=True)]
-    image = Image.new("RGBA", (size, size), (255, 255, 255, 0))
-    ImageDraw.Draw(image).polygon(points, fill=(*(int(value) for value in rng.integers(0, 200, 3)), 255))
+    opacity = Image.new("L", (size, size))
+    ImageDraw.Draw(opacity).polygon(points, fill=255)
+    grain = rng.integers(0, 200, 3) + rng.integers(-20, 21, (size, size, 3))
+    image = Image.fromarray(np.clip(grain, 0, 220).astype(np.uint8)).convert("RGBA")
+    image.putalpha(opacity)
     return image
 
 
@@ -72,7 +78,7 @@ def make_plan(
     for number in range(count):
         kind = "background" if number % 2 else "segment"
         fault = "" if rng.random() < share else faults[(number // 2) % len(faults)]
-        image = draw_shape(rng) if kind == "segment" else draw_background(rng)
+        image = draw_shape(rng) if kind == "segment" else draw_background(rng, 140)
         items.append(Item(number, kind, fault, encode(image, kind)))
     for item in items[20::10]:
         twin = next(other for other in items if other.kind == item.kind and other.good)

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import io
 import json
 import logging
 import os
@@ -9,16 +10,20 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from collect_server import LASTING, PASSING, CollectServer, make_plan
+from conftest import encode
+from PIL import Image, ImageOps
 
-from chairlib import cli
-from chairlib.collection import Collection, collecting
+from chairlib import cli, paths
+from chairlib.collection import Collection, building, collect_options, collecting
 from chairlib.collection.collecting import collect, open_ledger, remove, work_folder
 from chairlib.collection.ledger import Ledger, image_id
 from chairlib.collection.providers.commons import Commons
@@ -26,6 +31,7 @@ from chairlib.collection.providers.local import Local
 from chairlib.collection.providers.openverse import Openverse
 from chairlib.collection.providers.serpapi import SerpApi
 from chairlib.collection.queries import Query
+from chairlib.collection.screening import Thresholds
 from chairlib.errors import ChairlibError, CollectionError, ParameterError
 from chairlib.web import Limits, Secret
 
@@ -55,7 +61,7 @@ def start():
 
 
 def go(server, out, providers=None, limits=FAST, **options):
-    providers = providers or [Commons(f"{server.url}/commons")]
+    providers = [Commons(f"{server.url}/commons")] if providers is None else providers
     options = {"contact": CONTACT, "progress": False, **options}
     return collect(QUERIES, providers, out, limits=limits, loopback=True, **options)
 
@@ -428,7 +434,7 @@ def test_commands(call, start, tmp_path):
     begin = ("--queries", "q.txt", "--providers", "local:mine", "--out", "c")
     code, out, errors = call(*begin)
     assert code == 1
-    assert "no licence" in out
+    assert "--any-licence" in out
     assert "chairlib: too few segments to split" in errors
     assert "What was found is kept; go on with --resume." in errors
     assert call(*begin)[2].endswith("pass --resume to go on, or name another folder.\n")
@@ -455,13 +461,203 @@ def test_commands(call, start, tmp_path):
     assert call("--providers", "local:mine")[2].startswith("chairlib: collect needs the folder")
 
 
+# -- going on as begun ------------------------------------------------------------------------------------------------
+
+
+def fill(folder, server, segments="arm-chairs", backgrounds="living_room", licence="CC0"):
+    """The server's images as a folder, each with its licence."""
+    for item in server.plan.values():
+        place = folder / (segments if item.kind == "segment" else backgrounds)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / Path(item.path).name).write_bytes(item.content)
+        with open(place / "manifest.csv", "a") as notes:
+            notes.write("" if notes.tell() else "file,licence\n")
+            notes.write(f"{Path(item.path).name},{licence}\n")
+    return folder
+
+
+def splits(out):
+    return dict(Collection(out).manifest[["id", "split"]].itertuples(index=False))
+
+
+def test_resume_alone_goes_on_as_begun(call, start, tmp_path):
+    folder = fill(tmp_path / "mine", start(60, share=1))
+    (tmp_path / "q.txt").write_text("[segment]\narm chair\n[background]\nliving room\n")
+    begin = ("--queries", "q.txt", "--providers", "local:mine", "--limit", 20, "--threshold", "object_side=90")
+    assert call(*begin, "--seed", 3, "--out", "c")[0] == 0
+    begun = splits("c")
+    assert len(begun) <= 40
+    (tmp_path / "q.txt").unlink()
+    code, _, errors = call("--out", "c", "--resume")
+    assert (code, "searching: 100%" in errors) == (0, True)
+    assert splits("c") == begun
+    stored = collect_options.read_options(open_ledger("c"))
+    assert (stored.seed, stored.limit, stored.providers) == (3, 20, [f"local:{folder}"])
+    assert (stored.queries, stored.thresholds) == (QUERIES, Thresholds(object_side=90))
+    # Given again, it counts, and from then on.
+    assert call("--out", "c", "--resume", "--seed", 0)[0] == 0
+    other = splits("c")
+    assert other.keys() == begun.keys()
+    assert other != begun
+    assert call("--out", "c", "--resume")[0] == 0
+    assert splits("c") == other
+    remove(next(iter(other)), "c", progress=False)
+    assert collect_options.read_options(open_ledger("c")).seed == 0
+
+
+def test_resume_remembers_the_contact_and_reviewed_only(start, tmp_path):
+    server = start(24, share=1)
+    ledger = go(server, tmp_path / "c", reviewed_only=True).ledger
+    for entry in ledger.images("accepted"):
+        ledger.decide(entry.id, "keep")
+    dropped = ledger.images("accepted", "segment")[0].id
+    ledger.undo()
+    ledger.decide(dropped, "refuse")
+    report = go(server, tmp_path / "c", resume=True, contact=None)
+    assert 0 < len(report.collection.manifest) < len(wanted(server))
+    assert {entry.decision for entry in ledger.images() if entry.id in set(report.collection.manifest["id"])} == {
+        "keep"
+    }
+
+
+def test_resume_with_nothing_to_go_on_with(start, tmp_path):
+    server = start(4, share=1)
+    with pytest.raises(CollectionError, match=r"c\.collect holds no ledger to go on with; leave --resume out"):
+        go(server, tmp_path / "c", resume=True)
+    assert list(tmp_path.iterdir()) == []
+    Ledger(work_folder(tmp_path / "c")).close()  # killed before it had said anything: begun anew
+    go(server, tmp_path / "c")
+    assert len(server.requests) == 4
+
+
+def test_changed_thresholds_screen_again(start, tmp_path):
+    server = start(24, share=1)
+    ledger = go(server, tmp_path / "c").ledger
+    kept, other = (entry.id for entry in ledger.images("accepted", "segment")[:2])
+    ledger.decide(kept, "keep")
+    ledger.decide(other, "refuse", "a stool")
+    n = len(ledger.images()) - 2
+    report = go(server, tmp_path / "c", resume=True, thresholds=Thresholds(object_side=1000))
+    assert f"thresholds changed: {n} images are screened again" in str(report)
+    assert [entry.id for entry in ledger.images("refused", "segment")] == sorted(
+        entry.id for entry in ledger.images(kind="segment") if entry.id not in (kept, other)
+    )
+    assert {found.image_id: found.decision for found in ledger.decisions()} == {kept: "keep", other: "refuse"}
+    report = go(server, tmp_path / "c", resume=True)
+    assert report.notes == []
+    assert report.collection is None
+    report = go(server, tmp_path / "c", resume=True, thresholds=Thresholds())
+    assert set(report.collection.manifest["id"]) == wanted(server) - {other}
+
+
+def test_two_folders_and_files_added_later(start, tmp_path):
+    plan = list(start(60, share=1).plan.values())
+    first = fill(
+        tmp_path / "arm-chairs", SimpleNamespace(plan={item.path: item for item in plan[:20]}), "x", "living-room"
+    )
+    second = fill(tmp_path / "b", SimpleNamespace(plan={item.path: item for item in plan[20:40]}))
+    report = go(None, tmp_path / "c", [Local(first), Local(second)], contact=None)
+    assert set(report.collection.manifest["id"]) == {image_id(item.content) for item in plan[:40]}
+    assert set(report.collection.manifest["source"]) == {"local:arm chair", "local:living room"}
+    fill(second, SimpleNamespace(plan={item.path: item for item in plan[40:]}))
+    report = go(None, tmp_path / "c", [Local(first), Local(second)], contact=None, resume=True)
+    assert set(report.collection.manifest["id"]) == {image_id(item.content) for item in plan}
+    with pytest.raises(ParameterError, match="stands twice"):
+        go(None, tmp_path / "c", [Local(first), Local(first)], contact=None, resume=True)
+
+
+def test_a_query_that_no_file_matches_is_named(start, tmp_path):
+    folder = fill(tmp_path / "mine", start(24, share=1), segments="stools")
+    report = go(None, tmp_path / "c", [Local(folder)], contact=None)
+    assert f"local:{folder}: no file's path holds the words of a query: arm chair (segment)" in str(report)
+
+
+def test_images_without_a_licence_are_left_out_again(start, tmp_path):
+    server = start(40, faults=("", "no licence"), share=0.5)
+    everything = {image_id(item.content) for item in server.plan.values()}
+    assert everything > wanted(server)
+    report = go(server, tmp_path / "c", any_licence=True)
+    assert set(report.collection.manifest["id"]) == everything
+    assert set(go(server, tmp_path / "c", resume=True).collection.manifest["id"]) == everything
+    report = go(server, tmp_path / "c", resume=True, any_licence=False)
+    assert set(report.collection.manifest["licence"]) == {"CC BY 4.0"}
+    assert len(report.collection.manifest) < len(everything)
+
+
+def test_the_summary_names_the_switch(start, tmp_path):
+    report = go(start(24, faults=("no licence",), share=0.5), tmp_path / "c")
+    assert "no licence stated (--any-licence takes such images" in str(report)
+
+
+def test_a_second_process_leaves_what_the_first_is_building(start, tmp_path):
+    server = start(24, share=1)
+    go(server, tmp_path / "c")
+    left = [tmp_path / ".c.new", tmp_path / ".c.old"]
+    for folder in left:
+        folder.mkdir()
+    with (
+        collecting._alone(work_folder(tmp_path / "c")),
+        pytest.raises(CollectionError, match="another process is collecting"),
+    ):
+        go(server, tmp_path / "c", resume=True)
+    assert all(folder.exists() for folder in left)
+    go(server, tmp_path / "c", resume=True)
+    assert not any(folder.exists() for folder in left)
+
+
+def test_removing_takes_packed_copies_and_names_the_group(start, tmp_path, monkeypatch):
+    server = start(24, share=1)
+    item = next(item for item in server.good() if item.kind == "segment")
+    with Image.open(io.BytesIO(item.content)) as image:
+        mirrored = encode(ImageOps.mirror(image), "segment")
+    server.plan["/i/900.png"] = type(item)(900, "segment", "", mirrored)
+    out = tmp_path / "c"
+    collection = go(server, out).collection
+    monkeypatch.setattr(paths, "cache", tmp_path / "cache")
+    packed = tmp_path / "cache" / "packed"
+    packed.mkdir(parents=True)
+    for name in (f"{collection.hash}-64-stretch-v1", f"{collection.hash}-32-stretch-v1", "0123-64-stretch-v1"):
+        (packed / f"{name}.safetensors").write_bytes(b"x")
+    said = remove(image_id(item.content), out, progress=False)
+    assert f"removed too: {image_id(mirrored)}" in said
+    assert [file.name for file in packed.iterdir()] == ["0123-64-stretch-v1.safetensors"]
+
+
+def test_the_build_shows_its_progress(call, start, tmp_path):
+    fill(tmp_path / "mine", start(24, share=1))
+    errors = call("--providers", "local:mine", "--out", "c", "--limit", 30)[2]
+    assert "comparing segments: 100%" in errors
+
+
+def test_images_held_at_one_time(monkeypatch):
+    monkeypatch.setattr(building, "PIXELS_AT_ONCE", 100)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    held, most, lock = [0], [0], threading.Lock()
+
+    def work(pixels):
+        with lock:
+            held[0] += pixels
+            most[0] = max(most[0], held[0])
+        time.sleep(0.002)
+        with lock:
+            held[0] -= pixels
+        return pixels
+
+    sizes = [30, 90, 40, 100, 10, 70, 250, 30, 20, 50] * 3
+    small = [size for size in sizes if size <= 100]
+    assert list(building.in_threads(work, small, lambda size: size)) == small
+    assert 50 < most[0] <= 100
+    assert list(building.in_threads(work, sizes, lambda size: size)) == sizes  # one too large waits, and comes alone
+    assert most[0] == 250
+
+
 # -- killed -----------------------------------------------------------------------------------------------------------
 
 #: Imports once, then forks a collector for every line it is told; so a kill meets the work and not the imports.
 _DRIVER = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
-from test_collecting import PATIENT, go
+from test_collecting import PATIENT, CollectionError, go
 import chairlib.collection.collecting
 from types import SimpleNamespace
 print("ready", flush=True)
@@ -471,7 +667,11 @@ for line in sys.stdin:
     if not child:
         code = 1
         try:
-            report = go(SimpleNamespace(url=order["url"]), order["out"], limits=PATIENT, resume=True)
+            server = SimpleNamespace(url=order["url"])
+            try:
+                report = go(server, order["out"], limits=PATIENT)
+            except CollectionError:
+                report = go(server, order["out"], limits=PATIENT, resume=True)
             code = report.collection is None
             print(report, report.shortage, file=sys.stderr)
         finally:

@@ -275,6 +275,34 @@ def test_a_bomb_in_the_metadata_is_refused():
     assert refusal(png(1, 8, RGBA, b"abcd", text)).startswith("damaged: ")
 
 
+def many_scans(count, side=64):
+    """A progressive JPEG whose last scan is there ``count`` times: each is a few bytes, and goes over every pixel."""
+    data = saved(noise("RGB", (side, side)), "JPEG", progressive=True)
+    last, end = data.rindex(b"\xff\xda"), len(data) - 2
+    return data[:last] + data[last:end] * count + data[end:], data.count(b"\xff\xda") - 1 + count
+
+
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(monkeypatch):
+    data, scans = many_scans(50_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
+        patch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("decoded"))
+        for read in (decode_segment, decode_background):
+            assert refusal(data, read) == f"damaged: {scans:,} scans of its pixels, at most 100 are decoded"
+    data, scans = many_scans(decode.MAX_SCANS - 9)
+    assert scans == decode.MAX_SCANS
+    assert decode_background(data).image.size == (64, 64)
+    assert f"{scans + 1} scans" in refusal(many_scans(decode.MAX_SCANS - 8)[0])
+
+
+def test_scans_are_not_counted_in_metadata_or_behind_the_image():
+    plain = saved(noise("RGB", (64, 64)), "JPEG")
+    scans = b"\xff\xda" * 500
+    comment = b"\xff\xfe" + struct.pack(">H", len(scans) + 2) + scans
+    data = plain[:2] + comment + plain[2:] + b"\0\0\0\x18ftypmp42" + scans
+    assert decode_background(data).image.tobytes() == decode_background(plain).image.tobytes()
+
+
 def test_the_pixel_cap_is_exact(monkeypatch):
     monkeypatch.setattr(decode, "MAX_PIXELS", 35)
     assert decode_segment(saved(noise(size=(7, 5)), "PNG")).image.size == (7, 5)

@@ -166,7 +166,15 @@ def bomb(data, rng, files):
     return SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
-MUTATIONS = (flip_bits, truncate, splice, swap_header, change_size, bomb)
+def repeat_scans(data, rng, files):
+    """The scans of a JPEG again and again, each a pass over its pixels."""
+    jpegs = [file for file in files if file.startswith(b"\xff\xd8")]
+    data = data if data.startswith(b"\xff\xd8") else rng.choice(jpegs)
+    start, end = data.rindex(b"\xff\xda"), len(data) - 2
+    return data[:start] + data[start:end] * rng.choice([2, 95, 2000]) + data[end:]
+
+
+MUTATIONS = (flip_bits, truncate, splice, swap_header, change_size, bomb, repeat_scans)
 
 
 def run(count, seed):

@@ -1,16 +1,21 @@
 """From images that are fit to a collection: one path for whatever brings images, folders (`import`) or the web (`collect`).
 
 Candidates are compared, alike ones put into groups, groups dealt to splits, and the collection written, whole or not at all.
+
+Memory: the images that are held at one time have at most :data:`PIXELS_AT_ONCE` pixels together, however many threads there are. At
+:data:`chairlib.collection.decode.BYTES_PER_PIXEL` bytes for each while it is decoded, that is 1.9 GB, and the files' own bytes.
 """
 
 import csv
 import hashlib
 import io
 import os
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,13 +23,14 @@ from typing import TypeVar
 from PIL import Image
 
 from chairlib.collection.collection import Collection, Item, write_collection
-from chairlib.collection.decode import Decoded, decode_background, decode_segment, read_bytes
+from chairlib.collection.decode import MAX_PIXELS, Decoded, count_pixels, decode_background, decode_segment, read_bytes
 from chairlib.collection.grouping import Signature, background_signature, find_groups, segment_signature
 from chairlib.collection.splits import SPLITS
 from chairlib.errors import CollectionError, ImageError
 from chairlib.progress import progress_bar
 
 __all__ = [
+    "PIXELS_AT_ONCE",
     "REFUSED_FILE",
     "Candidate",
     "Origin",
@@ -35,13 +41,16 @@ __all__ = [
     "in_threads",
     "pixel_digest",
     "refused_table",
+    "room_for",
     "signature",
 ]
 
 #: The report of what was refused inside the collection: kind, file, reason.
 REFUSED_FILE = "refused.csv"
 _JPEG_QUALITY = 95
-#: Decoders at work at once. Each may hold an image of :data:`chairlib.collection.decode.MAX_PIXELS` several times over.
+#: Pixels of the images that are held at one time: one image of the largest size, or many small ones.
+PIXELS_AT_ONCE = MAX_PIXELS
+#: Decoders at work at once, as far as there is room for their images.
 _MAX_WORKERS = 8
 
 In = TypeVar("In")
@@ -110,14 +119,55 @@ def signature(kind: str, image: Image.Image) -> Signature:
     return segment_signature(image) if kind == "segment" else background_signature(image)
 
 
-def in_threads(function: Callable[[In], Out], items: Sequence[In]) -> Iterator[Out]:
-    """Results in the order of ``items``. Pillow decodes outside Python's global lock."""
+class _Room:
+    """How many pixels are held, of :data:`PIXELS_AT_ONCE`."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held = 0
+
+    def enter(self, pixels: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._held == 0 or self._held + pixels <= PIXELS_AT_ONCE)
+            self._held += pixels
+
+    def leave(self, pixels: int) -> None:
+        with self._changed:
+            self._held -= pixels
+            self._changed.notify_all()
+
+
+_ROOM = _Room()
+
+
+@contextmanager
+def room_for(pixels: int) -> Iterator[None]:
+    """Wait until an image of so many pixels may be held, and hold it. Not to be nested: it would wait for itself."""
+    _ROOM.enter(pixels)
+    try:
+        yield
+    finally:
+        _ROOM.leave(pixels)
+
+
+def in_threads(
+    function: Callable[[In], Out], items: Sequence[In], pixels: Callable[[In], int] | None = None
+) -> Iterator[Out]:
+    """Results in the order of ``items``. Pillow decodes outside Python's global lock.
+
+    pixels: of the image that ``function`` holds for an item; where that is not given, those of the file that the item is.
+    """
+
+    def work(item: In) -> Out:
+        with room_for(pixels(item) if pixels else count_pixels(item) if isinstance(item, bytes | Path) else 0):
+            return function(item)
+
     pool = ThreadPoolExecutor(min(_MAX_WORKERS, os.cpu_count() or 1))
     try:
         with warnings.catch_warnings():
             # What Pillow warns of (large images, odd metadata) is judged and reported here.
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            yield from pool.map(function, items)
+            yield from pool.map(work, items)
     finally:
         pool.shutdown(cancel_futures=True)  # on Ctrl-C, don't decode the rest first
 

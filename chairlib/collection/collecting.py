@@ -1,7 +1,8 @@
 """A collection from the web: `chairlib collect`. From queries to images, each with its author, licence and address.
 
 Four stages: search, fetch, screen, build. Whatever they find is kept in a ledger beside the collection, ``<out>.collect``
-(:mod:`chairlib.collection.ledger`), and each goes on where it was when the process ended, whatever ended it.
+(:mod:`chairlib.collection.ledger`), and each goes on where it was when the process ended, whatever ended it, with the options that
+it was begun with (:mod:`chairlib.collection.collect_options`).
 
 Images whose licence is not stated are left alone unless they are asked for: nobody could say later what may be done with them.
 """
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
+from chairlib import paths
+from chairlib.collection import providers as provider_registry
 from chairlib.collection.building import (
     REFUSED_FILE,
     Candidate,
@@ -27,10 +30,12 @@ from chairlib.collection.building import (
     in_threads,
     pixel_digest,
     refused_table,
+    room_for,
     signature,
 )
+from chairlib.collection.collect_options import CollectOptions, read_options, settle, write_options
 from chairlib.collection.collection import KINDS, Collection
-from chairlib.collection.decode import read_background, read_bytes, read_segment
+from chairlib.collection.decode import count_pixels, read_background, read_bytes, read_segment
 from chairlib.collection.download import Task, transfer_all
 from chairlib.collection.ledger import Entry, Found, Ledger, Search
 from chairlib.collection.licences import forbids_changes, is_stated
@@ -45,9 +50,10 @@ from chairlib.web import Limits, UnusableError, check_contact, open_client, read
 
 __all__ = ["CollectReport", "collect", "describe_status", "open_ledger", "remove", "work_folder"]
 
-#: Results of one query from one provider that are taken unless another number is given.
-LIMIT = 100
 _NO_LICENCE = "no licence"
+_UNLICENSED = f"{_NO_LICENCE}: none is stated; --any-licence takes such images, at your own risk"
+#: Queries, of those that found nothing in a folder, that a message names.
+_NAMED = 8
 #: Images decoded at the same time by the threads that fetch.
 _DECODERS = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
 
@@ -61,9 +67,11 @@ class CollectReport:
     shortage: str
     stopped: Sequence[str]
     """Providers that gave up before the end, each with its reason."""
+    notes: Sequence[str] = ()
+    """What else a person should know of the run, a line each."""
 
     def __str__(self) -> str:
-        lines = [describe_status(self.ledger)]
+        lines = [describe_status(self.ledger), *self.notes]
         lines += [f"stopped early, --resume goes on: {reason}" for reason in self.stopped]
         return "\n".join(lines)
 
@@ -99,16 +107,16 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def collect(
-    queries: Sequence[Query],
-    providers: Sequence[Provider],
+    queries: Sequence[Query] | None,
+    providers: Sequence[Provider | str] | None,
     out: str | Path,
     *,
-    limit: int = LIMIT,
+    limit: int | None = None,
     resume: bool = False,
     contact: str | None = None,
-    seed: int = 0,
-    any_licence: bool = False,
-    reviewed_only: bool = False,
+    seed: int | None = None,
+    any_licence: bool | None = None,
+    reviewed_only: bool | None = None,
     thresholds: Thresholds | None = None,
     limits: Limits | None = None,
     loopback: bool = False,
@@ -116,68 +124,143 @@ def collect(
 ) -> CollectReport:
     """Search, fetch, screen and build the collection ``out``; run again with ``resume``, go on.
 
-    limit: results taken of each query from each provider. contact: an e-mail or web address, needed where a provider is on the web.
-    any_licence: also images that state no licence. reviewed_only: build from the images that a person kept. thresholds: of the
-    screening, for images that are not yet screened. loopback: for tests.
-    Raises ParameterError for an unfit value, CollectionError where ``out`` or its ledger is in the way.
+    What is None is what it was in the run before; in the first, the default of
+    :class:`chairlib.collection.collect_options.CollectOptions`. providers: objects or their names. limit: results taken of each
+    query from each provider. contact: an e-mail or web address, needed where a provider is on the web. any_licence: also images
+    that state no licence; where that is taken back, they are left out again. reviewed_only: build from the images that a person
+    kept. thresholds: of the screening; where they change, what screening judged before is judged again, but for images that a person
+    has decided about. loopback: for tests.
+    Raises ParameterError for an unfit value, CollectionError where ``out`` or its ledger is in the way, or ``resume`` has nothing
+    to go on with.
     """
-    out, limits = Path(out).expanduser(), limits or Limits()
-    if limit < 1:
-        raise ParameterError(f"limit {limit} is not a positive number of results.")
-    agent = check_contact(contact) if any(provider.web for provider in providers) else contact or ""
-    folder = work_folder(out)
-    if folder.exists() and any(folder.iterdir()) and not resume:
-        raise CollectionError(
-            f"{folder} holds a collection that was begun; pass --resume to go on, or name another folder."
-        )
-    _finish_replacing(out)
-    if not folder.exists():
+    out, limits, folder = Path(out).expanduser(), limits or Limits(), work_folder(out)
+    stored = _check_begun(folder, resume)
+    given: dict[str, object] = {
+        "queries": queries,
+        "providers": None if providers is None else [_key(found) for found in providers],
+        "limit": limit,
+        "contact": contact,
+        "seed": seed,
+        "any_licence": any_licence,
+        "reviewed_only": reviewed_only,
+        "thresholds": thresholds,
+    }
+    options = settle(stored, given)
+    sources = _open_providers(options.providers if providers is None else providers, options.any_licence)
+    options = settle(options, {"providers": [_key(source) for source in sources]})
+    agent = check_contact(options.contact) if any(source.web for source in sources) else options.contact or ""
+    if not resume:
         check_free(out)
     ledger = Ledger(folder)
     with _alone(folder):
+        if not resume:
+            _check_begun(folder, resume)  # again, and now nobody begins it in between
+        _finish_replacing(out)
         _check_own(ledger, out)
         ledger.clean()
-        if any_licence:
-            ledger.reopen(_NO_LICENCE)
+        notes = _change_options(ledger, stored, options)
         with open_client(agent, limits, loopback) as client:
-            api = ApiClient(client, limits, seed)
-            stopped = _search_all(ledger, queries, providers, api, limit, any_licence, progress)
-            _fetch_all(ledger, lambda url: read_url(client, url, limits), limits, seed, progress)
-        _screen_all(ledger, thresholds, progress)
-        ledger.set_setting("seed", str(seed))
-        ledger.set_setting("reviewed only", "yes" if reviewed_only else "")
+            api = ApiClient(client, limits, options.seed)
+            stopped, unmatched = _search_all(ledger, options, sources, api, progress)
+            _fetch_all(ledger, lambda url: read_url(client, url, limits), limits, options.seed, progress)
+        _screen_all(ledger, options.thresholds, progress)
         collection, shortage = _rebuild(ledger, out, progress)
-    return CollectReport(ledger, collection, shortage, stopped)
+    return CollectReport(ledger, collection, shortage, stopped, notes + unmatched)
+
+
+def _check_begun(folder: Path, resume: bool) -> CollectOptions | None:
+    """The options that a ledger was filled with, if any; there must be one to go on with, and none to begin."""
+    stored, begun = None, folder.exists() and any(entry.name != "images" for entry in folder.iterdir())
+    if (folder / "ledger.sqlite").is_file():
+        ledger = Ledger(folder)
+        stored = read_options(ledger)
+        begun = stored is not None or bool(ledger.counts())  # a process may be killed before it has said anything
+        ledger.close()
+    if begun and not resume:
+        raise CollectionError(
+            f"{folder} holds a collection that was begun; pass --resume to go on, or name another folder."
+        )
+    if resume and not begun:
+        raise CollectionError(
+            f"{folder} holds no ledger to go on with; leave --resume out to begin, or name the collection that was begun."
+        )
+    return stored
+
+
+def _open_providers(wanted: Sequence[Provider | str], any_licence: bool) -> list[Provider]:
+    """Providers by their names, or as they are. Raises ParameterError, also for one that stands twice."""
+    names = [found for found in wanted if isinstance(found, str)]
+    if len(names) == len(wanted):
+        sources = provider_registry.find_providers(names, any_licence)
+    else:
+        sources = [
+            provider_registry.find_providers([found], any_licence)[0] if isinstance(found, str) else found
+            for found in wanted
+        ]
+    keys = [_key(source) for source in sources]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ParameterError(f"provider {key!r} stands twice; name each once.")
+    return sources
+
+
+def _key(provider: Provider | str) -> str:
+    """What a provider's searches are known by: its name, unless it says more (a folder)."""
+    return provider if isinstance(provider, str) else str(getattr(provider, "key", provider.name))
+
+
+def _change_options(ledger: Ledger, stored: CollectOptions | None, options: CollectOptions) -> list[str]:
+    """Keep the options, and bring what is in the ledger in line with them; what a person should know of that."""
+    notes = []
+    if stored is not None and stored.thresholds != options.thresholds:
+        notes = [f"thresholds changed: {ledger.unscreen()} images are screened again; decisions stand"]
+    if options.any_licence:
+        ledger.reopen(_NO_LICENCE)
+    else:
+        ledger.refuse_waiting(_UNLICENSED)
+    write_options(ledger, options)
+    return notes
 
 
 # -- search -----------------------------------------------------------------------------------------------------------
 
 
 def _search_all(
-    ledger: Ledger,
-    queries: Sequence[Query],
-    providers: Sequence[Provider],
-    client: ApiClient,
-    limit: int,
-    any_licence: bool,
-    progress: bool,
-) -> list[str]:
-    """Ask every provider for every query; why providers stopped early."""
+    ledger: Ledger, options: CollectOptions, providers: Sequence[Provider], client: ApiClient, progress: bool
+) -> tuple[list[str], list[str]]:
+    """Ask every provider for every query; why providers stopped early, and which queries no file of a folder matches."""
     stopped: dict[str, str] = {}
-    pairs = [(provider, query) for provider in providers for query in queries]
+    unmatched: dict[str, list[str]] = {}
+    pairs = [(provider, query) for provider in providers for query in options.queries]
     for provider, query in progress_bar(pairs, "searching", unit="query", disable=not progress):
-        if provider.name in stopped:
+        key = _key(provider)
+        if key in stopped:
             continue
         try:
-            _search(ledger, provider, query, client, limit, any_licence)
+            reached = _search(ledger, provider, query, client, options.limit, options.any_licence)
         except StoppedError as error:
-            stopped[provider.name] = str(error)
-    return list(stopped.values())
+            stopped[key] = str(error)
+        else:
+            if not provider.web and not reached.taken:
+                unmatched.setdefault(key, []).append(f"{query.text} ({query.kind})")
+    notes = [
+        f"{key}: no file's path holds the words of a query: {_listed(of_key)}" for key, of_key in unmatched.items()
+    ]
+    return list(stopped.values()), notes
 
 
-def _search(ledger: Ledger, provider: Provider, query: Query, client: ApiClient, limit: int, any_licence: bool) -> None:
-    names = (provider.name, query.text, query.kind)
-    reached = ledger.search(*names)
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _search(
+    ledger: Ledger, provider: Provider, query: Query, client: ApiClient, limit: int, any_licence: bool
+) -> Search:
+    """Ask until there is nothing more or the limit is reached; how far that is."""
+    names = (_key(provider), query.text, query.kind)
+    # A folder costs nothing to look through again, and files may have been added anywhere in it.
+    reached = ledger.search(*names) if provider.web else Search()
     while not reached.done and reached.asked < limit:
         page = provider.search(query, client, reached.after)
         taken = page.items[: limit - reached.taken]
@@ -191,8 +274,9 @@ def _search(ledger: Ledger, provider: Provider, query: Query, client: ApiClient,
             done = page.after is None or page.after == reached.after or not page.items
             after = Search(page.after, reached.pages + 1, reached.taken + len(taken), asked, done)
         items = [(item, _refusal(item, provider, any_licence)) for item in taken]
-        ledger.add_page(*names, items, after)
+        ledger.add_page(*names, items, after, provider.name)
         reached = after
+    return reached
 
 
 def _refusal(item: Found, provider: Provider, any_licence: bool) -> str | None:
@@ -228,33 +312,38 @@ def _fetch_all(ledger: Ledger, read: Callable[[str], bytes], limits: Limits, see
 def _fetch(ledger: Ledger, read: Callable[[str], bytes], task: Task) -> None:
     try:
         data = read_bytes(local_path(task.url)) if task.provider == "local" else read(task.url)
-        with _DECODERS:
+        with room_for(count_pixels(data)), _DECODERS:
             decoded = decode(task.kind, data)
             final = final_bytes(task.kind, data, decoded)
-            pixels = pixel_digest(decoded.image)
+            pixels, size = pixel_digest(decoded.image), decoded.image.size
+            del decoded
     except ImageError as error:
         raise UnusableError(str(error)) from None
-    ledger.add_fetched(task.url, final, decoded.image.size, data, pixels)
+    ledger.add_fetched(task.url, final, size, data, pixels)
 
 
 # -- screen -----------------------------------------------------------------------------------------------------------
 
 
-def _screen_all(ledger: Ledger, thresholds: Thresholds | None, progress: bool) -> None:
+def _screen_all(ledger: Ledger, thresholds: Thresholds, progress: bool) -> None:
     entries = ledger.images("fetched")
-    results = in_threads(lambda entry: _screen(ledger, entry, thresholds), entries)
+    results = in_threads(lambda entry: _screen(ledger, entry, thresholds), entries, _size)
     bar = progress_bar(results, "screening", total=len(entries), unit="image", disable=not progress)
     for entry, reason in zip(entries, bar, strict=True):
         ledger.set_screened(entry.id, reason)
 
 
-def _screen(ledger: Ledger, entry: Entry, thresholds: Thresholds | None) -> str | None:
+def _screen(ledger: Ledger, entry: Entry, thresholds: Thresholds) -> str | None:
     try:
         if entry.kind == "segment":
             return screen_segment(read_segment(ledger.path(entry)), thresholds=thresholds)
         return screen_background(read_background(ledger.path(entry)), thresholds=thresholds)
     except ImageError as error:
         return f"lost: {error}"
+
+
+def _size(entry: Entry) -> int:
+    return entry.width * entry.height
 
 
 # -- build ------------------------------------------------------------------------------------------------------------
@@ -266,10 +355,9 @@ def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | No
     Where there is too little to split: None and why, and the one before is kept, unless it holds an image that was removed.
     """
     _check_own(ledger, out)
-    chosen, refused = _choose(ledger)
-    candidates = {
-        kind: list(in_threads(lambda pair: _candidate(ledger, *pair), of_kind)) for kind, of_kind in chosen.items()
-    }
+    options = read_options(ledger) or CollectOptions()
+    chosen, refused = _choose(ledger, options)
+    candidates = {kind: _candidates(ledger, kind, of_kind, progress) for kind, of_kind in chosen.items()}
     origins = [
         Origin(kind, f"{len(chosen[kind]) + len(refused[kind])} addresses in {ledger.folder}", refused[kind])
         for kind in KINDS
@@ -277,8 +365,7 @@ def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | No
     fresh = out.with_name(f".{out.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        seed = int(ledger.setting("seed", "0"))
-        build(fresh, candidates, origins, seed, {REFUSED_FILE: refused_table(origins)}, progress)
+        build(fresh, candidates, origins, options.seed, {REFUSED_FILE: refused_table(origins)}, progress)
     except CollectionError as error:
         if ledger.setting("stale"):
             shutil.rmtree(out, ignore_errors=True)
@@ -292,9 +379,10 @@ def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | No
     return collection, ""
 
 
-def _choose(ledger: Ledger) -> tuple[dict[str, list[tuple[Entry, str]]], dict[str, dict[str, str]]]:
+def _choose(
+    ledger: Ledger, options: CollectOptions
+) -> tuple[dict[str, list[tuple[Entry, str]]], dict[str, dict[str, str]]]:
     """What goes into the collection, in the order found, and what doesn't, by address with its reason; each by kind."""
-    reviewed_only = bool(ledger.setting("reviewed only"))
     chosen: dict[str, list[tuple[Entry, str]]] = {kind: [] for kind in KINDS}
     refused: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     for _, kind, url, reason in ledger.refusals():
@@ -309,7 +397,9 @@ def _choose(ledger: Ledger) -> tuple[dict[str, list[tuple[Entry, str]]], dict[st
         if (pixels or entry.id) in unwanted:
             reason = unwanted[pixels or entry.id]
             refused[entry.kind][entry.url] = f"refused in review: {reason or 'no reason given'}"
-        elif reviewed_only and entry.decision != "keep":
+        elif not options.any_licence and not is_stated(entry.licence, entry.licence_url):
+            refused[entry.kind][entry.url] = _UNLICENSED
+        elif options.reviewed_only and entry.decision != "keep":
             refused[entry.kind][entry.url] = "not reviewed: --reviewed-only takes what a person kept"
         elif twin is not None:
             refused[entry.kind][entry.url] = f"duplicate: the same image as {twin}"
@@ -317,6 +407,11 @@ def _choose(ledger: Ledger) -> tuple[dict[str, list[tuple[Entry, str]]], dict[st
             known[entry.kind, pixels or entry.id] = entry.id
             chosen[entry.kind].append((entry, pixels))
     return chosen, refused
+
+
+def _candidates(ledger: Ledger, kind: str, of_kind: Sequence[tuple[Entry, str]], progress: bool) -> list[Candidate]:
+    results = in_threads(lambda pair: _candidate(ledger, *pair), of_kind, lambda pair: _size(pair[0]))
+    return list(progress_bar(results, f"comparing {kind}s", total=len(of_kind), unit="image", disable=not progress))
 
 
 def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:
@@ -380,7 +475,8 @@ def _finish_replacing(out: Path) -> None:
 def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     """Take an image out of the ledger and the collection ``out``, and never take it again. Says what was done.
 
-    The rest is split anew; where too little is left to split, the collection is removed and the ledger stays. Run again after it
+    The packed copies of the collection's images go too. Other images in its group, which may be copies of it, are named. The rest is
+    split anew; where too little is left to split, the collection is removed and the ledger stays. Run again after it
     was interrupted, it goes on. Raises CollectionError for an id that is not there.
     """
     out = Path(out).expanduser()
@@ -388,16 +484,34 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     with _alone(ledger.folder):
         _finish_replacing(out)
         _check_own(ledger, out)
+        alike = []
         if out.exists():
+            alike = _others_of_group(Collection(out), image_id)
             ledger.set_setting("stale", "yes")  # before the rows go: a kill in between is seen
         urls = ledger.remove(image_id)
+        if out.exists():
+            _drop_packed(Collection(out))
         said = f"removed {image_id}; it is never taken again, also not from: {', '.join(urls) or 'anywhere'}"
+        if alike:
+            said += f"\nalike, and maybe copies of it, which stay until they are removed too: {', '.join(alike)}"
         if not ledger.setting("stale"):
             return said
         collection, shortage = _rebuild(ledger, out, progress)
     if collection is None:
         return f"{said}\n{out} is removed, because {shortage}"
     return f"{said}\nrebuilt {collection!r}"
+
+
+def _others_of_group(collection: Collection, image_id: str) -> list[str]:
+    rows = collection.manifest
+    group = rows.loc[rows["id"] == image_id, "group"]
+    return sorted(set(rows.loc[rows["group"].isin(group), "id"]) - {image_id})
+
+
+def _drop_packed(collection: Collection) -> None:
+    """Delete the collection's images as :mod:`chairlib.packing` keeps them, at any resolution."""
+    for file in (paths.cache / "packed").glob(f"{escape(collection.hash)}-*"):
+        file.unlink(missing_ok=True)
 
 
 # -- report -----------------------------------------------------------------------------------------------------------
@@ -421,6 +535,11 @@ def describe_status(ledger: Ledger) -> str:
         for what, reason, n in of_pair:
             if reason:
                 name = f"{reason} (tried again by --resume)" if what == "waiting" else reason
+                name = (
+                    f"{reason} stated (--any-licence takes such images, at your own risk)"
+                    if reason == _NO_LICENCE
+                    else name
+                )
                 reasons[name] = reasons.get(name, 0) + n
         lines += [
             f"    {n:5d}  {reason}" for reason, n in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -5,7 +5,8 @@ towards truncated files stays off, and a file that would fill memory is refused 
 
 Memory: :data:`MAX_PIXELS` bounds the image, and decoding it takes at most :data:`BYTES_PER_PIXEL` bytes for each of its pixels and three
 times the file's own size (at most :data:`MAX_BYTES`) beside it. A PNG whose compressed data cannot fill the size that its header
-claims is refused before any of that is taken. Compressed text and colour profiles are limited by Pillow (1 MiB each, 64 MiB together).
+claims is refused before any of that is taken, as is a JPEG of more than :data:`MAX_SCANS` scans, which would take hours: each scan goes
+over the whole image again, and may have few bytes. Compressed text and colour profiles are limited by Pillow (1 MiB each, 64 MiB together).
 
 Where Pillow 13 needs help (established with files made byte by byte, see the tests): 16-bit grey is clipped at 255 by
 ``convert`` instead of scaled, and the transparent colour (tRNS) of grey or RGB pixels that have other than 8 bits is compared
@@ -13,6 +14,7 @@ with scaled values without being scaled itself. Other 16-bit pixels are cut to t
 """
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -28,7 +30,9 @@ __all__ = [
     "BYTES_PER_PIXEL",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "MAX_SCANS",
     "Decoded",
+    "count_pixels",
     "decode_background",
     "decode_segment",
     "read_background",
@@ -42,6 +46,8 @@ MAX_PIXELS = 80_000_000
 BYTES_PER_PIXEL = 24
 #: Largest file that is read.
 MAX_BYTES = 256 * 1024**2
+#: Most scans of a JPEG that is decoded; libtiff's own limit. Encoders write about ten.
+MAX_SCANS = 100
 
 #: Decoders that are let near files from anywhere. Pillow has more; one of them starts an interpreter (PostScript).
 _FORMATS = ("PNG", "WEBP", "JPEG", "MPO", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
@@ -51,6 +57,9 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Deflate makes at most this many bytes of one.
 _DEFLATE_RATIO = 1032
 _BAND = 256
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+#: A marker, but for those that stand in the middle of a scan (restarts), and not a byte FF of its data, which a zero follows.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,20 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ImageError(f"unreadable: {error.strerror or error}") from error
+
+
+def count_pixels(source: bytes | Path) -> int:
+    """Pixels of the image in a file or its bytes, as its header states them, at most :data:`MAX_PIXELS`; 0 for what is no image."""
+    Image.init()
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_readable()) as image:
+            return min(image.width * image.height, MAX_PIXELS)
+    except Exception:  # decoding it says what is wrong
+        return 0
+
+
+def _readable() -> list[str]:
+    return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def _explained(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]:
@@ -149,10 +172,12 @@ def _open(data: bytes) -> Image.Image:
     if not data:
         raise ImageError("not an image: an empty file")
     Image.init()
-    image = Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
+    image = Image.open(io.BytesIO(data), formats=_readable())
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(f"too many pixels: {image.width} x {image.height}, at most {MAX_PIXELS:,} are decoded")
     _check_fills(image, data)
+    if image.format in ("JPEG", "MPO"):
+        _check_scans(data)
     return image
 
 
@@ -164,6 +189,23 @@ def _check_fills(image: Image.Image, data: bytes) -> None:
         raise ImageError(
             f"damaged: {len(data):,} bytes cannot hold the {image.width} x {image.height} pixels it claims"
         )
+
+
+def _check_scans(data: bytes) -> None:
+    """Refuse a JPEG that goes over its pixels again and again."""
+    # A count of the marker is never too low, and far cheaper than looking where each stands.
+    if data.count(bytes([0xFF, _JPEG_SCAN])) > MAX_SCANS and (scans := _count_scans(data)) > MAX_SCANS:
+        raise ImageError(f"damaged: {scans:,} scans of its pixels, at most {MAX_SCANS} are decoded")
+
+
+def _count_scans(data: bytes) -> int:
+    """Scans up to the image's end: what metadata, or a film behind the image, holds by chance does not count."""
+    scans, at = 0, 0
+    while (marker := _JPEG_MARKER.search(data, at)) and marker[1][0] != _JPEG_END:
+        scans += marker[1][0] == _JPEG_SCAN
+        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        at = marker.end() + max(length, 2)
+    return scans
 
 
 def _to_rgba(image: Image.Image, data: bytes) -> Image.Image:

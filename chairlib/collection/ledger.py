@@ -276,13 +276,15 @@ class Ledger:
         kind: str,
         items: Sequence[tuple[Found, str | None]],
         reached: Search,
+        name: str | None = None,
     ) -> int:
         """Keep a page of results, each with the reason why it is refused unseen or None, and how far the search has got with it.
 
+        provider: what the search is known by; name: what stands with its images, where that is shorter.
         One transaction: a page is there with its cursor or not at all. Returns how many addresses were new.
         """
         with self._transaction() as database:
-            new = sum(self._add(database, kind, item, provider, query, reason) for item, reason in items)
+            new = sum(self._add(database, kind, item, name or provider, query, reason) for item, reason in items)
             database.execute(
                 "INSERT OR REPLACE INTO searches VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (provider, query, kind, reached.after, reached.pages, reached.taken, reached.asked, reached.done),
@@ -397,6 +399,23 @@ class Ledger:
                 (len(rule) + 1, f"{rule}:"),
             )
 
+    def refuse_waiting(self, reason: str) -> None:
+        """Refuse the addresses that wait to be fetched and state no licence (``rule: explanation``): the way back of :meth:`reopen`."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE urls SET state = 'refused', reason = ?"
+                " WHERE state = 'found' AND licence = '' AND licence_url = ''",
+                (reason,),
+            )
+
+    def unscreen(self) -> int:
+        """Let screening judge again whatever it has judged, but for images that a person has decided about; how many those are."""
+        with self._transaction() as database:
+            return database.execute(
+                "UPDATE images SET state = 'fetched', reason = '' WHERE state IN ('accepted', 'refused')"
+                f" AND id NOT IN (SELECT image FROM ({_STANDING}))"
+            ).rowcount
+
     def set_screened(self, image_id: str, reason: str | None = None) -> None:
         """Say what screening found: None accepts the image, a reason (``rule: explanation``) refuses it."""
         with self._transaction() as database:
@@ -488,7 +507,7 @@ class Ledger:
 
     def _unknown(self, identity: str) -> CollectionError:
         return CollectionError(
-            f"image {identity!r} is not in the ledger {self.folder}; `chairlib collect status` lists it."
+            f"image {identity!r} is not in the ledger {self.folder}; ids are in the collection's manifest.csv."
         )
 
     def refusals(self) -> list[tuple[str, str, str, str]]:

@@ -1,7 +1,7 @@
 """A folder of images as a provider: ``local:FOLDER``. What it says of an image stands in a ``manifest.csv`` beside it.
 
-A file is found by a query if the path below the folder holds all words of the query ("arm chair" finds ``arm-chairs/7.png``). The
-manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
+A file is found by a query if its path, from the folder's own name on, holds all words of the query ("arm chair" finds
+``arm-chairs/7.png``). The manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
 """
 
 import os
@@ -37,6 +37,8 @@ class Local:
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder).expanduser().resolve()
+        #: Tells the searches in one folder from those in another; ``name``, which stands with the images, says nothing of this machine.
+        self.key = f"{self.name}:{self._folder}"
         if not self._folder.is_dir():
             raise ParameterError(f"provider 'local:{folder}': that is not a folder; name one that holds images.")
         self._files: list[Path] | None = None
@@ -49,7 +51,7 @@ class Local:
             file
             for file in self._found()
             if file.suffix.lower() in _SUFFIXES[query.kind]
-            and all(word in _words(self._relative(file)) for word in words)
+            and words <= _words(f"{self._folder.name}/{self._relative(file)}")
             and (after is None or self._relative(file) > after)
         ]
         page = matching[:_PAGE]
