@@ -120,3 +120,9 @@ def browser():
         running = playwright.chromium.launch(executable_path=found, args=flags)
         yield running
         running.close()
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest first: where files are shared out among processes, none is left with them at the end."""
+    longest = ("test_smoke", "test_chapters", "test_collecting", "test_book", "test_site", "test_alpha_scrubber")
+    items.sort(key=lambda item: longest.index(item.path.stem) if item.path.stem in longest else len(longest))
