@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -677,8 +678,10 @@ for line in sys.stdin:
         finally:
             os._exit(code)
     print(child, flush=True)
-    _, status = os.waitpid(child, 0)
-    print(status, flush=True)
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    print(ended.si_status, flush=True)
+    sys.stdin.readline()  # only then is the number of the process free for another
+    os.waitpid(child, 0)
 """
 
 
@@ -698,11 +701,14 @@ class Driver:
         self.process.stdin.write(json.dumps({"url": url, "out": str(out)}) + "\n")
         self.process.stdin.flush()
         child = int(self.process.stdout.readline())
-        if kill_after is not None:
-            time.sleep(kill_after)
+        # Killed at its moment, unless it has ended by then.
+        if kill_after is not None and not select.select([self.process.stdout], [], [], kill_after)[0]:
             os.kill(child, signal.SIGKILL)
         status = int(self.process.stdout.readline())
-        return status == 0, time.monotonic() - begun
+        duration = time.monotonic() - begun
+        self.process.stdin.write("reap\n")
+        self.process.stdin.flush()
+        return status == 0, duration
 
 
 @pytest.fixture
@@ -737,12 +743,16 @@ def test_twenty_kills(start, tmp_path, driver):
         f"\n200 items, {len(expected)} good: {duration:.2f} s, {len(server.requests) / duration:.0f} requests a second"
     )
     rng = random.Random(7)
-    killed, interrupted, again = 0, 0, []
-    for number in range(20):
+    killed, interrupted, ends, again = 0, 0, 0, []
+    while killed < 20:
         server.begin_again()
-        out = tmp_path / f"killed-{number}"
-        ended, _ = driver.run(server.url, out, (number + rng.random()) / 20 * duration)
-        killed += not ended
+        out = tmp_path / f"killed-{killed}-{ends}"
+        ended, took = driver.run(server.url, out, (killed + rng.random()) / 20 * duration)
+        if ended:  # before its moment, on a machine that was busier when the whole was timed: the moments move closer
+            duration, ends = took, ends + 1
+            assert ends < 20, "too fast to be killed"
+            continue
+        killed += 1
         recorded = set()
         if (work_folder(out) / "ledger.sqlite").exists():
             ledger = Ledger(work_folder(out))
@@ -761,8 +771,8 @@ def test_twenty_kills(start, tmp_path, driver):
         assert Collection(out).hash == Collection(tmp_path / "whole").hash
         images = {path.stem for path in (work_folder(out) / "images").iterdir()}
         assert images == {entry.id for entry in Ledger(work_folder(out)).images()}
-    print(f"{killed} of 20 killed before their end, {interrupted} amid the images; sent twice, each at a kill: {again}")
-    assert killed >= 15
+    print(f"{killed} killed, {interrupted} amid the images, {ends} ended before; sent twice, each at a kill: {again}")
+    assert interrupted >= 5
 
 
 def test_ctrl_c_is_one_line_and_resumable(start, tmp_path):
