@@ -24,7 +24,7 @@ from chairlib.dataset import (
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import ParameterError
 from chairlib.metrics import Scores
-from chairlib.models import MIN_SIZE, build_model, count_parameters, source_hash
+from chairlib.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
 from chairlib.runs import Record, Run
 from chairlib.tensors import load_tensors, save_tensors
 from chairlib.training import Recipe, evaluate, fit, forward_precision, get_recipe, predict, segmentation_loss
@@ -67,12 +67,7 @@ def open_run(**parameters: Any) -> Run:
 
     Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
     """
-    unknown = parameters.keys() - DEFAULTS.keys()
-    if unknown:
-        raise ParameterError(
-            f"a benchmark run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(DEFAULTS)}."
-        )
-    settings = DEFAULTS | parameters
+    settings = runs.fill(KIND, DEFAULTS, parameters)
     padding(settings["resolution"])
     if settings["resolution"] < MIN_SIZE:
         raise ParameterError(
@@ -83,8 +78,7 @@ def open_run(**parameters: Any) -> Run:
     runs.check_count("seed", settings["seed"], least=0)
     get_recipe(settings["recipe"], settings["model"])
     pick_device(settings["device"])
-    with torch.device("meta") if ":" not in settings["model"] else torch.device("cpu"):
-        build_model(settings["model"], settings["width"])
+    check_model(settings["model"], settings["width"])
     identity = _data_identity(settings["data"], settings["resolution"])
     return runs.open_run(KIND, settings, *identity, model_source=source_hash(settings["model"]))
 

@@ -98,12 +98,7 @@ def open_run(**parameters: Any) -> Run:
 
     Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
     """
-    unknown = parameters.keys() - DEFAULTS.keys()
-    if unknown:
-        raise ParameterError(
-            f"a landscape run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(DEFAULTS)}."
-        )
-    settings = DEFAULTS | parameters
+    settings = runs.fill(KIND, DEFAULTS, parameters)
     runs.check_count("n_seeds", settings["n_seeds"], least=2)
     runs.check_count("n_alphas", settings["n_alphas"], least=2)
     for name, least in (("plane", 2), ("n_early", 2)):

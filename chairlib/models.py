@@ -18,6 +18,7 @@ import importlib
 import inspect
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,16 @@ from torch.nn import functional as F
 from chairlib._torchvision import torchvision
 from chairlib.errors import ChairlibError, ParameterError
 
-__all__ = ["FULL_WIDTH", "MIN_SIZE", "MODELS", "MODEL_TITLES", "build_model", "count_parameters", "source_hash"]
+__all__ = [
+    "FULL_WIDTH",
+    "MIN_SIZE",
+    "MODELS",
+    "MODEL_TITLES",
+    "build_model",
+    "check_model",
+    "count_parameters",
+    "source_hash",
+]
 
 #: The names that :func:`build_model` knows, with the paper's titles.
 MODEL_TITLES = {
@@ -76,6 +86,20 @@ def build_model(name: str, width: int | None = None, backbone_weights: str | Non
     if width is not None:
         raise ParameterError(f"{name} has a fixed width, found width={width}: only unet and fcn_vgg16 can be scaled.")
     return _build_resnet(name, backbone_weights)
+
+
+def check_model(name: str, width: int | None = None) -> None:
+    """Raise :class:`ParameterError` as :func:`build_model` would, at little cost: a plan opens hundreds of runs of few models."""
+    if ":" in name:
+        build_model(name, width)  # a file that may be edited, and need not know how to be built without memory
+    else:
+        _build_on_meta(name, width)
+
+
+@cache
+def _build_on_meta(name: str, width: int | None) -> None:
+    with torch.device("meta"):
+        build_model(name, width)
 
 
 def source_hash(name: str) -> str | None:

@@ -33,6 +33,7 @@ __all__ = [
     "check_count",
     "check_parameters",
     "code_hash",
+    "fill",
     "load_records",
     "open_run",
     "read_record",
@@ -149,10 +150,18 @@ class Record:
 
 def weights_hash(name: str) -> str | None:
     """16 hexadecimal digits over the weights of the run of this name; None where it has none."""
+    file = paths.runs / name / "weights.safetensors"
     try:
-        return hashlib.sha256((paths.runs / name / "weights.safetensors").read_bytes()).hexdigest()[:16]
+        now = file.stat()
+        return _hash_file(file, now.st_mtime_ns, now.st_size)
     except OSError:
         return None
+
+
+@cache
+def _hash_file(file: Path, modified: int, size: int) -> str:
+    """Read once a process as long as it stays as it is: a landscape asks for the weights of all its models again and again."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def _is_record(content: Any) -> bool:
@@ -294,6 +303,16 @@ def check_count(name: str, value: Any, least: int = 1, most: int | None = None, 
     if not whole or value < least or (most is not None and value > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ParameterError(f"{name} {value!r} must be a whole number {bounds}{', or None' if none else ''}.")
+
+
+def fill(kind: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a run of ``kind``, defaults where none is given; :class:`ParameterError` for a name that it doesn't have."""
+    unknown = parameters.keys() - defaults.keys()
+    if unknown:
+        raise ParameterError(
+            f"a {kind} run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(defaults)}."
+        )
+    return {**defaults, **parameters}
 
 
 _opened: set[str] = set()

@@ -22,7 +22,7 @@ from chairlib.augmentation import Augment
 from chairlib.dataset import CompositeLoader, ImageSource, to_arrays
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import ParameterError, RecordError
-from chairlib.models import MIN_SIZE, build_model, count_parameters, source_hash
+from chairlib.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
 from chairlib.object_discovery import CATEGORIES, ObjectDiscovery, figure_ids
 from chairlib.runs import Record, Run
 from chairlib.tensors import load_tensors, save_tensors
@@ -155,12 +155,7 @@ def open_run(**parameters: Any) -> Run:
     Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
     Whether the pretrained record exists and fits is found out by :func:`train`: it may not have been made yet.
     """
-    unknown = parameters.keys() - DEFAULTS.keys()
-    if unknown:
-        raise ParameterError(
-            f"a transfer run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(DEFAULTS)}."
-        )
-    settings = DEFAULTS | parameters
+    settings = runs.fill(KIND, DEFAULTS, parameters)
     for name in ("width", "images", "evaluations"):
         runs.check_count(name, settings[name], none=True)
     runs.check_count("seed", settings["seed"], least=0)
@@ -178,8 +173,7 @@ def open_run(**parameters: Any) -> Run:
         )
     get_recipe(settings["recipe"], settings["model"])
     pick_device(settings["device"])
-    with torch.device("meta") if ":" not in settings["model"] else torch.device("cpu"):
-        build_model(settings["model"], settings["width"])
+    check_model(settings["model"], settings["width"])
     folder = data_root(settings["data"])
     name = ObjectDiscovery(folder, settings["category"], "train", settings["protocol"], fold=settings["fold"]).name
     content = content_hash(folder.resolve(), settings["category"], settings["protocol"], settings["fold"])
