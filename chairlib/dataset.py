@@ -21,8 +21,9 @@ from chairlib.augmentation import Augment
 from chairlib.collection import SPLITS, Collection
 from chairlib.compositing import Fit, blend, mask_from_opacity, padding
 from chairlib.devices import pick_device
-from chairlib.errors import CollectionError, ImageError, ParameterError
+from chairlib.errors import CollectionError, ParameterError
 from chairlib.files import atomic_folder
+from chairlib.masks import read_levels, read_photo
 from chairlib.packing import check_split, load_split, map_images
 from chairlib.progress import progress_bar
 
@@ -389,7 +390,8 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
     """Composites stored as the authors store them: ``DIR/{train,val,test}/{image,mask}/N.<ext>``, N an integer.
 
     Reads what :func:`export` writes, and so the authors' archives once unpacked (``Chair064`` and its like). Gives
-    ``(Pillow RGB image, Pillow L mask of 0 and 255)``; a mask pixel is chair where its grey value exceeds 0.4.
+    ``(Pillow RGB image, Pillow L mask of 0 and 255)``; a mask pixel is chair where its grey value exceeds 0.4 of the largest
+    there can be (:func:`chairlib.masks.read_levels` says which encodings are understood).
     :class:`CompositeLoader` takes the same folder.
     """
 
@@ -436,13 +438,8 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         number = self.numbers[index]
-        image = _read(self.images[number], "RGB")
-        levels = torch.from_numpy(np.array(_read(self.masks[number], "L")))
-        if image.size != (levels.shape[1], levels.shape[0]):
-            raise ImageError(
-                f"{self.masks[number]} is {levels.shape[1]} x {levels.shape[0]} pixels, "
-                f"its image {image.size[0]} x {image.size[1]}; they must be equal."
-            )
+        image = read_photo(self.images[number])
+        levels = torch.from_numpy(np.array(read_levels(self.masks[number], image.size)))
         mask = _to_pillow(mask_from_opacity(levels)[None].float())
         return self.transforms(image, mask) if self.transforms is not None else (image, mask)
 
@@ -452,7 +449,8 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
         size = (resolution, resolution)
 
         def read(number: int) -> np.ndarray:
-            image, mask = _read(self.images[number], "RGB"), _read(self.masks[number], "L")
+            image = read_photo(self.images[number])
+            mask = read_levels(self.masks[number], image.size)
             image = image.resize(size, Image.Resampling.BILINEAR)
             mask = mask.resize(size, Image.Resampling.NEAREST)
             return np.dstack([np.asarray(image), np.asarray(mask)])
@@ -462,15 +460,14 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
 
 
 def _numbered(folder: Path) -> dict[int, Path]:
-    return {int(path.stem): path for path in folder.iterdir() if path.stem.isdecimal()}
-
-
-def _read(path: Path, mode: str) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.convert(mode)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path} cannot be read as an image ({error}); unpack or export it again.") from error
+    """The files named by a number, ``7.png`` or ``007.png``."""
+    found: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.stem.isdecimal() and (other := found.setdefault(int(path.stem), path)) != path:
+            raise CollectionError(
+                f"{folder} holds both {other.name} and {path.name}; a number names one file: remove one."
+            )
+    return found
 
 
 def export(

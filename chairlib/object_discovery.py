@@ -30,7 +30,8 @@ from chairlib._torchvision import torchvision
 from chairlib.compositing import padding
 from chairlib.dataset import ImageSource
 from chairlib.devices import pick_device
-from chairlib.errors import CollectionError, ImageError, ParameterError
+from chairlib.errors import CollectionError, ParameterError
+from chairlib.masks import read_mask, read_photo
 from chairlib.packing import check_split, map_images
 
 __all__ = [
@@ -60,77 +61,6 @@ _SHOWN = 8
 
 
 # -- files --------------------------------------------------------------------------------------------------------------
-
-
-def read_photo(path: Path) -> Image.Image:
-    """An image file as RGB. Raises :class:`ImageError` where it cannot be read."""
-    return _open(path).convert("RGB")
-
-
-def read_mask(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """A mask file as mode L, 0 and 255, whatever two values it holds: black is background, the other one the object.
-
-    Read are 1, 8 and 16 bits, palettes (by their colours), and colour images, transparent or not. A file of more values, of
-    one that is neither black nor the largest, or of another ``size`` (width, height) raises :class:`ImageError`.
-    """
-    image = _open(path)
-    if size is not None and image.size != size:
-        raise ImageError(
-            f"{path} is {_by(image.size)} pixels, its image {_by(size)}; a mask must have the size of its image: unpack or draw it again."
-        )
-    values = _scalars(image)
-    found = np.unique(values)
-    is_whole = len(found) == 1 and found[0] in (0, 1, 255, 65535, 0xFFFFFF)
-    if not is_whole and (len(found) != 2 or found[0] != 0):
-        raise ImageError(_bad_values(path, image, found))
-    if _hides_values(image, len(found)):
-        raise ImageError(
-            f"{path} (mode {image.mode}, {_by(image.size)}) tells pixels of one colour apart by palette index or opacity, so which are "
-            "the object is unclear; save it as PNG, black for background and white for the object."
-        )
-    return Image.fromarray((values != 0).astype(np.uint8) * 255)
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
-        raise ImageError(f"{path} cannot be read as an image ({reason}); unpack or download it again.") from error
-
-
-def _scalars(image: Image.Image) -> np.ndarray:
-    """One number a pixel [H, W], 0 for black: the grey value, or red, green and blue in one."""
-    if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
-        return np.asarray(image)
-    red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int64), -1, 0)
-    return red << 16 | green << 8 | blue
-
-
-def _hides_values(image: Image.Image, colours: int) -> bool:
-    """Whether pixels of one colour differ in what colour doesn't show: their palette index, or their opacity."""
-    if image.mode == "P":
-        return len(np.unique(np.asarray(image))) != colours
-    if "A" in image.getbands():
-        return len(np.unique(_scalars(image) << 8 | np.asarray(image.getchannel("A")))) != colours
-    return False
-
-
-def _bad_values(path: Path, image: Image.Image, found: np.ndarray) -> str:
-    grey = image.mode in ("1", "L", "F") or image.mode.startswith("I")
-    shown = ", ".join(f"{value:g}" if grey else f"#{value:06x}" for value in found[:_SHOWN].tolist())
-    more = f", ... ({len(found)} in all)" if len(found) > _SHOWN else ""
-    dtype = np.asarray(image).dtype
-    return (
-        f"{path} (mode {image.mode}, {dtype}, {_by(image.size)}) holds the values {shown}{more}; a mask has two, "
-        "black for background and one other for the object: threshold it, for instance `mask > 127`, and save it as PNG."
-    )
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
 
 
 def _listing(folder: Path) -> str:

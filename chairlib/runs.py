@@ -44,7 +44,17 @@ __all__ = [
 FORMAT = 1
 #: The modules that decide what every run comes to, and those that decide it for one kind. Figures, widgets and prose may change
 #: without making records stale.
-RESULT_CODE = ("augmentation", "compositing", "dataset", "devices", "metrics", "models", "packing", "training")
+RESULT_CODE = (
+    "augmentation",
+    "compositing",
+    "dataset",
+    "devices",
+    "masks",
+    "metrics",
+    "models",
+    "packing",
+    "training",
+)
 KIND_CODE = {
     "benchmark": ("benchmark",),
     "transfer": ("object_discovery", "transfer"),

@@ -18,7 +18,6 @@ from chairlib.object_discovery import (
     ObjectDiscovery,
     figure_ids,
     published_ids,
-    read_mask,
     split_off,
     stable_order,
 )
@@ -118,80 +117,6 @@ def test_the_sources_hash_speaks_of_the_content(tmp_path):
 
 
 # -- masks --------------------------------------------------------------------------------------------------------------
-
-
-def grey(one: int, dtype=np.uint8) -> Image.Image:
-    return Image.fromarray(SHAPE.astype(dtype) * dtype(one))
-
-
-def palette(colours: list[int], indices: np.ndarray) -> Image.Image:
-    image = Image.fromarray(indices.astype(np.uint8))
-    image.putpalette(colours)
-    return image
-
-
-ENCODINGS = {
-    "boolean": lambda: Image.fromarray(SHAPE),
-    "0 and 255": lambda: grey(255),
-    "0 and 1": lambda: grey(1),
-    "16 bits": lambda: grey(65535, np.uint16),
-    "16 bits, 0 and 1": lambda: grey(1, np.uint16),
-    "palette": lambda: palette([0, 0, 0, 128, 0, 0], SHAPE),
-    "palette, white first": lambda: palette([255, 255, 255, 0, 0, 0], ~SHAPE),
-    "RGB": lambda: grey(255).convert("RGB"),
-    "RGBA": lambda: grey(255).convert("RGBA"),
-    "RGBA, clear background": lambda: Image.merge("RGBA", [grey(255)] * 4),
-    "grey and opacity": lambda: grey(255).convert("LA"),
-}
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_masks_are_read_in_any_encoding(tmp_path, encoding):
-    file = tmp_path / "mask.png"
-    ENCODINGS[encoding]().save(file)
-    mask = read_mask(file, (12, 9))
-    assert mask.mode == "L"
-    assert np.array_equal(np.asarray(mask), SHAPE * 255)
-
-
-@pytest.mark.parametrize(("level", "read"), [(0, 0), (1, 255), (255, 255)])
-def test_masks_of_one_value(tmp_path, level, read):
-    Image.new("L", (4, 4), level).save(tmp_path / "mask.png")
-    assert set(np.asarray(read_mask(tmp_path / "mask.png")).flat) == {read}
-
-
-def smooth() -> Image.Image:
-    return grey(255).resize((29, 18), Image.Resampling.BICUBIC)
-
-
-def in_opacity() -> Image.Image:
-    """A mask in the alpha channel of a black image."""
-    black = Image.new("L", (12, 9))
-    return Image.merge("RGBA", [black, black, black, grey(255)])
-
-
-@pytest.mark.parametrize(
-    ("image", "said"),
-    [
-        (smooth, r"mode L, uint8, 29 x 18\) holds the values 0, \d+, .* in all\).*threshold"),
-        (lambda: Image.fromarray(np.where(SHAPE, 255, 100).astype(np.uint8)), "values 100, 255;"),
-        (lambda: Image.new("L", (4, 4), 77), "values 77;"),
-        (lambda: Image.fromarray(SHAPE.astype(np.uint8) + np.roll(SHAPE, 2)), "values 0, 1, 2"),
-        (lambda: Image.new("RGB", (4, 4), (128, 0, 0)), "values #800000"),
-        (
-            lambda: Image.fromarray(SHAPE * np.uint16(65235) + np.roll(SHAPE, 2) * np.uint16(300)),
-            "values 0, 300, 65235",
-        ),
-        (in_opacity, "opacity"),
-        (lambda: palette([0, 0, 0, 0, 0, 0], SHAPE), "palette index"),
-    ],
-)
-def test_masks_of_other_values_are_refused(tmp_path, image, said):
-    file = tmp_path / "mask.png"
-    image().save(file)
-    with pytest.raises(ImageError, match=f"{file.name} .*{said}") as caught:
-        read_mask(file)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path):
