@@ -14,6 +14,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -145,7 +146,16 @@ def url_problem(url: str) -> str | None:
         return f"address: {url[:80]!r} is not of the form http://... or https://..."
     if "@" in urlsplit(url).netloc:
         return "address: it holds a name or password"
+    if not _has_usable_port(url):
+        return "address: its port is none (1 to 65535)"
     return None
+
+
+def _has_usable_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def address_problem(address: str, loopback: bool = False) -> str | None:
@@ -235,11 +245,7 @@ class _GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        addresses = _resolve(host, port, timeout)
         for address in addresses:
             problem = address_problem(address, self._loopback)
             if problem:
@@ -259,6 +265,29 @@ class _GuardedBackend(httpcore.NetworkBackend):
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def _resolve(host: str, port: int, timeout: float | None) -> list[str]:
+    """The addresses of a name, in the resolver's order. Raises httpcore.ConnectError or ConnectTimeout.
+
+    The system's resolver knows no time limit, so it is asked in a thread that nobody waits for longer than is left.
+    """
+    answer: Future[list[str]] = Future()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    try:
+        return answer.result(_within(timeout))
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
+    except (OSError, UnicodeError, OverflowError) as error:
+        raise httpcore.ConnectError(f"{host} cannot be resolved") from error
 
 
 class _GuardedTransport(httpx.HTTPTransport):
@@ -338,10 +367,10 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    except (TypeError, ValueError, OverflowError):  # the last: a zone or a date beyond what a computer counts
         return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
 def pause_before(failures: int, wait: float | None, limits: Limits, rng: random.Random) -> float:
@@ -356,17 +385,21 @@ def pause_before(failures: int, wait: float | None, limits: Limits, rng: random.
 
 
 def read_body(response: httpx.Response, max_bytes: int) -> bytes:
-    """A streamed body, at most ``max_bytes`` of it, also when unpacked. Raises UnusableError for more, or another encoding."""
+    """A streamed body, at most ``max_bytes`` of it, packed and unpacked. Raises UnusableError for more, or another encoding.
+
+    What follows the end of a packed body is left unread.
+    """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
     if encoding not in ("identity", "gzip", "x-gzip", "deflate"):
         raise UnusableError(f"encoding: sent as {encoding[:40]!r}, which was not asked for")
     length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > max_bytes:
+    if re.fullmatch(r"[0-9]{1,20}", length) and int(length) > max_bytes:
         raise UnusableError(f"too large: {int(length):,} bytes, at most {max_bytes:,} are taken")
     # Not httpx's own decoder: it unpacks all of what came at once, a thousand times its size.
     unpacker = None if encoding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
-    body = bytearray()
+    body, received = bytearray(), 0
     for chunk in response.iter_raw():
+        received += len(chunk)
         if unpacker is None:
             body += chunk
         else:
@@ -374,8 +407,10 @@ def read_body(response: httpx.Response, max_bytes: int) -> bytes:
                 body += unpacker.decompress(chunk, max_bytes + 1 - len(body))
             except zlib.error as error:
                 raise UnusableError(f"encoding: said to be {encoding}, and isn't") from error
-        if len(body) > max_bytes:
+        if max(len(body), received) > max_bytes:
             raise UnusableError(f"too large: more than the {max_bytes:,} bytes that are taken")
+        if unpacker is not None and unpacker.eof:
+            break
     if unpacker is not None and not unpacker.eof:
         raise PassingError("the body was cut")
     return bytes(body)
@@ -397,7 +432,7 @@ def transport_errors(limits: Limits) -> Iterator[None]:
     """httpx's exceptions as ours. Theirs carry the request, ours a sentence."""
     try:
         yield
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:  # the last: a host that IDNA forbids
         raise UnusableError(f"address: {type(error).__name__}") from None
     except httpx.ConnectTimeout:
         raise PassingError(f"no connection within {limits.connect:g} s") from None

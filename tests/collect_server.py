@@ -26,12 +26,14 @@ PASSING = ("busy", "busy until", "down once", "cut once", "moved", "packed")
 LASTING = (
     *("gone", "down", "silent", "cut", "too long", "too short", "dripping", "private", "metadata", "mapped", "loop"),
     *("page", "bomb", "packed bomb", "nowhere", "file", "empty", "no licence", "no changes", "password"),
+    *("odd wait", "odd port", "odd host"),
 )
 _TARGETS = {
     "private": "http://10.0.0.1/secret.png",
     "metadata": "http://169.254.169.254/latest/meta-data/",
     "mapped": "http://[::ffff:192.168.0.1]/secret.png",
     "file": "file:///etc/passwd",
+    "odd host": "http://xn--a/x.png",
 }
 
 
@@ -126,6 +128,7 @@ class CollectServer(ThreadingHTTPServer):
         self.requests: list[list] = []  # path, time, whether all of it was sent
         self.searches: list[tuple[str, dict[str, str], dict[str, str]]] = []  # path, parameters, headers
         self.hits: dict[str, int] = {}
+        self.promised: dict[str, float] = {}  # when a path that was "busy until" may be asked for again
         self.lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -195,6 +198,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def address(self, item: Item) -> str:
         url = self.server.url + item.path
+        if item.fault == "odd port":
+            url = url.replace(str(self.server.server_port), "9" * 20)
         return url.replace("://", "://me:secret@") if item.fault == "password" else url
 
     def answer(self, value: object, code: int = 200, **headers: object) -> None:
@@ -312,8 +317,11 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/moved"):
             fault = "loop" if fault == "loop" else ""
         if fault in ("busy", "busy until", "down once") and first:
-            soon = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
-            wait = {"busy": {"Retry_After": 0}, "busy until": {"Retry_After": soon}}.get(fault, {})
+            # A date has whole seconds: this one is 0.3 to 1.3 s away.
+            soon = (datetime.now(UTC) + timedelta(seconds=1.3)).replace(microsecond=0)
+            wait = {"busy": {"Retry_After": 0}, "busy until": {"Retry_After": format_datetime(soon, usegmt=True)}}
+            wait = wait.get(fault, {})
+            self.server.promised[path] = time.monotonic() + (soon - datetime.now(UTC)).total_seconds()
             self.head(503 if fault == "down once" else 429, Content_Length=0, **wait)
         elif fault == "packed":
             self.whole(gzip.compress(content), Content_Encoding="gzip")
@@ -322,6 +330,8 @@ class Handler(BaseHTTPRequestHandler):
             self.head(404, Content_Length=0)
         elif fault == "down":
             self.head(500, Content_Length=0)
+        elif fault == "odd wait":
+            self.head(503, Content_Length=0, Retry_After=f"Mon, 01 Jan 2024 00:00:00 +{'9' * 20}")
         elif fault == "silent":
             time.sleep(3)
             self.close_connection = True

@@ -137,10 +137,18 @@ def test_every_fault(start, tmp_path):
         "empty": "not an image: an empty file",
         "no licence": "no licence: none is stated",
         "password": "address: it holds a name or password",
+        "odd port": "address: its port is none",
+        "odd host": "address: InvalidCodepoint",
     }.items():
         assert reasons[fault].startswith(rule), (fault, reasons[fault])
     waiting = {server.plan[url.removeprefix(server.url)].fault for url, _, _ in report.ledger.waiting()}
-    assert waiting == {"down", "silent", "cut", "too long", "dripping", "nowhere"}
+    passing = {"down", "silent", "cut", "too long", "dripping", "nowhere", "odd wait"}
+    assert waiting == passing
+    # What was busy until some time was not asked for before.
+    asked_again = {path: when for path, when, _ in server.requests}
+    until = [item.path for item in server.plan.values() if item.fault == "busy until"]
+    assert all(asked_again[path] >= server.promised[path] - 0.01 for path in until)
+    assert {server.hits[path] for path in until} == {2}
     assert "unreachable (tried again by --resume)" in str(report)
     assert "secret" not in (tmp_path / "c" / "manifest.csv").read_text()
     # Nothing is fetched twice; what may have passed is.
@@ -148,7 +156,7 @@ def test_every_fault(start, tmp_path):
     again = go(server, tmp_path / "c", resume=True)
     assert again.collection.hash == report.collection.hash
     asked = {server.plan[path].fault for path, _, _ in server.requests[before:]}
-    assert asked == {"down", "silent", "cut", "too long", "dripping", "nowhere"}
+    assert asked == passing
 
 
 def test_openverse_and_limits(start, tmp_path):
@@ -346,7 +354,6 @@ def test_remove(start, tmp_path):
     remove(gone, out, progress=False)  # once more does no harm
     # Searched again from the start, and found at a new address: never taken.
     ledger._database.execute("DELETE FROM searches")
-    new = make_plan(41, share=1)[-1]
     server.plan["/i/900.png"] = type(item)(900, "segment", "", item.content)
     go(server, out, resume=True)
     assert [path for path, _, _ in server.requests[before:]] == ["/i/900.png"]
@@ -356,9 +363,18 @@ def test_remove(start, tmp_path):
     ledger._database.execute("DELETE FROM searches")
     go(server, out, resume=True)
     assert len(server.requests) == before + 1  # nor is the new address asked again
-    assert new.good
+
+
+def test_a_mistyped_id_removes_nothing(start, tmp_path):
+    server = start(24, share=1)
+    out = tmp_path / "c"
+    ledger = go(server, out).ledger
+    before = sorted(path.name for path in out.rglob("*"))
     with pytest.raises(CollectionError, match="'0000000000000000' is not in the ledger"):
         remove("0000000000000000", out, progress=False)
+    assert ledger.setting("stale") == ""
+    assert go(server, out, resume=True, reviewed_only=True).collection is None  # nothing was kept: too few
+    assert sorted(path.name for path in out.rglob("*")) == before
 
 
 def test_removing_from_a_collection_that_becomes_too_small(start, tmp_path):

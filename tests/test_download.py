@@ -1,3 +1,4 @@
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -6,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from chairlib.collection.download import Task, transfer_all
+from chairlib.errors import CollectionError
 from chairlib.web import Limits, PassingError, UnusableError
 
 QUICK = Limits(tries=3, backoff=0.001, max_wait=0.3, workers=8, per_host=2, interval=0, give_up=9)
@@ -127,13 +129,29 @@ def test_a_host_that_is_gone_is_given_up():
     assert tried["gone"] < 30
 
 
-def test_another_error_ends_it_all():
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), CollectionError("no"), sqlite3.OperationalError("x")])
+def test_what_spares_no_address_ends_it_all(error):
     done = []
 
     def work(task):
         done.append(task)
-        raise ZeroDivisionError
+        raise error
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(error)):
         ends(work, *[f"http://{number}/" for number in range(100)])
     assert len(done) <= QUICK.workers
+
+
+def test_what_nobody_thought_of_is_one_address_s_own():
+    def work(task):
+        if "odd" in task.url:
+            raise OverflowError("too large")
+
+    assert ends(work, "http://odd/1", "http://a/2", "http://b/3") == {
+        "http://odd/1": ("unexpected: OverflowError: too large", False),
+        "http://a/2": (None, True),
+        "http://b/3": (None, True),
+    }
+    # A host that is odd again and again is left, as one that is gone is.
+    found = ends(work, *[f"http://odd/{number}" for number in range(30)])
+    assert sum(reason.endswith("so were others of its host") for reason, _ in found.values()) >= 30 - QUICK.give_up - 8

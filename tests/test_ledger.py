@@ -124,8 +124,10 @@ def test_tombstones(ledger):
     ledger.decide(gone, "keep")
     assert ledger.remove(gone) == ["https://x.org/1"]
     assert not file.exists()
-    assert ledger.is_removed(gone)
-    assert not ledger.is_removed(kept)
+    for identity in (gone, kept):
+        ledger.check_known(identity)
+    with pytest.raises(CollectionError, match="not in the ledger"):
+        ledger.check_known("0123456789abcdef")
     assert [entry.id for entry in ledger.images()] == [kept]
     assert ledger.decisions() == []
     assert not ledger.add_found("segment", Found("https://x.org/1"))

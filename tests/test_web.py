@@ -4,6 +4,8 @@ import gzip
 import ipaddress
 import random
 import socket
+import threading
+import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -121,14 +123,38 @@ def test_certificates_are_verified():
         "http://a b/",
         "http://u:p@a.org/",
     ]
-    + ["http://a.org/" + "x" * 2000, "http://a.org/\n", "http://[1/"],
+    + ["http://a.org/" + "x" * 2000, "http://a.org/\n", "http://[1/", "http://xn--a/", "http://\ud800.org/"]
+    + [f"http://a.org:{port}/" for port in ("0", "65536", "9" * 20, "-1", "x", "\u0663")],
 )
 def test_addresses_that_are_not_followed(url):
     assert url_problem(url).startswith("address: ")
 
 
 def test_addresses_that_are_followed():
-    assert url_problem("https://a.org/x%20y.png?z=1") is None
+    for url in ("https://a.org/x%20y.png?z=1", "http://a.org:65535/", "http://a.org:/"):
+        assert url_problem(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [("http://xn--a/", UnusableError), (f"http://127.0.0.1:{'9' * 20}/", PassingError), ("http://a..b/", PassingError)],
+)
+def test_an_odd_address_is_an_error_of_ours_wherever_it_came_from(url, error):
+    with open_client("a@b.org", Limits()) as client, pytest.raises(error):
+        read_url(client, url, Limits())
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(web.socket, "getaddrinfo", lambda *_, **__: over.wait(20) and [])
+    begin = time.monotonic()
+    with (
+        open_client("a@b.org", Limits()) as client,
+        pytest.raises(PassingError, match=r"no connection within|not done"),
+    ):
+        read_url(client, "http://a.org/", Limits(total=0.2))
+    over.set()
+    assert time.monotonic() - begin < 5
 
 
 @pytest.mark.parametrize("contact", [None, "", "  ", "me", "a@b", "ftp://x", "a@b.org\r\nX: y", "a (b)@c.org"])
@@ -147,7 +173,14 @@ def test_retry_after():
     assert retry_after({"Retry-After": "7"}) == 7
     assert retry_after({"Retry-After": format_datetime(now + timedelta(seconds=30), usegmt=True)}, now) == 30
     assert retry_after({"Retry-After": format_datetime(now - timedelta(seconds=30), usegmt=True)}, now) == 0
-    for text in ("", "soon", "-3", "9" * 40):
+    for text in (
+        "",
+        "soon",
+        "-3",
+        "9" * 40,
+        f"Mon, 01 Jan 2024 00:00:00 +{'9' * 20}",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+    ):
         assert retry_after({"Retry-After": text}) is None
 
 
@@ -188,6 +221,32 @@ def test_bodies_are_bounded():
     for encoding, content in (("br", b"x"), ("gzip", b"no gzip")):
         with pytest.raises(UnusableError, match="encoding"):
             read_body(body(content, **{"Content-Encoding": encoding}), 100)
+
+
+class Endless(httpx.SyncByteStream):
+    """A packed body that goes on after its end; ``sent`` counts the bytes that were asked for."""
+
+    def __init__(self, packed, more=b"\0"):
+        self.packed, self.more, self.sent = packed, more * 10**5, 0
+
+    def __iter__(self):
+        yield self.packed
+        while self.sent < 10**8:
+            self.sent += len(self.more)
+            yield self.more
+
+
+def test_what_follows_the_end_of_a_packed_body_is_left_unread():
+    stream = Endless(gzip.compress(b"x" * 100))
+    assert read_body(httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=stream), 10**6) == b"x" * 100
+    assert stream.sent == 0
+
+
+def test_a_packed_body_that_unpacks_to_nothing_is_bounded():
+    stream = Endless(b"\x1f\x8b\x08\x10" + bytes(6), more=b"a")  # the comment in its head never ends
+    with pytest.raises(UnusableError, match="too large: more than the 1,000,000 bytes"):
+        read_body(httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=stream), 10**6)
+    assert stream.sent <= 11 * 10**5
 
 
 def test_a_packed_body_is_never_unpacked_beyond_the_bound():

@@ -484,6 +484,7 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     with _alone(ledger.folder):
         _finish_replacing(out)
         _check_own(ledger, out)
+        ledger.check_known(image_id)  # a mistyped id must not mark the collection as one that holds a removed image
         alike = []
         if out.exists():
             alike = _others_of_group(Collection(out), image_id)

@@ -5,7 +5,9 @@ over, while the worker turns to other hosts. A host that fails again and again, 
 left for another run.
 """
 
+import logging
 import random
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -15,11 +17,15 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
+from chairlib.errors import ChairlibError
 from chairlib.web import Limits, PassingError, UnusableError, pause_before
 
 __all__ = ["Outcome", "Schedule", "Task", "transfer_all"]
 
 _TICK = 0.05
+_LOG = logging.getLogger(__name__)
+#: What no other address would be spared: a mistake of the caller, a full disk, a ledger that cannot be written.
+_ENDS_A_RUN = (ChairlibError, OSError, sqlite3.Error)
 
 
 @dataclass
@@ -147,7 +153,8 @@ def transfer_all(
 ) -> Iterator[Outcome]:
     """Do ``work`` for every task in threads, again after a PassingError, and say of each how it ended, as it ends.
 
-    ``work`` raises PassingError or UnusableError; anything else ends the whole, and is raised here.
+    ``work`` raises PassingError or UnusableError. A ChairlibError, OSError or sqlite3.Error (a full disk, say) ends the whole, and is
+    raised here; any other exception is of that one address, which waits for another run.
     """
     schedule = Schedule(tasks, limits)
     ended: SimpleQueue[Outcome | BaseException] = SimpleQueue()
@@ -185,29 +192,50 @@ def _work_off(
 ) -> None:
     try:
         while (task := schedule.take()) is not None:
-            try:
-                work(task)
-            except PassingError as error:
-                task.failures += 1
-                reason = f"unreachable: {error}"
-                if error.outlasts(limits):
-                    reason += f", and asks to wait {error.wait:.0f} s"
-                    given_up = schedule.close(task)
-                    ended.put(Outcome(task, reason, final=False))
-                elif task.failures < limits.tries:
-                    pause = pause_before(task.failures, error.wait, limits, rng)
-                    given_up = schedule.put_back(task, pause, whole_host=error.wait is not None)
-                else:
-                    given_up = schedule.finish(task, failed=True)
-                    ended.put(Outcome(task, reason, final=False))
-                for other in given_up:
-                    ended.put(Outcome(other, f"{reason}; so were others of its host", final=False))
-            except UnusableError as error:
-                schedule.finish(task)
-                ended.put(Outcome(task, str(error)))
-            else:
-                schedule.finish(task)
-                ended.put(Outcome(task))
+            for outcome in _try(schedule, work, task, limits, rng):
+                ended.put(outcome)
     except BaseException as error:
         schedule.stop()
         ended.put(error)
+
+
+def _try(
+    schedule: Schedule, work: Callable[[Task], None], task: Task, limits: Limits, rng: random.Random
+) -> list[Outcome]:
+    """The tasks that end with one try of ``task``; none where it is to be tried again."""
+    try:
+        work(task)
+    except PassingError as error:
+        return _after_failure(schedule, task, error, limits, rng)
+    except UnusableError as error:
+        schedule.finish(task)
+        return [Outcome(task, str(error))]
+    except _ENDS_A_RUN:
+        raise
+    except Exception as error:
+        # Strangers send what nobody thought of: one address fails of it, and may not once chairlib has learnt it.
+        _LOG.debug("unexpected while fetching %s", task.url, exc_info=True)
+        return _give_up(task, f"unexpected: {type(error).__name__}: {error}", schedule.finish(task, failed=True))
+    schedule.finish(task)
+    return [Outcome(task)]
+
+
+def _after_failure(
+    schedule: Schedule, task: Task, error: PassingError, limits: Limits, rng: random.Random
+) -> list[Outcome]:
+    task.failures += 1
+    reason = f"unreachable: {error}"
+    if error.outlasts(limits):
+        return _give_up(task, f"{reason}, and asks to wait {error.wait:.0f} s", schedule.close(task))
+    if task.failures >= limits.tries:
+        return _give_up(task, reason, schedule.finish(task, failed=True))
+    pause = pause_before(task.failures, error.wait, limits, rng)
+    return _left_alone(reason, schedule.put_back(task, pause, whole_host=error.wait is not None))
+
+
+def _give_up(task: Task, reason: str, others: Iterable[Task]) -> list[Outcome]:
+    return [Outcome(task, reason, final=False), *_left_alone(reason, others)]
+
+
+def _left_alone(reason: str, tasks: Iterable[Task]) -> list[Outcome]:
+    return [Outcome(task, f"{reason}; so were others of its host", final=False) for task in tasks]

@@ -452,9 +452,13 @@ class Ledger:
             (self.folder / "images" / f"{image_id}{suffix}").unlink(missing_ok=True)
         return [row["url"] for row in urls] or [row["digest"] for row in buried]
 
-    def is_removed(self, image_id: str) -> bool:
-        """Whether an image was here and was removed."""
-        return bool(self._rows("SELECT 1 FROM tombstones WHERE what = 'image' AND digest = ?", (image_id,)))
+    def check_known(self, image_id: str) -> None:
+        """Raise CollectionError for an id that was never here; one that was removed is known."""
+        known = (
+            "SELECT 1 FROM images WHERE id = ? UNION ALL SELECT 1 FROM tombstones WHERE what = 'image' AND digest = ?"
+        )
+        if not self._rows(known, (image_id, image_id)):
+            raise self._unknown(image_id)
 
     def clean(self) -> int:
         """Delete files that no row speaks of, as a killed process leaves them; how many. Only for whoever fills the ledger."""
