@@ -225,6 +225,61 @@ def test_the_edges_of_a_rendered_chair_are_as_bright_as_what_they_border_on():
     assert (brightness - beside)[faint].mean() > -12
 
 
+def darkness_of_rim(image: Image.Image) -> float:
+    """How much darker (of 255) partly covered pixels are, on average, than the solid ones beside them: in their own colour."""
+    pixels = np.asarray(image).astype(float)
+    opacity, brightness = pixels[..., 3], pixels[..., :3].mean(axis=2)
+    solid = (opacity == 255).astype(float)
+    share = uniform_filter(solid, 3)
+    beside = uniform_filter(solid * brightness, 3) / np.maximum(share, 1e-9)
+    edge = (opacity > 0) & (opacity < 255) & (share > 0.2)
+    return float((beside - brightness)[edge].mean())
+
+
+@pytest.mark.parametrize("name", list(chairs.FAMILIES))
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_pale_chair_has_a_dark_rim(name, seed):
+    design = chairs.draw_design(np.random.default_rng([seed, 5]), name)
+    finish = dict.fromkeys(design.slots, plain([0.85] * 3))
+    image = catalogue.photograph(design, np.random.default_rng(seed), 96, finish)
+    pixels = np.asarray(image)
+    assert pixels[pixels[..., 3] > 0][:, :3].max(axis=1).min() > 0, "pure black"
+    # Undersides and thin legs are in the shade, so a few grey levels are right.
+    assert darkness_of_rim(image) < 8
+
+
+def test_pictures_with_one_seed_look_through_the_same_points_of_each_pixel():
+    ball = meshes.sphere(0.3)
+    view = View([Part(ball, plain([0.35, 0.2, 0.1]))], [WHITE_LIGHT], Camera((0, -4, 1), (0, 0, 0), 20), 48)
+    opacity = view.colour(12, seed=3)[..., 3]
+    assert opacity[(opacity > 0) & (opacity < 1)].size > 0
+    for what in ("albedo", "normal"):
+        assert np.array_equal(view.guide(what, 12, seed=3)[..., 3], opacity)
+        assert not np.array_equal(view.guide(what, 12, seed=4)[..., 3], opacity)
+
+
+def test_a_glazing_bar_with_light_all_round_is_neither_black_nor_a_lamp():
+    # Every pixel of the bar is half light, and no pixel beside it is a surface: there is none to learn its light from.
+    albedo, image = opaque(np.full((20, 20, 3), 0.5)), opaque(np.full((20, 20, 3), 0.2))
+    albedo[:, 6:, :3], image[:, 6:, :3] = [100.0, 0.0, 0.0], 3.0
+    albedo[:, 12, :3], image[:, 12, :3] = [50.4, 0.4, 0.4], 1.7
+    smoothed = smooth_light(image, albedo)[10, :, 0]
+    assert smoothed[12] == pytest.approx((smoothed[11] + 0.8 * 0.4) / 2, abs=0.1)
+    assert 0.25 < smoothed[12] < smoothed[11]
+
+
+def test_what_bounces_falls_on_ceilings_most_and_on_floors_least():
+    image, albedo = opaque(np.full((9, 9, 3), 0.2)), opaque(np.full((9, 9, 3), 0.5))
+    facing = {
+        way: opaque(np.full((9, 9, 3), 1.2) + [0.0, 0.0, up])
+        for way, up in (("ceiling", -1), ("wall", 0), ("floor", 1))
+    }
+    levels = {way: smooth_light(image, albedo, normal, bounce=0.3)[4, 4, 0] for way, normal in facing.items()}
+    assert levels["wall"] == pytest.approx(0.26, abs=0.001)
+    assert levels["ceiling"] > 0.28
+    assert 0.2 < levels["floor"] < 0.24
+
+
 @pytest.mark.parametrize("size", [31, 0, -5, 2.5, "big", 5000])
 def test_sizes_out_of_range_are_refused(size):
     with pytest.raises(ParameterError, match="size is"):
@@ -302,6 +357,15 @@ def volume(mesh: meshes.Mesh) -> float:
 )
 def test_shapes_enclose_their_volume_with_faces_outwards(mesh, expected):
     assert volume(mesh) == pytest.approx(expected, rel=0.06)
+
+
+def test_a_tube_bent_round_all_three_axes_is_nowhere_pinched():
+    # As the floor loop of a cantilever chair: no one direction stays clear of all its stretches.
+    corners = [(1, 1, 1), (1, 1, 0), (1, 0, 0), (0, 0, 0), (0, 1, 0), (0, 1, 1)]
+    path = meshes.filleted(corners, 0.1)
+    length = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
+    for tube in (meshes.bundle(path[None], 0.04, steps=4), meshes.sweep(path, 0.04)):
+        assert volume(tube) == pytest.approx(length * np.pi * 0.02**2, rel=0.08)
 
 
 def test_a_camera_centres_what_it_frames():

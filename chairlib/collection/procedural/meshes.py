@@ -134,21 +134,30 @@ def _rounded_rectangle(corner: float, steps: int, width: Floats, depth: Floats) 
     return np.concatenate([points, points[:, :1]], axis=1)
 
 
+def _square_to(way: Floats, tangent: Floats) -> Floats:
+    """Unit vectors [...,3] square to ``tangent`` [...,3] that point towards ``way`` [3] or [...,3] as nearly as they can."""
+    across = way - tangent * (tangent * way).sum(axis=-1, keepdims=True)
+    return across / np.linalg.norm(across, axis=-1, keepdims=True)
+
+
+def _carried(way: Floats, tangent: Floats) -> Floats:
+    """Directions [N,K,3] square to ``tangent`` that start towards ``way`` and are carried along each path without a twist.
+
+    Pointing one way all along would turn a tube that bends round three corners over, and pinch it shut where it does.
+    """
+    across = [_square_to(way, tangent[:, 0])]
+    for k in range(1, tangent.shape[1]):
+        across.append(_square_to(across[-1], tangent[:, k]))
+    return np.stack(across, axis=1)
+
+
 def _frames(path: Floats, side: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     if side is None:
-        # Carry one direction along the path, so that bent tubes don't twist.
-        current = np.eye(3)[np.argmin(np.abs(tangent[0]))]
-        carried = []
-        for direction in tangent:
-            current = current - direction * (current @ direction)
-            current = current / np.linalg.norm(current)
-            carried.append(current)
-        across = np.stack(carried)
+        across = _carried(np.eye(3)[np.argmin(np.abs(tangent[0]))], tangent[None])[0]
     else:
-        across = np.asarray(side, dtype=float) - tangent * (tangent @ np.asarray(side, dtype=float))[:, None]
-        across /= np.linalg.norm(across, axis=1, keepdims=True)
+        across = _square_to(np.asarray(side, dtype=float), tangent)
     return tangent, across, np.cross(tangent, across)
 
 
@@ -197,9 +206,10 @@ def bundle(
     depths = widths if depth is None else np.broadcast_to(np.asarray(depth, dtype=float), count)
     tangent = np.gradient(points, axis=1)
     tangent /= np.linalg.norm(tangent, axis=2, keepdims=True)
-    towards = np.eye(3)[np.argmin(np.abs(tangent).max(axis=(0, 1)))] if side is None else np.asarray(side, dtype=float)
-    across = towards - tangent * (tangent @ towards)[..., None]
-    across /= np.linalg.norm(across, axis=2, keepdims=True)
+    if side is None:
+        across = _carried(np.eye(3)[np.argmin(np.abs(tangent).max(axis=(0, 1)))], tangent)
+    else:
+        across = _square_to(np.asarray(side, dtype=float), tangent)
     outline = _rounded_rectangle(corner, steps, widths, depths)
     around = outline.shape[1]
     rings = points[:, :, None] + outline[..., :1] * across[:, :, None]

@@ -24,6 +24,12 @@ _BLOCK = 32
 _LIGHT_ALBEDO = (100.0, 0.0, 0.0)
 #: How much a difference of 1 in colour, in the logarithm of light, and in facing keeps pixels from being averaged.
 _ALBEDO_WEIGHT, _LIGHT_WEIGHT, _NORMAL_WEIGHT = 3.0, 6.0, 4.0
+#: What an unlike neighbour counts all the same: it decides where a pixel has no others.
+_UNLIKE_WEIGHT = 1e-5
+#: Light can't be negative: this keeps the components of interpolated normals positive.
+_FACING_OFFSET = 1.2
+#: How much more bounced light falls on what faces down (and less on what faces up) than on walls: most of it comes off the floor.
+_BOUNCE_FROM_BELOW = 0.6
 
 
 @dataclass(frozen=True)
@@ -113,16 +119,19 @@ def _shape(mesh: Mesh, normals: NDArray[np.float32], material: Material, guide: 
         properties["emitter" if material["type"] == "area" else "bsdf"] = mi.load_dict(dict(material))
     else:
         properties["emitter"] = mi.load_dict({"type": "area", "radiance": _guide_radiance(material, guide)})
+    # A guide has flat faces: where an interpolated normal turns away from the eye, as it does along every outline, nothing shines,
+    # and the chair would have a black rim.
+    rounded = not guide
     shape = mi.Mesh(
-        "part", len(mesh.vertices), len(mesh.faces), properties, has_vertex_normals=True, has_vertex_texcoords=True
+        "part", len(mesh.vertices), len(mesh.faces), properties, has_vertex_normals=rounded, has_vertex_texcoords=True
     )
     if guide == "normal":
-        # Light can't be negative: 1.2 keeps interpolated normals positive.
-        shape.add_attribute("vertex_facing", 3, (normals + 1.2).ravel())
+        shape.add_attribute("vertex_facing", 3, (normals + _FACING_OFFSET).ravel())
     buffers = mi.traverse(shape)
     buffers["faces"] = mesh.faces.astype(np.uint32).ravel()
     buffers["vertex_positions"] = mesh.vertices.astype(np.float32).ravel()
-    buffers["vertex_normals"] = normals.ravel()
+    if rounded:
+        buffers["vertex_normals"] = normals.ravel()
     buffers["vertex_texcoords"] = mesh.uv.astype(np.float32).ravel()
     buffers.update()
     return shape
@@ -181,7 +190,9 @@ class View:
                 "component_format": "float32",
                 "rfilter": {"type": "box"},
             },
-            "sampler": {"type": "multijitter"},
+            # Without jitter all pictures of as many samples and one seed look through the same points of each pixel, so at an edge
+            # a colour and its guide agree on how much of either side they saw. Otherwise edges come out dotted.
+            "sampler": {"type": "multijitter", "jitter": False},
         }
 
     def _render(self, integrator: dict[str, Any], samples: int, seed: int, guide: str = "") -> NDArray[np.float32]:
@@ -206,7 +217,8 @@ class View:
         """What the eye sees without light, straight, and opacity [H,W,4].
 
         ``what`` is "albedo", each surface's own linear colour (lights are 100 in red), or "normal" (plus 1.2). One ray a
-        sample. (Mitsuba's own ``aov`` integrator takes many times as long in the scalar variants.)
+        sample, through the same points as :meth:`colour` with as many samples and the same seed. (Mitsuba's own ``aov`` integrator
+        takes many times as long in the scalar variants.)
         """
         pixels = self._render({"type": "path", "max_depth": 1}, samples, seed, what)
         pixels[..., :3] /= np.maximum(pixels[..., 3:], 1e-6)
@@ -233,7 +245,7 @@ def smooth_light(
     way where a picture of ``normal`` is given: each pixel is divided by its surface's ``albedo`` first and multiplied again
     after, so texture and edges stay as sharp as they were. Both are [H,W,4] from :meth:`View.guide`. Opacity is that of
     ``albedo``. What shines by itself is held down to a photograph's white. ``bounce`` is the share of the mean light that
-    reaches every surface by way of the others.
+    reaches every surface by way of the others; with ``normal``, what faces down gets more of it and what faces up less.
     """
     opacity = image[..., 3]
     colour = image[..., :3] / np.maximum(opacity, 1e-6)[..., None]
@@ -261,6 +273,9 @@ def smooth_light(
     smooth = np.expm1(_average(light, features, usable, reach))
     lit = ~shining & (final[..., 0] > 0)
     bounced = bounce * smooth[lit].mean(axis=0) if lit.any() else 0.0
+    if normal is not None:
+        up = np.clip(normal[..., 2:3] - _FACING_OFFSET, -1, 1)
+        bounced = bounced * (1 - _BOUNCE_FROM_BELOW * up)
     surfaces = smooth * safe + bounced * albedo
     if shining.any():
         # A lamp many times as bright as white paper would fill each pixel that it touches, and its edge would be jagged.
@@ -286,7 +301,10 @@ def _split_lights(albedo: NDArray[np.floating]) -> tuple[NDArray[np.floating], N
 def _average(
     values: NDArray[np.float32], features: NDArray[np.float32], weights: NDArray[np.float32], reach: int
 ) -> NDArray[np.floating]:
-    """The mean of ``values`` [H,W,C] over pixels up to ``reach`` off, the less of each the more its features [H,W,F] differ."""
+    """The mean of ``values`` [H,W,C] over pixels up to ``reach`` off, the less of each the more its features [H,W,F] differ.
+
+    A pixel without a like neighbour takes the mean of the others, and one without any (``weights`` [H,W] are 0) that of all.
+    """
     height, width = weights.shape
     edge = [(reach, reach), (reach, reach), (0, 0)]
     near_values, near_features = np.pad(values, edge, mode="edge"), np.pad(features, edge, mode="edge")
@@ -296,10 +314,12 @@ def _average(
         for across in range(2 * reach + 1):
             here = (slice(down, down + height), slice(across, across + width))
             unlike = near_features[here] - features
-            share = np.exp(-np.einsum("hwf,hwf->hw", unlike, unlike)) * near_weights[here]
+            likeness = np.exp(-np.einsum("hwf,hwf->hw", unlike, unlike)) + _UNLIKE_WEIGHT
+            share = likeness * near_weights[here]
             total += near_values[here] * share[..., None]
             weight += share
-    return total / np.maximum(weight, 1e-6)[..., None]
+    everywhere = np.einsum("hwc,hw->c", values, weights) / max(float(weights.sum()), 1e-6)
+    return np.where(weight[..., None] > 0, total / np.maximum(weight, 1e-12)[..., None], everywhere)
 
 
 def encode(linear: NDArray[np.floating], contrast: float = 0.0) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from chairlib.collection.procedural.render import View, encode, smooth_light
 from chairlib.collection.procedural.stand_in.scenes import CATEGORIES, Scene, draw_scene
 from chairlib.collection.procedural.workers import in_processes
 from chairlib.errors import ParameterError
-from chairlib.files import atomic_folder, check_free
+from chairlib.files import atomic_folder, check_free, write_json
 from chairlib.progress import progress_bar
 
 __all__ = ["render_stand_in", "render_subject"]
@@ -26,6 +26,7 @@ _SMALLEST, _LARGEST = 32, 1024
 _IDS = 10_000
 _EMPTY, _UNLABELLED, _SUBSET = 0.04, 0.03, 1 / 3
 _QUALITY = 84
+_SAMPLES = 12
 #: Mean and spread of a picture's exposure: the grey that its log mean goes to, in linear light.
 _EXPOSURE = {"Airplane": (0.27, 0.07), "Car": (0.18, 0.06), "Horse": (0.21, 0.05)}
 
@@ -54,9 +55,9 @@ def _photograph(scene: Scene, rng: np.random.Generator, category: str, size: int
     window = _window(scene, size)
     parts = [*scene.subjects, *scene.place.behind, *scene.place.before]
     view = View(parts, scene.sky.lights(), scene.camera, size, window)
-    lit, albedo = view.colour(6, seed), view.guide("albedo", 9, seed)
+    lit, albedo = view.colour(_SAMPLES, seed), view.guide("albedo", _SAMPLES, seed)
     # Slivers of triangles have no normal.
-    normal = np.nan_to_num(view.guide("normal", 4, seed))
+    normal = np.nan_to_num(view.guide("normal", _SAMPLES, seed))
     image = smooth_light(lit, albedo, normal, bounce=0.12)
     colour = image[..., :3] + (1 - image[..., 3:]) * scene.sky.behind(scene.camera, size, window)
     # As a camera's automatic exposure would: the picture's log mean goes to a middle grey.
@@ -190,5 +191,7 @@ def render_stand_in(
             pass
         for some in tasks.values():
             _copy_subset(some, seed)
+        # In Data/, which is what gets copied: whoever reads it is told the stand-in's name, whatever the copy is called.
+        write_json(folder / "Data" / "source.json", {"source": "stand-in", "name": "stand-in", "groups": {}})
         (folder / "README.md").write_text(_readme(out.name, images, size, seed), encoding="utf-8")
     return out
