@@ -18,6 +18,7 @@ _HOMES = {
     "build_model": "chairlib.models",
     "fine_tune": "chairlib.transfer",
     "fit": "chairlib.training",
+    "get_recipe": "chairlib.training",
     "score_masks": "chairlib.metrics",
 }
 __all__ = ["__version__", *_HOMES]

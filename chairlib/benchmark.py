@@ -23,7 +23,7 @@ from chairlib.dataset import (
 )
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import ParameterError
-from chairlib.metrics import Scores
+from chairlib.metrics import Scores, none_if_nan
 from chairlib.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
 from chairlib.runs import Record, Run
 from chairlib.tensors import load_tensors, save_tensors
@@ -76,9 +76,9 @@ def open_run(**parameters: Any) -> Run:
     for name in ("width", "images", "train_images", "val_images", "test_images", "evaluations"):
         runs.check_count(name, settings[name], none=True)
     runs.check_count("seed", settings["seed"], least=0)
+    check_model(settings["model"], settings["width"])
     get_recipe(settings["recipe"], settings["model"])
     pick_device(settings["device"])
-    check_model(settings["model"], settings["width"])
     identity = _data_identity(settings["data"], settings["resolution"])
     return runs.open_run(KIND, settings, *identity, model_source=source_hash(settings["model"]))
 
@@ -155,7 +155,7 @@ def train(run: Run, progress: bool = True) -> Record:
     return run.finish(
         {
             "test": {**test.scores.to_dict(), "loss": test.loss},
-            "val": {"iou": float(best["val_iou"]), "n_images": val_loader.n_images},
+            "val": {"iou": none_if_nan(best["val_iou"]), "n_images": val_loader.n_images},
             "all_background_precision": 100 - float(foreground_shares(test_loader).mean()),
         },
         seconds=result.seconds,

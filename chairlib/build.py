@@ -23,7 +23,9 @@ from chairlib.dataset import ReleasedChairSegments, is_released, read_note
 from chairlib.devices import pick_device
 from chairlib.errors import ChairlibError, ParameterError
 from chairlib.files import write_json
+from chairlib.models import build_model
 from chairlib.profiles import Profile, load_profile
+from chairlib.training import get_recipe
 
 __all__ = ["Job", "Plan", "build", "estimate"]
 
@@ -364,6 +366,24 @@ def _format_seconds(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{max(minutes, 1)} min"
 
 
+def _named() -> str:
+    return " (the environment variable CHAIRLIB_HOME names it)" if "CHAIRLIB_HOME" in os.environ else ""
+
+
+def _check_backbones(plan: Plan) -> None:
+    """Have the ImageNet weights that runs start from before the first of them is trained, not hours later."""
+    recipes = [
+        (run.parameters["model"], get_recipe(run.parameters["recipe"], run.parameters["model"])) for run in plan.runs
+    ]
+    for model in dict.fromkeys(model for model, recipe in recipes if recipe.backbone_weights):
+        try:
+            build_model(model, backbone_weights="imagenet")
+        except ChairlibError as error:
+            raise ChairlibError(
+                f"{error} Or build from a profile without the runs that start from them (recipe released)."
+            ) from error
+
+
 def build(
     profile: str = "quick",
     data: str = "mini",
@@ -377,7 +397,9 @@ def build(
     A build that was killed is simply started again: finished runs are kept, interrupted ones go on from their checkpoints.
     """
     if not (paths.home / "Snakefile").is_file():
-        raise ChairlibError(f"there is no Snakefile in {paths.home}; clone the project's repository and build there.")
+        raise ChairlibError(
+            f"there is no Snakefile in {paths.home}{_named()}; clone the project's repository and build there."
+        )
     plan = Plan(profile, data, device, photos, coco)
     runs_of_all = [
         *(*plan.runs, *plan.extra_runs, *plan.transfer_runs),
@@ -388,6 +410,8 @@ def build(
         f"profile {plan.profile.name}: {len(runs_of_all)} runs, {todo} to train, on {Collection(plan.data).name}",
         flush=True,
     )
+    if todo and not dry_run:
+        _check_backbones(plan)
     if plan.profile.estimate and todo:
         print("measuring how fast this machine trains ...", flush=True)
         print(f"training will take at most {_format_seconds(estimate(plan))} on this machine", flush=True)

@@ -424,6 +424,9 @@ def main() -> None:
     except OSError as error:  # a full disk, say, met where no file of ours was being written
         print(f"chairlib: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
+    except MemoryError as error:
+        print(f"chairlib: out of memory ({error or 'no reason given'}); ask for less at a time.", file=sys.stderr)
+        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         _interrupted("started again, long work goes on where it stopped.")
     except Exception as error:

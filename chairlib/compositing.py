@@ -19,7 +19,7 @@ from chairlib.errors import ParameterError
 __all__ = [
     "MASK_THRESHOLD",
     "RESOLUTIONS",
-    "Fit",
+    "Placement",
     "blend",
     "blend_arrays",
     "mask_from_opacity",
@@ -34,9 +34,10 @@ RESOLUTIONS = (32, 64, 128, 256)
 MASK_THRESHOLD = 0.4
 #: Opacity above which a pixel counts as part of the segment when the canvas is cropped to its content.
 CROP_THRESHOLD = 0.03
-MIN_RESOLUTION = 16
+#: Smaller composites show nothing; larger ones need another benchmark, and more memory than a typing error should take.
+MIN_RESOLUTION, MAX_RESOLUTION = 16, 4096
 
-Fit = Literal["stretch", "keep"]
+Placement = Literal["stretch", "keep"]
 FITS = ("stretch", "keep")
 
 # Non-negative, so that opacity cannot ring beyond its true range; widened by Pillow when shrinking, so it antialiases.
@@ -46,10 +47,13 @@ _FILTER = Image.Resampling.BILINEAR
 def padding(resolution: int) -> int:
     """The number of pixels k left free around a segment: 3, 6, 13, 26 at 32, 64, 128, 256 (paper, section 3).
 
-    Those four are round(0.1 d), which serves for every other resolution. ``resolution`` is in pixels, at least 16.
+    Those four are round(0.1 d), which serves for every other resolution. ``resolution`` is in pixels, from 16 to 4096.
     """
-    if isinstance(resolution, bool) or not isinstance(resolution, int | np.integer) or resolution < MIN_RESOLUTION:
-        raise ParameterError(f"resolution {resolution!r} is not a whole number of at least {MIN_RESOLUTION} pixels.")
+    whole = isinstance(resolution, int | np.integer) and not isinstance(resolution, bool)
+    if not whole or not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        raise ParameterError(
+            f"resolution {resolution!r} is not a whole number of pixels from {MIN_RESOLUTION} to {MAX_RESOLUTION}."
+        )
     return round(0.1 * int(resolution))
 
 
@@ -59,7 +63,7 @@ def _content_box(segment: Image.Image) -> tuple[int, int, int, int]:
     return opaque.getbbox() or (0, 0, *segment.size)
 
 
-def resize_segment(segment: Image.Image, resolution: int, fit: Fit = "stretch", crop: bool = False) -> np.ndarray:
+def resize_segment(segment: Image.Image, resolution: int, fit: Placement = "stretch", crop: bool = False) -> np.ndarray:
     """Place a segment on its transparent canvas of ``resolution`` x ``resolution`` pixels.
 
     Parameters: ``segment`` a Pillow image of mode RGBA, straight colour; ``fit`` is ``"stretch"`` (the paper: the canvas

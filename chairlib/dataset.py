@@ -19,7 +19,7 @@ from PIL import Image
 from chairlib._torchvision import torchvision
 from chairlib.augmentation import Augment
 from chairlib.collection import SPLITS, Collection
-from chairlib.compositing import Fit, blend, mask_from_opacity, padding
+from chairlib.compositing import Placement, blend, mask_from_opacity, padding
 from chairlib.devices import pick_device
 from chairlib.errors import CollectionError, ParameterError
 from chairlib.files import atomic_folder
@@ -103,7 +103,7 @@ class CompositeSource:
         device: torch.device,
         *,
         soft: bool = False,
-        fit: Fit = "stretch",
+        fit: Placement = "stretch",
         crop: bool = False,
         backgrounds_per_segment: int = BACKGROUNDS_PER_SEGMENT,
         pair_seed: int = 0,

@@ -22,9 +22,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         torch.zeros(1, device=device).item()  # reading a value back proves that it computes: "meta" only pretends
     except (RuntimeError, AssertionError, ImportError, TypeError) as error:
         reason = str(error).split("\n")[0]
-        raise ParameterError(
-            f"device {str(name)!r} cannot be used here ({reason}); use 'auto', 'cpu' or 'cuda'."
-        ) from error
+        usable = "'auto', 'cpu' or 'cuda'" if torch.cuda.is_available() else "'auto' or 'cpu'"
+        raise ParameterError(f"device {str(name)!r} cannot be used here ({reason}); use {usable}.") from error
     return device
 
 

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from chairlib.errors import ParameterError
 
-__all__ = ["METRICS", "MIN_CHAIR_PIXELS", "THRESHOLD", "MaskScorer", "Scores", "score_masks"]
+__all__ = ["METRICS", "MIN_CHAIR_PIXELS", "THRESHOLD", "MaskScorer", "Scores", "none_if_nan", "score_masks"]
 
 #: Names of the scores, and of what :meth:`Scores.interval` takes.
 METRICS = ("iou", "dice", "precision", "pooled_iou")
@@ -102,10 +102,10 @@ class Scores:
         """Scores and intervals for a record: plain numbers, lists and strings, with None for what is undefined."""
         intervals = {metric: self.interval(metric, level, n_resamples, seed) for metric in METRICS}
         return {
-            **{metric: _none_if_nan(getattr(self, metric)) for metric in METRICS},
+            **{metric: none_if_nan(getattr(self, metric)) for metric in METRICS},
             "n_images": self.n_images,
             "n_left_out": self.n_left_out,
-            "intervals": {metric: [_none_if_nan(end) for end in ends] for metric, ends in intervals.items()},
+            "intervals": {metric: [none_if_nan(end) for end in ends] for metric, ends in intervals.items()},
             "interval_level": level,
             "interval_resamples": n_resamples,
             "interval_units": "groups" if self.has_groups else "images",
@@ -378,8 +378,9 @@ def _check_interval(metric: str, level: float, n_resamples: int) -> None:
         raise ParameterError(f"an interval needs at least 1 resample, found {n_resamples!r}.")
 
 
-def _none_if_nan(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def none_if_nan(value: float) -> float | None:
+    """A score as a record holds it: JSON has no NaN, so None stands for what is undefined."""
+    return None if math.isnan(value) else float(value)
 
 
 def _percent(value: float) -> str:

@@ -37,8 +37,10 @@ __all__ = [
     "build_model",
     "check_model",
     "count_parameters",
+    "name_of",
     "source_hash",
 ]
+_NAME = "chairlib_name"
 
 #: The names that :func:`build_model` knows, with the paper's titles.
 MODEL_TITLES = {
@@ -68,6 +70,18 @@ def build_model(name: str, width: int | None = None, backbone_weights: str | Non
 
     Raises ParameterError for a name, width or model that cannot be used, ChairlibError for weights that cannot be had.
     """
+    model = _build(name, width, backbone_weights)
+    model.__dict__[_NAME] = name  # a plain attribute; nn.Module's own way of setting one is for modules and tensors
+    return model
+
+
+def name_of(model: nn.Module) -> str:
+    """The name that :func:`build_model` was given for ``model``; the name of its class where it was built otherwise."""
+    return str(model.__dict__.get(_NAME, type(model).__name__))
+
+
+def _build(name: str, width: int | None, backbone_weights: str | None) -> nn.Module:
+    _check_name(name)
     _check_width(width)
     if backbone_weights not in (None, "imagenet"):
         raise ParameterError(
@@ -90,6 +104,7 @@ def build_model(name: str, width: int | None = None, backbone_weights: str | Non
 
 def check_model(name: str, width: int | None = None) -> None:
     """Raise :class:`ParameterError` as :func:`build_model` would, at little cost: a plan opens hundreds of runs of few models."""
+    _check_name(name)
     if ":" in name:
         build_model(name, width)  # a file that may be edited, and need not know how to be built without memory
     else:
@@ -327,6 +342,11 @@ def _unknown_name(name: str) -> str:
     near = difflib.get_close_matches(name.lower().replace("-", "_"), MODELS, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown model {name!r}.{hint} Choose one of {', '.join(MODELS)}, or package.module:callable for your own."
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise ParameterError(f"model {name!r} must be a name: {', '.join(MODELS)}, or package.module:callable.")
 
 
 def _check_width(width: int | None) -> None:

@@ -29,7 +29,8 @@ def _find(name: str) -> Path:
     file = Path(name) if name.endswith(".ipynb") else paths.notebooks / f"{name}.ipynb"
     if not file.is_file():
         raise ParameterError(
-            f"notebook {name!r} does not exist; use {', '.join(names()) or 'a path'}, or the path of an .ipynb file."
+            f"notebook {name!r} does not exist in {paths.notebooks}; use {', '.join(names()) or 'a path'}, "
+            "or the path of an .ipynb file."
         )
     return file
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from chairlib import paths
 from chairlib.collection import SPLITS, Collection
-from chairlib.compositing import FITS, Fit, padding, resize_background, resize_segment
+from chairlib.compositing import FITS, Placement, padding, resize_background, resize_segment
 from chairlib.errors import ChairlibError, CollectionError, ParameterError
 from chairlib.progress import progress_bar
 from chairlib.tensors import load_tensors, save_tensors
@@ -79,12 +79,12 @@ def _open(path: Path, mode: str) -> Image.Image:
         ) from error
 
 
-def _cache_file(collection: Collection, resolution: int, fit: Fit, crop: bool) -> Path:
+def _cache_file(collection: Collection, resolution: int, fit: Placement, crop: bool) -> Path:
     options = f"{resolution}-{fit}{'-crop' if crop else ''}-v{VERSION}"
     return paths.cache / "packed" / f"{collection.hash}-{options}.safetensors"
 
 
-def _pack(collection: Collection, resolution: int, fit: Fit, crop: bool) -> dict[str, torch.Tensor]:
+def _pack(collection: Collection, resolution: int, fit: Placement, crop: bool) -> dict[str, torch.Tensor]:
     def read_segment(path: Path) -> np.ndarray:
         return resize_segment(_open(path, "RGBA"), resolution, fit, crop)
 
@@ -100,7 +100,7 @@ def _pack(collection: Collection, resolution: int, fit: Fit, crop: bool) -> dict
 
 
 def load_split(
-    collection: Collection, split: str, resolution: int = 64, fit: Fit = "stretch", crop: bool = False
+    collection: Collection, split: str, resolution: int = 64, fit: Placement = "stretch", crop: bool = False
 ) -> PackedSplit:
     """The parts of ``split`` at ``resolution``, from the cache where it has them, packed on the way otherwise."""
     check_split(split)
@@ -109,7 +109,9 @@ def load_split(
         raise ParameterError(f"fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
     file = _cache_file(collection, resolution, fit, crop)
     try:
-        tensors, _ = load_tensors(file)
+        tensors, _ = load_tensors(file, prefix=f"{split}.")
+        if not tensors:
+            raise ChairlibError(f"{file} holds no {split} split.")
     except ChairlibError:  # not there yet, or damaged: either way it can be made again
         tensors = _pack(collection, resolution, fit, crop)
         save_tensors(file, tensors)

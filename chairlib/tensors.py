@@ -5,7 +5,7 @@ from pathlib import Path
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from chairlib.errors import ChairlibError
 from chairlib.files import atomic_path
@@ -27,15 +27,15 @@ def save_tensors(
 
 
 def load_tensors(
-    path: Path | str, device: torch.device | str = "cpu"
+    path: Path | str, device: torch.device | str = "cpu", prefix: str = ""
 ) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Read what :func:`save_tensors` wrote: ``(tensors, metadata)``.
+    """Read what :func:`save_tensors` wrote: ``(tensors, metadata)``; with a ``prefix``, only tensors whose names begin so.
 
     Raises :class:`ChairlibError` when the file is missing, cut short or not a safetensors file.
     """
     try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-        return load_file(str(path), device=str(device)), metadata
+        with safetensors.safe_open(str(path), framework="pt", device=str(device)) as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
+            return tensors, file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
         raise ChairlibError(f"cannot read {path} as safetensors: {error}.") from error

@@ -27,8 +27,10 @@ from torch import nn
 from chairlib.dataset import CompositeLoader
 from chairlib.devices import training_dtype
 from chairlib.errors import ChairlibError, ParameterError, RecordError
-from chairlib.metrics import MaskScorer, Scores
+from chairlib.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
+from chairlib.models import name_of
 from chairlib.progress import progress_bar
+from chairlib.runs import check_count
 from chairlib.tensors import load_tensors, save_tensors
 
 __all__ = [
@@ -138,7 +140,7 @@ def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]
     ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an unknown recipe or
     value, and where there is no such recipe for the model.
     """
-    if name not in recipes:
+    if not isinstance(name, str) or name not in recipes:
         raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(recipes)}.")
     by_model = recipes[name]
     recipe = by_model.get(model, by_model.get("*"))
@@ -395,9 +397,19 @@ def _has_settled(ious: list[float], recipe: Recipe) -> bool:
     return max(ious[-recipe.patience :]) <= max(ious[: -recipe.patience]) + recipe.min_change
 
 
+def _holds_objects(loader: CompositeLoader) -> bool:
+    """Whether IoU is defined on any image; looks at the first batch, as a rule."""
+    return any((masks.sum(dim=(1, 2, 3)) >= MIN_CHAIR_PIXELS).any().item() for _, masks in loader.in_order())
+
+
 def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epochs: float | None) -> int:
     if images is not None and epochs is not None:
         raise ParameterError("give a budget in images or in epochs, not in both.")
+    if len(train) == 0:
+        raise ParameterError(
+            f"a batch of {train.batch_size} is more than the {len(train.indices)} training images, and drop_last leaves nothing; "
+            "use a smaller batch_size."
+        )
     budget = images if images is not None else (recipe.epochs if epochs is None else epochs) * train.n_images
     if budget < 1:
         raise ParameterError(f"a budget of {budget:g} images trains nothing; give at least 1.")
@@ -409,7 +421,7 @@ def fit(
     model: nn.Module,
     train: CompositeLoader,
     val: CompositeLoader,
-    recipe: Recipe,
+    recipe: Recipe | str,
     *,
     images: int | None = None,
     epochs: float | None = None,
@@ -424,6 +436,7 @@ def fit(
     Parameters
     ----------
     model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with AMX.
+    recipe: from :func:`get_recipe`, or its name: that of the model that :func:`chairlib.build_model` made.
     images, epochs: the budget; the recipe's epochs where neither is given. Rounded up to whole batches.
     evaluations: how many, evenly spread, the last at the end; by default one an epoch, and at least eight.
     score_start: put a row before the first step into the history, at 0 images; it has no training loss and no part in choosing
@@ -435,10 +448,18 @@ def fit(
 
     Raises
     ------
-    ParameterError: an impossible budget, or a recipe with unknown values.
+    ParameterError: an impossible budget, a recipe with unknown values, or a validation split that cannot choose weights.
     RecordError: ``checkpoint`` belongs to another run. ChairlibError: the loss is no longer finite.
     """
+    if isinstance(recipe, str):
+        recipe = get_recipe(recipe, name_of(model))
+    check_count("evaluations", evaluations, none=True)
     n_steps = _count_steps(train, recipe, images, epochs)
+    if recipe.select == "iou" and not _holds_objects(val):
+        raise ParameterError(
+            f"no {val.split} image of {val.source.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
+            "look at its masks, or use a recipe with select='last'."
+        )
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
     marks = {math.ceil(n_steps * (number + 1) / n_evaluations) for number in range(n_evaluations)}
     path = None if checkpoint is None else Path(checkpoint)

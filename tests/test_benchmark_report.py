@@ -1,11 +1,12 @@
 """Tables 1 and 2 and Figure 4 from records: every paper figure beside ours, nothing without a record."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from chairlib import benchmark, figures, published
+from chairlib import benchmark, figures, paths, published
 from chairlib.benchmark_report import MISSING, describe_record, open_report, score_table, show_slips
 from chairlib.errors import RecordError
 from chairlib.tables import style_table
@@ -125,6 +126,30 @@ def test_a_record_as_text_and_table(records):
 
 def test_slips_are_shown_escaped():
     assert "FCN-VGG-16" in show_slips("table2").data
+
+
+def test_the_paper_s_recipe_stands_beside_the_paper_s_figure(records, collection):
+    """Whichever run was finished first, and wherever it stands in the list."""
+    named = [record.name for record in records[:2]]
+    for recipe in ("released", "paper"):
+        run = benchmark.open_run(data=str(collection.root), **TINY, model="unet", resolution=64, recipe=recipe)
+        named.append(benchmark.train(run, progress=False).name)
+    try:
+        for names in (named, named[::-1]):
+            report = open_report(collection.root, names)
+            chosen = next(record for record in report.records if record.parameters["recipe"] == "paper")
+            quoted = report.glued()["unet_iou_64"]
+            assert quoted.startswith(f"{chosen.metrics['test']['iou']:.1f} % (")
+            assert quoted.endswith(", recipe paper")
+            # Tables and curves keep the order that was asked for.
+            assert next(iter(report._rows().values()))[0].name == names[0]
+            assert [r.parameters["seed"] for r in report._find("unet", 64)[0 if names is named else -1]] == (
+                [0, 1] if names is named else [1, 0]
+            )
+            assert report.table2()[("ours (95 % interval)", "SD over seeds")].notna().sum() == 1
+    finally:
+        for name in named[2:]:
+            shutil.rmtree(paths.runs / name)
 
 
 def test_runs_that_differ_are_told_apart(records, collection):

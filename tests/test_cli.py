@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -267,7 +268,7 @@ def test_names_that_are_unknown(fails, collection):
     assert "recipe 'slow' is unknown; use one of paper, released, fast" in fails("benchmark", *data, "--recipe", "slow")
     assert "device 'gpu' cannot be used here" in fails("benchmark", *data, "--device", "gpu")
     assert "profile 'nope' does not exist; use paper, quick, smoke" in fails("paper", "--profile", "nope")
-    assert "notebook '09_nope' does not exist; use 01_collection" in fails("run", "09_nope")
+    assert re.search(r"notebook '09_nope' does not exist in .*notebooks; use 01_collection", fails("run", "09_nope"))
 
 
 def test_parameters_of_a_notebook(fails):
@@ -337,6 +338,15 @@ def test_full_disk(collection, tmp_path):
             assert not list(disk.rglob("record.json"))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_memory_that_is_not_there(fails, collection, monkeypatch, tmp_path):
+    def export(*_, **__):
+        raise MemoryError("Unable to allocate 9 PiB")
+
+    monkeypatch.setattr("chairlib.dataset.export", export)
+    said = fails("export", collection.root, "--out", tmp_path / "x")
+    assert "out of memory (Unable to allocate 9 PiB)" in said
 
 
 def test_output_that_nobody_can_read():

@@ -17,10 +17,17 @@ def test_names_and_devices():
 # "meta" exists, but computes nothing; hpu's plug-in is missing, which torch says by a ModuleNotFoundError.
 @pytest.mark.parametrize("name", ["gpu", "GPU:0", "", "cuda:99", "meta", "hpu", "mps:7", 5, None, ["cpu"]])
 def test_device_that_is_not_there(name):
-    with pytest.raises(ParameterError, match=r"cannot be used here \(.*\); use 'auto', 'cpu' or 'cuda'") as caught:
+    with pytest.raises(ParameterError, match=r"cannot be used here \(.*\); use 'auto'") as caught:
         pick_device(name)
     assert repr(str(name)) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("cuda", "advice"), [(True, "'auto', 'cpu' or 'cuda'."), (False, "'auto' or 'cpu'.")])
+def test_only_devices_that_are_there_are_advised(monkeypatch, cuda, advice):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    with pytest.raises(ParameterError, match=f"use {advice}$"):
+        pick_device("gpu")
 
 
 def test_hardware_is_one_line_for_people():

@@ -11,7 +11,7 @@ from torch import nn
 
 from chairlib._torchvision import torchvision
 from chairlib.errors import ChairlibError, ParameterError
-from chairlib.models import MODELS, UNet, build_model, count_parameters
+from chairlib.models import MODELS, UNet, build_model, check_model, count_parameters
 
 SMALL = {"unet": 2, "fcn_vgg16": 2, "fcn_resnet50": None, "fcn_resnet101": None}
 
@@ -277,3 +277,20 @@ def test_a_model_of_ones_own_loads_its_own_weights(monkeypatch):
     own_model(monkeypatch, net=lambda: nn.Conv2d(3, 1, 1))
     with pytest.raises(ParameterError, match="load its own weights"):
         build_model("own_models:net", backbone_weights="imagenet")
+
+
+@pytest.mark.parametrize("name", [5, None, ["unet"]])
+def test_a_name_that_is_none(name):
+    for ask in (build_model, check_model):
+        with pytest.raises(ParameterError, match="must be a name: unet"):
+            ask(name)
+
+
+@pytest.mark.parametrize(("name", "width"), [("nope", None), ("unet", 0), ("fcn_resnet50", 8), ("torch.nn:Nope", None)])
+def test_checking_a_model_refuses_what_building_it_does(name, width):
+    said = []
+    for ask in (build_model, check_model):
+        with pytest.raises(ParameterError) as caught:
+            ask(name, width)
+        said.append(str(caught.value))
+    assert said[0] == said[1]

@@ -312,3 +312,49 @@ def test_predictions_are_probabilities(collection):
     probabilities = predict(small_unet(), images)
     assert probabilities.shape == masks.shape
     assert 0 <= probabilities.min() <= probabilities.max() <= 1
+
+
+# -- what fit takes -----------------------------------------------------------------------------------------------------
+
+
+def both(collection, **options):
+    return (
+        CompositeLoader(collection, "train", 32, 8, "cpu", **options),
+        CompositeLoader(collection, "val", 32, 8, "cpu"),
+    )
+
+
+def test_a_recipe_s_name_is_enough(collection):
+    weights = []
+    for recipe in ("fast", get_recipe("fast", "unet")):
+        torch.manual_seed(0)
+        model = build_model("unet", 2)
+        fit(model, *both(collection), recipe, images=16, evaluations=1, progress=False)
+        weights.append(model.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    with pytest.raises(ParameterError, match="no 'paper' recipe for model 'Conv2d'; use recipe 'fast'"):
+        fit(nn.Conv2d(3, 1, 1), *both(collection), "paper", images=16, progress=False)
+
+
+@pytest.mark.parametrize("evaluations", [0, -1, 1.5, "2"])
+def test_a_number_of_evaluations_that_is_none(collection, evaluations):
+    with pytest.raises(ParameterError, match=r"evaluations .* must be a whole number of at least 1"):
+        fit(build_model("unet", 2), *both(collection), "fast", images=16, evaluations=evaluations, progress=False)
+
+
+def test_a_batch_larger_than_all_there_is(collection):
+    train, val = both(collection, limit=4, drop_last=True)
+    with pytest.raises(ParameterError, match="a batch of 8 is more than the 4 training images"):
+        fit(build_model("unet", 2), train, val, "fast", images=16, progress=False)
+
+
+def test_a_validation_split_without_a_chair_is_told_before_training(collection):
+    train, val = both(collection)
+    val.source.segments.zero_()
+    model = build_model("unet", 2)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(ParameterError, match="no val image of drawn has 6 object pixels or more"):
+        fit(model, train, val, "fast", images=16, progress=False)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    # A recipe that doesn't choose by IoU has no use for it.
+    fit(model, train, val, get_recipe("fast", "unet", select="last"), images=16, evaluations=1, progress=False)

@@ -77,6 +77,8 @@ class Collection:
     """
 
     def __init__(self, root: str | Path = "mini") -> None:
+        if not isinstance(root, str | Path):
+            raise CollectionError(f"{root!r} is no collection; name a folder, or 'mini'.")
         #: The folder.
         self.root: Path = paths.mini if root == "mini" else Path(root).expanduser()
         #: A row per file: every column of MANIFEST_COLUMNS as text, but ``width`` and ``height`` as integers.
