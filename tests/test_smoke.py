@@ -97,6 +97,16 @@ def test_a_build_leaves_records_pages_and_the_book(built):
     assert str(home) not in (site / "notebooks" / "03_benchmark.html").read_text()
 
 
+def test_the_site_of_a_build_is_as_the_book_s_tests_want_it(built):
+    """The tests of the book, run over a site of real chapters; their own has stubs in the chapters' place."""
+    home, _ = built
+    tests = [str(Path(__file__).with_name(f"{name}.py")) for name in ("test_book", "test_site")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
+    environment = {**os.environ, "CHAIRLIB_SITE": str(home / "_build" / "html")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=paths.package.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_what_is_done_is_not_done_again(built):
     home, _ = built
     before, page = written(home), (home / "_build/html/index.html").stat().st_mtime_ns
