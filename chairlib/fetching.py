@@ -2,8 +2,11 @@
 
 Nothing here is needed to build the paper: the data it uses by default ships with the package or is rendered. Hosts of old
 datasets disappear, so every error of the network ends with the steps to take by hand; the address can be replaced by a
-mirror's. No checksum of these archives is published: the one of the first fetch is kept in ``.fetched.json``, and whatever
-is there later is checked against it.
+mirror's. No checksum of these archives is published: those of the first fetch and of what was unpacked from it are kept in
+``.fetched.json``, and whatever is there later is checked against them.
+
+Requests go through :mod:`chairlib.web`: archives of old hosts come over plain http, and whoever answers in their stead may
+redirect to, or name images at, machines that only this one can reach. Only the host that a person gave may be such a machine.
 """
 
 import fcntl
@@ -11,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import re
 import shutil
 import stat
@@ -24,15 +28,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
+import httpcore
 import httpx
 from PIL import Image
 
+from chairlib import web
 from chairlib.errors import ChairlibError, ParameterError
 from chairlib.files import atomic_folder, check_free, disk_errors, write_json
 from chairlib.progress import progress_bar
-from chairlib.web import is_web_address, tls_context, user_agent
+from chairlib.web import Limits, PassingError, UnusableError, is_web_address, open_client
 from chairlib.web import without_credentials as _plain
 
 __all__ = ["LIMITS", "SOURCES", "FetchError", "Limits", "Source", "download", "fetch", "unpack"]
@@ -53,27 +59,8 @@ class _Unusable(FetchError):
     """The server is there, this file of it isn't, or is none."""
 
 
-class _Passing(Exception):
-    """A failure that may pass when tried again; ``reached`` is whether anybody was there."""
-
-    def __init__(self, reason: str, reached: bool = True) -> None:
-        super().__init__(reason)
-        self.reached = reached
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How patient a fetch is. Times in seconds; ``total`` is for all of it, and what it has got by then is kept."""
-
-    connect: float = 20
-    read: float = 30
-    total: float = 12 * 3600
-    tries: int = 5
-    backoff: float = 1
-    redirects: int = 5
-
-
-LIMITS = Limits()
+#: How patient a fetch is. ``total`` is for all of it, and what it has got by then is kept.
+LIMITS = Limits(connect=20, read=30, total=12 * 3600, tries=5)
 
 
 @dataclass(frozen=True)
@@ -93,6 +80,7 @@ class Source:
     """One dataset: where it is, how large it may be, what is made of it, and how it is read then (``{out}`` is the folder).
 
     folder: what the archive is unpacked to, whole; ``expected`` must be in it. None: only ``expected`` is read, as annotations.
+    images_from: the domain of the images that annotations may name, unless they come from another address than ``url``.
     """
 
     about: str
@@ -106,6 +94,7 @@ class Source:
     max_members: int
     by_hand: str
     reading: str
+    images_from: str = ""
 
     def steps(self, name: str, out: Path) -> str:
         """What a person can do where the download can't be made."""
@@ -158,6 +147,7 @@ SOURCES = {
         max_members=1000,
         by_hand="Images already in {out}/images are kept: those of val2017.zip, of the same site, are the same files.",
         reading='CocoChairs("{out}/images", "{out}/instances_chairs.json")',
+        images_from="cocodataset.org",
     ),
 }
 
@@ -166,8 +156,22 @@ SOURCES = {
 
 
 def _digest(path: Path) -> str:
-    with disk_errors(path), open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """SHA-256 of a file; of a folder, over the names and contents of its files, hidden ones aside: systems leave such behind."""
+    with disk_errors(path):
+        if not path.is_dir():
+            with open(path, "rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        lines = [f"{_digest(file)} {file.relative_to(path).as_posix()}\n" for file in _files(path)]
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in (_files(path) if path.is_dir() else [path]))
 
 
 class _Record:
@@ -198,7 +202,7 @@ class _Record:
         if entry is None:
             self.files[name] = {
                 "url": url,
-                "bytes": path.stat().st_size,
+                "bytes": _size(path),
                 "sha256": digest,
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             }
@@ -289,32 +293,16 @@ def _validator(response: httpx.Response) -> str | None:
     return found if found and found.isascii() else None
 
 
-def _passing(error: httpx.TransportError, limits: Limits) -> _Passing:
-    """The failure in words."""
-    if isinstance(error, httpx.ConnectTimeout):
-        return _Passing(f"no connection within {limits.connect:g} s", reached=False)
-    if isinstance(error, httpx.ConnectError | httpx.ProxyError):
-        return _Passing(f"no connection ({error})", reached=False)
-    if isinstance(error, httpx.TimeoutException):
-        return _Passing(f"nothing came for {limits.read:g} s", reached=False)
-    return _Passing(f"the connection was dropped ({str(error) or type(error).__name__})")
-
-
 @contextmanager
 def _answer(client: httpx.Client, url: str, headers: dict[str, str], limits: Limits) -> Iterator[httpx.Response]:
     """The response at the end of the redirects."""
     address = url
     for _ in range(limits.redirects + 1):
-        try:
-            with client.stream("GET", address, headers=headers) as response:
-                if not response.has_redirect_location:
-                    yield response
-                    return
-                target = response.headers["Location"]
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise FetchError(f"{_plain(url)} cannot be fetched: {error}") from error
-        except httpx.TransportError as error:
-            raise _passing(error, limits) from error
+        with client.stream("GET", address, headers=headers) as response:
+            if not response.has_redirect_location:
+                yield response
+                return
+            target = response.headers["Location"]
         try:
             address = urljoin(address, target)
         except ValueError:
@@ -324,13 +312,17 @@ def _answer(client: httpx.Client, url: str, headers: dict[str, str], limits: Lim
 
 
 def _check_status(response: httpx.Response, url: str) -> None:
+    """Raise PassingError, with the pause that the server asks for, or FetchError unless the file or the part of it is sent."""
     code = response.status_code
-    if code in (200, 206):
+    if code == 206:
         return
-    reason = f"the server answered {code} {response.reason_phrase}".rstrip()
-    if code in (408, 425, 429) or code >= 500:
-        raise _Passing(reason)
-    raise (_Unusable if code in (403, 404, 410) else FetchError)(f"{_plain(url)} cannot be fetched: {reason}.")
+    try:
+        web.check_status(response)
+    except UnusableError:
+        reason = f"the server answered {code} {response.reason_phrase}".rstrip()
+        raise (_Unusable if code in (403, 404, 410) else FetchError)(
+            f"{_plain(url)} cannot be fetched: {reason}."
+        ) from None
 
 
 def _recognised(chunks: Iterable[bytes], kind: Kind, response: httpx.Response, url: str) -> Iterator[bytes]:
@@ -358,7 +350,7 @@ def _span(response: httpx.Response, offset: int) -> int | None:
     """The whole file's size (None: not said) from a 206's Content-Range, which must begin at ``offset``."""
     found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
     if not found or int(found[1]) != offset:
-        raise _Passing("the server sent another part of the file than it was asked for")
+        raise PassingError("the server sent another part of the file than it was asked for")
     return None if found[3] == "*" else int(found[3])
 
 
@@ -377,18 +369,33 @@ class _Download:
 
     def __post_init__(self) -> None:
         self.part = _Part(self.target)
+        #: Whether anybody ever answered: a host that is gone is not asked again.
+        self.answered = self.one_of_many
+        self.random = random.Random()
 
     def attempt(self) -> int | None:
-        """Ask for what is missing and append it; the whole file's size as the server stated it."""
+        """Ask for what is missing and append it; the whole file's size as the server stated it.
+
+        Whatever it sends and however slowly, also before the file and between its pieces, this ends when the time is up.
+        """
+        with web.deadline(self.deadline - time.monotonic()):
+            try:
+                with web.transport_errors(self.limits):
+                    return self._attempt()
+            except UnusableError as error:
+                raise FetchError(f"{_plain(self.url)} cannot be fetched: {error}.") from None
+
+    def _attempt(self) -> int | None:
         notes = self.part.known(self.url)
         offset = self.part.size if notes else 0
         headers = {"Range": f"bytes={offset}-", "If-Range": notes["validator"]} if offset else {}
         with _answer(self.client, self.url, headers, self.limits) as response:
+            self.answered = True
             if response.status_code == 416 and offset:
                 if notes.get("total") == offset:
                     return offset
                 self.part.remove()
-                raise _Passing("the server has no such part of the file any more")
+                raise PassingError("the server has no such part of the file any more")
             _check_status(response, self.url)
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise FetchError(f"{_plain(self.url)} was sent in an encoding that was not asked for.")
@@ -400,7 +407,7 @@ class _Download:
             _check_space(self.target.parent, (total or 0) - offset, self.target.name)
             self._append(response, offset, total)
         if total not in (None, self.part.size):
-            raise _Passing(f"only {_amount(self.part.size)} of {_amount(total or 0)} came")
+            raise PassingError(f"only {_amount(self.part.size)} of {_amount(total or 0)} came")
         return total
 
     def _length(self, response: httpx.Response) -> int | None:
@@ -411,8 +418,8 @@ class _Download:
         try:
             total = _span(response, offset)
             if offset and (_validator(response) not in (None, notes["validator"]) or total != notes.get("total")):
-                raise _Passing("the file has changed on the server")
-        except _Passing:
+                raise PassingError("the file has changed on the server")
+        except PassingError:
             self.part.remove()
             raise
         return total
@@ -471,14 +478,16 @@ class _Download:
                 total = self.attempt()
                 self._accept(check, total)
                 return
-            except _Passing as error:
+            except PassingError as error:
                 failures = 1 if self.part.size >= best + PROGRESS else failures + 1
                 best = max(best, self.part.size)
-                if failures >= self.limits.tries or not (error.reached or best or self.one_of_many):
+                self.check_time()
+                if failures >= self.limits.tries or not (self.answered or best) or error.outlasts(self.limits):
                     kept = f"; {_amount(self.part.size)} are kept for the next time" if self.part.size else ""
                     times = f" ({failures} tries)" if failures > 1 else ""
-                    raise FetchError(f"{_plain(self.url)} cannot be fetched: {error}{times}{kept}.") from error
-                pause = min(self.limits.backoff * 2 ** (failures - 1), 30)
+                    later = f"; it asks to be left alone for {error.wait:,.0f} s" if error.outlasts(self.limits) else ""
+                    raise FetchError(f"{_plain(self.url)} cannot be fetched: {error}{later}{times}{kept}.") from error
+                pause = web.pause_before(failures, error.wait, self.limits, self.random)
                 self.check_time(pause)
                 if not self.one_of_many:
                     say(f"{self.target.name}: {error}; trying again")
@@ -486,23 +495,45 @@ class _Download:
 
     def _accept(self, check: Callable[[Path], None], total: int | None) -> None:
         if not self.part.size:
-            raise _Passing("the server sent nothing")
+            raise PassingError("the server sent nothing")
         try:
             check(self.part.path)
         except FetchError as error:
             self.part.remove()
             if total is None:  # nobody said how long the file is: it may have been cut
-                raise _Passing(f"what came is not whole ({error})") from error
+                raise PassingError(f"what came is not whole ({error})") from error
             raise _Unusable(f"{_plain(self.url)} sent a file that cannot be used: {error}") from error
 
 
-def _client(limits: Limits) -> httpx.Client:
-    return httpx.Client(
-        verify=tls_context(),
-        timeout=httpx.Timeout(limits.read, connect=limits.connect),
-        # Bytes as they lie on the server: else sizes and ranges would mean something else.
-        headers={"User-Agent": user_agent(), "Accept-Encoding": "identity"},
-    )
+class _Guard(web._GuardedBackend):
+    """The guard of every request, but for the host of the address that a person gave: a mirror may be in the next room."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(loopback=False)
+        self._given = given
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore.NetworkStream:
+        if host != self._given:
+            return super().connect_tcp(host, port, timeout, local_address, socket_options)
+        # Guarded all the same against a server that never ends.
+        timeout = web._within(timeout)
+        return web._GuardedStream(self._plain.connect_tcp(host, port, timeout, local_address, socket_options))
+
+
+def _client(limits: Limits, given: str | None) -> httpx.Client:
+    """A client for strangers' addresses; ``given`` is the address that a person gave, whose host may be any."""
+    client = open_client("", limits)
+    if given is not None:
+        # The guard of chairlib.web knows exceptions for tests alone; this one is for one host, and for this client.
+        client._transport._pool._network_backend = _Guard(httpx.URL(given).raw_host.decode("ascii"))  # type: ignore[attr-defined]
+    return client
 
 
 def download(
@@ -666,8 +697,13 @@ def _annotations(archive: Path, source: Source) -> bytes:
         return b"".join(_chunks(opened, info))
 
 
-def _chairs(text: bytes, where: Path) -> dict[str, Any]:
-    """COCO's annotations restricted to chairs and the images that hold one."""
+def _is_from(url: str, domain: str) -> bool:
+    """Whether an address is of ``domain`` or below it; of any, where that is empty."""
+    return not domain or f".{urlsplit(url).hostname or ''}".endswith(f".{domain}")
+
+
+def _chairs(text: bytes, where: Path, domain: str) -> dict[str, Any]:
+    """COCO's annotations restricted to chairs and the images that hold one, which must be of ``domain`` (empty: of any)."""
     try:
         found = json.loads(text)
         chairs = [category for category in found["categories"] if category["name"] == "chair"]
@@ -679,6 +715,9 @@ def _chairs(text: bytes, where: Path) -> dict[str, Any]:
             raise ValueError("an image has an unsafe file name")
         if not all(isinstance(image["coco_url"], str) for image in images):
             raise ValueError("an image has no address")
+        stranger = next((image["coco_url"] for image in images if not _is_from(image["coco_url"], domain)), None)
+        if stranger is not None:
+            raise ValueError(f"an image is not at {domain} but at {_plain(stranger)}")
         names = {image["file_name"] for image in images}
         if not names or len(names) != len(images):
             raise ValueError("no image of a chair" if not names else "two images have one name")
@@ -762,6 +801,7 @@ class _Job:
     source: Source
     out: Path
     url: str
+    images_from: str
     client: httpx.Client
     limits: Limits
     deadline: float
@@ -795,25 +835,33 @@ class _Job:
         if self.source.folder is None:
             done = self.out / "instances_chairs.json"
             if done.exists() and not archive.exists():
-                _coco(self, _chairs(done.read_bytes(), done))
+                _coco(self, _chairs(done.read_bytes(), done, self.images_from))
                 return
             self.have_archive()
             with self.unusable(archive):
-                chairs = _chairs(_annotations(archive, self.source), archive)
+                chairs = _chairs(_annotations(archive, self.source), archive, self.images_from)
             _coco(self, chairs)
             return
         folder = self.out / self.source.folder
         ready = all((folder / name).exists() for name in self.source.expected)
-        if ready and not archive.exists():
-            self.say(f"{folder} is there already: nothing to download")
-            return
-        if not ready:
+        if ready:
+            self.remember(folder)
+            if not archive.exists():
+                self.say(f"{folder} is there already: nothing to download")
+                return
+        else:
             check_free(folder)
         self.have_archive()
         if not ready:
             with self.unusable(archive):
                 unpack(archive, folder, self.source.expected, self.source.max_unpacked, self.source.max_members)
+            self.remember(folder)
             self.say(f"unpacked to {folder}")
+
+    def remember(self, folder: Path) -> None:
+        """Check what was unpacked against the record, or make its entry: the archive may be deleted, and the folder damaged."""
+        self.record.agree(folder.name, folder, None)
+        self.record.save()
 
     @contextmanager
     def unusable(self, archive: Path) -> Iterator[None]:
@@ -857,7 +905,12 @@ def fetch(
 ) -> str:
     """Fetch a dataset of :data:`SOURCES` into ``out``; started again, it goes on. Returns how it is read.
 
-    url: another address of the archive, a mirror's. say: what is told of the progress.
+    url: another address of the archive, a mirror's; its host alone may be one that is not on the public internet, and
+    annotations that come from it may name images anywhere. say: what is told of the progress. Proxies are not used: behind
+    one, nobody knows which address is connected to.
+
+    Raises ParameterError for an unknown dataset or an address that is none; FetchError, with the steps to take by hand, for
+    whatever the network or the server does; ChairlibError for a full disk, and for files that are not those of the first fetch.
 
     >>> fetch("object-discovery", "data/object-discovery")  # doctest: +SKIP
     """
@@ -869,8 +922,9 @@ def fetch(
     with _own(out):
         deadline, record = time.monotonic() + limits.total, _Record(out)
         try:
-            with _client(limits) as client:
-                _Job(source, out, address, client, limits, deadline, record, say).run()
+            with _client(limits, url) as client:
+                images_from = "" if url else source.images_from
+                _Job(source, out, address, images_from, client, limits, deadline, record, say).run()
         except FetchError as error:
             raise FetchError(f"{error}\n\n{source.steps(name, out)}") from error
     return source.reading.format(out=out)

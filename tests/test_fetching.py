@@ -146,15 +146,15 @@ def server(monkeypatch):
 
 @pytest.fixture
 def get(server, tmp_path, monkeypatch):
-    """Fetch Object Discovery from the local server into ``tmp_path/out``; gives what was said."""
+    """Fetch Object Discovery from the local server, as a mirror that a person named, into ``tmp_path/out``; gives what was said."""
     monkeypatch.setattr(fetching, "PROGRESS", 1000)
 
     def run(name: str = "object-discovery", limits: Limits = FAST, url: str | None = None, **changes: object) -> str:
         said: list[str] = []
-        source = replace(fetching.SOURCES[name], **{"url": f"{server.url}/x.zip", **changes})
+        source = replace(fetching.SOURCES[name], **changes)
         with monkeypatch.context() as patch:
             patch.setitem(fetching.SOURCES, name, source)
-            fetch(name, tmp_path / "out", url, limits, said.append)
+            fetch(name, tmp_path / "out", url or f"{server.url}/x.zip", limits, said.append)
         return "\n".join(said)
 
     run.out = tmp_path / "out"
@@ -272,7 +272,7 @@ def test_dropped_connections_are_gone_on_with(get, server):
 def test_a_drop_that_goes_on_is_an_error_and_the_part_is_kept(get, server):
     server.script = [drops(20_000)]
     server.always = drops(0)
-    fails(get, f"{server.url}/x.zip cannot be fetched: the connection was dropped", "(3 tries)", "are kept")
+    fails(get, f"{server.url}/x.zip cannot be fetched: the connection broke", "(3 tries)", "are kept")
     assert len(server.requests) == 3
     assert get.part.read_bytes() == ARCHIVE[: get.part.stat().st_size]
     kept, server.always = get.part.stat().st_size, None
@@ -392,7 +392,7 @@ def test_truncation_without_a_stated_length(get, server):
 
 def test_a_stated_length_that_is_too_large(get, server):
     server.always = sends(ARCHIVE, Content_Length=len(ARCHIVE) + 7)
-    fails(get, "the connection was dropped", "3 tries")
+    fails(get, "the connection broke", "3 tries")
 
 
 def test_a_stated_length_that_is_too_small(get, server):
@@ -460,6 +460,39 @@ def test_a_trickle_ends_at_the_time_limit_and_is_kept(get, server):
     assert 0 < get.part.stat().st_size < len(ARCHIVE)
 
 
+@pytest.mark.parametrize(
+    ("opening", "drip"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1", b";a=b"),
+    ],
+    ids=["headers", "extensions of a chunk"],
+)
+def test_drips_that_are_no_part_of_the_file_end_at_the_time_limit(get, server, opening, drip):
+    def act(handler: Handler) -> None:
+        handler.wfile.write(opening)
+        while True:  # until the connection is closed
+            handler.wfile.write(drip)
+            time.sleep(0.05)
+
+    server.always = act
+    started = time.monotonic()
+    fails(get, "took longer than the 1 s allowed", limits=replace(FAST, total=1))
+    assert time.monotonic() - started < 2
+
+
+def test_a_server_is_left_alone_for_as_long_as_it_asks(get, server):
+    server.script = [lambda handler: handler.head(503, Content_Length=0, Retry_After=1)]
+    started = time.monotonic()
+    get()
+    assert time.monotonic() - started >= 1
+    shutil.rmtree(get.out)
+    server.always = lambda handler: handler.head(429, Content_Length=0, Retry_After=9999)
+    asked = len(server.requests)
+    fails(get, "the server answered 429; it asks to be left alone for 9,999 s")
+    assert len(server.requests) == asked + 1
+
+
 def test_backoff_does_not_exceed_the_time_limit(get, server):
     server.always = status(503)
     fails(get, "took longer", limits=replace(FAST, backoff=60, total=5))
@@ -485,6 +518,25 @@ def test_a_loop_of_redirects(get, server):
 def test_redirects_to_anything_else(get, server, where):
     server.always = redirects(where)
     fails(get, f"{server.url}/x.zip redirects to", "only http and https are followed")
+
+
+def test_redirects_to_machines_that_only_this_one_can_reach(get, server):
+    with socket.create_server(("127.0.0.2", 0)) as inside:
+        server.always = redirects(f"http://127.0.0.2:{inside.getsockname()[1]}/x.zip")
+        fails(get, "forbidden address: 127.0.0.2 is not a public address")
+        inside.settimeout(0)
+        with pytest.raises(BlockingIOError):  # nobody came
+            inside.accept()
+
+
+def test_only_a_person_may_name_such_a_machine(get, server, tmp_path, monkeypatch):
+    own = replace(fetching.SOURCES["object-discovery"], url=f"{server.url}/x.zip")
+    monkeypatch.setitem(fetching.SOURCES, "object-discovery", own)
+    with pytest.raises(FetchError, match=r"forbidden address: 127\.0\.0\.1"):
+        fetch("object-discovery", tmp_path / "out", None, FAST, print)
+    assert server.requests == []
+    get()
+    assert_whole(get)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "x.zip", "ftp://host/x.zip", "http://", "http://[x/"])
@@ -540,6 +592,20 @@ def test_a_damaged_archive_is_noticed(get, server):
     shutil.rmtree(get.out / "ObjectDiscovery-data")
     get()
     assert_whole(get)
+
+
+@pytest.mark.parametrize("damage", [b"another photo", None])
+def test_what_was_unpacked_is_checked_once_the_archive_is_gone(get, damage):
+    get()
+    get.archive.unlink()
+    photo = get.out / "ObjectDiscovery-data" / "Data" / "Car" / "0001.jpg"
+    (photo.parent / ".DS_Store").write_bytes(b"x")  # a system's own leavings
+    assert "nothing to download" in get()
+    if damage is None:
+        photo.unlink()
+    else:
+        photo.write_bytes(damage)
+    fails(get, "ObjectDiscovery-data has SHA-256", "is damaged or was replaced", error=ChairlibError)
 
 
 def test_a_server_with_another_file_than_the_first_time(get, server):
@@ -848,6 +914,37 @@ def test_coco_images_that_were_damaged_later(get, server, coco):
     (get.out / ".fetched.json").unlink()
     image.write_bytes(b"no image")
     fails(get, "is not COCO's image", name="coco-chairs", error=ChairlibError)
+
+
+def test_coco_images_of_other_hosts_are_only_taken_from_a_mirrors_annotations(get, server, coco, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "annotations_trainval2017.zip").write_bytes(server.files["/x.zip"])
+    with pytest.raises(FetchError, match=r"an image is not at cocodataset\.org but at http://127\.0\.0\.1"):
+        fetch("coco-chairs", tmp_path / "out", None, FAST, print)
+    assert server.requests == []
+    (tmp_path / "out" / "annotations_trainval2017.zip").unlink()
+    assert "3 images with 4 chairs" in get("coco-chairs")
+
+
+@pytest.mark.parametrize(
+    ("url", "theirs"),
+    [
+        ("http://images.cocodataset.org/val2017/1.jpg", True),
+        ("https://cocodataset.org/1.jpg", True),
+        ("http://evilcocodataset.org/1.jpg", False),
+        ("http://cocodataset.org.evil.example/1.jpg", False),
+        ("http://cocodataset.org@evil.example/1.jpg", False),
+        ("cocodataset.org/1.jpg", False),
+    ],
+)
+def test_which_addresses_are_cocos(url, theirs):
+    assert fetching._is_from(url, "cocodataset.org") is theirs
+
+
+def test_coco_images_at_machines_that_only_this_one_can_reach(get, server, coco):
+    coco["images"][0]["coco_url"] = "http://127.0.0.2/1.jpg"
+    coco.pop("publish")()
+    fails(get, "http://127.0.0.2/1.jpg cannot be fetched: forbidden address", name="coco-chairs")
 
 
 @pytest.mark.parametrize("name", ["../evil.jpg", "/evil.jpg", "a/b.jpg", ".jpg", "x.png", 7, "c:x.jpg"])
