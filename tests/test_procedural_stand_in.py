@@ -161,7 +161,10 @@ def test_the_layout_is_the_releases(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "render_subject", _flat)
     out = render_stand_in(tmp_path / "out", images=100, size=32, progress=False, workers=1)
     assert {f.name for f in out.iterdir()} == {"Data", "README.md"}
-    assert {f.name for f in (out / "Data").iterdir()} == {n for c in CATEGORIES for n in (c, f"{c}100")}
+    assert {f.name for f in (out / "Data").iterdir()} == {
+        "source.json",
+        *(n for c in CATEGORIES for n in (c, f"{c}100")),
+    }
     for category in CATEGORIES:
         images, masks = _category(out / "Data", category)
         assert len(images) == 100
