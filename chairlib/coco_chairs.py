@@ -18,8 +18,9 @@ Annotations whose outline holds no pixel count as ``empty``. Needs pycocotools: 
 """
 
 import json
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ __all__ = ["REASONS", "CocoChairs", "export"]
 SOURCE = "coco_chairs"
 #: Why a crop (or, of ``empty``, an annotation) is left out.
 REASONS = ("small", "sparse", "crowd", "repeated", "empty")
+
+#: The largest photo whose masks are made, in pixels: pycocotools takes the memory for any size that a file states.
+MAX_PIXELS = 10**8
+#: Bits that are read of one compressed run length: more than any photo needs, so that no file makes a number grow without end.
+_MAX_BITS = 35
 
 #: Left, top, right and bottom in pixels, right and bottom excluded.
 Box = tuple[int, int, int, int]
@@ -67,7 +73,7 @@ class CocoChairs(MaskedPhotos):
 
     Parameters
     ----------
-    images_dir: the folder of the photos, named as in the annotation file.
+    images_dir: the folder of the photos, named as in the annotation file; ``~`` is expanded here and in ``instances_json``.
     instances_json: annotations in COCO's format, with a category named "chair".
     split: ``"train"`` or ``"val"``: 80 % and 20 % of the photos, in an order given by a hash of their ids. No test.
     transforms, transform, target_transform: as everywhere in torchvision.
@@ -93,10 +99,11 @@ class CocoChairs(MaskedPhotos):
         least_share: float = 0.1,
     ):
         _check_options(split, margin, least_side, least_share)
-        super().__init__(str(images_dir), transforms, transform, target_transform)
+        folder, file = Path(images_dir).expanduser(), Path(instances_json).expanduser()
+        super().__init__(str(folder), transforms, transform, target_transform)
         self.split, self.margin, self.least_side, self.least_share = split, margin, least_side, least_share
-        self.name = f"COCO chairs ({Path(instances_json).stem})"
-        photos = _read_photos(Path(images_dir), Path(instances_json))
+        self.name = f"COCO chairs ({file.stem})"
+        photos = _read_photos(folder, file)
         train, val = split_off(stable_order(photos))
         chosen = sorted(train if split == "train" else val, key=int)
         left_out: Counter[str] = Counter()
@@ -106,7 +113,7 @@ class CocoChairs(MaskedPhotos):
         if not self._crops:
             counts = ", ".join(f"{count} {reason}" for reason, count in self.n_left_out.items() if count)
             raise CollectionError(
-                f"{instances_json}: no crops for {split!r} from {len(chosen)} of {len(photos)} photos with chairs (left out: "
+                f"{file}: no crops for {split!r} from {len(chosen)} of {len(photos)} photos with chairs (left out: "
                 f"{counts or 'none'}); give more photos, or lower least_side and least_share."
             )
         self.groups = [crop.photo.identity for crop in self._crops]
@@ -161,6 +168,9 @@ class CocoChairs(MaskedPhotos):
 def _check_options(split: str, margin: float, least_side: int, least_share: float) -> None:
     if split not in ("train", "val"):
         raise ParameterError(f"split {split!r} is unknown; COCO chairs have train and val, and no test.")
+    for name, value in (("margin", margin), ("least side", least_side), ("least share", least_share)):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ParameterError(f"{name} {value!r} must be a number.")
     if not 0 <= margin <= 2:
         raise ParameterError(f"margin {margin!r} must be a share of the box's longer side from 0 to 2.")
     if least_side < 0:
@@ -215,10 +225,10 @@ def _with_chairs(content: dict[str, Any], images_dir: Path, file: Path) -> dict[
     for identity, (chairs, crowds) in sorted(marked.items()):
         if chairs:
             record = records[identity]
-            path = images_dir / record["file_name"]
-            photos[str(int(identity))] = _Photo(
-                str(int(identity)), path, int(record["width"]), int(record["height"]), chairs, crowds
-            )
+            path, size = images_dir / record["file_name"], (record["width"], record["height"])
+            if not all(type(side) is int and side > 0 for side in size) or math.prod(size) > MAX_PIXELS:
+                raise ValueError(f"image {identity} has width and height {size}, of at most {MAX_PIXELS:,} pixels")
+            photos[str(int(identity))] = _Photo(str(int(identity)), path, *size, chairs, crowds)
     if not photos:
         raise CollectionError(f"{file} marks no chairs in its {len(records)} images; use a file that does.")
     missing = [photo.file for photo in photos.values() if not photo.file.is_file()]
@@ -247,18 +257,51 @@ def _outline(photo: _Photo, annotation: dict[str, Any]) -> dict[str, Any] | None
     try:
         if isinstance(shape, list):
             # Fewer than three corners enclose nothing, and pycocotools would take four numbers for a box.
-            polygons = [polygon for polygon in shape if len(polygon) >= 6]
+            polygons = [_checked_polygon(polygon, photo) for polygon in shape if len(polygon) >= 6]
             return coco.merge(coco.frPyObjects(polygons, photo.height, photo.width)) if polygons else None
-        packed = shape if isinstance(shape["counts"], str | bytes) else coco.frPyObjects(shape, *shape["size"])
-        if list(packed["size"]) != [photo.height, photo.width]:
-            raise ValueError(
-                f"run lengths are for {packed['size']}, height and width are {photo.height}, {photo.width}"
-            )
-        return packed
+        size = [photo.height, photo.width]
+        if list(shape["size"]) != size:
+            raise ValueError(f"run lengths are for {shape['size']}, height and width are {size[0]}, {size[1]}")
+        return coco.frPyObjects({"size": size, "counts": _checked_runs(shape["counts"], math.prod(size))}, *size)
     except Exception as error:  # pycocotools raises bare Exception
         raise CollectionError(
             f"annotation {annotation.get('id')} of {photo.file.name} has no readable outline ({error}); download the annotations again."
         ) from error
+
+
+def _checked_polygon(polygon: Sequence[float], photo: _Photo) -> Sequence[float]:
+    """``polygon``, if pycocotools can draw it: it walks along every edge, however far away, and takes NaN for a number."""
+    reach = 2 * max(photo.width, photo.height)
+    if len(polygon) % 2 or not all(-reach <= place <= reach for place in polygon):
+        raise ValueError("a polygon's corners are not pairs of numbers in or about the photo")
+    return polygon
+
+
+def _checked_runs(counts: Any, n_pixels: int) -> list[int]:
+    """Run lengths as numbers, if they cover ``n_pixels`` exactly: pycocotools checks nothing, and reads what it never wrote."""
+    runs = _unpacked(counts) if isinstance(counts, str) else list(counts)
+    if not all(type(length) is int and length >= 0 for length in runs) or sum(runs) != n_pixels:
+        raise ValueError(f"run lengths must be whole numbers that add up to {n_pixels:,} pixels")
+    return runs
+
+
+def _unpacked(packed: str) -> list[int]:
+    """The run lengths in COCO's compressed form: 5 bits a character, a bit that says that more follow, differences from the 4th on."""
+    runs: list[int] = []
+    value = shift = 0
+    for character in packed:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift >= _MAX_BITS:
+            raise ValueError("compressed run lengths hold a character or a number that is none")
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (bits >> 4 & 1) << shift  # the last character's highest bit is the sign
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise ValueError("compressed run lengths end within a number")
+    return runs
 
 
 def _outline_box(photo: _Photo, annotation: dict[str, Any]) -> Box | None:

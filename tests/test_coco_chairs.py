@@ -104,6 +104,16 @@ def test_outlines_in_every_form(tmp_path, form):
     assert np.array_equal(image, Image.open(tmp_path / "000000000001.jpg").crop((0, 0, 80, 80)))
 
 
+@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 60), st.integers(1, 9))
+def test_compressed_run_lengths_are_read_as_pycocotools_does(seed, height, width, times):
+    rng = np.random.default_rng(seed)
+    mask = np.kron(rng.random((height, width)) < rng.random(), np.ones((times, times))).astype(np.uint8)
+    runs = coco_chairs._unpacked(packed(mask)["counts"])
+    assert sum(runs) == mask.size
+    outline = coco.frPyObjects({"size": list(mask.shape), "counts": runs}, *mask.shape)
+    assert np.array_equal(coco.decode(outline), mask)
+
+
 def test_several_polygons_are_one_chair(tmp_path):
     dataset = crops(tmp_path, [rectangle(0, 0, 10, 10) + rectangle(30, 30, 40, 40)])
     assert len(dataset) == 1
@@ -276,7 +286,18 @@ def test_the_dataset_follows_torchvision(many):
 
 
 @pytest.mark.parametrize(
-    "options", [{"split": "test"}, {"margin": -1}, {"least_side": -1}, {"least_share": 1}, {"least_share": -0.1}]
+    "options",
+    [
+        {"split": "test"},
+        {"margin": -1},
+        {"margin": float("nan")},
+        {"margin": "x"},
+        {"least_side": -1},
+        {"least_side": None},
+        {"least_share": 1},
+        {"least_share": -0.1},
+        {"least_share": True},
+    ],
 )
 def test_impossible_options_are_refused(many, options):
     with pytest.raises(ParameterError, match=next(iter(options)).replace("_", " ")):
@@ -325,6 +346,53 @@ def test_unusable_outlines_are_named(tmp_path):
     for outline in ({"size": [3, 4], "counts": [12]}, {"size": [HEIGHT, WIDTH]}, None, [["a"] * 8]):
         with pytest.raises(CollectionError, match=r"annotation 0 of 000000000001.jpg has no readable outline"):
             CocoChairs(*write(tmp_path, [[{"segmentation": outline}]] * 2))
+
+
+ALL = HEIGHT * WIDTH
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [1000, 5000],  # fewer pixels than the photo has: the rest would be memory that nobody wrote
+        [ALL + 1],
+        [ALL + 5, -5],
+        [ALL / 1],
+        [True, ALL - 1],
+        "0",
+        "~~~~~~~~zz!!~",  # pycocotools went on reading beyond its end
+        "P",  # says that more follows, and nothing does
+        "T5\u20ac",
+        {"0": ALL},
+        7,
+    ],
+)
+def test_run_lengths_that_do_not_cover_the_photo_are_refused(tmp_path, counts):
+    outline = {"size": [HEIGHT, WIDTH], "counts": counts}
+    with pytest.raises(CollectionError, match=r"annotation 0 of 000000000001.jpg has no readable outline"):
+        CocoChairs(*write(tmp_path, [[{"segmentation": outline}]] * 2), **ANY)
+
+
+@pytest.mark.parametrize("corner", [float("nan"), float("inf"), 1e30, -500])
+def test_polygons_far_from_the_photo_are_refused(tmp_path, corner):
+    with pytest.raises(CollectionError, match="corners are not pairs of numbers in or about the photo"):
+        CocoChairs(*write(tmp_path, [[[[0, 0, 30, 0, 30, corner]]]] * 2), **ANY)
+
+
+@pytest.mark.parametrize("size", [(10**6, 10**6), (0, 80), (-120, -80), (120.0, 80), (True, 80), ("120", 80)])
+def test_photos_of_impossible_sizes_are_refused(tmp_path, size):
+    paths = write(tmp_path, [[rectangle(0, 0, 50, 50)]] * 2)
+    content = json.loads(paths[1].read_text())
+    content["images"][0].update(width=size[0], height=size[1])
+    paths[1].write_text(json.dumps(content))
+    with pytest.raises(CollectionError, match=r"image 1 has width and height .* of at most 100,000,000 pixels"):
+        CocoChairs(*paths)
+
+
+def test_a_home_folder_is_found(many, monkeypatch):
+    monkeypatch.setenv("HOME", str(many[0].parent))
+    short = Path("~") / many[0].name
+    assert len(CocoChairs(short, short / many[1].name)) == len(CocoChairs(*many))
 
 
 def test_no_crops_left_is_an_error_with_the_counts(many):
