@@ -1,12 +1,13 @@
 import inspect
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("mitsuba")
 
-from chairlib.collection.procedural import meshes, render
+from chairlib.collection.procedural import catalogue, meshes, render
 from chairlib.collection.procedural.engine import use_one_thread
 from chairlib.collection.procedural.rooms import (
     FLOOR_PIECES,
@@ -16,7 +17,10 @@ from chairlib.collection.procedural.rooms import (
     Room,
     draw_room,
     room,
+    shells,
 )
+from chairlib.collection.procedural.rooms.placing import Ground
+from chairlib.collection.procedural.rooms.shapes import box, made_of, moved
 from chairlib.errors import ParameterError
 
 KINDS = {
@@ -215,3 +219,74 @@ def test_nothing_is_named_after_a_seat():
     for function in functions:
         words = set(re.findall(r"[a-z]+", f"{function.__name__} {inspect.getdoc(function)}".lower().replace("_", " ")))
         assert not words & {form for seat in SEATS for form in (seat, f"{seat}s", f"{seat}es")}, named(function)
+
+
+# --- nothing in one plane, nothing in another's place ------------------------------------------------------------------------
+
+
+def planes_along_the_wall(part) -> np.ndarray:
+    """Where (y) the vertices of a part lie flat along the wall."""
+    return np.unique(part.mesh.vertices[:, 1].round(4))
+
+
+@pytest.mark.parametrize("piece", list(WALL_PIECES), ids=named)
+def test_what_shines_on_a_wall_lies_in_no_plane_of_its_panels(piece):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        for part in piece(rng, room.draw_style(rng))[0]:
+            if part.material["type"] == "area" and np.ptp(part.mesh.vertices[:, 1]) < 1e-4:
+                y = -float(part.mesh.vertices[0, 1])
+                assert all(abs(y - plane) > 0.002 for plane in (0.0, room.LINING, room.RAIL))
+
+
+def test_panels_lie_where_the_constants_say():
+    rng = np.random.default_rng(0)
+    lining = shells._lining(rng, room.draw_style(rng), 4.0, 3.0, -3.5, tiles=False)
+    behind = [y for part in lining for y in planes_along_the_wall(part) if y > 1.4]
+    assert min(1.5 - y for y in behind if y < 1.5 - 1e-6) == pytest.approx(room.LINING)
+    assert max(1.5 - y for y in behind if y > 1.45) == pytest.approx(room.RAIL)
+    assert room.LINING < room.RAIL < room.PANE
+
+
+def test_the_ground_lets_nothing_stand_in_anything_else():
+    ground = Ground((-2, -2), (2, 2))
+    cube = made_of(None, box((-0.5, 0.5), (-0.5, 0.5), (0, 1)))
+    assert ground.take(moved(cube, 0, 0), inside=True)
+    assert not ground.take(moved(cube, 0.9, 0))
+    assert ground.take(moved(cube, 1.1, 0), inside=True)
+    assert not ground.take(moved(cube, -1.8, 0), inside=True), "it would reach through the wall"
+    # What is walked on or under takes no place.
+    assert ground.take(made_of(None, box((-1, 1), (-1, 1), (0, 0.02))))
+    assert ground.take(made_of(None, box((-1, 1), (-1, 1), (2.0, 2.2))))
+
+
+def test_what_is_strewn_stands_apart():
+    rng = np.random.default_rng(0)
+    ground = Ground((-2, -2), (2, 2))
+    cube = made_of(None, box((-0.3, 0.3), (-0.3, 0.3), (0, 1)))
+    there = [extent(parts) for _ in range(12) if (parts := ground.strewn(rng, cube, (-1.5, 1.5), (-1.5, 1.5), 40))]
+    assert 3 <= len(there) < 12
+    for n, (low, high) in enumerate(there):
+        for other_low, other_high in there[:n]:
+            assert ((high < other_low) | (low > other_high)).any()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_lamps_hang_high_and_away_from_the_camera(seed):
+    rng = np.random.default_rng(seed)
+    height, eye = rng.uniform(2.35, 3.0), np.array([0.3, -1.2])
+    hung = shells._overhead(rng, room.draw_style(rng), (4.0, 4.0, height), -4.0, eye)
+    if hung and len(hung) > 1:
+        low, _ = extent(hung)
+        assert low[2] >= 1.78
+        # A fan's blades and spots under the ceiling are in nobody's way.
+        assert low[2] > 2.1 or low[1] - eye[1] >= 1.5
+
+
+def test_a_room_hidden_behind_one_thing_is_drawn_again(monkeypatch):
+    clear = drawn("living", 0)
+    x, y, _ = clear.camera.origin
+    plate = moved(made_of(clear.parts[0].material, box((-2, 2), (-0.05, 0.05), (0, 3))), x, y + 0.5)
+    rooms = [replace(clear, parts=[*clear.parts, *plate]), clear]
+    monkeypatch.setattr(catalogue, "draw_room", lambda rng, kind: rooms.pop(0))
+    assert catalogue.furnished(np.random.default_rng(0)) is clear

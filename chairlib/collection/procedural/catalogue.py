@@ -37,7 +37,7 @@ from chairlib.collection.screening.rooms import flat_graphic, no_detail
 from chairlib.errors import ParameterError
 from chairlib.files import atomic_path, check_free
 
-__all__ = ["photograph", "photograph_room", "render_chair", "render_collection", "render_room"]
+__all__ = ["furnished", "photograph", "photograph_room", "render_chair", "render_collection", "render_room"]
 
 #: Six images show four designs: the first two designs come in two variants each.
 _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
@@ -45,6 +45,8 @@ _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
 _DESIGN, _CHAIR, _ROOM = range(3)
 _SMALLEST, _LARGEST = 32, 2048
 _ATTEMPTS = 5
+#: A room is drawn again where more than this share of the picture is nearer than this (metres).
+_NEAR, _NEAR_SHARE = 1.3, 0.35
 #: Rays a pixel: as many as fit into 0.3 s of one core for a chair and 0.6 s for a room, both of 128 pixels.
 _CHAIR_SAMPLES, _ROOM_SAMPLES = 16, 12
 
@@ -130,6 +132,15 @@ def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, s
     return photograph(design, _generator(seed, _CHAIR, index), size), design_group(name, design)
 
 
+def furnished(rng: np.random.Generator, kind: str | None = None) -> Room:
+    """A room, of a given or any kind, that can be seen: it is drawn again where one thing stands right before the camera."""
+    for _ in range(_ATTEMPTS):
+        room = draw_room(rng, kind)
+        if (View(room.parts, (), room.camera, 1).distances() < _NEAR).mean() < _NEAR_SHARE:
+            break
+    return room
+
+
 def photograph_room(room: Room, rng: np.random.Generator, size: int = 128) -> Image.Image:
     """The room as an RGB image of size x size pixels; ``rng`` draws exposure and contrast."""
     view = View(room.parts, room.lights, room.camera, size)
@@ -156,7 +167,7 @@ def render_room(seed: int, index: int, size: int = 128) -> Image.Image:
     mitsuba()
     for attempt in range(_ATTEMPTS):
         rng = _generator(seed, _ROOM, index) if attempt == 0 else np.random.default_rng([seed, _ROOM, index, attempt])
-        image = photograph_room(draw_room(rng), rng, size)
+        image = photograph_room(furnished(rng), rng, size)
         if screen_background(image, (no_detail, flat_graphic)) is None:
             break
     return image

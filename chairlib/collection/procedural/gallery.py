@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chairlib.collection.procedural.catalogue import photograph, photograph_room
+from chairlib.collection.procedural.catalogue import furnished, photograph, photograph_room
 from chairlib.collection.procedural.chairs import FAMILIES, draw_design
 from chairlib.collection.procedural.materials import MATERIALS
-from chairlib.collection.procedural.rooms import ROOM_KINDS, draw_room
+from chairlib.collection.procedural.rooms import ROOM_KINDS
 from chairlib.collection.procedural.workers import in_processes
 from chairlib.progress import progress_bar
 
@@ -66,7 +66,7 @@ def _sample(task: tuple[str, int, int]) -> NDArray[np.uint8]:
 def _room(task: tuple[str, int, int, int]) -> NDArray[np.uint8]:
     kind, number, size, seed = task
     rng = _rng(seed, list(ROOM_KINDS).index(kind), number)
-    return np.asarray(photograph_room(draw_room(rng, kind), rng, size))
+    return np.asarray(photograph_room(furnished(rng, kind), rng, size))
 
 
 def _turned(task: tuple[str, float, float, int, int]) -> NDArray[np.uint8]:

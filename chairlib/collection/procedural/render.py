@@ -162,6 +162,7 @@ class View:
         window: tuple[int, int, int, int] | None = None,
     ) -> None:
         self.size, self.window = size, window or (0, 0, size, size)
+        self._camera = camera
         self._film = self._sensor(camera)
         self._lights = {f"light{number}": light for number, light in enumerate(lights)}
         # One shape a material: few large meshes load and trace faster than many small ones.
@@ -223,6 +224,25 @@ class View:
         pixels = self._render({"type": "path", "max_depth": 1}, samples, seed, what)
         pixels[..., :3] /= np.maximum(pixels[..., 3:], 1e-6)
         return pixels
+
+    def distances(self, across: int = 20) -> NDArray[np.floating]:
+        """How far off (metres) what is seen is, over a grid [across,across] of the whole picture, infinite where nothing is.
+
+        The first row is at the bottom.
+        """
+        mi = mitsuba()
+        shapes = {
+            f"shape{number}": _shape(mesh, normals, material)
+            for number, ((mesh, material), normals) in enumerate(zip(self._shapes, self._normals, strict=True))
+        }
+        scene = mi.load_dict({"type": "scene", **shapes})
+        right, up, forward = self._camera.axes()
+        offsets = np.tan(np.radians(self._camera.degrees / 2)) * (2 * (np.arange(across) + 0.5) / across - 1)
+        ways = forward + offsets[:, None, None] * up + offsets[None, :, None] * right
+        ways /= np.linalg.norm(ways, axis=2, keepdims=True)
+        eye = mi.ScalarPoint3f(*self._camera.origin)
+        rays = (mi.Ray3f(eye, mi.ScalarVector3f(*way)) for way in ways.reshape(-1, 3))
+        return np.array([scene.ray_intersect_preliminary(ray).t for ray in rays]).reshape(across, across)
 
     def on_canvas(self, picture: NDArray[Any]) -> NDArray[Any]:
         """The whole image [size,size,C] that holds a picture of the window [H,W,C], 0 around it."""

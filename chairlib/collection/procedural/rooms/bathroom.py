@@ -8,7 +8,7 @@ from chairlib.collection.procedural.materials import Material, Part, fabric, pla
 from chairlib.collection.procedural.meshes import lathe, wall
 from chairlib.collection.procedural.rooms import patterns
 from chairlib.collection.procedural.rooms.ornaments import any_colour, lampshade, on_top, scattered
-from chairlib.collection.procedural.rooms.room import Room, Style, WallPiece, room_kind, wall_piece
+from chairlib.collection.procedural.rooms.room import PANE, Room, Style, WallPiece, room_kind, wall_piece
 from chairlib.collection.procedural.rooms.shapes import bar, bars, box, boxes, curtain, disc, made_of, moved, ring
 from chairlib.collection.procedural.rooms.shells import indoors, tiled
 from chairlib.collection.procedural.rooms.wall_pieces import window
@@ -57,7 +57,7 @@ def bath_tub(rng: np.random.Generator, style: Style) -> Built:
         Part(boxes(rim + inside), enamel),
         Part(boxes([[0.01, w - 0.01, -d + 0.01, -d + 0.03, 0, h - 0.05]]), apron),
     ]
-    parts.append(Part(wall((-0.02, -0.007, h), (w + 0.04, 0, 0), (0, 0, rng.uniform(0.5, 1.6))), tiled(rng)))
+    parts.append(Part(wall((-0.02, -PANE, h), (w + 0.04, 0, 0), (0, 0, rng.uniform(0.5, 1.6))), tiled(rng)))
     pipes = bars(
         [(0.2, -0.02, h + 0.15), (0.2, -0.02, h + 0.2), (0.2, -0.03, 2.0)],
         [(0.2, -0.18, h + 0.13), (0.2, -0.02, 2.0), (0.2, -0.3, 2.02)],
@@ -97,7 +97,7 @@ def shower(rng: np.random.Generator, style: Style) -> Built:
     frosted = surface(textured(patterns.stained(rng, [0.72, 0.78, 0.78], 0.08, 48), (0.6, 1.2)), 0.3)
     parts = [
         Part(tray, _enamel(rng)),
-        Part(wall((0, -0.007, 0.1), (w, 0, 0), (0, 0, 2.1)), tiled(rng)),
+        Part(wall((0, -PANE, 0.1), (w, 0, 0), (0, 0, 2.1)), tiled(rng)),
         Part(bars([a for a, _ in lines], [b for _, b in lines], 0.03), _chrome()),
         *made_of(_chrome(), pipes, disc(0.1, 0.02, 12).moved(w / 2, -0.35, 2.05)),
     ]

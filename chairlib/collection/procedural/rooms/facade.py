@@ -6,6 +6,7 @@ from chairlib.collection.procedural.materials import Part, fabric, glow, plain, 
 from chairlib.collection.procedural.meshes import wall
 from chairlib.collection.procedural.rooms import outdoors, patterns
 from chairlib.collection.procedural.rooms.ornaments import any_colour
+from chairlib.collection.procedural.rooms.placing import Ground
 from chairlib.collection.procedural.rooms.room import FLOOR_PIECES, Room, Style, choose, floor_piece, room_kind
 from chairlib.collection.procedural.rooms.shapes import bar, bars, boxes, disc, made_of, moved, ring
 from chairlib.collection.procedural.textures import hsv
@@ -168,7 +169,8 @@ def facade(rng: np.random.Generator, style: Style) -> Room:
                 parts += moved(outdoors.bush(rng, rng.uniform(0.3, 0.7)), x, depth - 0.5)
     if rng.uniform() < 0.25:
         parts += moved(outdoors.fence(rng, 6), rng.uniform(-6, 0), depth - 1.2)
+    pavement = Ground()
     for _ in range(rng.integers(1, 5)):
         piece = choose(rng, FLOOR_PIECES, "facade")
-        parts += moved(piece(rng, style), rng.uniform(-2.5, 2.5), depth - rng.uniform(0.4, 1.6), turn=rng.normal(0, 8))
+        parts += pavement.strewn(rng, piece(rng, style), (-2.5, 2.5), (depth - 1.6, depth - 0.4), 12)
     return outdoors.open_air(rng, parts, depth, rng.uniform(0.9, 1.7))

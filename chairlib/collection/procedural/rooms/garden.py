@@ -6,6 +6,7 @@ from chairlib.collection.procedural import textures
 from chairlib.collection.procedural.materials import Part, fabric, plain, textured
 from chairlib.collection.procedural.meshes import grid
 from chairlib.collection.procedural.rooms import outdoors, patterns
+from chairlib.collection.procedural.rooms.placing import Ground
 from chairlib.collection.procedural.rooms.room import FLOOR_PIECES, Room, Style, choose, floor_piece, room_kind
 from chairlib.collection.procedural.rooms.shapes import bars, box, boxes, made_of, moved
 from chairlib.collection.procedural.textures import hsv
@@ -103,21 +104,22 @@ def garden(rng: np.random.Generator, style: Style) -> Room:
         parts += moved(
             outdoors.house_wall(rng, style, rng.uniform(7, 14), rng.uniform(2.8, 6)), -rng.uniform(3, 7), depth
         )
+    plot = Ground((-8.0, -0.8), (8.0, depth - 0.1))
     if rng.uniform() < 0.4:
-        parts += moved(shed(rng, style), rng.uniform(-4, 4), depth - 1.4, turn=rng.uniform(-25, 25))
+        hut = moved(shed(rng, style), rng.uniform(-4, 4), depth - 1.9, turn=rng.uniform(-25, 25))
+        parts += hut if plot.take(hut) else []
     if rng.uniform() < 0.5:
         x = rng.uniform(-2, 2)
         parts.append(outdoors.ground(outdoors.paving(rng), (x, x + rng.uniform(0.8, 2.0)), (-8, depth), 0.01))
     for _ in range(rng.integers(2, 7)):
         parts += moved(outdoors.tree(rng, rng.uniform(2.5, 9)), rng.uniform(-10, 10), depth + rng.uniform(0.8, 10))
     if rng.uniform() < 0.4:
-        parts += moved(outdoors.tree(rng, rng.uniform(2.5, 4.5)), rng.uniform(-2.5, 2.5), rng.uniform(1, depth - 0.5))
+        parts += plot.strewn(rng, outdoors.tree(rng, rng.uniform(2.5, 4.5)), (-2.5, 2.5), (1, depth - 0.5), 180)
     for _ in range(rng.integers(3, 8)):
         piece = choose(rng, FLOOR_PIECES, "garden")
-        parts += moved(
-            piece(rng, style), rng.uniform(-3.5, 3.5), rng.uniform(0.2, depth - 0.8), turn=rng.uniform(-40, 40)
-        )
+        parts += plot.strewn(rng, piece(rng, style), (-3.5, 3.5), (0.2, depth - 0.8), 40)
     for x in np.arange(-8, 8, rng.uniform(1.0, 2.2)):
         if rng.uniform() < 0.6:
-            parts += moved(outdoors.bush(rng, rng.uniform(0.3, 0.8)), x, depth - 0.5)
+            shrub = moved(outdoors.bush(rng, rng.uniform(0.3, 0.8)), x, depth - 0.5)
+            parts += shrub if plot.take(shrub) else []
     return outdoors.open_air(rng, parts, depth, rng.uniform(0.5, 1.5))

@@ -9,7 +9,7 @@ from chairlib.collection.procedural.meshes import wall
 from chairlib.collection.procedural.rooms import patterns
 from chairlib.collection.procedural.rooms.floor_pieces import dining_table
 from chairlib.collection.procedural.rooms.ornaments import any_colour, on_top, scattered
-from chairlib.collection.procedural.rooms.room import Room, Style, room_kind, wall_piece
+from chairlib.collection.procedural.rooms.room import PANE, Room, Style, room_kind, wall_piece
 from chairlib.collection.procedural.rooms.shapes import Span, bars, box, boxes, disc, made_of, moved
 from chairlib.collection.procedural.rooms.shells import indoors, tiled
 from chairlib.collection.procedural.rooms.wall_pieces import window
@@ -146,7 +146,7 @@ def units(rng: np.random.Generator, style: Style, length: float) -> list[Part]:
     parts += _cooker(rng, xs[cooker], h)
     parts += _tap(rng, (xs[sink] + xs[sink + 1]) / 2, h + 0.035)
     splash = tiled(rng) if rng.uniform() < 0.7 else top
-    parts.append(Part(wall((start, -0.008, h), (length - start, 0, 0), (0, 0, rng.uniform(0.45, 0.65))), splash))
+    parts.append(Part(wall((start, -PANE, h), (length - start, 0, 0), (0, 0, rng.uniform(0.45, 0.65))), splash))
     parts += moved(
         scattered(rng, "kitchen", length - start, 0.4, h + 0.035, int(rng.integers(3, 9))), (start + length) / 2, -0.25
     )

@@ -72,7 +72,7 @@ def paving(rng: np.random.Generator) -> Material:
     if kind == "gravel":
         return plain(textured(patterns.speckled(rng, grey, grey * 0.6, 0.4), (0.8, 0.8)))
     if kind == "concrete":
-        return plain(textured(patterns.stained(rng, grey, 0.1), (3.0, 3.0)))
+        return plain(textured(patterns.stained(rng, grey, 0.06), (3.0, 3.0)))
     rows, columns, size = {"slabs": (4, 3, 2.0), "bricks": (10, 5, 1.1), "cobbles": (9, 9, 1.1)}[kind]
     red = hsv(0.03, rng.uniform(0.3, 0.5), rng.uniform(0.4, 0.6)) if kind == "bricks" and rng.uniform() < 0.6 else grey
     image = patterns.bricks(rng, [red, red * 0.85, red * 0.95], red * 0.55, rows, columns, rng.choice([0.0, 0.5]))
@@ -102,7 +102,7 @@ def outer_wall(rng: np.random.Generator) -> Material:
         grey = hsv(0.1, rng.uniform(0.05, 0.35), rng.uniform(0.45, 0.75))
         image = patterns.bricks(rng, [grey, grey * 0.75, np.clip(grey * 1.15, 0, 1)], grey * 0.6, 7, 4, 0.4, 0.12)
         return plain(textured(image, (1.8, 1.6)))
-    return plain(textured(patterns.stained(rng, pale, 0.05), (3.0, 3.0)))
+    return plain(textured(patterns.stained(rng, pale, 0.03), (3.0, 3.0)))
 
 
 def tree(rng: np.random.Generator, height: float) -> list[Part]:

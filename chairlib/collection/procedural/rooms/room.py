@@ -26,9 +26,12 @@ from chairlib.errors import ParameterError
 
 __all__ = [
     "FLOOR_PIECES",
+    "LINING",
     "ORNAMENTS",
     "OUTDOORS",
+    "PANE",
     "POLISH",
+    "RAIL",
     "ROOM_KINDS",
     "WALL_PIECES",
     "FloorPiece",
@@ -84,6 +87,9 @@ class RoomKind(NamedTuple):
     draw: Callable[[np.random.Generator, Style], Room]
 
 
+#: How far panels and their rails stand off the wall (metres), and how far what hangs flat on it does: in one plane the two would
+#: flicker through each other.
+LINING, RAIL, PANE = 0.008, 0.02, 0.027
 #: Bounced light is not traced, so polished metal would mirror darkness.
 POLISH = 0.4
 #: Kinds without walls all round.

@@ -1,6 +1,6 @@
 """Walls, floors, ceilings and daylight, and how a room with four walls is put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ from chairlib.collection.procedural.render import Camera
 from chairlib.collection.procedural.rooms import patterns
 from chairlib.collection.procedural.rooms.floor_pieces import rug
 from chairlib.collection.procedural.rooms.ornaments import any_colour, lampshade
+from chairlib.collection.procedural.rooms.placing import Ground
 from chairlib.collection.procedural.rooms.room import (
     FLOOR_PIECES,
+    LINING,
+    RAIL,
     WALL_PIECES,
     Room,
     Style,
@@ -28,6 +31,12 @@ __all__ = ["along_wall", "floor_material", "indoors", "shell", "tiled", "wall_ma
 
 #: How far before the front edge of the room, in metres, the hidden part of the ceiling ends.
 _LAMP_END = 0.3
+#: How high above the floor lamps end, and how far from the camera (metres).
+_HEADROOM, _BEFORE_THE_EYE = 1.8, 1.8
+#: The light behind the camera measures as much across (metres): its shadows have soft edges.
+_FLASH = (0.6, 1.1)
+#: How far along its wall a piece is pushed where something stands in its way (metres), and how often a loose one is tried.
+_SHIFTS, _TRIES = (0.0, 0.3, 0.6, -0.25, -0.5), 6
 #: How walls and floors are finished, by weight; kinds of rooms pass others.
 WALLS = {"paint": 5, "plaster": 2, "paper": 2.5, "floral": 1.2, "brick": 0.8, "boards": 0.8, "stone": 0.3}
 FLOORS = {"planks": 4, "herringbone": 1.5, "tiles": 1.2, "slabs": 1, "carpet": 2.5}
@@ -72,7 +81,7 @@ def wall_material(rng: np.random.Generator, style: Style, finishes: Mapping[str,
         grey = hsv(0.09, rng.uniform(0.1, 0.3), rng.uniform(0.4, 0.7))
         image = patterns.bricks(rng, [grey, grey * 0.7, grey * 1.1], grey * 0.45, 8, 4, 0.37, 0.18)
         return plain(textured(image, (1.5, 1.3)))
-    return plain(textured(patterns.stained(rng, colour, 0.015 if finish == "paint" else 0.06, 96), (1.7, 1.7)))
+    return plain(textured(patterns.stained(rng, colour, 0.012 if finish == "paint" else 0.03, 96), (1.7, 1.7)))
 
 
 def floor_material(rng: np.random.Generator, style: Style, finishes: Mapping[str, float] | None = None) -> Material:
@@ -126,29 +135,41 @@ def _lining(rng: np.random.Generator, style: Style, w: float, d: float, front: f
         material = plain(textured(textures.planks(rng, style.wall_colour * rng.uniform(0.5, 1), 9, 128), (1.0, 2.0)))
     else:
         material = style.trim
-    gap = 0.012
     parts = made_of(
         material,
-        wall((-w / 2, d / 2 - gap, 0), (w, 0, 0), (0, 0, h)),
-        wall((-w / 2 + gap, front, 0), (0, d / 2 - front, 0), (0, 0, h)),
-        wall((w / 2 - gap, d / 2, 0), (0, front - d / 2, 0), (0, 0, h)),
+        wall((-w / 2, d / 2 - LINING, 0), (w, 0, 0), (0, 0, h)),
+        wall((-w / 2 + LINING, front, 0), (0, d / 2 - front, 0), (0, 0, h)),
+        wall((w / 2 - LINING, d / 2, 0), (0, front - d / 2, 0), (0, 0, h)),
     )
     z = (h, h + 0.05)
     rail = [
-        [-w / 2, w / 2, d / 2 - 0.03, d / 2, *z],
-        [-w / 2, -w / 2 + 0.03, front, d / 2, *z],
-        [w / 2 - 0.03, w / 2, front, d / 2, *z],
+        [-w / 2, w / 2, d / 2 - RAIL, d / 2, *z],
+        [-w / 2, -w / 2 + RAIL, front, d / 2, *z],
+        [w / 2 - RAIL, w / 2, front, d / 2, *z],
     ]
     if not tiles:
         xs = np.arange(-w / 2 + 0.3, w / 2, rng.uniform(0.45, 0.8))
-        rail += [[x, x + 0.06, d / 2 - 0.026, d / 2, 0, h] for x in xs]
+        rail += [[x, x + 0.06, d / 2 - 0.9 * RAIL, d / 2, 0, h] for x in xs]
     return [*parts, Part(boxes(rail), style.trim)]
 
 
-def _overhead(rng: np.random.Generator, style: Style, w: float, d: float, h: float, front: float) -> list[Part]:
-    """What the ceiling carries: beams, spots, a fan, a pendant, or nothing."""
+def _pendants(rng: np.random.Generator, style: Style, h: float) -> list[Part]:
+    """One to three shades on their flexes, hung from height ``h``, with room to walk under them."""
+    tall, count = rng.uniform(0.12, 0.3), int(rng.choice([1, 1, 1, 2, 3]))
+    low = max(_HEADROOM + tall / 2, h - rng.uniform(0.4, 1.1))
+    shade = lampshade(rng, rng.uniform(0.1, 0.28), tall, 0.5)
+    one = [Part(bar((0, 0, low), (0, 0, h), 0.012), style.dark), *moved(shade, z=low)]
+    return [part for x in (np.arange(count) - (count - 1) / 2) * 0.55 for part in moved(one, x)]
+
+
+def _overhead(
+    rng: np.random.Generator, style: Style, size: tuple[float, float, float], front: float, eye: Floats
+) -> list[Part]:
+    """What the ceiling carries: beams, spots, a fan, a pendant, or nothing; nothing hangs right before the ``eye`` (x, y)."""
+    w, d, h = size
     kind = pick(rng, {"nothing": 3, "pendant": 3, "spots": 2, "beams": 1, "fan": 1, "plate": 1})
     x, y = rng.uniform(-0.25, 0.25) * w, rng.uniform(-0.15, 0.2) * d
+    y = max(y, eye[1] + _BEFORE_THE_EYE)
     if kind == "beams":
         return [
             Part(
@@ -169,15 +190,13 @@ def _overhead(rng: np.random.Generator, style: Style, w: float, d: float, h: flo
     if kind == "plate":
         return moved(made_of(glow(hsv(0.1, 0.15, 1.0), rng.uniform(2, 6)), disc(0.17, 0.06, 16)), x, y, h - 0.07)
     if kind == "pendant":
-        drop, count = rng.uniform(0.4, 1.1), int(rng.choice([1, 1, 1, 2, 3]))
-        shade = lampshade(rng, rng.uniform(0.1, 0.28), rng.uniform(0.12, 0.3), 0.5)
-        places = x + (np.arange(count) - (count - 1) / 2) * 0.55
-        return [
-            part
-            for a in places
-            for part in moved([Part(bar((0, 0, 0), (0, 0, drop), 0.012), style.dark), *shade], a, y, h - drop)
-        ]
+        return moved(_pendants(rng, style, h), x, y)
     return []
+
+
+def _front(d: float) -> float:
+    """Where (y) the side walls of a room ``d`` deep end, behind the camera."""
+    return -d / 2 - 2.0
 
 
 def shell(
@@ -191,7 +210,7 @@ def shell(
 ) -> list[Part]:
     """Walls, floor, ceiling and skirting about the origin; the side towards -y is open. ``lined`` is how likely walls have panels."""
     w, d, h = size
-    front = -d / 2 - 2.0
+    front = _front(d)
     long = d / 2 - front
     material = wall_material(rng, style, walls)
     feature = wall_material(rng, style, walls) if rng.uniform() < 0.3 else material
@@ -219,13 +238,23 @@ def shell(
     parts.append(Part(boxes(boards), style.trim))
     if rng.uniform() < lined:
         parts += _lining(rng, style, w, d, front, tiles)
-    return parts + _overhead(rng, style, w, d, h, front)
+    return parts
 
 
 def along_wall(
-    rng: np.random.Generator, style: Style, kind: str, length: float, wanted: Sequence[WallPiece] = ()
+    rng: np.random.Generator,
+    style: Style,
+    kind: str,
+    length: float,
+    wanted: Sequence[WallPiece] = (),
+    ground: Ground | None = None,
+    place: Callable[..., list[Part]] = moved,
 ) -> list[Part]:
-    """Pieces side by side along a wall of the given length, from x = 0: those that are ``wanted`` and others between them."""
+    """Pieces side by side along a wall of the given length, from x = 0: those that are ``wanted`` and others between them.
+
+    ``place(parts, x)`` puts a piece ``x`` along the wall into the room; it keeps off what stands on ``ground`` already.
+    """
+    ground = Ground() if ground is None else ground
     parts: list[Part] = []
     x = rng.uniform(0.02, 0.4) if not wanted else rng.uniform(0.0, 0.1)
     left = list(wanted)
@@ -238,12 +267,22 @@ def along_wall(
         built, width = piece(rng, style)
         if first:
             left.pop(0)
-        if x + width > length + 0.01:
-            continue
-        parts += moved(built, x)
-        x += width + rng.uniform(0.03, 0.4)
-        last = piece
+        starts = [x + shift for shift in _SHIFTS if x + shift + width <= length + 0.01]
+        placed = (place(built, start) for start in starts)
+        there = next((some for some in placed if ground.take(some)), None)
+        if there is not None:
+            parts += there
+            x += width + rng.uniform(0.03, 0.4)
+            last = piece
     return parts
+
+
+def _flash(rng: np.random.Generator, w: float, d: float, h: float) -> list[Part]:
+    """A flash behind the photographer, through a soft box: from a point it would throw hard shadows."""
+    size = rng.uniform(*_FLASH)
+    x, z = rng.uniform(-0.3, 0.3) * w, rng.uniform(1.0, h - 0.6)
+    box = wall((x + size / 2, -d / 2 - 1.4, z - size / 2), (-size, 0, 0), (0, 0, size))
+    return [Part(box, glow(hsv(0.1, rng.uniform(0, 0.2), 1.0), rng.uniform(4, 20) / size**2))]
 
 
 def _daylight(rng: np.random.Generator, w: float, d: float, h: float) -> tuple[list[Part], list[dict[str, Any]]]:
@@ -252,15 +291,10 @@ def _daylight(rng: np.random.Generator, w: float, d: float, h: float) -> tuple[l
     back = -d / 2 - 1.95
     material = _uneven_glow(rng, (w, h), strength, rng.uniform(0, 0.3))
     above = Part(wall((w / 2, back, h), (-w, 0, 0), (0, 1.95 + _LAMP_END, 0)), material)
-    flash: list[dict[str, Any]] = []
-    if rng.uniform() < 0.85:
-        # As a flash that is bounced off what is behind the photographer.
-        level = hsv(0.1, rng.uniform(0, 0.2), 1.0) * rng.uniform(4, 20)
-        place = [float(rng.uniform(-0.3, 0.3) * w), -d / 2 - 1.4, rng.uniform(1.0, h - 0.6)]
-        flash = [{"type": "point", "position": place, "intensity": {"type": "rgb", "value": [float(v) for v in level]}}]
+    fill = [above, *(_flash(rng, w, d, h) if rng.uniform() < 0.85 else [])]
     if rng.uniform() < 0.4:
         mesh = wall((w / 2, back, 0), (-w, 0, 0), (0, 0, h))
-        return [Part(mesh, material), above], flash
+        return [Part(mesh, material), *fill], []
     count, width, high = int(rng.integers(1, 4)), rng.uniform(0.5, 1.2), rng.uniform(0.3, 1.1)
     holes = []
     for start in rng.uniform(0.1, max(w - width, 0.2), count):
@@ -271,7 +305,7 @@ def _daylight(rng: np.random.Generator, w: float, d: float, h: float) -> tuple[l
     way = [float(np.sin(side) * np.cos(lift)), float(np.cos(side) * np.cos(lift)), float(-np.sin(lift))]
     colour = hsv(0.09, rng.uniform(0.05, 0.45), 1.0) * rng.uniform(3, 14)
     sun = {"type": "directional", "direction": way, "irradiance": {"type": "rgb", "value": [float(v) for v in colour]}}
-    return [Part(mesh, material), above], [*flash, sun]
+    return [Part(mesh, material), *fill], [sun]
 
 
 def _camera(rng: np.random.Generator, w: float, d: float) -> Camera:
@@ -294,21 +328,30 @@ def _camera(rng: np.random.Generator, w: float, d: float) -> Camera:
 
 
 def _standing(
-    rng: np.random.Generator, style: Style, kind: str, size: tuple[float, float, float], camera: Camera, count: int
+    rng: np.random.Generator,
+    style: Style,
+    kind: str,
+    size: tuple[float, float, float],
+    camera: Camera,
+    count: int,
+    ground: Ground,
 ) -> list[Part]:
-    """Pieces on the floor, none right before the camera, often near the middle of the picture."""
+    """Pieces on what is free of the floor, none right before the camera, often near the middle of the picture."""
     w, d, _ = size
     eye, aim = np.array(camera.origin[:2]), np.array(camera.target[:2])
     ahead = aim - eye
     parts: list[Part] = []
     for _ in range(count):
         built = choose(rng, FLOOR_PIECES, kind)(rng, style)
-        place = eye + ahead * rng.uniform(0.45, 0.85) + np.array([-ahead[1], ahead[0]]) * rng.normal(0, 0.2)
         reach = max(float(np.abs(part.mesh.vertices[:, :2]).max()) for part in built)
-        room = np.maximum(np.array([w / 2, d / 2]) - 0.55 - reach * 0.6, 0.05)
-        place = np.clip(place, -room, room)
-        if np.linalg.norm(place - eye) > 0.9 + reach:
-            parts += moved(built, float(place[0]), float(place[1]), turn=rng.normal(0, 15) + rng.choice([0, 90]))
+        room = np.maximum(np.array([w / 2, d / 2]) - 0.2 - reach * 0.6, 0.05)
+        for _ in range(_TRIES):
+            place = eye + ahead * rng.uniform(0.4, 0.9) + np.array([-ahead[1], ahead[0]]) * rng.normal(0, 0.25)
+            x, y = np.clip(place, -room, room)
+            there = moved(built, float(x), float(y), turn=rng.normal(0, 15) + rng.choice([0, 90]))
+            if np.hypot(x - eye[0], y - eye[1]) > 0.9 + reach and ground.take(there, inside=True):
+                parts += there
+                break
     return parts
 
 
@@ -333,15 +376,28 @@ def indoors(
     one over the most) of things on the floor, ``rugs`` how likely there is a rug; ``walls`` and ``floors`` weigh the finishes.
     """
     w, d, h = size
+    ground = Ground((-w / 2, -d / 2), (w / 2, d / 2))
     parts = shell(rng, style, size, walls, floors, lined, tiles)
-    left = bool(rng.uniform() < 0.5)
-    parts += moved(along_wall(rng, style, kind, w, back), -w / 2, d / 2)
-    parts += moved(along_wall(rng, style, kind, d * 0.8, () if left else side), w / 2, d / 2, turn=-90)
-    parts += moved(along_wall(rng, style, kind, d * 0.8, side if left else ()), -w / 2, -d * 0.3, turn=90)
+    right, left = ((), side) if rng.uniform() < 0.5 else (side, ())
+
+    def behind(piece: Sequence[Part], x: float) -> list[Part]:
+        return moved(piece, x - w / 2, d / 2)
+
+    def on_the_right(piece: Sequence[Part], x: float) -> list[Part]:
+        return moved(piece, w / 2, d / 2 - x, turn=-90)
+
+    def on_the_left(piece: Sequence[Part], x: float) -> list[Part]:
+        return moved(piece, -w / 2, x - d * 0.3, turn=90)
+
+    parts += along_wall(rng, style, kind, w, back, ground, behind)
+    parts += along_wall(rng, style, kind, d * 0.8, right, ground, on_the_right)
+    parts += along_wall(rng, style, kind, d * 0.8, left, ground, on_the_left)
     if rng.uniform() < rugs:
         parts += moved(rug(rng, style), rng.uniform(-0.5, 0.5), rng.uniform(-0.6, 0.8), turn=rng.normal(0, 6))
-    parts += centre
+    nearer = (moved(centre, y=-step) for step in _SHIFTS if centre)
+    parts += next((some for some in nearer if ground.take(some)), [])
     camera = _camera(rng, w, d)
-    parts += _standing(rng, style, kind, size, camera, int(rng.integers(*loose)))
+    parts += _overhead(rng, style, size, _front(d), np.array(camera.origin[:2]))
+    parts += _standing(rng, style, kind, size, camera, int(rng.integers(*loose)), ground)
     fill, sun = _daylight(rng, w, d, h)
     return Room(parts + fill, sun, camera, white_balance(rng))

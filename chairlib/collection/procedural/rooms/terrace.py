@@ -8,6 +8,7 @@ from chairlib.collection.procedural.meshes import lathe
 from chairlib.collection.procedural.rooms import outdoors
 from chairlib.collection.procedural.rooms.floor_pieces import dining_table
 from chairlib.collection.procedural.rooms.ornaments import any_colour, leafy
+from chairlib.collection.procedural.rooms.placing import Ground
 from chairlib.collection.procedural.rooms.room import FLOOR_PIECES, Room, Style, choose, floor_piece, room_kind
 from chairlib.collection.procedural.rooms.shapes import bar, bars, box, boxes, disc, made_of, moved
 from chairlib.collection.procedural.textures import hsv
@@ -97,15 +98,14 @@ def terrace(rng: np.random.Generator, style: Style) -> Room:
             *(lathe([(0, -0.04), (0.04, 0), (0, 0.04)], 6).moved(*spot) for spot in bulbs),
         )
         parts.append(Part(bars(bulbs[:-1], bulbs[1:], 0.012, 4), style.dark))
+    ground = Ground((-5.0, -0.8), (5.0, d - 0.1))
     if rng.uniform() < 0.6:
-        parts += moved(dining_table(rng, style), rng.uniform(-1, 1), rng.uniform(0, 1.2), turn=rng.uniform(-30, 30))
+        table = moved(dining_table(rng, style), rng.uniform(-1, 1), rng.uniform(0, 1.2), turn=rng.uniform(-30, 30))
+        parts += table if ground.take(table, inside=True) else []
     for _ in range(rng.integers(2, 6)):
-        parts += moved(
-            choose(rng, FLOOR_PIECES, "terrace")(rng, style),
-            rng.uniform(-2.6, 2.6),
-            rng.uniform(0.2, d - 0.5),
-            turn=rng.uniform(-30, 30),
-        )
+        # One table is enough.
+        piece = choose(rng, {one: use for one, use in FLOOR_PIECES.items() if one is not dining_table}, "terrace")
+        parts += ground.strewn(rng, piece(rng, style), (-2.6, 2.6), (0.2, d - 0.5), 30)
     if rng.uniform() < 0.25:
         image = textures.rug(rng, [any_colour(rng) for _ in range(4)], 96)
         parts.append(outdoors.ground(plain(textured(image, (2.4, 1.6))), (-1.2, 1.2), (-0.2, 1.4), 0.012))

@@ -22,7 +22,7 @@ from chairlib.collection.procedural.meshes import wall
 from chairlib.collection.procedural.rooms import patterns
 from chairlib.collection.procedural.rooms.floor_pieces import floor_lamp, leafy
 from chairlib.collection.procedural.rooms.ornaments import any_colour, lampshade, on_top, scattered, vase
-from chairlib.collection.procedural.rooms.room import POLISH, Style, wall_piece
+from chairlib.collection.procedural.rooms.room import PANE, POLISH, Style, wall_piece
 from chairlib.collection.procedural.rooms.shapes import bar, bars, box, boxes, curtain, disc, made_of, moved, ring
 from chairlib.collection.procedural.textures import hsv
 
@@ -44,7 +44,7 @@ def framed(rng: np.random.Generator, style: Style, width: float, height: float) 
     )
     material = (style.timber, style.dark, style.trim)[rng.integers(3)]
     canvas = plain(textured(textures.painting(rng, 48), (width, height)))
-    return [Part(wall((0, -0.021, 0), (width, 0, 0), (0, 0, height)), canvas), Part(frame, material)]
+    return [Part(wall((0, -PANE, 0), (width, 0, 0), (0, 0, height)), canvas), Part(frame, material)]
 
 
 @wall_piece(2.5)
@@ -80,12 +80,12 @@ def mirror(rng: np.random.Generator, style: Style) -> Built:
     """A round mirror over a narrow console with thin legs."""
     w, h, d = rng.uniform(0.8, 1.2), rng.uniform(0.72, 0.85), 0.32
     r = rng.uniform(0.25, 0.38)
-    glass = disc(r, 0.012, 22).turned(90, "x").moved(w / 2, -0.005, 1.55)
+    glass = disc(r, 0.012, 22).turned(90, "x").moved(w / 2, 0.01 - PANE, 1.55)
     feet = [(x, y, 0.0) for x in (0.03, w - 0.03) for y in (-0.03, -d + 0.03)]
     legs = bars(feet, [(x, y, h) for x, y, _ in feet], 0.028)
     parts = [
         Part(glass, _mirror_glass(rng, r, r)),
-        Part(ring(r, 0.03, 22, (w / 2, -0.015, 1.55), "x"), style.dark),
+        Part(ring(r, 0.03, 22, (w / 2, -PANE, 1.55), "x"), style.dark),
         Part(box((0, w), (-d, 0), (h - 0.03, h)), style.timber),
         Part(legs, style.dark),
     ]
@@ -127,11 +127,11 @@ def _casement(rng: np.random.Generator, x0: float, x1: float, z0: float, z1: flo
 
 def _outlook(rng: np.random.Generator, w: float, h: float) -> Material:
     """Daylight with a view; sometimes dusk."""
-    # Paler than it is, as what is outside always is in pictures of rooms.
-    image = 0.55 * textures.view(rng, 48) + 0.45
+    # A little paler than it is, as what is outside always is in pictures of rooms; any more and nothing of it would be left.
+    image = 0.8 * textures.view(rng, 48) + 0.2
     if rng.uniform() < 0.12:
         return glow(textured(image * [0.25, 0.35, 0.6], (w, h)), rng.uniform(0.5, 1.5))
-    return glow(textured(image, (w, h)), rng.choice([0.6, 1.2, 2.5]) * rng.uniform(0.7, 1.3))
+    return glow(textured(image, (w, h)), rng.choice([0.5, 0.8, 1.4]) * rng.uniform(0.7, 1.3))
 
 
 def _radiator(style: Style, x0: float, x1: float, low: float, high: float) -> Part:
@@ -177,7 +177,7 @@ def window(rng: np.random.Generator, style: Style) -> Built:
     """A window with daylight and a view, glazing bars, and perhaps curtains or a radiator."""
     w, h, low = rng.uniform(0.6, 1.9), rng.uniform(0.9, 1.4), rng.uniform(0.65, 1.05)
     x0, x1, z1 = 0.35, 0.35 + w, low + h
-    parts = [Part(wall((x0, -0.012, low), (w, 0, 0), (0, 0, h)), _outlook(rng, w, h))]
+    parts = [Part(wall((x0, -PANE, low), (w, 0, 0), (0, 0, h)), _outlook(rng, w, h))]
     parts.append(Part(boxes(_casement(rng, x0, x1, low, z1)), style.trim))
     parts += _dressed(rng, style, x0, x1, low, z1)
     if rng.uniform() < 0.4:
@@ -191,7 +191,7 @@ def window(rng: np.random.Generator, style: Style) -> Built:
 def tall_window(rng: np.random.Generator, style: Style) -> Built:
     """A french window down to the floor."""
     w, h = rng.uniform(1.2, 2.4), rng.uniform(2.0, 2.2)
-    parts = [Part(wall((0.35, -0.012, 0.06), (w, 0, 0), (0, 0, h)), _outlook(rng, w, h))]
+    parts = [Part(wall((0.35, -PANE, 0.06), (w, 0, 0), (0, 0, h)), _outlook(rng, w, h))]
     parts.append(Part(boxes(_casement(rng, 0.35, 0.35 + w, 0.06, h + 0.06)), style.trim))
     return parts + _dressed(rng, style, 0.35, 0.35 + w, 0.06, h + 0.06), w + 0.7
 
@@ -235,7 +235,7 @@ def open_door(rng: np.random.Generator, style: Style) -> Built:
     beyond = plain(textured(image, (w, h)))
     if rng.uniform() < 0.6:
         beyond = glow(textured(image, (w, h)), rng.uniform(0.15, 0.8))
-    parts = [Part(wall((0.09, -0.004, 0), (w, 0, 0), (0, 0, h)), beyond), _door_frame(style, w, h)]
+    parts = [Part(wall((0.09, -PANE, 0), (w, 0, 0), (0, 0, h)), beyond), _door_frame(style, w, h)]
     if rng.uniform() < 0.5:
         parts += moved(_door_leaf(rng, style, w, h), 0.09, -0.05, turn=-rng.uniform(60, 95))
     return parts, w + 0.25
@@ -418,7 +418,7 @@ def hanging(rng: np.random.Generator, style: Style) -> Built:
     w, h = rng.uniform(0.6, 1.3), rng.uniform(0.7, 1.3)
     cloth = plain(textured(textures.rug(rng, [any_colour(rng) for _ in range(4)], 96), (w, h)))
     rod = bar((-0.05, -0.03, 2.1), (w + 0.05, -0.03, 2.1), 0.025)
-    return [Part(wall((0, -0.02, 2.1 - h), (w, 0, 0), (0, 0, h)), cloth), Part(rod, style.dark)], w
+    return [Part(wall((0, -PANE, 2.1 - h), (w, 0, 0), (0, 0, h)), cloth), Part(rod, style.dark)], w
 
 
 @wall_piece(1, "hallway", "bedroom", "kitchen", "bathroom")
