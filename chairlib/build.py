@@ -41,6 +41,8 @@ _CONFIG = "build.json"
 
 #: Pretrainings that COCO's photos are needed for: the second is matched to their number.
 _NEED_COCO = ("coco_chairs", "chair_segments_matched")
+#: How often both are scored where the profile doesn't say.
+_COCO_EVALUATIONS = 20
 
 
 def _coco_folder(folder: str) -> Path:
@@ -160,16 +162,24 @@ class Plan:
         return [run for run in missing.values() if run.kind == transfer.KIND]
 
     def _beside_coco(self, run: runs.Run, pretraining: str) -> runs.Run:
-        """``run`` on COCO's chairs, or on as many different composites as there are of those: the same in all else."""
+        """``run`` on COCO's chairs, or on as many different composites as there are of those: the two are the same in all else."""
         assert self.coco is not None
+        asked = run.parameters
         changed = (
             {"data": str(self.coco)}
             if pretraining == "coco_chairs"
             else {"train_images": len(ReleasedChairSegments(self.coco, "train"))}
         )
-        # Without a budget in images, each would train for the recipe's epochs over its own number of images.
-        budget = benchmark.count_images(run)[0]
-        extra = benchmark.open_run(**{**run.parameters, "images": budget, **changed})
+        # The two are compared at the same number of images SEEN. Without a budget in images each would train for epochs over its own
+        # number of images; without a number of evaluations it would be scored once an epoch, a hundred times as often on few crops
+        # as on all composites; and a recipe that stops early counts evaluations, so it would end each arm somewhere else.
+        stops_early = get_recipe(asked["recipe"], asked["model"]).patience is not None
+        fixed = {
+            "images": benchmark.count_images(run)[0],
+            "evaluations": asked["evaluations"] or _COCO_EVALUATIONS,
+            "recipe": "fast" if stops_early else asked["recipe"],
+        }
+        extra = benchmark.open_run(**{**asked, **fixed, **changed})
         if extra.name not in {known.name for known in (*self.runs, *self.extra_runs)}:
             self.extra_runs.append(extra)
         return extra

@@ -579,14 +579,14 @@ def figure4(
 def figure5(
     images: ArrayLike,
     targets: ArrayLike,
-    predictions: Mapping[str, ArrayLike | None],
+    predictions: Mapping[str, ArrayLike | str | None],
     title: str = "",
     caption: str = "",
     missing: str = "not trained in this profile",
 ) -> Figure:
     """The paper's Figure 5: photos in columns; one row a model (and pretraining) between the photo and its ground truth.
 
-    ``predictions``: row label -> masks [N, r, r] at any resolution r, or None for a model that was not trained.
+    ``predictions``: row label -> masks [N, r, r] at any resolution r, or in words why there are none (None: not trained).
     """
     return _predicted_masks(
         images,
@@ -605,7 +605,7 @@ def figure5(
 def _predicted_masks(
     images: ArrayLike,
     targets: ArrayLike,
-    predictions: Mapping[str, ArrayLike | None],
+    predictions: Mapping[str, ArrayLike | str | None],
     missing: str,
     names: tuple[str, str],
     opening: str,
@@ -623,9 +623,10 @@ def _predicted_masks(
     _same_count(images=pictures, targets=truth)
     rows, told = [], []
     for label, masks in predictions.items():
-        if masks is None:
-            rows.append(_Row(missing, label))
-            told.append(f"{label}: {missing}")
+        if masks is None or isinstance(masks, str):
+            reason = masks or missing
+            rows.append(_Row(reason, label))
+            told.append(f"{label}: {reason}")
             continue
         predicted = _as_masks(masks)
         _same_count(**{"images": pictures, label: predicted})
@@ -1012,18 +1013,20 @@ def _share_tick(table: pd.DataFrame, share: float) -> str:
 def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: str = "") -> Figure:
     """How many images training needs before it is as good as training from scratch gets, one bar a category and label.
 
-    ``table``: columns category, label and images: images seen until the mean validation IoU first reaches what training from
-    scratch ends with, NaN where it never does. A category's first label (from scratch) is what its others are compared with.
-    ``on``: the data, for the axis.
+    ``table``: columns category, label and images: images seen until the validation IoU first reaches what training from scratch
+    ends with, NaN where it never does. It may have low and high, the range over seeds, drawn as a line over the bar, and
+    undecided: in words why a row's figures tell nothing, "" where they do; such a row has no bar. A category's first label
+    (from scratch) is what its others are compared with. ``on``: the data, for the axis.
     """
     _columns(table, ("category", "label", "images"), "the table of images needed")
-    table = table.astype({"images": float})
+    table = _with_ranges(table)
     if table["images"].min() < 0 or table.duplicated(["category", "label"]).any():
         raise ParameterError(
             f"images must be at least 0, once for each category and label; found {len(table)} rows from {table['images'].min():g}."
         )
     labels = list(dict.fromkeys(table["label"]))
-    most = table["images"].max() if table["images"].notna().any() else 1.0
+    figures = table[["images", "low", "high"]].to_numpy(float)
+    most = 1.0 if np.isnan(figures).all() else float(np.nanmax(figures))
     groups = list(table.groupby("category", sort=False))
     with _style():
         fig = matplotlib.figure.Figure(
@@ -1036,11 +1039,14 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: 
             for place, (label, images, note) in enumerate(zip(rows["label"], rows["images"], notes, strict=True)):
                 number = labels.index(label)
                 colour, hatch = PALETTE[number % len(PALETTE)], _HATCHES[number % len(_HATCHES)]
+                low, high = (float(rows[name].iloc[place]) for name in ("low", "high"))
                 if not math.isnan(images):
                     ax.barh(y + place, images, height=0.84, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
+                if low < high:
+                    ax.plot([low, high], [y + place] * 2, color="black", linewidth=1.6, marker="|", markersize=8)
                 ax.annotate(
                     note,
-                    (0 if math.isnan(images) else images, y + place),
+                    (np.nanmax([0, images, low, high]), y + place),
                     (4, 0),
                     textcoords="offset points",
                     va="center",
@@ -1067,9 +1073,8 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: 
             for n, label in enumerate(labels)
         ]
         ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, labelspacing=0.25)
-        alt = (
-            "Images seen until the mean validation IoU first reaches what training from scratch ends with. "
-            + "; ".join(told)
+        alt = "Images seen until the validation IoU first reaches what training from scratch ends with. " + "; ".join(
+            told
         )
         return show(fig, _sentence(title, alt), title, caption)
 
@@ -1078,12 +1083,29 @@ def _bars_height(table: pd.DataFrame) -> float:
     return 0.26 * (len(table) + 0.7 * table["category"].nunique())
 
 
+def _with_ranges(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of images needed with every column that it may have; no figures where they tell nothing."""
+    table = table.astype({"images": float})
+    for name, value in (("low", math.nan), ("high", math.nan), ("undecided", "")):
+        if name not in table:
+            table[name] = value
+    table.loc[table["undecided"] != "", ["images", "low", "high"]] = math.nan
+    return table.astype({"low": float, "high": float})
+
+
 def _needed(rows: pd.DataFrame) -> list[str]:
-    """In words, the images that each row of a category needs, and how that compares with the first row."""
+    """In words, the images that each row of a category needs, their range over seeds, and how that compares with the first row."""
     first = float(rows["images"].iloc[0])
     notes = []
-    for number, images in enumerate(map(float, rows["images"])):
+    ranges = zip(rows["images"], rows["low"], rows["high"], rows["undecided"], strict=True)
+    for number, (images, low, high, undecided) in enumerate(ranges):
         note = "never" if math.isnan(images) else f"{images:,.0f}"
+        if undecided:
+            note = f"undecided: {undecided}"
+        elif low < high:
+            note += f" [{low:,.0f}–{high:,.0f}]"
+        elif math.isnan(high) and not math.isnan(low):
+            note += f" [{low:,.0f} to never]"
         if number and first > 0 and not math.isnan(images):
             change = round(100 * (images / first - 1))
             note += f" ({abs(change)} % {'fewer' if change < 0 else 'more'})" if change else " (as many)"

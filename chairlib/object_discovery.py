@@ -14,6 +14,9 @@ of that layout. Which images train, validate and test is decided by a protocol, 
     Five folds over the labelled images of the full folder, so that each is tested once: for small sets. Images are dealt
     to folds in the order of a hash of their id, so that folds are alike whatever the order of the ids means. (Frames of one
     video, where a folder has such, may land in several folds.)
+
+A folder may say what it is in ``Data/source.json`` (:func:`photos_name`): the rendered stand-in does, so that a copy of it
+keeps its name whatever the copy is called.
 """
 
 import hashlib
@@ -28,7 +31,7 @@ from PIL import Image
 from chairlib import paths
 from chairlib._torchvision import torchvision
 from chairlib.compositing import padding
-from chairlib.dataset import ImageSource
+from chairlib.dataset import ImageSource, read_note
 from chairlib.devices import pick_device
 from chairlib.errors import CollectionError, ParameterError
 from chairlib.masks import read_mask, read_photo
@@ -41,6 +44,8 @@ __all__ = [
     "MaskedPhotos",
     "ObjectDiscovery",
     "figure_ids",
+    "photos_folder",
+    "photos_name",
     "published_ids",
     "read_mask",
     "read_photo",
@@ -61,6 +66,22 @@ _SHOWN = 8
 
 
 # -- files --------------------------------------------------------------------------------------------------------------
+
+
+def photos_folder(root: str | Path) -> Path:
+    """``root`` with ``~`` expanded. Raises :class:`ParameterError` for what names no folder."""
+    if not isinstance(root, str | Path):
+        raise ParameterError(f"the folder of the photos {root!r} must be a path; name the folder that holds Data/.")
+    return Path(root).expanduser()
+
+
+def photos_name(root: str | Path) -> str:
+    """What the photos below ``root`` are called: as their ``source.json`` says, else as the folder that holds ``Data/``.
+
+    Raises :class:`CollectionError` for a folder that is not in the release's layout, or a ``source.json`` that can't be read.
+    """
+    home = photos_folder(root).resolve()
+    return read_note(_data_folder(home)).get("name", home.parent.name if home.name == "Data" else home.name)
 
 
 def _listing(folder: Path) -> str:
@@ -124,7 +145,7 @@ def figure_ids(category: str) -> list[str]:
 
 
 def _check_category(category: str) -> str:
-    if category not in CATEGORIES:
+    if not isinstance(category, str) or category not in CATEGORIES:
         raise ParameterError(f"category {category!r} is unknown; use one of {', '.join(CATEGORIES)}.")
     return category
 
@@ -195,7 +216,7 @@ class ObjectDiscovery(MaskedPhotos):
 
     Parameters
     ----------
-    root: the folder that holds ``ObjectDiscovery-data/`` or ``Data/``, or ``Data/`` itself.
+    root: the folder that holds ``ObjectDiscovery-data/`` or ``Data/``, or ``Data/`` itself; ``~`` is expanded.
     category: ``"airplane"``, ``"car"`` or ``"horse"``.
     split: ``"train"``, ``"val"`` or ``"test"``.
     protocol: ``"authors"`` (no test), ``"subset100"`` or ``"folds"``; see the module.
@@ -220,14 +241,13 @@ class ObjectDiscovery(MaskedPhotos):
     ):
         _check_category(category)
         _check_protocol(protocol, split, fold)
-        super().__init__(str(root), transforms, transform, target_transform)
+        home = photos_folder(root)
+        super().__init__(str(home), transforms, transform, target_transform)
         self.category, self.split, self.protocol, self.fold = category, split, protocol, fold
         #: Whether the labelled ids are those of the authors' lists, so that `authors` means their very split.
         self.is_published = False
-        data = _data_folder(Path(root))
-        home = Path(root).resolve()
-        self.name = f"{home.parent.name if home.name == 'Data' else home.name} {category}"
-        self._files = self._choose(data)
+        self.name = f"{photos_name(home)} {category}"
+        self._files = self._choose(_data_folder(home))
         self.ids = list(self._files)
 
     def _choose(self, data: Path) -> dict[str, tuple[Path, Path]]:
@@ -281,10 +301,14 @@ def _data_folder(root: Path) -> Path:
     for folder in candidates:
         if any((folder / f"{name}{end}").is_dir() for name in CATEGORIES.values() for end in ("", "100")):
             return folder
-    wanted = ", ".join(f"{name}/" for name in CATEGORIES.values())
+    if not root.is_dir():
+        found = "it is not a folder" if root.exists() else "there is no such folder"
+    else:
+        wanted = ", ".join(f"{name}/" for name in CATEGORIES.values())
+        found = f"none of {wanted} or their ...100/ is in ObjectDiscovery-data/Data/, in Data/ or in the folder itself"
+        found += f", which holds: {_listing(root)}"
     raise CollectionError(
-        f"{root} is not the Object Discovery release: none of {wanted} or their ...100/ is in ObjectDiscovery-data/Data/, in "
-        f"Data/ or in the folder itself, which holds: {_listing(root)}. Name the folder that Data/ was unpacked into."
+        f"{root} is not the Object Discovery release: {found}. Name the folder that Data/ was unpacked into."
     )
 
 

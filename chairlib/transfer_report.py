@@ -1,21 +1,24 @@
 """All transfer runs side by side: Tables 3 and 4, Figures 5 and 6, and two questions the paper leaves open.
 
 Reads records and nothing else. Does pretraining help? Both arms of a comparison score the same images, so the difference is
-taken image by image, averaged over seeds, and its interval resamples images (a paired bootstrap): "helps" and "hurts" are said
-only where that interval leaves out zero.
+taken image by image, averaged over the seeds that both have, and its interval resamples images (a paired bootstrap). That
+interval knows nothing of the luck of training. So "helps" and "hurts" are said only where it leaves out zero *and* every one of
+at least two seeds falls to the same side.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from chairlib import paths, published
+from chairlib import published
 from chairlib.benchmark_report import metric_title, model_title, two_level
 from chairlib.errors import CollectionError, RecordError
+from chairlib.object_discovery import PROTOCOLS, photos_name
 from chairlib.runs import Record, load_records
 from chairlib.transfer import DEFAULTS, KIND, PRETRAININGS, STAND_IN, categories, content_hash, data_root, examples
 
@@ -30,79 +33,134 @@ PRETRAINING_TITLES = {
 #: What a cell without a record says.
 MISSING = "not trained in this profile"
 NO_COCO = "needs COCO's photos"
+OTHER_PHOTOS = "scored on other photos"
 #: Rows that can't be filled without them.
 NEED_COCO = ("coco_chairs", "chair_segments_matched")
-#: What Table 3 puts behind a gain.
-MARKS = {"helps": "▲", "hurts": "▼", "no clear difference": "≈"}
+#: The methods of Table 4 that are the paper's own, and how they were pretrained.
+OURS = {"U-Net": "none", "U-Net (w/ pretraining)": "chair_segments"}
+#: What stands for a verdict where there is no room for it.
+MARKS = {"helps": "▲", "hurts": "▼", "no clear difference": "≈", "seeds disagree": "⇅", "one seed": "?"}
+#: Arms that are compared: what the first adds over the second. A source of pretraining is only compared with another one where
+#: both were trained, and "as many images" is the fair one: all composites are more different images than COCO has chairs.
+COMPARISONS = (
+    *((pretraining, "none") for pretraining in PRETRAININGS[1:]),
+    ("chair_segments_matched", "coco_chairs"),
+    ("chair_segments", "coco_chairs"),
+)
 _RESAMPLES = 2000
 #: Figure 6 and the steps needed look at runs that used all training images.
 _WHOLE = 100
-#: What two runs that are compared have in common.
+#: Fewer validation photos than these don't tell when a curve crosses a line.
+_LEAST_VALIDATION = 30
+#: What two runs that are compared need not have in common.
 _NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "init_seed", "fold", "share", "data", "device")
 _CONFIGURATION = tuple(name for name in DEFAULTS if name not in _NOT_CONFIGURATION)
+#: What tells the runs of one configuration apart.
+_WITHIN = ("pretraining", "share", "seed", "fold")
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What pretraining adds to a metric, in points, over images that both arms scored."""
+    """What one arm adds to a metric over another, in points, over the images and seeds that both have."""
 
     mean: float
     low: float
     high: float
+    """The ends of the 95 % interval over images, at the seeds that were trained."""
+    by_seed: tuple[float, ...]
+    """The gain of each seed alone, in order of the seeds."""
     n_images: int
-    seeds: tuple[int, int]
-    """From scratch and pretrained."""
+    with_seeds: tuple[float, float]
+    """The ends of the 95 % interval that draws seeds anew as well as images. Of two or three seeds it is still too narrow."""
 
     @property
     def verdict(self) -> str:
-        """``helps``, ``hurts``, or ``no clear difference`` where the interval holds zero."""
-        return "helps" if self.low > 0 else "hurts" if self.high < 0 else "no clear difference"
+        """``helps`` or ``hurts``; ``no clear difference`` where the interval over images holds zero.
+
+        Where it doesn't, but training luck may be all there is to it: ``seeds disagree`` on the sign, or there is ``one seed``.
+        """
+        if self.low <= 0 <= self.high:
+            return "no clear difference"
+        if len(self.by_seed) == 1:
+            return "one seed"
+        if min(self.by_seed) <= 0 <= max(self.by_seed):
+            return "seeds disagree"
+        return "helps" if self.mean > 0 else "hurts"
+
+    @property
+    def seeds(self) -> str:
+        return _count(len(self.by_seed), "seed")
 
     @property
     def mark(self) -> str:
-        """The gain and its verdict in few characters: ▲ helps, ▼ hurts, ≈ no clear difference."""
-        return f"{self.mean:+.1f} {MARKS[self.verdict]}"
+        """The gain, its interval, its verdict as a sign, and on how many seeds it rests."""
+        return f"{self._figures} {MARKS[self.verdict]} {self.seeds}"
+
+    @property
+    def _figures(self) -> str:
+        return f"{self.mean:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
 
     def __str__(self) -> str:
-        return f"{self.mean:+.1f} ({self.low:+.1f} to {self.high:+.1f}), {self.verdict}"
+        return f"{self._figures}, {self.verdict}" + ("" if self.verdict == "one seed" else f", {self.seeds}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _range(numbers: Iterable[int]) -> str | None:
+    """``"4,000"``, or the least and the greatest; None of no numbers."""
+    ends = sorted(set(numbers))
+    return (f"{ends[0]:,}" + (f" to {ends[-1]:,}" if len(ends) > 1 else "")) if ends else None
+
+
+def _label(pretraining: str) -> str:
+    return "from scratch" if pretraining == "none" else f"pretrained on {PRETRAINING_TITLES[pretraining]}"
+
+
+def _by_image(records: Sequence[Record], metric: str) -> pd.DataFrame:
+    """The metric of each image (rows, by fold and id) under each seed (columns); images without a value left out."""
+    tables = []
+    for record in records:
+        table, asked = record.table("test_images"), record.parameters
+        key = f"{asked['fold']}/" + table["id"].astype(str)
+        tables.append(pd.DataFrame({"key": key, "seed": asked["seed"], "value": table[metric]}))
+    return pd.concat(tables).pivot_table(index="key", columns="seed", values="value")
 
 
 def _per_image(records: Sequence[Record], metric: str) -> pd.Series:
-    """The metric of each image, averaged over records (seeds), by (fold, id); images without a value left out."""
-    tables = []
-    for record in records:
-        table = record.table("test_images")
-        tables.append(table.assign(key=f"{record.parameters['fold']}/" + table["id"].astype(str)))
-    return pd.concat(tables).groupby("key")[metric].mean().dropna()
+    """The metric of each image, averaged over seeds, by fold and id."""
+    return _by_image(records, metric).mean(axis=1)
 
 
 def paired_gain(
     scratch: Sequence[Record], pretrained: Sequence[Record], metric: str = "iou", seed: int = 0
 ) -> Gain | None:
-    """How much better ``pretrained`` is than ``scratch`` on the images both scored, with a 95 % paired bootstrap interval.
+    """How much better ``pretrained`` is than ``scratch`` (or whatever is compared) on the images that both scored.
 
-    None where either has no record or they share fewer than two images.
+    Over the seeds that both have, with 95 % paired bootstrap intervals, drawn with ``seed``. None where they share no seed or fewer
+    than two images.
     """
     if not scratch or not pretrained:
         return None
-    both = pd.concat([_per_image(scratch, metric), _per_image(pretrained, metric)], axis=1, join="inner")
-    difference = (both.iloc[:, 1] - both.iloc[:, 0]).to_numpy()
-    if len(difference) < 2:
+    one, other = _by_image(scratch, metric), _by_image(pretrained, metric)
+    shared = one.columns.intersection(other.columns)
+    gains = (other[shared] - one[shared]).dropna().to_numpy()
+    if not len(shared) or len(gains) < 2:
         return None
-    seeds = (_seeds(scratch), _seeds(pretrained))
-    return Gain(*_mean_with_interval(difference, seed), len(difference), seeds)
-
-
-def _seeds(records: Sequence[Record]) -> int:
-    return len({record.parameters["seed"] for record in records})
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, len(gains), (_RESAMPLES, len(gains)))
+    drawn = gains[images].mean(axis=1)  # of each resample, the gain of each seed
+    low, high = np.percentile(drawn.mean(axis=1), [2.5, 97.5])
+    seeds = rng.integers(0, len(shared), drawn.shape)
+    both = np.percentile(np.take_along_axis(drawn, seeds, axis=1).mean(axis=1), [2.5, 97.5])
+    by_seed = tuple(map(float, gains.mean(axis=0)))
+    return Gain(float(gains.mean()), float(low), float(high), by_seed, len(gains), (float(both[0]), float(both[1])))
 
 
 def _by_seed(records: Sequence[Record]) -> str:
     """IoU of each seed, over its folds, in order of the seeds."""
-    seeds = sorted({record.parameters["seed"] for record in records})
-    return " / ".join(
-        f"{_per_image([r for r in records if r.parameters['seed'] == seed], 'iou').mean():.1f}" for seed in seeds
-    )
+    return " / ".join(f"{iou:.1f}" for iou in _by_image(records, "iou").mean())
 
 
 def _score(records: Sequence[Record], metric: str, seed: int = 0) -> tuple[float, float, float] | None:
@@ -127,8 +185,8 @@ class TransferReport:
     data: str
     """``stand-in``, or the folder's name."""
     records: list[Record]
-    left_out: list[str]
-    """Records that were passed over, each with its reason."""
+    unmatched: list[str]
+    """Records of other photos or other code, each with the reason why it was passed over."""
 
     @property
     def photos(self) -> str:
@@ -142,32 +200,82 @@ class TransferReport:
 
     @property
     def title(self) -> str:
-        """What stands on every table and figure: the photos, the protocol, and which split of it is scored."""
-        protocols = sorted({record.parameters["protocol"] for record in self.records})
-        splits = sorted({record.content["scored_split"] for record in self.records})
-        scored = f", protocol {' and '.join(protocols)}, {' and '.join(splits)} images" if self.records else ""
-        return self.photos + scored
+        """What stands on every table: the photos, the protocol, and which split of it is scored."""
+        return self._title_of(self._shown)
+
+    def title_of(self, category: str, model: str = "unet") -> str:
+        """The same for the figures of one category and model."""
+        return self._title_of(self._chosen(model, category))
+
+    def _title_of(self, records: Sequence[Record]) -> str:
+        protocols = sorted({record.parameters["protocol"] for record in records})
+        splits = sorted({record.content["scored_split"] for record in records})
+        return self.photos + (f", protocol {' and '.join(protocols)}, {' and '.join(splits)} images" if records else "")
 
     @property
     def has_coco(self) -> bool:
         return any(record.parameters["pretraining"] == "coco_chairs" for record in self.records)
 
-    def find(self, model: str, pretraining: str, category: str, share: int = _WHOLE) -> list[Record]:
-        """Records of one cell, every seed and fold.
+    @property
+    def left_out(self) -> list[str]:
+        """Records that no table or figure shows, each with its reason."""
+        return [*self.unmatched, *self._passed_over()]
 
-        Where a model was trained in several configurations (recipes, budgets, protocols), all pretrainings of a category are
-        taken from the same one, that with the most of them: arms that are compared differ in nothing else.
+    @cached_property
+    def _latest(self) -> list[Record]:
+        """Of records that answer the same question (a pretraining that was made anew), the newest."""
+        latest: dict[tuple[Any, ...], Record] = {}
+        for record in sorted(self.records, key=lambda record: record.content["finished"]):
+            latest[_configuration(record), *(record.parameters[name] for name in _WITHIN)] = record
+        folders = {record.folder for record in latest.values()}
+        return [record for record in self.records if record.folder in folders]
+
+    @cached_property
+    def _models(self) -> list[str]:
+        return list(dict.fromkeys(record.parameters["model"] for record in self.records))
+
+    def _chosen(self, model: str, category: str, protocol: str | None = None) -> list[Record]:
+        """The records that stand for a model on a category: every pretraining, share, seed and fold of ONE configuration.
+
+        Where a model was trained in several (recipes, budgets, protocols), arms and points of a curve that came from different
+        ones would differ in more than they seem to. Taken is the one with the most pretrainings, then with the most of them
+        at several shares, then with the most records; of equals the one whose protocol comes first.
         """
-        found: dict[tuple[Any, ...], dict[str, list[Record]]] = {}
-        for record in self.records:
+        found: dict[tuple[Any, ...], list[Record]] = {}
+        for record in self._latest:
             asked = record.parameters
-            if (asked["model"], asked["category"], asked["share"]) == (model, category, share):
-                arms = found.setdefault(tuple(asked[name] for name in _CONFIGURATION), {})
-                arms.setdefault(asked["pretraining"], []).append(record)
-        arms = max(found.values(), key=lambda arms: (len(arms), sum(map(len, arms.values()))), default={})
-        return sorted(
-            arms.get(pretraining, []), key=lambda record: (record.parameters["seed"], record.parameters["fold"])
-        )
+            if (asked["model"], asked["category"]) == (model, category) and protocol in (None, asked["protocol"]):
+                found.setdefault(_configuration(record), []).append(record)
+        return max(found.values(), key=_weight, default=[])
+
+    def find(
+        self, model: str, pretraining: str, category: str, share: int = _WHOLE, protocol: str | None = None
+    ) -> list[Record]:
+        """Records of one cell, every seed and fold: of one configuration, the same for all cells of a model and category.
+
+        ``protocol``: of that one only; by default of whichever was trained most.
+        """
+        cell = [
+            record
+            for record in self._chosen(model, category, protocol)
+            if (record.parameters["pretraining"], record.parameters["share"]) == (pretraining, share)
+        ]
+        return sorted(cell, key=lambda record: (record.parameters["seed"], record.parameters["fold"]))
+
+    @cached_property
+    def _shown(self) -> list[Record]:
+        """What every table and figure but Table 4 is made from."""
+        return [record for model in self._models for name in categories() for record in self._chosen(model, name)]
+
+    def _passed_over(self) -> list[str]:
+        cells = itertools.product(OURS.values(), categories(), PROTOCOLS)
+        in_table4 = [record for arm, name, way in cells for record in self.find("unet", arm, name, protocol=way)]
+        shown, reasons = {record.folder for record in (*self._shown, *in_table4)}, []
+        for record in self.records:
+            if record.folder not in shown:
+                chosen = self._chosen(record.parameters["model"], record.parameters["category"])
+                reasons.append(f"{record.name}: {_difference(record, chosen[0])}")
+        return reasons
 
     def _rows(self) -> list[tuple[str, str]]:
         """(model, pretraining): the paper's nine, then others that were trained."""
@@ -186,7 +294,7 @@ class TransferReport:
         rows: list[dict[Any, Any]] = []
         for model, pretraining in self._rows():
             row: dict[Any, Any] = {"model": self._title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
-            reason = NO_COCO if pretraining in NEED_COCO and not self.has_coco else MISSING
+            reason = self._blank(pretraining)
             for category in categories():
                 key = (model, pretraining, category)
                 records = self.find(*key)
@@ -196,126 +304,185 @@ class TransferReport:
                 gain = (
                     None if pretraining == "none" else paired_gain(self.find(model, "none", category), records, metric)
                 )
-                row[(category, "gain")] = "" if pretraining == "none" else None if gain is None else gain.mark
+                row[(category, "gain (95 % interval)")] = (
+                    "" if pretraining == "none" else None if gain is None else gain.mark
+                )
             rows.append(row)
         return two_level(rows, ["model", "pretraining"])
 
     def table4(self) -> pd.DataFrame:
-        """Table 4: the U-Nets beside the literature's unsupervised methods; IoU as a fraction, as the paper prints it."""
-        paper = published.table4()
-        ours = {"U-Net": "none", "U-Net (w/ pretraining)": "chair_segments"}
+        """Table 4: the U-Nets beside the literature's unsupervised methods; IoU as a fraction, as the paper prints it.
+
+        Ours have a row for each protocol that was trained, and in any case for ``subset100``, the one that can stand beside
+        the literature's.
+        """
+        trained = {record.parameters["protocol"] for record in self.records if record.parameters["model"] == "unet"}
         rows: list[dict[Any, Any]] = []
-        for method in dict.fromkeys(paper["method"]):
-            row: dict[Any, Any] = {"method": method, ("", "supervised"): "yes" if method in ours else "no"}
-            for category in categories():
-                printed = paper[(paper["method"] == method) & (paper["category"] == category)].iloc[0]
-                row[(category, "paper, precision, %")] = printed["precision"]
-                row[(category, "paper, IoU")] = printed["iou"]
-                row[(category, "ours, precision, %")] = None
-                row[(category, "ours, IoU")] = None
-                if method in ours:
-                    records = self.find("unet", ours[method], category)
-                    score = _score(records, "iou") if records else None
-                    precision = _score(records, "precision") if records else None
-                    row[(category, "ours, precision, %")] = precision[0] if precision else None
-                    row[(category, "ours, IoU")] = (
-                        "{:.2f} ({:.2f}–{:.2f})".format(*(value / 100 for value in score)) if score else MISSING
-                    )
-            rows.append(row)
-        return two_level(rows, ["method"])
+        for method in dict.fromkeys(published.table4()["method"]):
+            for protocol in [way for way in PROTOCOLS if way in trained | {"subset100"}] if method in OURS else [""]:
+                row: dict[Any, Any] = {"method": method, "our protocol": protocol or "–"}
+                row[("", "supervised")] = "yes" if method in OURS else "no"
+                for category in categories():
+                    row |= self._table4_cells(method, category, OURS.get(method), protocol)
+                rows.append(row)
+        return two_level(rows, ["method", "our protocol"])
+
+    def _table4_cells(self, method: str, category: str, pretraining: str | None, protocol: str) -> dict[Any, Any]:
+        """One category of a row of Table 4: the paper's two figures and, of a U-Net, ours with their intervals."""
+        paper = published.table4()
+        printed = paper[(paper["method"] == method) & (paper["category"] == category)].iloc[0]
+        records = self.find("unet", pretraining, category, protocol=protocol) if pretraining else []
+        iou, precision = (_score(records, metric) if records else None for metric in ("iou", "precision"))
+        blank = MISSING if pretraining else None
+        return {
+            (category, "paper, precision, %"): printed["precision"],
+            (category, "paper, IoU"): printed["iou"],
+            (category, "ours, precision, %"): precision or blank,
+            (category, "ours, IoU"): "{:.2f} ({:.2f}–{:.2f})".format(*(x / 100 for x in iou)) if iou else blank,
+        }
 
     def gains(self) -> pd.DataFrame:
-        """Whether pretraining on chairs helps: a row for each model and category that was trained both ways."""
+        """Whether pretraining helps, and which source more: a row for each of :data:`COMPARISONS` that was trained both ways."""
         rows = []
-        for model in dict.fromkeys(record.parameters["model"] for record in self.records):
-            for pretraining in PRETRAININGS[1:]:
-                for category in categories():
-                    scratch, tuned = self.find(model, "none", category), self.find(model, pretraining, category)
-                    gain = paired_gain(scratch, tuned)
-                    if gain is not None:
-                        over, under = _by_seed(tuned), _by_seed(scratch)
-                        rows.append(
-                            {
-                                "model": self._title(model),
-                                "pretraining": PRETRAINING_TITLES[pretraining],
-                                "category": category,
-                                "IoU from scratch, by seed, %": under,
-                                "IoU pretrained, by seed, %": over,
-                                "gain, points (95 % interval)": (gain.mean, gain.low, gain.high),
-                                "images": gain.n_images,
-                                "verdict": gain.verdict,
-                            }
-                        )
+        for model in self._models:
+            for (pretraining, other), category in ((pair, name) for pair in COMPARISONS for name in categories()):
+                against, tuned = self.find(model, other, category), self.find(model, pretraining, category)
+                gain = paired_gain(against, tuned)
+                if gain is not None:
+                    rows.append(
+                        {
+                            "model": self._title(model),
+                            "pretrained on": PRETRAINING_TITLES[pretraining],
+                            "compared with": "from scratch" if other == "none" else PRETRAINING_TITLES[other],
+                            "category": category,
+                            "IoU by seed, %": _by_seed(tuned),
+                            "IoU of the other, by seed, %": _by_seed(against),
+                            "gain, points (95 % interval over photos)": (gain.mean, gain.low, gain.high),
+                            "over photos and seeds": "{:+.1f} to {:+.1f}".format(*gain.with_seeds),
+                            "photos": gain.n_images,
+                            "seeds": len(gain.by_seed),
+                            "pretrainings": _pretrainings(tuned),
+                            "verdict": gain.verdict,
+                        }
+                    )
         return pd.DataFrame(rows)
 
-    def figure5(self, category: str, model: str | None = None) -> dict[str, Any]:
-        """Arguments of :func:`chairlib.figures.figure5`: photos, what each model makes of them, and their masks."""
+    def images_seen(self) -> pd.DataFrame:
+        """What each arm was given, over categories and seeds: photos and images seen in fine-tuning, and before that."""
+        rows = []
+        for model, pretraining in ((model, name) for model in self._models for name in PRETRAININGS):
+            records = [record for name in categories() for record in self.find(model, pretraining, name)]
+            before = [record.content["pretrained_on"] for record in records if record.content["pretrained_on"]]
+            if records:
+                rows.append(
+                    {
+                        "model": self._title(model),
+                        "pretraining": PRETRAINING_TITLES[pretraining],
+                        "photos": _range(record.content["n_train_images"] for record in records),
+                        "images seen": _range(record.content["images_seen"] for record in records),
+                        "pretraining: different images": _range(spent["n_train_images"] for spent in before),
+                        "pretraining: images seen": _range(spent["images_seen"] for spent in before),
+                        "pretraining: recipe": ", ".join(sorted({spent["recipe"] for spent in before})) or None,
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def figure5(self, category: str) -> dict[str, Any]:
+        """Arguments of :func:`chairlib.figures.figure5`: photos, what each model makes of them, and their masks.
+
+        A U-Net that wasn't trained has an empty row that says so; other models are named in the caption.
+        """
         shown: dict[str, np.ndarray] | None = None
-        predicted: dict[str, np.ndarray | None] = {}
+        predicted: dict[str, np.ndarray | str] = {}
+        untrained: list[str] = []
         for name, pretraining in self._rows():
             records = self.find(name, pretraining, category)
             label = self._title(name) + ("" if pretraining == "none" else f", {PRETRAINING_TITLES[pretraining]}")
-            if not records:
-                if name == "unet":
-                    predicted[label] = None
-                continue
-            kept = examples(records[0])
-            shown = shown or kept
-            predicted[label] = kept["predicted"] if np.array_equal(kept["images"], shown["images"]) else None
+            if records:
+                kept = examples(records[0])
+                shown = shown or kept
+                same = np.array_equal(kept["images"], shown["images"])
+                predicted[label] = kept["predicted"] if same else OTHER_PHOTOS
+            elif name == "unet":
+                predicted[label] = self._blank(pretraining)
+            else:
+                untrained.append(label)
         if shown is None:
             return {}
-        return {"images": shown["images"], "targets": shown["targets"], "predictions": predicted}
+        caption = f"{MISSING.capitalize()}: {'; '.join(untrained)}." if untrained else ""
+        return {"images": shown["images"], "targets": shown["targets"], "predictions": predicted, "caption": caption}
+
+    def _blank(self, pretraining: str) -> str:
+        """Why a row has no run."""
+        return NO_COCO if pretraining in NEED_COCO and not self.has_coco else MISSING
+
+    def _curves(self, category: str, model: str) -> dict[str, dict[int, pd.DataFrame]]:
+        """label -> seed -> images, val_iou; the folds of a seed averaged first, since their spread is not that of seeds."""
+        found: dict[str, dict[int, pd.DataFrame]] = {}
+        for pretraining in PRETRAININGS:
+            by_seed: dict[int, list[pd.DataFrame]] = {}
+            for record in self.find(model, pretraining, category):
+                by_seed.setdefault(record.parameters["seed"], []).append(record.history())
+            if by_seed:
+                found[_label(pretraining)] = {seed: _mean_curve(folds) for seed, folds in by_seed.items()}
+        return found
 
     def curves(self, category: str, model: str = "unet") -> dict[str, list[pd.DataFrame]]:
-        """Figure 6: histories over seeds, from scratch and pretrained; empty where nothing was trained."""
-        found = {
-            (
-                "from scratch" if pretraining == "none" else f"pretrained on {PRETRAINING_TITLES[pretraining]}"
-            ): self.find(model, pretraining, category)
-            for pretraining in PRETRAININGS
-        }
-        return {label: [record.history() for record in records] for label, records in found.items() if records}
+        """Figure 6: one curve a seed (images, val_iou), from scratch and pretrained; empty where nothing was trained."""
+        return {label: list(by_seed.values()) for label, by_seed in self._curves(category, model).items()}
 
     def by_share(self, category: str, model: str = "unet") -> pd.DataFrame:
         """How much target data pretraining is worth: label, share (%), n_images, iou, low, high."""
         rows = []
         for pretraining in PRETRAININGS:
-            label = "from scratch" if pretraining == "none" else f"pretrained on {PRETRAINING_TITLES[pretraining]}"
-            shares = {r.parameters["share"] for r in self.records if r.parameters["category"] == category}
-            for share in sorted(shares):
+            for share in sorted({record.parameters["share"] for record in self._chosen(model, category)}):
                 records = self.find(model, pretraining, category, share)
                 score = _score(records, "iou") if records else None
                 if score:
                     count = round(np.mean([record.content["n_train_images"] for record in records]))
-                    rows.append((label, share, count, *score))
+                    rows.append((_label(pretraining), share, count, *score))
         return pd.DataFrame(rows, columns=["label", "share", "n_images", "iou", "low", "high"])
 
     def steps_to_reach(self, model: str = "unet") -> pd.DataFrame:
-        """Images until the mean validation IoU first reaches what training from scratch ends with: category, label, images.
+        """Images until validation IoU first reaches what training from scratch ends with under the same seed.
 
-        NaN where it never does.
+        Columns category, label, images (the median over seeds; a seed that never gets there counts as infinity), low and high (over
+        seeds), NaN where there is none; and undecided, why the figures tell nothing: "" where they do.
         """
         rows = []
         for category in categories():
-            curves = {label: _mean_curve(histories) for label, histories in self.curves(category, model).items()}
-            if "from scratch" not in curves:
-                continue
-            goal = curves["from scratch"]["val_iou"].iloc[-1]
-            for label, curve in curves.items():
-                there = curve.loc[curve["val_iou"] >= goal, "images"]
-                rows.append((category, label, float(there.iloc[0]) if len(there) else np.nan))
-        return pd.DataFrame(rows, columns=["category", "label", "images"])
+            curves, photos = self._curves(category, model), self._validation_photos(category, model)
+            goals = {seed: curve["val_iou"].iloc[-1] for seed, curve in curves.get("from scratch", {}).items()}
+            for label, by_seed in curves.items():
+                reached = [_reaching(curve, goals[seed]) for seed, curve in by_seed.items() if seed in goals]
+                if reached:
+                    few = f"{photos} validation photos" if photos < _LEAST_VALIDATION else ""
+                    again = "falls below again" if any(fell for _, fell in reached) else ""
+                    images = [images for images, _ in reached]
+                    ends = (float(np.median(images)), min(images), max(images))
+                    rows.append((category, label, *(x if np.isfinite(x) else np.nan for x in ends), few or again))
+        return pd.DataFrame(rows, columns=["category", "label", "images", "low", "high", "undecided"])
+
+    def _validation_photos(self, category: str, model: str) -> int:
+        """On how many photos a point of a curve rests: those of all folds of a seed, of the seed with the fewest."""
+        counts: dict[tuple[str, int], int] = {}
+        for pretraining in PRETRAININGS:
+            for record in self.find(model, pretraining, category):
+                cell = (pretraining, record.parameters["seed"])
+                counts[cell] = counts.get(cell, 0) + record.metrics["val"]["n_images"]
+        return min(counts.values(), default=0)
 
     def sentence(self, profile: str = "", description: str = "") -> str:
         """What this build is and what was spent on it, for every page that shows its numbers."""
         head = description or (f"Profile {profile}." if profile else "")
         if not self.records:
             return f"{head} Nothing has been fine-tuned on {self.photos} yet.".strip()
-        seeds = len({record.parameters["seed"] for record in self.records})
+        # Seeds that share a pretraining share its luck, and their spread hides that.
+        seeds = _count(len({record.parameters["seed"] for record in self.records}), "seed")
+        pretrainings = _count(_pretrainings(self.records), "pretraining")
         spent = sum(record.content["seconds"] for record in self.records) / 60
         hardware = sorted({record.content["hardware"] for record in self.records})
-        images = sorted({record.content["images_seen"] for record in self.records})
-        budget = f"{images[0]:,}" if len(images) == 1 else f"{images[0]:,} to {images[-1]:,}"
+        budget = _range(record.content["images_seen"] for record in self.records)
         published = all(record.content.get("published_split") for record in self.records)
         official = "the authors' own lists of the release" if published else "not the official Object Discovery release"
         chosen = any(record.content.get("chosen_on_scored") for record in self.records)
@@ -323,7 +490,7 @@ class TransferReport:
             " Weights were chosen on the very photos that are scored, as the paper most likely did." if chosen else ""
         )
         return (
-            f"{head} Photos: {self.title}; {official}. {len(self.records)} runs with {seeds} seed{'' if seeds == 1 else 's'}, "
+            f"{head} Photos: {self.title}; {official}. {len(self.records)} runs with {seeds}, {pretrainings}; "
             f"{budget} images each; {spent:.1f} minutes of training on {', '.join(hardware)}.{caution}"
         ).strip()
 
@@ -340,12 +507,45 @@ class TransferReport:
         return values
 
 
+def _configuration(record: Record) -> tuple[Any, ...]:
+    return tuple(record.parameters[name] for name in _CONFIGURATION)
+
+
+def _weight(records: Sequence[Record]) -> tuple[int, int, int, int]:
+    """How much a configuration can tell, for :meth:`TransferReport._chosen`."""
+    arms = {(record.parameters["pretraining"], record.parameters["share"]) for record in records}
+    whole = sum(share == _WHOLE for _, share in arms)
+    return whole, len(arms), len(records), -PROTOCOLS.index(records[0].parameters["protocol"])
+
+
+def _difference(record: Record, chosen: Record) -> str:
+    """Why a record is not among the chosen ones."""
+    own = record.parameters
+    others = [f"{name} {own[name]}" for name in _CONFIGURATION if own[name] != chosen.parameters[name]]
+    if not others:
+        return "a newer record answers the same question"
+    return f"its {', '.join(others)} differ from the runs that are shown, of which there are more"
+
+
+def _pretrainings(records: Sequence[Record]) -> int:
+    return len({record.parameters["pretrained"] for record in records} - {None})
+
+
 def _mean_curve(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The mean over seeds: images, val_iou. A seed that stopped early keeps its last value, as in Figure 6."""
+    """The mean over histories: images, val_iou. One that stopped early keeps its last value, as in Figure 6."""
     start = max(history["images"].iloc[0] for history in histories)
     every = sorted({images for history in histories for images in history["images"] if images >= start})
     curves = [np.interp(every, history["images"], history["val_iou"]) for history in histories]
     return pd.DataFrame({"images": every, "val_iou": np.mean(curves, axis=0)})
+
+
+def _reaching(curve: pd.DataFrame, goal: float) -> tuple[float, bool]:
+    """Images until a curve first reaches the goal (infinity: never), and whether it falls below it again."""
+    there = (curve["val_iou"] >= goal).to_numpy()
+    if not there.any():
+        return np.inf, False
+    first = int(there.argmax())
+    return float(curve["images"].iloc[first]), not there[first:].all()
 
 
 def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> TransferReport:
@@ -370,10 +570,4 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
             )
         else:
             left_out.append(f"{record.name}: it was made from other photos ({record.content['data']['name']})")
-    name = STAND_IN if folder == paths.stand_in else _name(folder)
-    return TransferReport(name, matching, left_out)
-
-
-def _name(folder: Path) -> str:
-    home = folder.resolve()
-    return home.parent.name if home.name == "Data" else home.name
+    return TransferReport(photos_name(folder), matching, left_out)

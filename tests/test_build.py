@@ -1,4 +1,5 @@
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -218,13 +219,42 @@ def test_cocos_chairs_are_pretrained_on_where_they_are_given(home, collection, c
     for extra in (on_coco, matched):  # the same budget, and the same in all else
         assert benchmark.count_images(extra)[0] == benchmark.count_images(plan.runs[0])[0]
         different = {name for name in base if extra.parameters[name] != base[name]}
-        assert different <= {"data", "train_images"}
+        assert different <= {"data", "train_images", "evaluations"}
+    assert on_coco.parameters["evaluations"] == matched.parameters["evaluations"] is not None
     starts = {run.parameters["pretraining"]: run.parameters["pretrained"] for run in plan.transfer_runs}
     assert starts["coco_chairs"] == on_coco.name
     assert starts["chair_segments_matched"] == matched.name
     # The benchmark's own report has nothing to do with them.
     assert not {run.name for run in plan.extra_runs} & set(plan.report.parameters["runs"])
     assert {run.folder / "record.json" for run in plan.extra_runs} <= {job.record for job in plan.run_jobs}
+
+
+def test_sources_that_are_compared_see_as_many_images(home, collection, coco):
+    text = TRANSFER.replace("[none, chair_segments]", "[none, coco_chairs, chair_segments_matched]")
+    # A recipe that stops early, scored once an epoch of two crops, would end as soon as its score stands still.
+    stopping = PROFILE.replace(
+        "recipe: fast, width: 4, images: 20", "recipe: paper, width: 4, images: 64, val_images: 2, test_images: 2"
+    )
+    (home / "profiles" / "all.yaml").write_text(stopping + text)
+    plan = Plan("all", str(collection.root), coco=str(coco))
+    starts = {run.parameters["pretrained"] for run in plan.transfer_runs} - {None}
+    records = [benchmark.train(run, progress=False) for run in plan.extra_runs if run.name in starts]
+    assert len(records) == 2
+    assert [record.content["images_seen"] for record in records] == [64, 64]
+    assert len({len(record.history()) for record in records}) == 1
+    assert not any(record.content["stopped_early"] for record in records)
+
+
+def test_the_paper_profile_gives_every_arm_as_many_images(collection):
+    plan = Plan("paper", str(collection.root))
+    asked = [run.parameters for run in plan.transfer_runs]
+    assert len({(run["images"], run["evaluations"]) for run in asked}) == 1
+    assert None not in (asked[0]["images"], asked[0]["evaluations"])
+    assert {run["share"] for run in asked} == {5, 10, 25, 50, 100}
+    beside = [run for run in asked if run["protocol"] == "subset100"]
+    assert {(run["category"], run["pretraining"], run["seed"]) for run in beside} == set(
+        itertools.product(transfer.categories(), ("none", "chair_segments"), (0, 1, 2))
+    )
 
 
 def test_a_folder_without_cocos_chairs_is_told(home, collection, tmp_path):

@@ -1,5 +1,6 @@
 """Object Discovery: the release's layout, masks in every encoding, and which image lands in which split."""
 
+import shutil
 from itertools import chain
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from chairlib import CompositeLoader, object_discovery
+from chairlib import CompositeLoader, object_discovery, paths
 from chairlib.errors import CollectionError, ImageError, ParameterError
 from chairlib.object_discovery import (
     FOLDS,
     ObjectDiscovery,
     figure_ids,
+    photos_name,
     published_ids,
     split_off,
     stable_order,
@@ -79,6 +81,27 @@ def test_data_is_found_wherever_it_was_unpacked(tmp_path, inside):
     assert dataset.name == "here car"
     if inside == "Data":
         assert ObjectDiscovery(tmp_path / "here/Data", "car").name == "here car"
+
+
+@pytest.mark.parametrize("inside", ["", "Data", "ObjectDiscovery-data/Data"])
+def test_a_copy_of_the_stand_in_keeps_its_name(tmp_path, inside):
+    shutil.copytree(paths.stand_in / "Data", tmp_path / "ObjectDiscovery" / inside)
+    for root in (tmp_path / "ObjectDiscovery", tmp_path / "ObjectDiscovery" / inside):
+        assert photos_name(root) == "stand-in"
+        assert ObjectDiscovery(root, "car").name == "stand-in car"
+
+
+def test_a_folder_that_says_nothing_sensible_of_itself(tmp_path):
+    draw(tmp_path / "Data", "Car", names(range(5)))
+    (tmp_path / "Data/source.json").write_text("[]")
+    with pytest.raises(CollectionError, match=r"source\.json cannot be used"):
+        ObjectDiscovery(tmp_path, "car")
+
+
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    draw(tmp_path / "here", "Car", names(range(5)))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ObjectDiscovery("~/here", "car").name == "here car"
 
 
 def test_files_that_are_no_images_are_passed_over(tmp_path):
@@ -247,6 +270,7 @@ def test_splits_never_share_an_image(tmp_path_factory, count, inside, missing):
     ("arguments", "said"),
     [
         (("dog",), "'dog' is unknown; use one of airplane, car, horse"),
+        ((["car"],), r"\['car'\] is unknown; use one of airplane, car, horse"),
         (("horse", "dev"), "'dev' is unknown"),
         (("horse", "train", "official"), "'official' is unknown; use one of authors, subset100, folds"),
     ],
@@ -265,8 +289,14 @@ def test_impossible_folds_are_refused(root, protocol, fold):
 
 
 def test_a_folder_that_is_not_the_release(tmp_path):
-    with pytest.raises(CollectionError, match="no such folder"):
+    with pytest.raises(CollectionError, match="is not the Object Discovery release: there is no such folder"):
         ObjectDiscovery(tmp_path / "none", "car")
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(CollectionError, match="is not the Object Discovery release: it is not a folder"):
+        ObjectDiscovery(tmp_path / "photo.jpg", "car")
+    (tmp_path / "photo.jpg").unlink()
+    with pytest.raises(ParameterError, match="photos None must be a path"):
+        ObjectDiscovery(None, "car")
     (tmp_path / "photos").mkdir()
     (tmp_path / "readme.txt").touch()
     with pytest.raises(CollectionError, match=r"not the Object Discovery release.*Airplane/.*photos/, readme.txt"):

@@ -20,6 +20,7 @@ from chairlib.collection.procedural.stand_in.cars import CARS
 from chairlib.collection.procedural.stand_in.horses import HORSES
 from chairlib.collection.procedural.stand_in.subject import vertices
 from chairlib.errors import ChairlibError, ParameterError
+from chairlib.object_discovery import photos_name
 
 use_one_thread()
 
@@ -165,6 +166,7 @@ def test_the_layout_is_the_releases(tmp_path, monkeypatch):
         "source.json",
         *(n for c in CATEGORIES for n in (c, f"{c}100")),
     }
+    assert photos_name(out) == photos_name(paths.stand_in) == "stand-in"
     for category in CATEGORIES:
         images, masks = _category(out / "Data", category)
         assert len(images) == 100

@@ -1,16 +1,23 @@
 """One fine-tuning run: its parameters are checked, it starts from the weights it names, and its record is complete."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import draw_photos
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chairlib import CompositeLoader, ObjectDiscovery, benchmark, fine_tune, paths, runs, transfer
+from chairlib.dataset import ImageSource
 from chairlib.errors import ChairlibError, CollectionError, ParameterError, RecordError
 from chairlib.models import build_model
 from chairlib.published import table3
 from chairlib.tensors import load_tensors, save_tensors
 from chairlib.training import evaluate
 
+CPU = torch.device("cpu")
 TINY = {"width": 2, "resolution": 32, "images": 64, "evaluations": 2, "device": "cpu"}
 CHAIRS = {
     "width": 2,
@@ -48,6 +55,7 @@ def test_a_record_tells_everything(scratch):
     assert scratch.metrics["val"]["iou"] == pytest.approx(scratch.history()["val_iou"].iloc[-1])
     assert content["n_train_images"] == 16
     assert content["started_from"] is None
+    assert content["pretrained_on"] is None
     assert content["images_seen"] == 64
     test = scratch.metrics["test"]
     assert (test["n_images"], test["n_left_out"]) == (4, 1)  # one of the four has no car
@@ -87,12 +95,46 @@ def test_a_finished_run_is_only_read(tuned, pretrained, photos, monkeypatch):
     assert fine_tune(pretrained=pretrained, data=str(photos), **TINY).content == tuned.content
 
 
-def test_both_arms_differ_in_nothing_but_where_they_start(scratch, tuned):
+def test_both_arms_differ_in_nothing_but_where_they_start(scratch, tuned, pretrained):
     differing = {name for name, value in tuned.parameters.items() if scratch.parameters[name] != value}
     assert differing == {"pretraining", "pretrained"}
     assert tuned.content["recipe"] == scratch.content["recipe"]
     assert tuned.content["images_seen"] == scratch.content["images_seen"]
     assert tuned.name != scratch.name
+    assert tuned.content["pretrained_on"] == {
+        "images_seen": pretrained.content["images_seen"],
+        "n_train_images": 60,
+        "recipe": "fast",
+    }
+
+
+@pytest.mark.parametrize("recipe", transfer.RECIPES)
+def test_arms_see_as_many_images_however_they_do(photos, own_runs, recipe):
+    # A rate of 0: nothing is ever learned, so that a recipe that stopped early would.
+    frozen = {name: replace(one, learning_rate=0.0) for name, one in transfer.RECIPES[recipe].items()}
+    asked = {**TINY, "images": 160, "evaluations": 20, "recipe": recipe}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(transfer.RECIPES, recipe, frozen)
+        seen = [
+            transfer.train(transfer.open_run(data=str(photos), **asked, share=share), progress=False).content
+            for share in (25, 100)
+        ]
+    assert [content["images_seen"] for content in seen] == [160, 160]
+    assert not any(content["stopped_early"] or content["chosen_on_scored"] for content in seen)
+
+
+def test_a_pretrained_record_may_be_given_by_its_name(photos, pretrained, tuned):
+    assert fine_tune(pretrained=pretrained.name, data=str(photos), **TINY).content == tuned.content
+    with pytest.raises(RecordError, match=r"benchmark-x.*does not exist"):
+        fine_tune(pretrained="benchmark-x", data=str(photos), **TINY)
+
+
+def test_the_title_of_a_run_names_photos_protocol_and_split(photos, scratch):
+    run = transfer.open_run(data=str(photos), **TINY)
+    assert transfer.run_title(run) == transfer.run_title(scratch) == "drawn car, protocol authors, val images"
+    assert transfer.run_title(run, "train") == "drawn car, protocol authors, train images"
+    folds = transfer.open_run(data=str(photos), **TINY, protocol="folds", fold=2)
+    assert transfer.run_title(folds) == "drawn car, protocol folds (fold 2 of 5), test images"
 
 
 def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained, own_runs):
@@ -147,6 +189,33 @@ def test_a_share_of_the_photos_is_used(photos, own_runs):
     record = transfer.train(transfer.open_run(data=str(photos), **TINY, share=25), progress=False)
     assert record.content["n_train_images"] == 4
     assert record.content["images_seen"] == 64
+
+
+@given(st.integers(1, 99), st.integers(1, 99), st.integers(0, 9))
+def test_shares_of_a_seed_are_nested(one, other, seed):
+    ids = [f"{number:04d}" for number in range(30)]
+    source = ImageSource(
+        torch.arange(30, dtype=torch.uint8)[:, None, None, None], torch.zeros(30, 1, 1, 1), CPU, "drawn"
+    )
+    small, large = (
+        set(transfer._share_of(source, ids, share, seed).images.flatten().tolist()) for share in sorted((one, other))
+    )
+    assert small <= large
+    assert len(small) == math.ceil(30 * min(one, other) / 100)
+
+
+def test_each_seed_has_a_share_of_its_own_and_its_masks():
+    ids = [f"{number:04d}" for number in range(30)]
+    images = torch.arange(30, dtype=torch.uint8)[:, None, None, None]
+    source = ImageSource(images, images + 100, CPU, "drawn")
+    shares = [transfer._share_of(source, ids, 20, seed) for seed in range(5)]
+    assert len({tuple(share.images.flatten().tolist()) for share in shares}) == 5
+    assert all(torch.equal(share.masks, share.images + 100) for share in shares)
+    assert torch.equal(transfer._share_of(source, ids, 20, 3).images, shares[3].images)
+    assert (
+        len({share.data_hash for share in shares}) == 5
+    )  # a checkpoint of another seed's photos is never gone on with
+    assert transfer._share_of(source, ids, 100, 3) is source
 
 
 def test_other_photos_are_another_run(photos, tmp_path):
@@ -209,12 +278,13 @@ def test_paper_recipes_are_section_5_3(model, optimizer, rate, momentum, decay):
         momentum,
         decay,
     )
-    assert (recipe.loss, recipe.flip, recipe.select) == ("bce", False, "iou")
+    assert (recipe.loss, recipe.flip) == ("bce", False)
     assert {"epochs", "patience"} <= set(recipe.not_in_paper)
 
 
-def test_the_fast_recipe_does_not_choose_weights_on_what_it_is_scored_on():
-    assert transfer.get_recipe("fast", "unet").select == "last"
+@pytest.mark.parametrize("recipe", transfer.RECIPES)
+def test_no_recipe_chooses_weights_on_what_it_is_scored_on(recipe):
+    assert {one.select for one in transfer.RECIPES[recipe].values()} == {"last"}
 
 
 @pytest.mark.parametrize(
@@ -235,6 +305,8 @@ def test_the_fast_recipe_does_not_choose_weights_on_what_it_is_scored_on():
         ({"pretraining": "chair_segments"}, "do not go together"),
         ({"pretrained": "benchmark-x"}, "do not go together"),
         ({"model": "resnet"}, "resnet"),
+        ({"data": None}, "photos None must be a path"),
+        ({"category": ["car"]}, r"category \['car'\] is unknown"),
     ],
 )
 def test_bad_parameters_are_one_clear_line(photos, changed, message):
