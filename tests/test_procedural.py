@@ -280,6 +280,36 @@ def test_what_bounces_falls_on_ceilings_most_and_on_floors_least():
     assert 0.2 < levels["floor"] < 0.24
 
 
+def shown(level: float) -> np.ndarray:
+    """A picture of a chair as bright (linear) as ``level``, a tenth of it twice as bright, in front of nothing."""
+    image = np.zeros((20, 20, 4))
+    image[5:15, 5:15] = [level, level, level, 1.0]
+    image[5, 5:15, :3] *= 2
+    return image
+
+
+def test_a_white_chair_is_not_burned_out_and_a_black_one_not_lost():
+    assert catalogue._exposure(shown(0.2), 1.2) == 1.2
+    white, black = catalogue._exposure(shown(0.45), 1.4), catalogue._exposure(shown(0.01), 1.0)
+    assert 2 * 0.45 * white < 1.0
+    assert 1.2 < black < 2.0
+    assert catalogue._exposure(np.zeros((4, 4, 4)), 1.1) == 1.1
+
+
+def test_rendered_chairs_hardly_burn_out():
+    images = [np.asarray(render_chair(0, index, 64)[0]) for index in range(24)]
+    burned = [(image[image[..., 3] > 128][:, :3].min(axis=1) >= 254).mean() for image in images]
+    assert np.mean(burned) < 0.01
+
+
+def test_egg_chairs_are_seldom_seen_from_behind():
+    rng = np.random.default_rng(0)
+    turns = {weight: [catalogue._catalogue_angles(rng, weight)[0] for _ in range(600)] for weight in (9, 2)}
+    behind = {weight: np.mean(np.abs(azimuths) > 110) for weight, azimuths in turns.items()}
+    assert behind[2] < 0.05 < behind[9]
+    assert chairs.draw_design(rng, "egg").behind == 2
+
+
 @pytest.mark.parametrize("size", [31, 0, -5, 2.5, "big", 5000])
 def test_sizes_out_of_range_are_refused(size):
     with pytest.raises(ParameterError, match="size is"):

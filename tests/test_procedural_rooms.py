@@ -16,6 +16,7 @@ from chairlib.collection.procedural.rooms import (
     WALL_PIECES,
     Room,
     draw_room,
+    floor_pieces,
     room,
     shells,
 )
@@ -290,3 +291,38 @@ def test_a_room_hidden_behind_one_thing_is_drawn_again(monkeypatch):
     rooms = [replace(clear, parts=[*clear.parts, *plate]), clear]
     monkeypatch.setattr(catalogue, "draw_room", lambda rng, kind: rooms.pop(0))
     assert catalogue.furnished(np.random.default_rng(0)) is clear
+
+
+def spread_at(parts, z: float) -> tuple[np.ndarray, float]:
+    """Where (x, y) what ``parts`` have at height ``z`` is, by its triangles' corners [N,2], and how much of it is level there."""
+    corners, level = [], 0.0
+    for part in parts:
+        triangles = part.mesh.vertices[part.mesh.faces]
+        low, high = triangles[..., 2].min(axis=1), triangles[..., 2].max(axis=1)
+        crossing = (low <= z) & (high >= z)
+        corners.append(triangles[crossing][..., :2].reshape(-1, 2))
+        flat = triangles[(low > 0.04) & (high < z) & (high - low < 1e-6)]
+        level += float(np.abs(np.cross(flat[:, 1, :2] - flat[:, 0, :2], flat[:, 2, :2] - flat[:, 0, :2])).sum()) / 4
+    return np.concatenate(corners), level
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_side_table_stands_on_one_foot_or_has_a_shelf(seed):
+    """A small top on thin legs and nothing else is a stool."""
+    rng = np.random.default_rng(seed)
+    parts = floor_pieces.side_table(rng, room.draw_style(rng))
+    top = next(part for part in parts if part.mesh.vertices[:, 2].max() > 0.55)
+    width = np.ptp(top.mesh.vertices[:, 0])
+    corners, shelves = spread_at(parts, 0.4)
+    on_one_foot = np.hypot(*corners.T).max() < 0.15
+    assert on_one_foot or shelves > 0.5 * width**2
+    assert 0.3 < width < 0.75
+    assert max(part.mesh.vertices[:, 2].max() for part in parts) > top.mesh.vertices[:, 2].max() + 0.02, "never bare"
+
+
+def test_a_small_table_on_thin_legs_would_be_found():
+    rng = np.random.default_rng(0)
+    bare = floor_pieces.table(rng, room.draw_style(rng), 0.4, 0.4, 0.6, "splayed")
+    corners, shelves = spread_at(bare, 0.4)
+    assert np.hypot(*corners.T).max() > 0.15
+    assert shelves < 0.5 * 0.4**2

@@ -45,6 +45,9 @@ _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
 _DESIGN, _CHAIR, _ROOM = range(3)
 _SMALLEST, _LARGEST = 32, 2048
 _ATTEMPTS = 5
+#: A chair is exposed so that this share of it stays below white, and the median of a black one near a shade (linear), by at most
+#: so much more light.
+_BURNT, _WHITE, _SHADE, _LIFT = 0.993, 0.97, 0.035, 1.6
 #: A room is drawn again where more than this share of the picture is nearer than this (metres).
 _NEAR, _NEAR_SHARE = 1.3, 0.35
 #: Rays a pixel: as many as fit into 0.3 s of one core for a chair and 0.6 s for a room, both of 128 pixels.
@@ -68,15 +71,18 @@ def _design(seed: int, index: int) -> tuple[str, Design]:
     return name, draw_design(_generator(seed, _DESIGN, number), name)
 
 
-def _catalogue_angles(rng: np.random.Generator) -> tuple[float, float]:
-    """Azimuth and elevation in degrees: mostly three-quarter views, some from the front, the side and behind, a few from above."""
+def _catalogue_angles(rng: np.random.Generator, behind: float = 9) -> tuple[float, float]:
+    """Azimuth and elevation in degrees: mostly three-quarter views, some from the front, the side and behind, a few from above.
+
+    ``behind`` is the weight of views from behind, of about 100.
+    """
     side = rng.choice([-1, 1])
     azimuth = {
         "three-quarter": side * rng.uniform(20, 55),
         "front": rng.uniform(-12, 12),
         "side": side * rng.uniform(65, 100),
         "behind": side * rng.uniform(120, 205),
-    }[pick(rng, {"three-quarter": 66, "front": 16, "side": 9, "behind": 9})]
+    }[pick(rng, {"three-quarter": 66, "front": 16, "side": 9, "behind": behind})]
     return azimuth, rng.uniform(2, 20) if rng.uniform() < 0.9 else rng.uniform(20, 42)
 
 
@@ -96,6 +102,16 @@ def _render_room(view: View, seed: int) -> NDArray[np.floating]:
     return smooth_light(lit, albedo, normal, bounce=0.3)[..., :3]
 
 
+def _exposure(image: NDArray[np.floating], wanted: float) -> float:
+    """The exposure nearest to ``wanted`` at which hardly anything of a chair [H,W,4] burns out, and a black one keeps its shape."""
+    seen = image[..., 3] > 0.5
+    if not seen.any():
+        return wanted
+    bright = image[seen][:, :3].max(axis=1) / image[seen][:, 3]
+    lifted = max(wanted, min(_SHADE / max(float(np.median(bright)), 1e-6), _LIFT * wanted))
+    return max(min(lifted, _WHITE / max(float(np.quantile(bright, _BURNT)), 1e-6)), wanted / _LIFT)
+
+
 def photograph(
     design: Design,
     rng: np.random.Generator,
@@ -111,12 +127,13 @@ def photograph(
     drawn = {slot: MATERIALS[pick(rng, choices)](rng) for slot, choices in design.slots.items()}
     parts = design.parts(drawn if finish is None else finish)
     vertices = np.concatenate([part.mesh.vertices for part in parts])
-    azimuth, elevation = _catalogue_angles(rng) if angles is None else angles
+    azimuth, elevation = _catalogue_angles(rng, getattr(design, "behind", 9)) if angles is None else angles
     fill = np.clip(rng.normal(design.fill, 0.08), 0.6, 0.99)
     camera = Camera.around(vertices, azimuth, elevation, rng.uniform(2.6, 5.0), fill)
     view = View(parts, [studio(rng)], camera, size, camera.window(vertices, size))
     image = _render_chair(view, int(rng.integers(2**31)))
-    return Image.fromarray(straight_rgba(image, exposure=rng.uniform(0.95, 1.4), contrast=rng.uniform(0.1, 0.6)))
+    exposure = _exposure(image, rng.uniform(0.95, 1.4))
+    return Image.fromarray(straight_rgba(image, exposure, contrast=rng.uniform(0.1, 0.6)))
 
 
 def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, str]:

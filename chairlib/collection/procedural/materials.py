@@ -140,7 +140,8 @@ def wood(rng: np.random.Generator) -> Material:
 def _furniture_colour(rng: np.random.Generator) -> Floats:
     kind = pick(rng, {"white": 4, "black": 3.2, "grey": 3.2, "beige": 3, "brown": 1.2, "muted": 4.5, "vivid": 4})
     if kind == "white":
-        return np.full(3, rng.uniform(0.82, 0.95)) * [1, rng.uniform(0.96, 1), rng.uniform(0.88, 1)]
+        # No white paint reflects more than 85 %.
+        return np.full(3, rng.uniform(0.8, 0.93)) * [1, rng.uniform(0.96, 1), rng.uniform(0.88, 1)]
     if kind == "black":
         return np.full(3, rng.uniform(0.09, 0.19))
     if kind == "grey":
@@ -181,25 +182,25 @@ def leather(rng: np.random.Generator) -> Material:
     kind = pick(rng, {"brown": 4, "black": 3, "pale": 2, "dyed": 2})
     colour = {
         "brown": hsv(rng.uniform(0.03, 0.08), rng.uniform(0.5, 0.8), rng.uniform(0.25, 0.62)),
-        "black": np.full(3, rng.uniform(0.1, 0.17)),
+        "black": np.full(3, rng.uniform(0.13, 0.2)),
         "pale": hsv(0.1, rng.uniform(0.05, 0.25), rng.uniform(0.75, 0.92)),
         "dyed": hsv(pick_hue(rng), rng.uniform(0.5, 0.8), rng.uniform(0.2, 0.6)),
     }[kind]
-    image = textures.mottled(rng, colour, rng.uniform(0.015, 0.045), 3.0)
+    image = textures.mottled(rng, colour, rng.uniform(0.01, 0.03), 1.4, clouds=0.2)
     return surface(textured(image, (0.3, 0.3)), roughness=rng.uniform(0.3, 0.5), specular=0.5)
 
 
 def black_leather(rng: np.random.Generator) -> Material:
     """Smooth black or charcoal leather, as on gaming and office chairs."""
-    image = textures.mottled(rng, np.full(3, rng.uniform(0.09, 0.2)), 0.03, 3.0)
+    image = textures.mottled(rng, np.full(3, rng.uniform(0.12, 0.21)), 0.03, 1.4, clouds=0.2)
     return surface(textured(image, (0.3, 0.3)), roughness=rng.uniform(0.35, 0.5), specular=0.5)
 
 
 def bright_leather(rng: np.random.Generator) -> Material:
     """The loud second colour of a racing seat: red, orange, yellow, green, blue, pink, white."""
     hue = rng.choice([0.0, 0.0, 0.06, 0.13, 0.33, 0.58, 0.62, 0.93]) + rng.normal(0, 0.015)
-    white = rng.uniform() < 0.2
-    colour = np.full(3, rng.uniform(0.8, 0.92)) if white else hsv(hue, rng.uniform(0.6, 0.95), rng.uniform(0.55, 0.9))
+    white = rng.uniform() < 0.25
+    colour = np.full(3, rng.uniform(0.8, 0.9)) if white else hsv(hue, rng.uniform(0.5, 0.8), rng.uniform(0.38, 0.7))
     return surface(colour, roughness=rng.uniform(0.35, 0.5), specular=0.5)
 
 
@@ -220,14 +221,14 @@ def steel(rng: np.random.Generator) -> Material:
 
 
 def velvet(rng: np.random.Generator) -> Material:
-    """Velvet: deep colours, brushed lighter and darker in broad patches."""
+    """Velvet: deep colours, brushed a little lighter and darker."""
     kind = pick(rng, {"deep": 5, "dusty": 3, "grey": 2})
     colour = {
         "deep": hsv(pick_hue(rng), rng.uniform(0.5, 0.85), rng.uniform(0.25, 0.6)),
         "dusty": hsv(pick_hue(rng), rng.uniform(0.2, 0.45), rng.uniform(0.55, 0.85)),
         "grey": np.full(3, rng.uniform(0.15, 0.6)),
     }[kind]
-    image = textures.mottled(rng, colour, rng.uniform(0.025, 0.06), 6.0)
+    image = textures.mottled(rng, colour, rng.uniform(0.015, 0.035), 2.0, clouds=0.3)
     return surface(textured(image, (0.7, 0.7)), roughness=rng.uniform(0.55, 0.75), specular=0.35)
 
 

@@ -55,12 +55,16 @@ def wood_grain(rng: np.random.Generator, colour: Colour, contrast: float = 0.1, 
 
 
 def mottled(
-    rng: np.random.Generator, colour: Colour, contrast: float = 0.05, blur: float = 2.0, size: int = 96
+    rng: np.random.Generator,
+    colour: Colour,
+    contrast: float = 0.05,
+    blur: float = 2.0,
+    size: int = 96,
+    clouds: float = 0.4,
 ) -> Floats:
-    """Cloth, leather or plaster: uneven at two scales."""
-    return _tinted(
-        colour, 1 + contrast * (_noise(rng, (size, size), (blur, blur)) * 0.7 + _noise(rng, (size, size), (9, 9)) * 0.4)
-    )
+    """Cloth, leather or plaster: uneven at two scales; ``clouds`` is the share of the coarser."""
+    fine, coarse = _noise(rng, (size, size), (blur, blur)), _noise(rng, (size, size), (9, 9))
+    return _tinted(colour, 1 + contrast * (0.7 * fine + clouds * coarse))
 
 
 def patterned(rng: np.random.Generator, colours: Sequence[Colour], size: int = 96) -> Floats:

@@ -24,7 +24,10 @@ Turns = tuple[str, float, float]
 
 
 class Design(Protocol):
-    """One chair's dimensions (metres, degrees)."""
+    """One chair's dimensions (metres, degrees).
+
+    A family that shows next to nothing of itself from behind may set ``behind``, how many of about 100 pictures show it so.
+    """
 
     #: For each slot, the materials it may be made of, with weights.
     slots: ClassVar[Slots]

@@ -27,6 +27,8 @@ class Egg:
     }
     fill: ClassVar[float] = 0.84
     turns: ClassVar[Turns] = ("back_height", 0.86, 1.2)
+    #: From behind it is a plain ball.
+    behind: ClassVar[float] = 2
 
     form: str
     width: float

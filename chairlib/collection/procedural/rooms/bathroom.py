@@ -1,6 +1,7 @@
 """Bathrooms: a tub or a shower, a washbasin, tiles, towels."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
@@ -142,14 +143,14 @@ def washbasin(rng: np.random.Generator, style: Style) -> Built:
     for x in centres:
         parts += _basin(rng, x, h)
     z, tall = rng.uniform(1.1, 1.25), rng.uniform(0.6, 0.9)
-    edge = rng.uniform(0.0, 0.06)
+    edge, deep = rng.uniform(0.0, 0.06), rng.choice([PANE, 0.13])
     image = surface(textured(patterns.glimpse(rng, 48), (w, tall)), 0.1)
     parts += [
         Part(
-            box((-edge, w + edge), (-rng.choice([0.03, 0.13]), 0), (z - edge, z + tall + edge)),
+            box((-edge, w + edge), (-deep, 0), (z - edge, z + tall + edge)),
             style.dark if edge > 0.02 else style.trim,
         ),
-        Part(wall((0.01, -0.135, z), (w - 0.02, 0, 0), (0, 0, tall)), image),
+        Part(wall((0.01, -deep - 0.004, z), (w - 0.02, 0, 0), (0, 0, tall)), image),
     ]
     for x in np.linspace(0.12, w - 0.12, int(rng.integers(2, 5))):
         parts += moved(lampshade(rng, 0.06, 0.1, 0.7), x, -0.14, z + tall + 0.15)
@@ -202,12 +203,14 @@ def laundry_bin(rng: np.random.Generator, style: Style) -> tuple[list[Part], flo
 @room_kind("bathroom", 11)
 def bathroom(rng: np.random.Generator, style: Style) -> Room:
     """Small, tiled, with a tub or a shower."""
-    size = (rng.uniform(2.0, 3.0), rng.uniform(2.2, 3.4), rng.uniform(2.35, 2.7))
+    size = (rng.uniform(2.4, 3.4), rng.uniform(2.6, 3.6), rng.uniform(2.35, 2.7))
+    # Bathrooms are bright, whatever the rest of the house is like.
+    style = replace(style, wall_colour=np.clip(0.45 * style.wall_colour + 0.5, 0, 1))
     back: tuple[WallPiece, ...]
     tub = bath_tub if rng.uniform() < 0.65 else shower
     back, side = ((washbasin,), (tub,)) if rng.uniform() < 0.55 else ((tub,), (washbasin,))
-    if rng.uniform() < 0.4:
+    if rng.uniform() < 0.5:
         back = (*back, window)
-    finishes = {"tile": 5, "paint": 3, "plaster": 1, "floral": 0.8, "boards": 0.5}
+    finishes = {"tile": 5, "paint": 2.5, "floral": 0.6, "boards": 0.5}
     floors = {"tiles": 5, "slabs": 3, "planks": 1}
-    return indoors(rng, style, "bathroom", size, back, side, (), (0, 2), 0.35, finishes, floors, 0.35, tiles=True)
+    return indoors(rng, style, "bathroom", size, back, side, (), (0, 2), 0.6, finishes, floors, 0.35, tiles=True)

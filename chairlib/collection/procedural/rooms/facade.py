@@ -141,6 +141,37 @@ def shop(rng: np.random.Generator, style: Style, width: float) -> list[Part]:
     return parts
 
 
+def road(rng: np.random.Generator, kerb: float) -> list[Part]:
+    """Asphalt up to a kerb at y = ``kerb``, with a line, patches, drains and fallen leaves: a road is never bare."""
+    grey = rng.uniform(0.22, 0.4)
+    asphalt = plain(textured(patterns.speckled(rng, [grey] * 3, [grey * 0.75] * 3), (1, 1)))
+    parts = [
+        outdoors.ground(asphalt, (-25, 25), (-8, kerb), 0.006),
+        Part(boxes([[-25, 25, kerb, kerb + 0.15, 0, 0.1]]), plain(hsv(0.1, 0.05, 0.6))),
+    ]
+    line = kerb - rng.uniform(0.25, 1.2)
+    starts = np.arange(-9, 9, rng.choice([1.2, 2.0, 18.0]))
+    length = 18.0 if len(starts) == 1 else 0.6 * (starts[1] - starts[0])
+    white = plain(hsv(rng.choice([0.1, 0.13]), rng.choice([0.03, 0.6]), rng.uniform(0.65, 0.85)))
+    parts.append(Part(boxes([[x, x + length, line, line + 0.1, 0, 0.012] for x in starts]), white))
+    patch = plain(textured(patterns.speckled(rng, [grey * 0.7] * 3, [grey * 0.55] * 3), (1, 1)))
+    for _ in range(rng.integers(1, 4)):
+        x, y = rng.uniform(-3, 2), kerb - rng.uniform(0.3, 2.5)
+        parts.append(outdoors.ground(patch, (x, x + rng.uniform(0.4, 2.5)), (y, y + rng.uniform(0.2, 0.7)), 0.009))
+    iron = plain(np.full(3, rng.uniform(0.12, 0.25)))
+    parts += made_of(iron, disc(0.3, 0.013, 18).moved(rng.uniform(-2, 2), kerb - rng.uniform(0.6, 2.0)))
+    return parts + _fallen_leaves(rng, kerb)
+
+
+def _fallen_leaves(rng: np.random.Generator, kerb: float) -> list[Part]:
+    """Leaves that lie about the kerb."""
+    count = int(rng.integers(0, 60))
+    x, y = rng.uniform(-4, 4, count), kerb + rng.normal(-0.3, 0.6, count)
+    size = rng.uniform(0.02, 0.06, count)
+    flat = np.stack([x, x + size, y, y + size, np.full(count, 0.014), np.full(count, 0.018)], axis=1)
+    return [Part(boxes(flat), plain(hsv(rng.uniform(0.06, 0.16), 0.6, rng.uniform(0.35, 0.7))))] if count else []
+
+
 @room_kind("facade", 6)
 def facade(rng: np.random.Generator, style: Style) -> Room:
     """A street front: a wall with windows and doors, or a shop, pavement, and what stands on it."""
@@ -152,17 +183,8 @@ def facade(rng: np.random.Generator, style: Style) -> Room:
         parts += moved(shop(rng, style, rng.uniform(4, 9)), rng.uniform(-4, -2), depth)
     elif rng.uniform() < 0.4:
         parts += moved(steps(rng, int(rng.integers(2, 5))), rng.uniform(-2, 2), depth)
-    if rng.uniform() < 0.4:
-        kerb = rng.uniform(-0.5, depth - 1.2)
-        parts.append(
-            outdoors.ground(
-                plain(textured(patterns.speckled(rng, [0.3, 0.3, 0.31], [0.22, 0.22, 0.22]), (1, 1))),
-                (-25, 25),
-                (-8, kerb),
-                0.006,
-            )
-        )
-        parts.append(Part(boxes([[-25, 25, kerb, kerb + 0.15, 0, 0.1]]), plain(hsv(0.1, 0.05, 0.6))))
+    if rng.uniform() < 0.75:
+        parts += road(rng, rng.uniform(-1.2, depth - 1.2))
     if rng.uniform() < 0.35:
         for x in np.arange(-6, 6, rng.uniform(1.0, 2.5)):
             if rng.uniform() < 0.6:
@@ -170,7 +192,7 @@ def facade(rng: np.random.Generator, style: Style) -> Room:
     if rng.uniform() < 0.25:
         parts += moved(outdoors.fence(rng, 6), rng.uniform(-6, 0), depth - 1.2)
     pavement = Ground()
-    for _ in range(rng.integers(1, 5)):
+    for _ in range(rng.integers(3, 8)):
         piece = choose(rng, FLOOR_PIECES, "facade")
-        parts += pavement.strewn(rng, piece(rng, style), (-2.5, 2.5), (depth - 1.6, depth - 0.4), 12)
+        parts += pavement.strewn(rng, piece(rng, style), (-3.2, 3.2), (depth - 2.2, depth - 0.4), 12)
     return outdoors.open_air(rng, parts, depth, rng.uniform(0.9, 1.7))

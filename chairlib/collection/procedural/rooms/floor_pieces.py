@@ -14,7 +14,7 @@ from chairlib.collection.procedural.materials import (
     surface,
     textured,
 )
-from chairlib.collection.procedural.meshes import lathe, wall
+from chairlib.collection.procedural.meshes import Mesh, lathe, wall
 from chairlib.collection.procedural.rooms import patterns
 from chairlib.collection.procedural.rooms.ornaments import any_colour, lampshade, leafy, scattered
 from chairlib.collection.procedural.rooms.room import Style, floor_piece
@@ -68,12 +68,21 @@ def table(rng: np.random.Generator, style: Style, w: float, d: float, h: float, 
     return [*parts, Part(stem, under)]
 
 
+def _round_top(r: float, h: float) -> Mesh:
+    return lathe([(0, h - 0.03), (r, h - 0.03), (r, h), (0, h)], 28)
+
+
+def _on_one_foot(rng: np.random.Generator, style: Style, r: float, h: float, material: Material) -> list[Part]:
+    """A round table on a turned foot."""
+    stem = lathe([(0, 0), (r * 0.6, 0), (0.06, 0.08), (0.045, h * 0.5), (0.08, h - 0.03), (0, h - 0.03)], 16)
+    return [Part(_round_top(r, h), material), Part(stem, style.dark if rng.uniform() < 0.4 else material)]
+
+
 def _round_table(rng: np.random.Generator, style: Style, r: float, h: float) -> list[Part]:
-    top = lathe([(0, h - 0.03), (r, h - 0.03), (r, h), (0, h)], 28)
+    top = _round_top(r, h)
     material = style.timber if rng.uniform() < 0.65 else style.second
     if rng.uniform() < 0.5:
-        stem = lathe([(0, 0), (r * 0.6, 0), (0.06, 0.08), (0.045, h * 0.5), (0.08, h - 0.03), (0, h - 0.03)], 16)
-        return [Part(top, material), Part(stem, style.dark if rng.uniform() < 0.4 else material)]
+        return _on_one_foot(rng, style, r, h, material)
     turns = np.radians(np.arange(3 if rng.uniform() < 0.5 else 4) * (120 if rng.uniform() < 0.5 else 90) + 45)
     feet = np.stack([r * 0.85 * np.cos(turns), r * 0.85 * np.sin(turns), 0 * turns], axis=1)
     return [Part(top, material), Part(bars(feet, feet * [0.7, 0.7, 0] + [0, 0, h - 0.03], 0.045), style.dark)]
@@ -113,15 +122,33 @@ def coffee_table(rng: np.random.Generator, style: Style) -> list[Part]:
 
 @floor_piece(2, "living", "bedroom", "hallway", "terrace", "dining")
 def side_table(rng: np.random.Generator, style: Style) -> list[Part]:
-    """A small tall table with a lamp, a plant or a vase."""
-    # Higher than anything to sit on, and never bare.
+    """A small tall table with a lamp, a plant or a vase: on one foot, or square with a shelf or a drawer."""
+    # A small top on thin legs alone would be a stool's: there is a foot, a shelf or a drawer under it, and something on it.
     h = rng.uniform(0.6, 0.8)
-    base = (
-        _round_table(rng, style, rng.uniform(0.22, 0.32), h)
-        if rng.uniform() < 0.5
-        else table(rng, style, rng.uniform(0.3, 0.5), rng.uniform(0.3, 0.45), h)
-    )
+    if rng.uniform() < 0.45:
+        r = rng.uniform(0.24, 0.34)
+        base = _on_one_foot(rng, style, r, h, style.timber if rng.uniform() < 0.65 else style.second)
+    else:
+        base = _with_a_shelf(rng, style, rng.uniform(0.36, 0.5), rng.uniform(0.36, 0.45), h)
     return base + scattered(rng, "living", 0.15, 0.15, h, int(rng.integers(1, 4)))
+
+
+def _with_a_shelf(rng: np.random.Generator, style: Style, w: float, d: float, h: float) -> list[Part]:
+    """A square little table with a shelf and perhaps a drawer."""
+    body = style.timber if rng.uniform() < 0.65 else style.second
+    x, y, t = w / 2, d / 2, 0.035
+    posts = [
+        [a - t * (a > 0), a + t * (a < 0), b - t * (b > 0), b + t * (b < 0), 0, h] for a in (-x, x) for b in (-y, y)
+    ]
+    level = rng.uniform(0.12, 0.3)
+    boards = [[-x - 0.015, x + 0.015, -y - 0.015, y + 0.015, h - 0.025, h], [-x, x, -y, y, level, level + 0.025]]
+    parts = [Part(boxes(posts + boards), body)]
+    if rng.uniform() < 0.7:
+        deep = rng.uniform(0.12, 0.3 * h)
+        front = [-x + t, x - t, -y - 0.008, -y, h - deep, h - 0.035]
+        parts.append(Part(boxes([[-x + 0.01, x - 0.01, -y, y, h - deep - 0.01, h - 0.02], front]), style.second))
+        parts.append(Part(box((-0.04, 0.04), (-y - 0.03, -y), (h - deep / 2 - 0.02, h - deep / 2)), style.dark))
+    return parts + scattered(rng, "living", w * 0.5, d * 0.5, level + 0.025, int(rng.integers(1, 3)))
 
 
 @floor_piece(2)

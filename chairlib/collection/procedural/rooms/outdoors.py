@@ -1,7 +1,7 @@
 """Sky and sun, trees and bushes, fences and walls of houses: what places without a ceiling have in common."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,7 @@ def outer_wall(rng: np.random.Generator) -> Material:
     """Brick, render, boards or stone."""
     kind = pick(rng, {"brick": 4, "render": 4, "boards": 2, "stone": 1.5})
     red = hsv(rng.uniform(0.01, 0.09), rng.uniform(0.25, 0.65), rng.uniform(0.35, 0.7))
-    pale = hsv(rng.choice([0.08, 0.12, 0.02, 0.55, rng.uniform()]), rng.uniform(0.02, 0.4), rng.uniform(0.6, 0.95))
+    pale = hsv(rng.choice([0.08, 0.12, 0.02, 0.55, rng.uniform()]), rng.uniform(0.02, 0.28), rng.uniform(0.6, 0.92))
     if kind == "brick":
         image = patterns.bricks(
             rng, [red, red * 0.8, np.clip(red * 1.2, 0, 1)], np.clip(red * 0.5 + rng.uniform(0.1, 0.35), 0, 1), 14, 4
@@ -111,16 +111,27 @@ def tree(rng: np.random.Generator, height: float) -> list[Part]:
     leaf, bark = plain(textured(patterns.foliage(rng), (1.2, 1.2))), plain(hsv(0.07, 0.35, rng.uniform(0.2, 0.45)))
     trunk = bar((0, 0, 0), (rng.normal(0, 0.1), 0, height * 0.6), height * 0.05)
     if kind == "slender":
-        return [Part(trunk, bark), Part(ball(height * 0.17, (0, 0, height * 0.55), 2.7, 12, 0.05), leaf)]
-    count = int(rng.integers(5, 10))
-    tips = np.column_stack([rng.normal(0, height * 0.17, (count, 2)), rng.uniform(0.55, 0.9, count) * height])
+        z = np.linspace(0.2, 0.95, 8)
+        wide = height * rng.uniform(0.11, 0.17) * np.sin(np.pi * z**0.8) ** 0.6
+        return [Part(trunk, bark), *made_of(leaf, *_tuft(rng, zip(wide, z * height, strict=True)))]
+    count = int(rng.integers(14, 24))
+    turn, out = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.uniform(0, 1, count)) * height * 0.28
+    rise = rng.uniform(0.5, 0.9, count)
+    # A crown is widest a little under its middle.
+    out *= 1 - 1.6 * np.abs(rise - 0.66)
+    tips = np.column_stack([out * np.cos(turn), out * np.sin(turn), rise * height])
     branches = bars(tips * 0 + [0, 0, height * 0.4], tips, height * 0.018)
     parts = made_of(bark, trunk, branches)
     if kind == "bare":
         twigs = np.repeat(tips, 5, axis=0)
         parts.append(Part(bars(twigs, twigs + rng.normal(0, height * 0.08, twigs.shape), height * 0.008, 4), bark))
         return parts
-    return parts + made_of(leaf, *(ball(height * rng.uniform(0.13, 0.22), tip, 0.85, 10, 0.07) for tip in tips))
+    return parts + made_of(leaf, *(ball(height * rng.uniform(0.06, 0.13), tip, 0.75, 8, 0.16) for tip in tips))
+
+
+def _tuft(rng: np.random.Generator, levels: Iterable[tuple[float, float]]) -> list[Mesh]:
+    """Leaves in ragged balls, one of each radius at each height."""
+    return [ball(r, (*rng.normal(0, 0.12 * r, 2), z), 1.3, 10, 0.12) for r, z in levels]
 
 
 def bush(rng: np.random.Generator, radius: float) -> list[Part]:
@@ -239,7 +250,8 @@ def _outside_window(
 
 
 def _front_door(rng: np.random.Generator, style: Style, w: float, h: float) -> list[Part]:
-    colour = surface(hsv(rng.uniform(), rng.uniform(0.3, 0.85), rng.uniform(0.15, 0.65)), 0.35)
+    hue = rng.choice([0.0, 0.03, 0.08, 0.13, 0.3, 0.42, 0.55, 0.6]) + rng.normal(0, 0.015)
+    colour = surface(hsv(hue, rng.uniform(0.15, 0.7), rng.uniform(0.15, 0.6)), 0.35)
     slabs = [[0, w, 0.02, 0.08, 0, h]] + [
         [x, x + w / 2 - 0.14, 0.0, 0.02, a + 0.05, b - 0.05]
         for x in (0.09, w / 2 + 0.05)

@@ -110,8 +110,13 @@ def lawn(rng: np.random.Generator, size: int = 192) -> Floats:
     """Grass, from lush to parched, with darker and worn places."""
     green = hsv(rng.uniform(0.17, 0.31), rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.6))
     dry = hsv(rng.uniform(0.09, 0.16), rng.uniform(0.3, 0.5), rng.uniform(0.4, 0.65))
-    share = np.clip(0.25 + 0.35 * blotches(rng, size, 6) + 0.2 * blotches(rng, size, 24), 0, 1)[..., None]
-    blades = 1 + 0.22 * blotches(rng, size, size // 2) + 0.15 * blotches(rng, size, 48) + 0.1 * blotches(rng, size, 9)
+    share = np.clip(rng.uniform(0.05, 0.3) + 0.1 * blotches(rng, size, 5) + 0.1 * blotches(rng, size, 32), 0, 1)[
+        ..., None
+    ]
+    blades = 1 + 0.16 * blotches(rng, size, size // 2) + 0.07 * blotches(rng, size, 48) + 0.03 * blotches(rng, size, 7)
+    if rng.uniform() < 0.35:
+        # Mown in stripes.
+        blades = blades + 0.05 * np.sign(np.sin(4 * np.pi * np.arange(size) / size))[None]
     return np.clip((green * (1 - share) + dry * share) * blades[..., None], 0, 1)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from chairlib.collection.procedural import textures
-from chairlib.collection.procedural.materials import Material, Part, glow, pick, plain, surface, textured
+from chairlib.collection.procedural.materials import Material, Part, glow, pick, pick_hue, plain, surface, textured
 from chairlib.collection.procedural.meshes import Floats, wall
 from chairlib.collection.procedural.render import Camera
 from chairlib.collection.procedural.rooms import patterns
@@ -33,6 +33,8 @@ __all__ = ["along_wall", "floor_material", "indoors", "shell", "tiled", "wall_ma
 _LAMP_END = 0.3
 #: How high above the floor lamps end, and how far from the camera (metres).
 _HEADROOM, _BEFORE_THE_EYE = 1.8, 1.8
+#: In a room that is less deep (metres), a camera that steps closer sees little.
+_CLOSE = 3.4
 #: The light behind the camera measures as much across (metres): its shadows have soft edges.
 _FLASH = (0.6, 1.1)
 #: How far along its wall a piece is pushed where something stands in its way (metres), and how often a loose one is tried.
@@ -44,9 +46,9 @@ FLOORS = {"planks": 4, "herringbone": 1.5, "tiles": 1.2, "slabs": 1, "carpet": 2
 
 def tiled(rng: np.random.Generator, colour: Floats | None = None) -> Material:
     """Glazed wall tiles: square, oblong or small, in one colour or several."""
-    colour = (
-        hsv(rng.uniform(), rng.choice([0.03, 0.08, 0.35, 0.6]), rng.uniform(0.3, 0.95)) if colour is None else colour
-    )
+    if colour is None:
+        strength = rng.choice([0.03, 0.05, 0.1, 0.35, 0.5])
+        colour = hsv(pick_hue(rng), strength, rng.uniform(0.35 if strength > 0.2 else 0.65, 0.95))
     others = [colour] * 4 + [any_colour(rng) if rng.uniform() < 0.25 else colour * rng.uniform(0.85, 1.0)]
     rows, columns = ((8, 4), (6, 6), (10, 10), (4, 3))[rng.integers(4)]
     joint = np.clip(colour * 0.5 + rng.choice([0.05, 0.45]), 0, 1)
@@ -310,7 +312,7 @@ def _daylight(rng: np.random.Generator, w: float, d: float, h: float) -> tuple[l
 
 def _camera(rng: np.random.Generator, w: float, d: float) -> Camera:
     """Eye height; mostly across the room, sometimes straight ahead, into a corner, or close."""
-    view = pick(rng, {"across": 5, "frontal": 2, "corner": 2, "close": 2.5})
+    view = pick(rng, {"across": 5, "frontal": 2, "corner": 2, "close": 2.5 if d > _CLOSE else 0.4})
     x = rng.uniform(-0.5, 0.5) * (w - 1.0)
     y = -d / 2 - rng.uniform(-0.4, 0.5)
     z = rng.uniform(0.8, 1.7)
