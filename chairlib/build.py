@@ -41,8 +41,14 @@ _CONFIG = "build.json"
 
 #: Pretrainings that COCO's photos are needed for: the second is matched to their number.
 _NEED_COCO = ("coco_chairs", "chair_segments_matched")
-#: How often both are scored where the profile doesn't say.
-_COCO_EVALUATIONS = 20
+
+
+def _default_evaluations(run: runs.Run) -> int:
+    """How often a benchmark run is scored that doesn't say: once an epoch over its own images, and at least eight times."""
+    recipe = get_recipe(run.parameters["recipe"], run.parameters["model"])
+    by_epochs = benchmark.open_run(**{**run.parameters, "images": None})
+    n_images = benchmark.count_images(by_epochs)[0] / recipe.epochs
+    return max(8, round(benchmark.count_images(run)[0] / n_images))
 
 
 def _coco_folder(folder: str) -> Path:
@@ -171,12 +177,12 @@ class Plan:
             else {"train_images": len(ReleasedChairSegments(self.coco, "train"))}
         )
         # The two are compared at the same number of images SEEN. Without a budget in images each would train for epochs over its own
-        # number of images; without a number of evaluations it would be scored once an epoch, a hundred times as often on few crops
-        # as on all composites; and a recipe that stops early counts evaluations, so it would end each arm somewhere else.
+        # number of images; without a number of evaluations, `run`'s own, it would be scored once an epoch, a hundred times as often on
+        # few crops as on all composites; and a recipe that stops early counts evaluations, so it would end each arm somewhere else.
         stops_early = get_recipe(asked["recipe"], asked["model"]).patience is not None
         fixed = {
             "images": benchmark.count_images(run)[0],
-            "evaluations": asked["evaluations"] or _COCO_EVALUATIONS,
+            "evaluations": asked["evaluations"] or _default_evaluations(run),
             "recipe": "fast" if stops_early else asked["recipe"],
         }
         extra = benchmark.open_run(**{**asked, **fixed, **changed})

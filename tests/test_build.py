@@ -220,7 +220,8 @@ def test_cocos_chairs_are_pretrained_on_where_they_are_given(home, collection, c
         assert benchmark.count_images(extra)[0] == benchmark.count_images(plan.runs[0])[0]
         different = {name for name in base if extra.parameters[name] != base[name]}
         assert different <= {"data", "train_images", "evaluations"}
-    assert on_coco.parameters["evaluations"] == matched.parameters["evaluations"] is not None
+    # As often as the run that they stand beside, which doesn't say how often and has seen less than eight epochs by the end.
+    assert on_coco.parameters["evaluations"] == matched.parameters["evaluations"] == 8
     starts = {run.parameters["pretraining"]: run.parameters["pretrained"] for run in plan.transfer_runs}
     assert starts["coco_chairs"] == on_coco.name
     assert starts["chair_segments_matched"] == matched.name
