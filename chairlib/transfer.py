@@ -22,6 +22,7 @@ from chairlib.augmentation import Augment
 from chairlib.dataset import CompositeLoader, ImageSource, to_arrays
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import ParameterError, RecordError
+from chairlib.metrics import none_if_nan
 from chairlib.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
 from chairlib.object_discovery import CATEGORIES, FOLDS, ObjectDiscovery, figure_ids, photos_folder, stable_order
 from chairlib.runs import Record, Run
@@ -298,7 +299,7 @@ def train(run: Run, progress: bool = True) -> Record:
     return run.finish(
         {
             "test": {**test.scores.to_dict(), "loss": test.loss},
-            "val": {"iou": float(best["val_iou"]), "n_images": val_loader.n_images},
+            "val": {"iou": none_if_nan(best["val_iou"]), "n_images": val_loader.n_images},
         },
         seconds=result.seconds,
         images_seen=result.images_seen,

@@ -8,6 +8,7 @@ import torch
 from conftest import draw_photos
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from chairlib import CompositeLoader, ObjectDiscovery, benchmark, fine_tune, paths, runs, transfer
 from chairlib.dataset import ImageSource
@@ -189,6 +190,15 @@ def test_a_share_of_the_photos_is_used(photos, own_runs):
     record = transfer.train(transfer.open_run(data=str(photos), **TINY, share=25), progress=False)
     assert record.content["n_train_images"] == 4
     assert record.content["images_seen"] == 64
+
+
+def test_photos_without_the_object_validate_and_are_scored_as_undefined(tmp_path, own_runs):
+    draw_photos(tmp_path / "drawn", ("Car",))
+    for number in range(17, 21):  # the last 20 %, which validate under the protocol authors
+        Image.new("L", (48, 40)).save(tmp_path / f"drawn/Data/Car/GroundTruth/{number:04d}.png")
+    record = fine_tune(data=str(tmp_path / "drawn"), progress=False, **TINY)
+    assert record.metrics["val"]["iou"] is record.metrics["test"]["iou"] is None
+    assert record.metrics["test"]["precision"] is not None
 
 
 @given(st.integers(1, 99), st.integers(1, 99), st.integers(0, 9))
