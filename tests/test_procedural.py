@@ -214,6 +214,13 @@ def test_smoothing_leaves_a_thin_bar_in_the_void_as_bright_as_it_was():
     assert smooth_light(image, albedo, normal)[:, 10] == pytest.approx(image[:, 10], abs=0.01)
 
 
+def test_a_single_bright_sample_on_a_thin_bar_does_not_stay_as_a_speck():
+    albedo, image = np.zeros((20, 20, 4)), np.zeros((20, 20, 4))
+    albedo[:, 10], image[:, 10] = [0.5, 0.5, 0.5, 1.0], [0.2, 0.2, 0.2, 1.0]
+    image[9, 10, :3] = 8.0
+    assert smooth_light(image, albedo)[9, 10, 0] < 0.5
+
+
 def test_the_edges_of_a_rendered_chair_are_as_bright_as_what_they_border_on():
     image = np.asarray(render_chair(0, 1, 96)[0]).astype(float)
     opacity, brightness = image[..., 3], image[..., :3].mean(axis=2)

@@ -281,7 +281,7 @@ def black_plastic(rng: np.random.Generator) -> Material:
 def chrome(rng: np.random.Generator) -> Material:
     """Polished or brushed steel."""
     return surface(
-        np.array([0.86, 0.87, 0.88]) * rng.uniform(0.9, 1.0), roughness=rng.uniform(0.18, 0.38), metallic=1.0
+        np.array([0.86, 0.87, 0.88]) * rng.uniform(0.9, 1.0), roughness=rng.uniform(0.27, 0.42), metallic=1.0
     )
 
 

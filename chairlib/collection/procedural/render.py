@@ -277,8 +277,10 @@ def smooth_light(
     light = np.log1p(colour / safe)
     # Single bright samples (a lamp seen in a shiny rod) would stay as specks: nothing may outshine its surroundings by far.
     level = light.mean(axis=2)
-    # What is empty sets no limit: thin bars have little else around them.
-    limit = 1.4 * median_filter(np.where(empty, np.inf, level), 5) + 0.05
+    # What is empty counts as like what is near it: thin bars have little else around them.
+    there = (~empty).astype(float)
+    nearby = uniform_filter(level * there, 7) / np.maximum(uniform_filter(there, 7), 1e-6)
+    limit = 1.4 * median_filter(np.where(empty, nearby, level), 5) + 0.05
     light = (light * np.minimum(1.0, limit / np.maximum(level, 1e-6))[..., None]).astype(np.float32)
     # A pixel that is hardly covered has few samples to tell of.
     usable = np.where(shining, 0.0, opacity).astype(np.float32)
