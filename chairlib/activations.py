@@ -1,4 +1,4 @@
-"""What the layers of a model compute for a loader's images, a batch at a time; and whether two sets of weights fit together.
+"""What the layers of a model compute for a loader's images, a batch at a time.
 
 Activations of a whole split would not fit into memory (50,000 images at the first layer of U-Net: 52 GB), so whoever needs
 means or products of them adds them up as the batches come: :class:`CrossProducts`.
@@ -18,41 +18,14 @@ from chairlib.dataset import CompositeLoader, spread
 from chairlib.errors import ChairlibError, ParameterError
 from chairlib.models import UNet
 from chairlib.progress import progress_bar
+from chairlib.runs import check_count
+from chairlib.states import State, check_entries, check_state
 
-__all__ = ["CrossProducts", "State", "activations", "check_finite", "check_states", "default_layers"]
+__all__ = ["CrossProducts", "activations", "default_layers"]
 
-#: Weights and buffers by name, as `model.state_dict()` gives them.
-State = Mapping[str, Tensor]
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 #: A feature whose squares about its mean are less than this share of its squares is constant: float32 resolves 1e-14.
 CONSTANT = 1e-20
-
-
-def check_states(state: State, reference: State, names: tuple[str, str] = ("state_b", "state_a")) -> None:
-    """Raise :class:`ParameterError` unless both have the same keys and shapes, and ``state`` holds finite numbers only.
-
-    ``names``: what to call the two in the error, which names the first key that differs.
-    """
-    mine, other = names
-    for key, tensor in reference.items():
-        if key not in state:
-            raise ParameterError(f"{mine} has no {key!r}, which {other} has: weights of two different models?")
-        if state[key].shape != tensor.shape:
-            raise ParameterError(
-                f"{key!r} has shape {list(state[key].shape)} in {mine} and {list(tensor.shape)} in {other}: use weights of the "
-                "same model and width."
-            )
-    for key in state:
-        if key not in reference:
-            raise ParameterError(f"{mine} has {key!r}, which {other} has not: weights of two different models?")
-    check_finite(state, mine)
-
-
-def check_finite(state: State, name: str) -> None:
-    """Raise :class:`ParameterError`, naming the key, unless ``state`` holds finite numbers only."""
-    for key, tensor in state.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ParameterError(f"{key!r} of {name} holds NaN or infinite values: did its training diverge?")
 
 
 def default_layers(model: nn.Module) -> list[str]:
@@ -95,9 +68,8 @@ def activations(
     ParameterError: weights that don't fit the model or aren't finite, an unknown layer, a layer that runs never or twice, or an
     impossible count.
     """
-    for name, value in (("n_images", n_images), ("grid", grid)):
-        if value is not None and value < 1:
-            raise ParameterError(f"{name} must be at least 1, or None; found {value!r}.")
+    for count_name, count in (("n_images", n_images), ("grid", grid)):
+        check_count(count_name, count, none=True)
     names = _check_layers(model, layers) if layers is not None else default_layers(model)
     copies = {name: _copy(model, state, name, loader.device) for name, state in states.items()}
     chosen = loader.indices if n_images is None else loader.indices[spread(len(loader.indices), n_images)]
@@ -170,7 +142,8 @@ def _check_layers(model: nn.Module, layers: Sequence[str]) -> list[str]:
 
 
 def _copy(model: nn.Module, state: State, name: str, device: torch.device) -> nn.Module:
-    check_states(state, model.state_dict(), (name, "the model"))
+    check_state(state, name)
+    check_entries(state, model.state_dict(), name, "the model", devices=False)
     network = copy.deepcopy(model)
     network.load_state_dict(state)
     return network.to(device).eval()

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from chairlib.barriers import TOLERANCE, barrier, below_line
 from chairlib.errors import ParameterError
 from chairlib.figures import (
     _FALSE_ALARM,
@@ -45,7 +46,6 @@ _COLOURS = {"F": PALETTE[0], "S": PALETTE[1]}
 #: Marks as text, in the shape of the curves' points.
 _MARKS = {"F": "●", "S": "■"}
 _SUBSCRIPTS = {0: "₂", 1: "₁"}
-_TOLERANCE = 1e-6
 #: Larger pictures are thinned out to this side: a cell is about 90 CSS pixels wide.
 _LARGEST_SIDE = 96
 
@@ -132,22 +132,13 @@ class _Shown:
 
     def below(self, pair: str, way: str, number: int) -> float:
         """Points below the straight line between the trained models; NaN where alpha is extrapolated."""
-        alpha, curve = self.alphas[number], self.curves[pair, way]
-        if not -_TOLERANCE <= alpha <= 1 + _TOLERANCE:
-            return math.nan
-        gaps = _below_line(curve["alpha"].to_numpy(), curve["iou"].to_numpy())
-        return float(gaps[int((curve["alpha"] - alpha).abs().argmin())])
+        curve = self.curves[pair, way]
+        gaps = below_line(curve["alpha"], curve["iou"])
+        return float(gaps[int((curve["alpha"] - self.alphas[number]).abs().argmin())])
 
     def barrier(self, pair: str, way: str) -> float:
         """The largest of these gaps between the trained models, in points; never below 0."""
-        curve = self.curves[pair, way][self.curves[pair, way]["alpha"].between(-_TOLERANCE, 1 + _TOLERANCE)]
-        return max(0.0, float(_below_line(curve["alpha"].to_numpy(), curve["iou"].to_numpy()).max()))
-
-
-def _below_line(alphas: NDArray[np.float64], iou: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far IoU lies below the straight line between alpha = 0 and alpha = 1, which must be among the alphas."""
-    first, last = (iou[int(np.abs(alphas - end).argmin())] for end in (0, 1))
-    return alphas * last + (1 - alphas) * first - iou
+        return barrier(self.curves[pair, way]["alpha"], self.curves[pair, way]["iou"])
 
 
 # Checks
@@ -162,7 +153,7 @@ def _checked(
 ) -> _Shown:
     places = np.asarray(alphas, dtype=float)
     # Steps added up may miss the trained models by a rounding error.
-    places = np.where(np.abs(places) <= _TOLERANCE, 0.0, places)
+    places = np.where(np.abs(places) <= TOLERANCE, 0.0, places)
     if places.ndim != 1 or not places.size or not (np.isfinite(places).all() and (np.diff(places) > 0).all()):
         raise ParameterError(f"alphas must be a list of increasing numbers; found {_listed(places)}.")
     _columns(curves, ("pair", "batch_norm", "alpha", "iou"), "the table of curves")
@@ -188,14 +179,14 @@ def _curve(curves: pd.DataFrame, key: tuple[str, str], alphas: NDArray[np.float6
         found = ", ".join(f"{p} {w}" for p, w in dict.fromkeys(zip(curves["pair"], curves["batch_norm"], strict=True)))
         raise ParameterError(f"{name} is missing; found {found}.")
     curve = curve.astype(float).sort_values("alpha", ignore_index=True)
-    if (curve["alpha"].diff() <= _TOLERANCE).any():
+    if (curve["alpha"].diff() <= TOLERANCE).any():
         raise ParameterError(f"{name} must have one row for each alpha; found {_listed(curve['alpha'].to_numpy())}.")
     if not curve["iou"].between(0, 100).all():
         raise ParameterError(
             f"{name} must be per cent in [0, 100]; found {curve['iou'].min():g} to {curve['iou'].max():g}."
         )
     for alpha in [*alphas, 0.0, 1.0]:
-        if (curve["alpha"] - alpha).abs().min() > _TOLERANCE:
+        if (curve["alpha"] - alpha).abs().min() > TOLERANCE:
             raise ParameterError(f"{name} lacks alpha = {alpha:g}; found {_listed(curve['alpha'].to_numpy())}.")
     return curve
 
@@ -231,7 +222,7 @@ def _labels(alphas: NDArray[np.float64]) -> list[str]:
 def _place(alpha: float) -> str:
     """Where between the trained models an alpha lies, in words."""
     for end, subscript in _SUBSCRIPTS.items():
-        if abs(alpha - end) <= _TOLERANCE:
+        if abs(alpha - end) <= TOLERANCE:
             return f"the trained F{subscript} and S{subscript}"
     if 0 < alpha < 1:
         return "between the trained models"
@@ -329,7 +320,7 @@ class _Chart:
         left, right, floor = self.x(self.low), self.x(self.high), self.y(0)
         found = [f'<text x="0" y="12">{html.escape(self.data_label)}</text>']
         for start, end in ((self.low, 0.0), (1.0, self.high)):
-            if end - start > _TOLERANCE:
+            if end - start > TOLERANCE:
                 found.append(
                     f'<rect x="{self.x(start)}" y="{self.y(self.top)}" width="{self.x(end) - self.x(start):.1f}" '
                     f'height="{floor - self.y(self.top):.1f}" fill-opacity=".09"/>'

@@ -322,19 +322,26 @@ class Plan:
 
 
 def estimate(plan: Plan) -> float:
-    """Seconds that the plan's unfinished runs train at most (early stopping may end them sooner), measured on this machine."""
+    """Seconds that the plan's unfinished runs take at most (early stopping may end them sooner), measured on this machine.
+
+    Training and scoring, and the analyses of the loss landscape, whose cells are scored at the speed of their models.
+    """
     seconds, known = 0.0, {}
-    for run in (*plan.runs, *plan.extra_runs, *plan.transfer_runs, *plan.extra_transfer_runs):
+    modules = {benchmark.KIND: benchmark, transfer.KIND: transfer, landscape.KIND: landscape}
+    everything = (*plan.runs, *plan.extra_runs, *plan.transfer_runs, *plan.extra_transfer_runs, *plan.landscape_runs)
+    for run in everything:
         if run.record is not None:
             continue
         settings = run.parameters
-        module = {benchmark.KIND: benchmark, transfer.KIND: transfer}[run.kind]
-        key = (run.kind, *(settings[name] for name in _SPEED))
+        # A landscape is about models that were fine-tuned: theirs is the recipe, and the speed.
+        trainer = benchmark if run.kind == benchmark.KIND else transfer
+        key = (trainer.KIND, *(settings[name] for name in _SPEED))
         if key not in known:
-            recipe = module.get_recipe(settings["recipe"], settings["model"])
+            recipe = trainer.get_recipe(settings["recipe"], settings["model"])
             asked = {name: settings[name] for name in (*_SPEED, "device")}
             known[key] = benchmark.measure_speed(asked, recipe=recipe)
-        seconds += sum(rate * count for rate, count in zip(known[key], module.count_images(run), strict=True))
+        counts = modules[run.kind].count_images(run)
+        seconds += sum(rate * count for rate, count in zip(known[key], counts, strict=True))
     return seconds
 
 

@@ -13,7 +13,8 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,11 @@ from chairlib.loss_landscape import (
     FIGURES,
     Evaluator,
     Plane,
-    State,
     average,
     barrier,
     blocks,
     distances,
     interpolate,
-    l2_distance,
     rewind,
     score_ensemble,
 )
@@ -46,11 +45,12 @@ from chairlib.models import build_model
 from chairlib.progress import progress_bar
 from chairlib.runs import Record, Run
 from chairlib.similarity import layer_similarity
+from chairlib.states import State
 from chairlib.tensors import load_tensors, save_tensors
-from chairlib.training import predict
+from chairlib.training import Recipe, predict
 from chairlib.weight_matching import SUPPORTED, Permutations, match, match_activations, permutation_spec, permute
 
-__all__ = ["DEFAULTS", "KIND", "N_EXAMPLES", "analyse", "examples", "members", "open_run"]
+__all__ = ["DEFAULTS", "KIND", "N_EXAMPLES", "analyse", "count_images", "examples", "members", "open_run"]
 
 KIND = "landscape"
 
@@ -88,6 +88,8 @@ N_EXAMPLES = 6
 _BATCH = 32
 #: Shared pretrainings grow by this factor.
 _EARLY_FACTOR = 4
+#: Training photos whose activations match units.
+_N_MATCHED = 256
 
 
 # -- members ------------------------------------------------------------------------------------------------------------
@@ -113,9 +115,25 @@ def open_run(**parameters: Any) -> Run:
     inherited = {"data", "device", "model", "width", "resolution"} & settings["pretrain"].keys()
     if inherited:
         raise ParameterError(f"pretrain takes {', '.join(sorted(inherited))} from the run itself; leave it out there.")
+    _check_recipe(settings)
     opened = members(settings)
     content = hashlib.sha256(repr([(label, run.name) for label, run in opened.items()]).encode()).hexdigest()[:16]
     return runs.open_run(KIND, settings, opened["F1"].data["name"], content)
+
+
+def _check_recipe(settings: Mapping[str, Any]) -> None:
+    """Refuse, before anything is trained, a recipe whose models may end at different lengths of training."""
+    recipe = transfer.get_recipe(settings["recipe"], settings["model"])
+    if not _keeps_last(recipe):
+        fair = [name for name, by_model in transfer.RECIPES.items() if all(map(_keeps_last, by_model.values()))]
+        raise ParameterError(
+            f"recipe {recipe.name!r} stops early or keeps the weights that validate best, but a landscape compares models of one length "
+            f"of training; use one that does neither: {', '.join(fair)}."
+        )
+
+
+def _keeps_last(recipe: Recipe) -> bool:
+    return recipe.select == "last" and recipe.patience is None
 
 
 def members(settings: Mapping[str, Any]) -> dict[str, Run]:
@@ -192,6 +210,62 @@ def _unpack(text: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """Cells of one sort: how many, and how often each sends all training photos and all scored ones through a network."""
+
+    cells: int
+    train: int
+    scored: int
+
+
+def _ways(state: State) -> tuple[str, ...]:
+    """What can be done about BatchNorm: a model without it has nothing to recalibrate."""
+    return BATCH_NORM if any(key.endswith("running_mean") for key in state) else BATCH_NORM[:1]
+
+
+def _alphas(settings: Mapping[str, Any]) -> list[float]:
+    """Equal steps, 0 and 1 among them."""
+    steps = settings["n_alphas"] - 1
+    beyond = math.floor(settings["beyond_ends"] * steps + 1e-9)
+    return [round(number / steps, 6) for number in range(-beyond, steps + beyond + 1)]
+
+
+def _work(settings: Mapping[str, Any], state: State, labels: Iterable[str]) -> list[_Work]:
+    """All cells of a run but its planes', which count their own: where the models lie is known only once they are trained."""
+    ways, n_alphas, count = _ways(state), len(_alphas(settings)), settings["n_seeds"]
+    pairs = count * (count - 1) // 2
+    # Recalibrating is one more pass over the training photos.
+    passes = [int(way == "recalibrate") for way in ways]
+    work = [_Work(2 * pairs * n_alphas, 1 + extra, 1) for extra in passes]
+    n_early = sum(label.startswith("F1@") for label in labels)
+    work += [_Work(n_early * n_alphas, extra, 1) for extra in passes]
+    if settings["beyond"]:
+        # Members and their soup; their ensemble; similarities; models with each block set back, and as they are, scored above.
+        work += [_Work(2 * (count + 1), extra, 1) for extra in passes]
+        work += [_Work(2, count * extra, count) for extra in passes]
+        work += [_Work(2 * pairs, 0, 2), _Work(2 * count * len(blocks(state)), passes[-1], 1), _Work(2 * count, 0, 0)]
+    if settings["beyond"] and settings["model"] in SUPPORTED:
+        # Matching by weights and by activations; lines to the model permuted by each, beside those as trained, scored above.
+        work += [_Work(pairs, 0, 0), _Work(pairs, 2, 0)]
+        work += [_Work(2 * pairs * n_alphas, *passed) for extra in passes for passed in ((extra, 1), (0, 0))]
+    return work
+
+
+def count_images(run: Run) -> tuple[int, int]:
+    """How many images the analysis trains on, none, and how many it sends through a network at most, its members' training aside."""
+    settings = run.parameters
+    opened = members(settings)
+    # Their number is asked for, so no photo is read.
+    sizes = {split: len(photos) for split, photos in transfer._datasets(opened["F1"].parameters).items()}
+    scored = sizes[transfer._splits(settings["protocol"])[2]]
+    state = build_model(settings["model"], settings["width"]).state_dict()
+    work = _work(settings, state, opened)
+    if settings["plane"]:
+        work.append(_Work(2 * settings["plane"] ** 2, int("recalibrate" in _ways(state)), 1))
+    return 0, sum(sort.cells * (sort.train * sizes["train"] + sort.scored * scored) for sort in work)
+
+
 _Matching = Callable[["_Laboratory", State, State], Permutations]
 
 
@@ -213,8 +287,8 @@ class _Laboratory:
         self.scored_split = tuned.scored_split
         self.train = CompositeLoader(tuned.train, "train", batch_size=_BATCH, shuffle=False)
         self.test = CompositeLoader(tuned.scored, "test", batch_size=256)
-        # A model without BatchNorm has nothing to recalibrate.
-        self.ways = BATCH_NORM if any(key.endswith("running_mean") for key in self.states["P"]) else BATCH_NORM[:1]
+        self.ways = _ways(self.states["P"])
+        self.alphas = _alphas(self.settings)
         self.on_both = Evaluator(self.model, {"train": self.train, "test": self.test})
         self.on_test = Evaluator(self.model, {"test": self.test}, recalibrate_on=self.train)
         # A cell is named by the weights it is about, so that it serves every analysis of them, however fine its grids.
@@ -222,32 +296,13 @@ class _Laboratory:
         sources = [loader.source.data_hash for loader in (self.train, self.test)]
         asked = repr([runs.code_hash(KIND), self.settings["model"], self.settings["width"], self.device.type, sources])
         folder = paths.cache / KIND / hashlib.sha256(asked.encode()).hexdigest()[:16]
-        self.cells = _Cells(folder, self.count_cells(), progress)
+        n_cells = sum(sort.cells for sort in _work(self.settings, self.states["P"], self.states))
+        self.cells = _Cells(folder, n_cells, progress)
 
     def _load(self, record: Record) -> State:
         """A record's weights on the device, in the network's order, which tables and figures follow."""
         weights, _ = load_tensors(record.file("weights.safetensors"))
         return {key: weights[key].to(self.device) for key in self.model.state_dict()}
-
-    @property
-    def alphas(self) -> list[float]:
-        """Equal steps, 0 and 1 among them."""
-        steps = self.settings["n_alphas"] - 1
-        beyond = math.floor(self.settings["beyond_ends"] * steps + 1e-9)
-        return [round(number / steps, 6) for number in range(-beyond, steps + beyond + 1)]
-
-    def count_cells(self) -> int:
-        """How many cells the run has, the planes' aside."""
-        n_lines = 2 * len(self.pairs) * len(self.ways) * len(self.alphas)
-        n_early = (
-            sum("@" in label for label in self.states if label.startswith("F1")) * len(self.ways) * len(self.alphas)
-        )
-        beyond = 0
-        if self.settings["beyond"]:
-            beyond = 2 * (len(self.names) + len(self.ways) + 1 + len(self.pairs))
-            beyond += 2 * len(self.names) * (1 + len(blocks(self.states["P"])))
-            beyond += len(self.pairs) * (4 * len(self.ways) * len(self.alphas) + 2) if self.can_match else 0
-        return n_lines + n_early + beyond
 
     # -- the paper's --
 
@@ -269,14 +324,24 @@ class _Laboratory:
         ]
         return pd.concat(tables, ignore_index=True)
 
-    def line(self, name: str, ends: Sequence[State], way: str) -> Iterator[tuple[float, dict[str, Any]]]:
-        """(alpha, scores by split and the examples' masks) along the line between two states; alpha weighs the first."""
-        first, second = ends
-        for alpha in self.alphas:
-            yield alpha, self.cells.get(f"line/{name}/{way}/{alpha:g}", partial(self._score, first, second, alpha, way))
+    def line(
+        self, name: str, ends: Sequence[State], way: str, evaluator: Evaluator | None = None
+    ) -> Iterator[tuple[float, dict[str, Any]]]:
+        """(alpha, scores by split) along the line between two states; alpha weighs the first.
 
-    def _score(self, a: State, b: State, alpha: float, way: str) -> dict[str, Any]:
-        scores = self.on_both.score(interpolate(a, b, alpha), way)
+        ``evaluator``: scores what it is made for, as :attr:`on_test`; where None, both splits, and the examples' masks are kept.
+        """
+        first, second = ends
+        folder = "line" if evaluator is None else "line-" + "-".join(evaluator.splits)
+        for alpha in self.alphas:
+            compute = partial(self._score, first, second, alpha, way, evaluator)
+            yield alpha, self.cells.get(f"{folder}/{name}/{way}/{alpha:g}", compute)
+
+    def _score(self, a: State, b: State, alpha: float, way: str, evaluator: Evaluator | None) -> dict[str, Any]:
+        between = interpolate(a, b, alpha)
+        if evaluator is not None:
+            return evaluator.score(between, way)
+        scores = self.on_both.score(between, way)
         # The evaluator's model still has that state, recalibrated where that was asked for.
         masks = predict(self.on_both.model, self.example_images) > 0.5
         return {**scores, "masks": _pack(masks)}
@@ -342,36 +407,49 @@ class _Laboratory:
     # -- beyond it --
 
     def early(self) -> pd.DataFrame:
-        """The barrier between two models that share a pretraining of so many images: images, batch_norm, barrier, name."""
+        """The barrier between two models that share a pretraining of so many images: images, batch_norm, barrier, name.
+
+        After Frankle, Dziugaite, Roy & Carbin (ICML 2020), Linear Mode Connectivity and the Lottery Ticket Hypothesis.
+        """
         budgets = {label.partition("@")[2] for label in self.states if "@" in label}
         rows: list[dict[str, Any]] = []
         for images, way in itertools.product(sorted(budgets, key=int), self.ways):
             ends = [f"F{number}@{images}" for number in (1, 2)]
-            ious = {alpha: cell["test"]["iou"] for alpha, cell in self.line(self.tag(*ends), self.of(*ends), way)}
+            line = self.line(self.tag(*ends), self.of(*ends), way, self.on_test)
+            ious = {alpha: cell["test"]["iou"] for alpha, cell in line}
             seen = self.images_behind[f"P@{images}"] if int(images) else 0
             rows.append({"images": seen, "batch_norm": way, "barrier": barrier(ious, ious.values()), "name": "1 & 2"})
         return pd.DataFrame(rows, columns=["images", "batch_norm", "barrier", "name"])
 
     def soups(self) -> pd.DataFrame:
-        """Members, their mean, the average of their weights and their ensemble: pair, label, kind, iou, low, high."""
-        rows: list[dict[str, Any]] = []
-        for pair in "FS":
-            labels = [f"{pair}{number}" for number in self.names]
-            states, tag = self.of(*labels), self.tag(*labels)
-            found = [self._interval(self.tag(label), self.states[label]) for label in labels]
-            rows += [
-                {"pair": pair, "label": label, "kind": "member", **cell}
-                for label, cell in zip(labels, found, strict=True)
-            ]
-            mean = float(np.mean([cell["iou"] for cell in found]))
-            rows.append({"pair": pair, "label": "mean of the members", "kind": "mean", "iou": mean})
-            for way in self.ways:
-                cell = self._interval(f"soup-{tag}", average(states), way)
-                label = {"average": "soup, statistics averaged", "recalibrate": "soup, recalibrated"}[way]
-                rows.append({"pair": pair, "label": label, "kind": "soup", **cell})
-            cell = self.cells.get(f"ensemble/{tag}", partial(self._ensemble, states))
-            rows.append({"pair": pair, "label": "ensemble", "kind": "ensemble", **cell})
-        return pd.DataFrame(rows)
+        """Members, their mean, the average of their weights and their ensemble: pair, label, kind, iou, low, high.
+
+        After Wortsman et al. (ICML 2022), Model soups: averaging weights of multiple fine-tuned models improves accuracy without
+        increasing inference time. Means, soups and ensembles come in both BatchNorm ways, so that a recalibrated soup stands beside
+        recalibrated members; members one by one are as trained.
+        """
+        return pd.DataFrame([row for pair in "FS" for row in self._soups_of(pair)])
+
+    def _soups_of(self, pair: str) -> list[dict[str, Any]]:
+        labels = [f"{pair}{number}" for number in self.names]
+        states, tag = self.of(*labels), self.tag(*labels)
+        members = {
+            way: [self._interval(self.tag(label), self.states[label], way) for label in labels] for way in self.ways
+        }
+        rows: list[dict[str, Any]] = [
+            {"label": label, "kind": "member", **cell} for label, cell in zip(labels, members["average"], strict=True)
+        ]
+        for way, found in members.items():
+            rows.append(
+                {"label": "mean of the members", "kind": "mean", "iou": np.mean([cell["iou"] for cell in found])}
+            )
+            rows.append({"label": "soup", "kind": "soup", **self._interval(f"soup-{tag}", average(states), way)})
+            cell = self.cells.get(f"ensemble/{tag}/{way}", partial(self._ensemble, states, way))
+            rows.append({"label": "ensemble", "kind": "ensemble", **cell})
+            if len(self.ways) > 1:
+                for row in rows[-3:]:
+                    row["label"] += {"average": ", not recalibrated", "recalibrate": ", recalibrated"}[way]
+        return [{"pair": pair, **row} for row in rows]
 
     def _interval(self, name: str, state: State, way: str = "average") -> dict[str, float]:
         return self.cells.get(f"state/{name}/{way}", partial(self._score_state, state, way))
@@ -379,52 +457,55 @@ class _Laboratory:
     def _score_state(self, state: State, way: str) -> dict[str, float]:
         return _with_interval(self.on_test.evaluations(state, way)["test"].scores)
 
-    def _ensemble(self, states: Sequence[State]) -> dict[str, float]:
-        return _with_interval(score_ensemble(self.model, states, self.test).scores)
-
-    @property
-    def can_match(self) -> bool:
-        return self.settings["model"] in SUPPORTED
+    def _ensemble(self, states: Sequence[State], way: str) -> dict[str, float]:
+        members = [self.on_test.recalibrated(state) for state in states] if way == "recalibrate" else states
+        return _with_interval(score_ensemble(self.model, members, self.test).scores)
 
     def matched(self) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
         """Lines between S, the second permuted to match the first; and l2 before and after.
 
-        By weights and by activations on training images: matching, permuted, batch_norm, alpha, iou, name.
+        By weights and by activations on training images: matching, permuted, batch_norm, alpha, iou, name. After Ainsworth, Hayase &
+        Srinivasa (ICLR 2023), Git Re-Basin: Merging Models modulo Permutation Symmetries, with statistics recalibrated as in
+        Jordan, Sedghi, Saukh, Entezari & Neyshabur (ICLR 2023), REPAIR: REnormalizing Permuted Activations for Interpolation Repair.
         """
         rows: list[dict[str, Any]] = []
         lengths = []
-        for i, j in self.pairs if self.can_match else []:
+        for i, j in self.pairs if self.settings["model"] in SUPPORTED else []:
             ends, tag, name = self.of(f"S{i}", f"S{j}"), self.tag(f"S{i}", f"S{j}"), f"{i} & {j}"
             for matching, find in _MATCHINGS.items():
-                moved = permute(ends[1], self._permutations(f"match/{tag}/{matching}", find, ends))
-                lengths.append(
-                    {
-                        "name": name,
-                        "matching": matching,
-                        "before": l2_distance(*ends),
-                        "after": l2_distance(ends[0], moved),
+                found = self._permutations(f"match/{tag}/{matching}", find, ends)
+                moved = permute(ends[1], found)
+                between = {"before": found.distance_before, "after": found.distance_after}
+                lengths.append({"name": name, "matching": matching, **between})
+                for way in self.ways:
+                    # As trained, the line is one of Figure 7's.
+                    lines = {
+                        False: self.line(tag, ends, way),
+                        True: self.line(f"{tag}-{matching}", [ends[0], moved], way, self.on_test),
                     }
-                )
-                for way, (permuted, other) in itertools.product(self.ways, ((False, ends[1]), (True, moved))):
-                    line = self.line(f"{tag}-{matching}" if permuted else tag, [ends[0], other], way)
-                    common = {"matching": matching, "permuted": permuted, "batch_norm": way, "name": name}
-                    rows += [{**common, "alpha": alpha, "iou": cell["test"]["iou"]} for alpha, cell in line]
+                    for permuted, line in lines.items():
+                        common = {"matching": matching, "permuted": permuted, "batch_norm": way, "name": name}
+                        rows += [{**common, "alpha": alpha, "iou": cell["test"]["iou"]} for alpha, cell in line]
         columns = ["matching", "permuted", "batch_norm", "alpha", "iou", "name"]
         return pd.DataFrame(rows, columns=columns), lengths
 
     def _permutations(self, name: str, find: _Matching, ends: Sequence[State]) -> Permutations:
         """Found once: the cells of a line must all be about one permutation."""
-        found: list[Permutations] = []
 
-        def compute() -> dict[str, list[int]]:
-            found.append(find(self, ends[0], ends[1]))
-            return {group: order.tolist() for group, order in found[0].orders.items()}
+        def compute() -> dict[str, Any]:
+            found = find(self, ends[0], ends[1])
+            orders = {group: order.tolist() for group, order in found.orders.items()}
+            return {"orders": orders, "before": found.distance_before, "after": found.distance_after}
 
-        orders = {group: torch.tensor(order) for group, order in self.cells.get(name, compute).items()}
-        return Permutations(permutation_spec(self.settings["model"]), orders)
+        kept = self.cells.get(name, compute)
+        orders = {group: torch.tensor(order) for group, order in kept["orders"].items()}
+        return Permutations(permutation_spec(self.settings["model"]), orders, kept["before"], kept["after"])
 
     def similarities(self) -> pd.DataFrame:
-        """Linear CKA of corresponding layers on the scored photos: kind, name, layer, cka."""
+        """Linear CKA of corresponding layers on the scored photos: kind, name, layer, cka.
+
+        After Kornblith, Norouzi, Lee & Hinton (ICML 2019), Similarity of Neural Network Representations Revisited.
+        """
         tables = []
         for (kind, pair), (i, j) in itertools.product((("ft_ft", "F"), ("ri_ri", "S")), self.pairs):
             ends = (f"{pair}{i}", f"{pair}{j}")
@@ -440,7 +521,9 @@ class _Laboratory:
     def criticality(self) -> pd.DataFrame:
         """IoU after one block is set back, F's to P and S's to its initial values: pair, name, block, iou, untouched.
 
-        Recalibrated where there is BatchNorm: the statistics of all later layers no longer fit what the block gives them.
+        After Zhang, Bengio & Singer (2019), Are all layers created equal?, and Chatterji, Neyshabur & Sedghi (ICLR 2020), The intriguing
+        role of module criticality in the generalization of deep networks. Recalibrated where there is BatchNorm: the statistics of
+        all later layers no longer fit what the block gives them.
         """
         rows, way = [], self.ways[-1]
         for pair, number in itertools.product("FS", self.names):
@@ -462,7 +545,7 @@ class _Laboratory:
 #: Ways to match the units of one model to another's.
 _MATCHINGS: dict[str, _Matching] = {
     "weights": lambda laboratory, a, b: match(a, b, laboratory.settings["model"]),
-    "activations": lambda laboratory, a, b: match_activations(laboratory.model, a, b, laboratory.train),
+    "activations": lambda laboratory, a, b: match_activations(laboratory.model, a, b, laboratory.train, _N_MATCHED),
 }
 
 
@@ -517,7 +600,7 @@ def _check_fair(records: Mapping[str, Record]) -> None:
         told = ", ".join(f"{label} {images:,}" for label, images in seen.items())
         raise ParameterError(
             f"the models' weights are of different numbers of images ({told}): a landscape compares models of one length of training; "
-            "use the recipe 'fast', or another that keeps the last weights and never stops early."
+            "use a recipe that keeps the last weights and never stops early."
         )
 
 

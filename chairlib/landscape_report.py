@@ -1,6 +1,7 @@
 """Table 5, Figure 7 and what goes beyond them, from the records of landscape runs and nothing else."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from chairlib import published
+from chairlib.barriers import barrier
 from chairlib.benchmark_report import model_title
 from chairlib.landscape import KIND, examples
 from chairlib.loss_landscape import BATCH_NORM
@@ -24,6 +26,14 @@ RATIOS = {"Ft & Ft / Ri & Ri": ("ft_ft", "ri_ri"), "Ft & P / Ri & P": ("ft_p", "
 NOT_HERE = (
     "Not part of this profile; <code>make paper PROFILE=paper</code> has it (matching: for U-Net and FCN-VGG-16)."
 )
+#: Most frames of the scrubber: each carries a curve and masks, and a page is to stay below 3 MB.
+MOST_FRAMES = 25
+#: Beside every plane, whose marks would else be taken for the models' own scores.
+PLANE_NOTE = (
+    "Each cell has the colour of the weights at its middle. The models lie between the middles, where the grid doesn't happen to meet "
+    "them: the colour under a mark is its cell's, not the model's own score."
+)
+_SPLITS = {"val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,17 @@ class LandscapeReport:
         """The split that is scored: under the authors' protocol there is no test."""
         return self.record.content["scored_split"]
 
-    def axis(self, metric: str = "IoU") -> str:
-        return f"{metric} on {self.photos} (%)"
+    def axis(self, metric: str = "IoU", unit: str = "%") -> str:
+        """What an axis measures and on which photos: "validation IoU on car, the stand-in (%)"."""
+        return f"{_SPLITS[self.scored]} {metric} on {self.photos} ({unit})"
+
+    @property
+    def pairs(self) -> str:
+        """How many pairs a distance or barrier is the mean of; said where one is alone, since it has no spread to judge it by."""
+        count = self.record.parameters["n_seeds"]
+        if count == 2:
+            return "2 seeds, so one pair each of Ft & Ft and of Ri & Ri, which show no spread: what another pair would give is not known"
+        return f"{count} seeds, {math.comb(count, 2)} pairs each of Ft & Ft and of Ri & Ri: mean (nearest – farthest)"
 
     def table(self, name: str) -> pd.DataFrame | None:
         """A table of the record; None where this analysis was not asked for, or isn't possible for this model."""
@@ -92,6 +111,48 @@ class LandscapeReport:
         table = self.record.table("distances")
         return table[table["block"] != "total"] if block else table[table["block"] == "total"]
 
+    def whole_distances(self) -> pd.DataFrame:
+        """Whole models: a row a kind, l2, the mean norm of the two models, and l2 relative to it; (mean, lowest, highest) over pairs."""
+        table = self.distances().assign(norm=lambda rows: (rows["norm_a"] + rows["norm_b"]) / 2)
+        columns = {"l2": "l2 distance", "norm": "mean norm of the two", "relative": "relative to it"}
+        rows = []
+        for kind, title in KINDS.items():
+            own = table[table["kind"] == kind]
+            spreads = {label: _spread(own[name].to_numpy()) for name, label in columns.items()}
+            rows.append({"models": title, "pairs": len(own), **spreads})
+        return pd.DataFrame(rows)
+
+    def block_distances(self) -> pd.DataFrame:
+        """l2 distance by block, from the network's input to its output: a row a block, a column a kind, as in Table 5."""
+        table = self.distances(block=True)
+        grouped = table.groupby(["block", "kind"], sort=False)["l2"]
+        spreads = {key: _spread(values.to_numpy()) for key, values in grouped}
+        places = table["block"].unique()
+        columns = {title: [spreads[place, kind] for place in places] for kind, title in KINDS.items()}
+        return pd.DataFrame({"block": places, **columns})
+
+    def matching(self) -> pd.DataFrame | None:
+        """What permuting does to the barrier between models from scratch: a row a way to match and of treating BatchNorm.
+
+        The barrier of IoU in points and the l2 distance, before and after: (mean, lowest, highest) over pairs. None where nothing
+        was matched.
+        """
+        table = self.table("matched")
+        if table is None:
+            return None
+        lengths = pd.DataFrame(self.record.metrics["matched_l2"]).set_index("matching")
+        rows = []
+        for (matching, way), own in table.groupby(["matching", "batch_norm"], sort=False):
+            heights = [
+                _spread(np.array([barrier(line["alpha"], line["iou"]) for _, line in lines.groupby("name")]))
+                for lines in (own[~own["permuted"]], own[own["permuted"]])
+            ]
+            l2 = [_spread(lengths.loc[[matching], name].to_numpy()) for name in ("before", "after")]
+            cells = (matching, way, own["name"].nunique(), *heights, *l2)
+            columns = ("barrier before, points", "barrier after, points", "l2 before", "l2 after")
+            rows.append(dict(zip(("matched by", "BatchNorm", "pairs", *columns), cells, strict=True)))
+        return pd.DataFrame(rows)
+
     def barriers(self) -> pd.DataFrame:
         """The barrier of IoU on scored and training images in both BatchNorm ways, in points: (mean, lowest, highest) over pairs."""
         table = pd.DataFrame(self.record.metrics["barriers"])
@@ -123,11 +184,16 @@ class LandscapeReport:
         return table
 
     def scrubber(self) -> dict[str, Any]:
-        """Arguments of :func:`chairlib.alpha_scrubber.alpha_scrubber`: the first pair of each kind."""
+        """Arguments of :func:`chairlib.alpha_scrubber.alpha_scrubber`: the first pair of each kind.
+
+        At most :data:`MOST_FRAMES` frames, 0 and 1 among them; the curves keep all their points.
+        """
         curves = self.record.table("curves")
         curves = curves[(curves["split"] == "test") & (curves["name"] == "1 & 2")]
         alphas = sorted(curves["alpha"].unique())
-        return {"alphas": alphas, "curves": curves, **examples(self.record), "data_label": self.axis()}
+        shown, kept = examples(self.record), _frames(alphas)
+        shown["predicted"] = {key: masks[kept] for key, masks in shown["predicted"].items()}
+        return {"alphas": [alphas[i] for i in kept], "curves": curves, **shown, "data_label": self.axis()}
 
     def plane(self, pair: str, metric: str = "iou") -> dict[str, Any] | None:
         """Arguments of :func:`chairlib.landscape_figures.plane_map`; None where no plane was asked for."""
@@ -141,7 +207,8 @@ class LandscapeReport:
             "y": grid.index.to_numpy(),
             "values": grid.to_numpy(),
             "points": self.record.metrics["points"][pair],
-            "data_label": self.axis() if metric == "iou" else f"loss (BCE) on {self.photos}",
+            "data_label": self.axis() if metric == "iou" else self.axis("loss", "BCE"),
+            "caption": PLANE_NOTE,
         }
 
     def sentence(self, profile: str = "", description: str = "") -> str:
@@ -176,6 +243,16 @@ def _paper() -> Mapping[str, float]:
     table = published.table5()
     row = table[table["task"].str.startswith("segmentation")].iloc[0]
     return {kind: float(row[kind]) for kind in KINDS}
+
+
+def _frames(alphas: Sequence[float]) -> list[int]:
+    """Which of the alphas are frames: every so-manieth counted from 0, so that steps are equal, and 1 in any case."""
+    start, end = alphas.index(0), alphas.index(1)
+    for step in range(1, len(alphas) + 1):
+        kept = sorted({*range(start % step, len(alphas), step), end})
+        if len(kept) <= MOST_FRAMES:
+            break
+    return kept
 
 
 def _spread(values: np.ndarray) -> tuple[float, float, float] | float:

@@ -1,7 +1,7 @@
 """The space of weights between trained models (the paper's section 6): distances, lines, planes, soups and rewound blocks.
 
 P stands for a pretrained model, F1 and F2 for two fine-tuned from it, S1 and S2 for two trained from scratch (the paper's Ri).
-A *state* is a module's ``state_dict``: names and tensors. Nothing here changes a state or a module that it is given.
+A *state* is a module's ``state_dict`` (:mod:`chairlib.states`). Nothing here changes a state or a module that it is given.
 
 BatchNorm's running statistics are no weights but averages that belong to weights, and halfway between two models they fit
 neither. Whatever scores a state therefore takes ``batch_norm``:
@@ -18,6 +18,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,22 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from chairlib.barriers import as_numbers, barrier
 from chairlib.dataset import CompositeLoader
 from chairlib.errors import ParameterError
 from chairlib.metrics import MaskScorer
 from chairlib.progress import progress_bar
+from chairlib.runs import check_count
+from chairlib.states import (
+    State,
+    check_alike,
+    check_entries,
+    check_state,
+    is_statistic,
+    l2_distance,
+    squared_norms,
+    trainable,
+)
 from chairlib.training import Evaluation, evaluate, segmentation_loss
 
 __all__ = [
@@ -53,70 +66,17 @@ __all__ = [
     "score_ensemble",
 ]
 
-#: Names and tensors of a module, as its ``state_dict()`` gives them.
-State = Mapping[str, Tensor]
 Batch = tuple[Tensor, Tensor]
 #: What is done about BatchNorm's running statistics; see the top of this module.
 BATCH_NORM = ("average", "recalibrate")
 #: What :meth:`Evaluator.score` gives for a split: per cent, and the mean per-pixel loss.
 FIGURES = ("iou", "dice", "precision", "loss")
 
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 #: Three points whose directions differ by less than this many radians span no plane worth drawing.
 _LEAST_ANGLE = 1e-4
 
 
 # -- states -------------------------------------------------------------------------------------------------------------
-
-
-def _is_statistic(key: str) -> bool:
-    return key.rpartition(".")[2] in _STATISTICS
-
-
-def _trainable(state: State) -> dict[str, Tensor]:
-    """The entries that distances are measured over."""
-    return {key: tensor for key, tensor in state.items() if tensor.is_floating_point() and not _is_statistic(key)}
-
-
-def _check_alike(states: Sequence[State]) -> None:
-    """Refuse what is no state, weights that are not finite, and states of different models or devices."""
-    for number, state in enumerate(states, 1):
-        _check_state(state, f"state {number}")
-        _check_entries(states[0], state, "state 1", f"state {number}")
-
-
-def _check_state(state: State, name: str) -> None:
-    if not isinstance(state, Mapping):
-        raise ParameterError(f"{name} must be a state_dict of named tensors, found {type(state).__name__}.")
-    for key, tensor in state.items():
-        if not isinstance(tensor, Tensor):
-            raise ParameterError(f"{key!r} of {name} must be a tensor, found {type(tensor).__name__}.")
-    if not _trainable(state):
-        raise ParameterError(f"{name} has no floating-point weights: give the state_dict of a model.")
-    floats = {key: tensor for key, tensor in state.items() if tensor.is_floating_point()}
-    # One answer for all, so that a GPU is waited for once.
-    finite = torch.stack([tensor.isfinite().all() for tensor in floats.values()]).tolist()
-    for key, is_finite in zip(floats, finite, strict=True):
-        if not is_finite:
-            raise ParameterError(f"{key!r} of {name} holds NaN or infinity: has its training diverged?")
-
-
-def _check_entries(one: State, other: State, name: str, other_name: str, devices: bool = True) -> None:
-    """Name the first difference of keys, shapes, dtypes and devices."""
-    mend = "give states of the same model and width"
-    for key in itertools.chain(one, other):
-        if key not in one or key not in other:
-            has, lacks = (name, other_name) if key in one else (other_name, name)
-            raise ParameterError(f"{lacks} has no entry {key!r}, which {has} has: {mend}.")
-        a, b = one[key], other[key]
-        for what in ("shape", "dtype"):
-            if getattr(a, what) != getattr(b, what):
-                found = [list(t.shape) if what == "shape" else t.dtype for t in (a, b)]
-                raise ParameterError(f"{key!r} has {what} {found[0]} in {name} and {found[1]} in {other_name}: {mend}.")
-        if devices and a.device != b.device:
-            raise ParameterError(
-                f"{key!r} is on {a.device} in {name} and on {b.device} in {other_name}: move one of them."
-            )
 
 
 def _combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str, Tensor]:
@@ -165,33 +125,6 @@ def blocks(state: State) -> list[str]:
     return list(dict.fromkeys(map(block_of, state)))
 
 
-def _squares(state: State, less: State | None = None) -> dict[str, float]:
-    """Squared l2 norm of each trainable entry (less another state's), accumulated in float64 on the states' device."""
-    entries = _trainable(state)
-    if not entries:
-        return {}
-    sums = [
-        (tensor.detach().double() if less is None else tensor.detach().double() - less[key].detach().double())
-        .square()
-        .sum()
-        for key, tensor in entries.items()
-    ]
-    return dict(zip(entries, torch.stack(sums).tolist(), strict=True))
-
-
-def l2_distance(state_a: State, state_b: State) -> float:
-    """Euclidean distance between two models in parameter space (the paper's Table 5, after Neyshabur et al. 2020).
-
-    Over trainable parameters: all floating-point entries but BatchNorm's running statistics (``running_mean``,
-    ``running_var``, ``num_batches_tracked``), which no optimiser sets. BatchNorm's weight and bias count. Accumulated in
-    float64. At least 0; its size grows with the number of parameters, so compare it within one model.
-
-    Raises :class:`ParameterError` for states of different models and for weights that are not finite.
-    """
-    _check_alike([state_a, state_b])
-    return math.sqrt(math.fsum(_squares(state_a, state_b).values()))
-
-
 def distances(state_a: State, state_b: State) -> pd.DataFrame:
     """Distance between two models in all and in each block, as :func:`l2_distance` measures it.
 
@@ -200,11 +133,12 @@ def distances(state_a: State, state_b: State) -> pd.DataFrame:
     2 for opposite ones, about 1.41 for unrelated ones of one size; 0 where both norms are 0; ``n_parameters``. Squares
     of the blocks' l2 add up to the total's. Raises as :func:`l2_distance` does.
     """
-    _check_alike([state_a, state_b])
+    check_alike([state_a, state_b])
     parts = pd.DataFrame(
-        {"l2": _squares(state_a, state_b), "norm_a": _squares(state_a), "norm_b": _squares(state_b)}, dtype=float
+        {"l2": squared_norms(state_a, state_b), "norm_a": squared_norms(state_a), "norm_b": squared_norms(state_b)},
+        dtype=float,
     )
-    parts["n_parameters"] = {key: tensor.numel() for key, tensor in _trainable(state_a).items()}
+    parts["n_parameters"] = {key: tensor.numel() for key, tensor in trainable(state_a).items()}
     by_block = parts.groupby([block_of(key) for key in parts.index], sort=False).sum()
     table = pd.concat([parts.sum().to_frame("total").T, by_block]).astype({"n_parameters": int})
     norms = ["l2", "norm_a", "norm_b"]
@@ -225,48 +159,22 @@ def interpolate(state_a: State, state_b: State, alpha: float) -> dict[str, Tenso
     are taken from ``state_a`` wherever alpha isn't 0. Any finite ``alpha`` will do; outside [0, 1], where it
     extrapolates, running variances are kept from falling below 0.
 
-    Raises :class:`ParameterError` for an alpha that is not finite, and as :func:`l2_distance` does.
+    Raises :class:`ParameterError` for an alpha that is no finite number, and as :func:`l2_distance` does.
     """
-    _check_alike([state_a, state_b])
-    if not math.isfinite(alpha):
-        raise ParameterError(f"alpha must be a finite number, found {alpha!r}.")
-    return _combine([state_a, state_b], [alpha, 1 - alpha])
+    check_alike([state_a, state_b])
+    weight = _finite(alpha, "alpha")
+    return _combine([state_a, state_b], [weight, 1 - weight])
 
 
-def barrier(alphas: Iterable[float], values: Iterable[float], higher_is_better: bool = True) -> float:
-    """How far a curve falls short of the straight line between its end points, at worst, in the values' unit; at least 0.
-
-    Entezari et al. (2022): the largest gap between the loss (or score) at alpha and alpha v(1) + (1 - alpha) v(0).
-    Where both ends are equally good this is the error barrier of Frankle et al. (2020), who compare with the ends' mean.
-    The curve's own end points are two of its points, so a curve that is nowhere worse than the line has a barrier of 0.
-
-    alphas: in any order, 0 and 1 among them; those outside [0, 1] are left out. values: as many, such as IoU in per cent;
-    for a loss, ``higher_is_better=False``.
-
-    Raises :class:`ParameterError` where alpha 0 or 1 is missing or has two different values, for another number of
-    values, and for a value that is not finite.
-    """
-    at, value = np.asarray([*alphas], dtype=np.float64), np.asarray([*values], dtype=np.float64)
-    if at.shape != value.shape or at.ndim != 1:
-        raise ParameterError(f"a barrier needs one value per alpha, found {value.size} for {at.size} alphas.")
-    inside = (at >= 0) & (at <= 1)
-    at, value = at[inside], value[inside]
-    if not np.isfinite(value).all():
-        worst = int(np.flatnonzero(~np.isfinite(value))[0])
-        raise ParameterError(f"the value at alpha {at[worst]:g} is {value[worst]}: a barrier needs finite values.")
-    start, end = (_value_at(alpha, at, value) for alpha in (0.0, 1.0))
-    gaps = at * end + (1 - at) * start - value
-    return float(max(0.0, (gaps if higher_is_better else -gaps).max()))
-
-
-def _value_at(alpha: float, at: np.ndarray, value: np.ndarray) -> float:
-    found = np.unique(value[at == alpha])
-    if len(found) == 1:
-        return float(found[0])
-    if len(found) > 1:
-        raise ParameterError(f"alpha {alpha:g} has {len(found)} different values: give those of one curve.")
-    near = f" (the nearest is {at[np.abs(at - alpha).argmin()]!s})" if len(at) else ""
-    raise ParameterError(f"a barrier needs the value at alpha {alpha:g}, which is not among the alphas{near}.")
+def _finite(value: Any, name: str) -> float:
+    """A finite number as Python's; :class:`ParameterError` for anything else, a text that reads like one too."""
+    try:
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ParameterError(f"{name} must be a finite number, found {value!r}.")
+    return number
 
 
 def curve_table(cells: Mapping[float, Mapping[str, Mapping[str, float]]]) -> pd.DataFrame:
@@ -312,7 +220,7 @@ def interpolation_curve(
     """
     evaluator = Evaluator(model, {"train": train_loader, "test": test_loader}, loss=loss, n_images=n_images)
     a, b = evaluator.to_device(state_a), evaluator.to_device(state_b)
-    wanted = list(dict.fromkeys(float(alpha) for alpha in alphas))
+    wanted = dict.fromkeys(as_numbers(alphas, "alphas").tolist())
     cells = {}
     for alpha in progress_bar(wanted, "interpolating", unit="alpha", disable=not progress):
         cells[alpha] = evaluator.score(interpolate(a, b, alpha), batch_norm)
@@ -364,6 +272,11 @@ class Evaluator:
         self._recalibrate_on = recalibrate_on
         self._recalibration: _Batches | None = None
 
+    @property
+    def splits(self) -> list[str]:
+        """The names of what is scored."""
+        return list(self._loaders)
+
     def to_device(self, state: State) -> dict[str, Tensor]:
         """The state's tensors on the model's device; those that are there already are not copied."""
         return {key: tensor.detach().to(self.device) for key, tensor in state.items()}
@@ -375,10 +288,8 @@ class Evaluator:
         and where there is nothing to recalibrate, or nothing to do it with.
         """
         _check_batch_norm(batch_norm)
-        _load(self.model, state)
+        self._prepare(state, batch_norm)
         with torch.inference_mode():
-            if batch_norm == "recalibrate":
-                _re_estimate(self.model, self._recalibration_batches())
             return {split: evaluate(self.model, loader, self.loss, progress) for split, loader in self._loaders.items()}
 
     def score(self, state: State, batch_norm: str = "average", progress: bool = False) -> dict[str, dict[str, float]]:
@@ -386,6 +297,17 @@ class Evaluator:
         return {
             split: _figures(evaluation) for split, evaluation in self.evaluations(state, batch_norm, progress).items()
         }
+
+    def recalibrated(self, state: State) -> dict[str, Tensor]:
+        """What :func:`recalibrate` gives for a model with this state, on the model's device. Raises as :meth:`evaluations` does."""
+        self._prepare(state, "recalibrate")
+        return {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
+
+    def _prepare(self, state: State, batch_norm: str) -> None:
+        _load(self.model, state)
+        if batch_norm == "recalibrate":
+            with torch.inference_mode():
+                _re_estimate(self.model, self._recalibration_batches())
 
     def _recalibration_batches(self) -> Iterable[Batch]:
         if self._recalibrate_on is None:
@@ -425,8 +347,8 @@ def _same_device(a: torch.device, b: torch.device) -> bool:
 def _load(model: nn.Module, state: State) -> None:
     """Copy a state into a module's tensors, from any device; keys, shapes and dtypes must be the same."""
     own = model.state_dict()
-    _check_state(state, "the state")
-    _check_entries(own, state, "the model", "the state", devices=False)
+    check_state(state, "the state")
+    check_entries(own, state, "the model", "the state", devices=False)
     with torch.no_grad():
         for key, tensor in own.items():
             tensor.copy_(state[key])
@@ -486,21 +408,20 @@ def recalibrate(model: nn.Module, loader: CompositeLoader, n_images: int | None 
 
     n_images: how many images, at most; all of the loader's where None.
 
-    Raises :class:`ParameterError` for a model without BatchNorm statistics, and for ``n_images`` below 1.
+    Raises :class:`ParameterError` for a model without BatchNorm statistics, and unless ``n_images`` is a whole number above 0.
     """
     own = _private_copy(model, [loader])
     with torch.inference_mode():
         _re_estimate(own, _recalibration_batches(loader, n_images))
     state = model.state_dict()
     return {
-        key: (tensor if _is_statistic(key) else state[key]).detach().clone() for key, tensor in own.state_dict().items()
+        key: (tensor if is_statistic(key) else state[key]).detach().clone() for key, tensor in own.state_dict().items()
     }
 
 
 def _recalibration_batches(loader: CompositeLoader, n_images: int | None) -> Iterator[Batch]:
+    check_count("n_images", n_images, none=True)
     count = len(loader.indices) if n_images is None else min(n_images, len(loader.indices))
-    if count < 1:
-        raise ParameterError(f"recalibrating needs at least 1 image, found n_images={n_images!r}.")
     order = torch.randperm(len(loader.indices), generator=torch.Generator().manual_seed(0))
     chosen = loader.indices[order[: count - count % loader.batch_size or count]].to(loader.device)
     return map(loader.source.batch, chosen.split(loader.batch_size))
@@ -555,7 +476,7 @@ class Plane:
     """
 
     def __init__(self, p: State, a: State, b: State):
-        _check_alike([p, a, b])
+        check_alike([p, a, b])
         self.states = (p, a, b)
         aa, ab, bb = (_dot(p, one, other) for one, other in ((a, a), (a, b), (b, b)))
         span_a, span_b = math.sqrt(aa), math.sqrt(bb)
@@ -581,42 +502,49 @@ class Plane:
         BatchNorm's statistics are combined with the same coefficients (running variances not below 0); recalibrate
         them through :class:`Evaluator` or :func:`recalibrate`. Integer entries are p's, but at a's and b's own points.
         """
-        if not (math.isfinite(x) and math.isfinite(y)):
-            raise ParameterError(f"coordinates must be finite numbers, found ({x!r}, {y!r}).")
-        return _combine(self.states, self.coefficients(x, y))
+        place = (_finite(x, "the first of the coordinates"), _finite(y, "the second of the coordinates"))
+        return _combine(self.states, self.coefficients(*place))
 
     def coordinates(self, state: State) -> tuple[float, float, float]:
         """(x, y) of a state's projection onto the plane, and its distance from the plane, which is never negative."""
         p, a, b = self.states
-        _check_alike([p, state])
+        check_alike([p, state])
         (_, (span_a, _), (along, above)) = self.points.tolist()
         x = _dot(p, state, a) / span_a
         y = (_dot(p, state, b) - x * along) / above
         return x, y, l2_distance(state, _combine(self.states, self.coefficients(x, y)))
 
     def grid(self, n: int, margin: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates (xs, ys), float64 and ascending, that cover the three points with one step on both axes.
+        """Coordinates (xs, ys), float64 and ascending, of cells around the three points, with one step on both axes.
 
-        ``n`` along the longer side, and as many as are needed along the other. ``margin``: the space around the points, as a share
-        of the longer side. Cells beyond the triangle extrapolate.
+        ``n`` along the longer side, and as many as fit along the other. ``margin``: the space around the points, as a share of the
+        longer side; beyond the shorter side's far end it is up to one step less. The points lie inside of the cells, which
+        reach half a step beyond their coordinates. Cells beyond the triangle extrapolate.
+
+        Both axes begin at the lower margin, so twice as many steps (5 -> 9, 7 -> 13) keep every coordinate to the last bit and
+        add those between: a finer grid goes on from a coarser one. With the default margin this holds from n = 5 on.
         """
-        if n < 2 or margin < 0 or not math.isfinite(margin):
-            raise ParameterError(f"a grid needs n >= 2 and margin >= 0, found n={n!r} and margin={margin!r}.")
+        check_count("n", n, least=2)
+        if _finite(margin, "margin") < 0:
+            raise ParameterError(f"margin must be at least 0, found {margin!r}.")
         low, high = self.points.min(0), self.points.max(0)
-        sides = high - low + 2 * margin * (high - low).max()
-        step = sides.max() / (n - 1)
-        counts = [max(2, math.ceil(side / step - 1e-9) + 1) for side in sides]
-        xs, ys = (
-            middle + step * (np.arange(count) - (count - 1) / 2)
-            for middle, count in zip((low + high) / 2, counts, strict=True)
-        )
-        return xs, ys
+        space = margin * (high - low).max()
+        sides = high - low + 2 * space
+        longest, steps = sides.max(), n - 1
+        axes = []
+        for start, side in zip(low - space, sides / longest, strict=True):
+            # Rounded down, because twice a number rounded down never is more than its double rounded down: so grids nest.
+            # No fewer, though, than reach the farthest point, which few steps and a small margin may not.
+            fit = math.floor(steps * (side + 1e-9))
+            reach = math.ceil(steps * (side - space / longest - 1e-9) - 0.5)
+            axes.append(start + longest / steps * np.arange(max(1, fit, reach) + 1))
+        return axes[0], axes[1]
 
 
 def _dot(origin: State, a: State, b: State) -> float:
     """The dot product of a - origin and b - origin over trainable parameters, in float64."""
     sums = []
-    for key, tensor in _trainable(origin).items():
+    for key, tensor in trainable(origin).items():
         start = tensor.detach().double()
         one = a[key].detach().double() - start
         other = one if b is a else b[key].detach().double() - start
@@ -627,7 +555,7 @@ def _dot(origin: State, a: State, b: State) -> float:
 def _height(p: State, a: State, b: State, share: float) -> float:
     """The length of b - p less ``share`` times a - p: taken from the entries, since norms would cancel to noise."""
     sums = []
-    for key, tensor in _trainable(p).items():
+    for key, tensor in trainable(p).items():
         start = tensor.detach().double()
         rest = b[key].detach().double() - start - share * (a[key].detach().double() - start)
         sums.append(rest.square().sum())
@@ -637,33 +565,45 @@ def _height(p: State, a: State, b: State, share: float) -> float:
 # -- soups, ensembles, rewound blocks -----------------------------------------------------------------------------------
 
 
-def average(states: Sequence[State]) -> dict[str, Tensor]:
-    """The mean of several models' weights, a uniform soup (Wortsman et al. 2022), as a new state.
+def average(states: Iterable[State]) -> dict[str, Tensor]:
+    """The mean of several models' weights, a uniform soup (Wortsman et al. 2022, Model soups), as a new state.
 
     BatchNorm's statistics are averaged alike (or recalibrate them, see :class:`Evaluator`); integer entries are the first
     state's. Raises :class:`ParameterError` for no states, and as :func:`l2_distance` does.
     """
-    if not states:
-        raise ParameterError("an average needs at least one state, found none.")
-    _check_alike(states)
-    return _combine(states, [1 / len(states)] * len(states))
+    members = _listed(states, "an average")
+    check_alike(members)
+    return _combine(members, [1 / len(members)] * len(members))
+
+
+def _listed(states: Iterable[State], what: str) -> list[State]:
+    # One state by itself is iterable too, by its names.
+    if isinstance(states, Mapping) or not isinstance(states, Iterable):
+        raise ParameterError(f"{what} needs a list of states, found {type(states).__name__}.")
+    members = list(states)
+    if not members:
+        raise ParameterError(f"{what} needs at least one state, found none.")
+    return members
 
 
 def score_ensemble(
-    model: nn.Module, states: Sequence[State], loader: CompositeLoader, loss: str = "bce", progress: bool = False
+    model: nn.Module, states: Iterable[State], loader: CompositeLoader, loss: str = "bce", progress: bool = False
 ) -> Evaluation:
     """Scores of the mean of several models' probabilities, the output ensemble that a soup is compared with.
+
+    Lakshminarayanan, Pritzel & Blundell (2017), Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles.
 
     A pixel is chair where that mean is above 0.5; the loss is that of the mean. Each state has its own BatchNorm statistics. Only one
     batch of outputs is held at a time. ``model`` is never touched; the images are the loader's, complete and in order.
 
     Raises :class:`ParameterError` for no states or states that are not this model's, and as :class:`Evaluator` does.
     """
-    if not states:
-        raise ParameterError("an ensemble needs at least one state, found none.")
+    given = _listed(states, "an ensemble")
     own = _private_copy(model, [loader])
-    members = [{key: tensor.detach().to(loader.device) for key, tensor in state.items()} for state in states]
-    _check_alike([own.state_dict(), *members])
+    for number, state in enumerate(given, 1):
+        check_state(state, f"state {number}")
+        check_entries(own.state_dict(), state, "the model", f"state {number}", devices=False)
+    members = [{key: tensor.detach().to(loader.device) for key, tensor in state.items()} for state in given]
     scorer, losses = MaskScorer(), []
     with torch.inference_mode():
         batches = progress_bar(loader.in_order(), "scoring", delay=1, leave=False, disable=not progress)
@@ -690,7 +630,7 @@ def rewind(state: State, origin: State, block: str) -> dict[str, Tensor]:
     earlier state (its initialisation, or P) costs no score was not needed by what was learnt since. ``block``: one of
     :func:`blocks`. Raises :class:`ParameterError` for another, and as :func:`l2_distance` does.
     """
-    _check_alike([state, origin])
+    check_alike([state, origin])
     if block not in blocks(state):
         raise ParameterError(f"block {block!r} is unknown; use one of {', '.join(blocks(state))}.")
     return {key: (origin if block_of(key) == block else state)[key].detach().clone() for key in state}

@@ -62,6 +62,8 @@ KIND_CODE = {
         "benchmark",
         "object_discovery",
         "transfer",
+        "states",
+        "barriers",
         "loss_landscape",
         "activations",
         "weight_matching",

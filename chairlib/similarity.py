@@ -25,11 +25,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from chairlib.activations import CrossProducts, State, activations
+from chairlib.activations import CrossProducts, activations
 from chairlib.dataset import CompositeLoader
 from chairlib.errors import ParameterError
+from chairlib.states import State
 
-__all__ = ["GRID", "layer_similarity", "linear_cka", "similarity_matrix"]
+__all__ = ["GRID", "layer_similarity", "linear_cka"]
 
 #: Positions along each side to which layers are averaged; 16 positions and more describe where a chair is.
 GRID = 8
@@ -99,45 +100,6 @@ def layer_similarity(
         for layer, (self_a, self_b, cross) in sums.items()
     ]
     return pd.DataFrame(rows, columns=["layer", "cka"])
-
-
-def similarity_matrix(
-    model: nn.Module,
-    state_a: State,
-    state_b: State,
-    loader: CompositeLoader,
-    layers: Sequence[str] | None = None,
-    n_images: int | None = None,
-    grid: int = GRID,
-    progress: bool = False,
-) -> pd.DataFrame:
-    """Linear CKA of every layer with ``state_a`` (rows) against every layer with ``state_b`` (columns).
-
-    Parameters and errors as in :func:`layer_similarity`, whose figures are the diagonal; the same weights twice compare the
-    layers of one network with one another. Raises :class:`ParameterError` too where so many layers are asked for that
-    their products would take more than 2 GiB.
-    """
-    selves: dict[str, dict[str, CrossProducts]] = {}
-    cross, widths = CrossProducts(), [0]
-    states = {"state_a": state_a, "state_b": state_b}
-    for features in activations(model, states, loader, layers, n_images, grid, progress):
-        if not selves:
-            widths = [matrix.shape[1] for matrix in features["state_a"].values()]
-            _check_memory([(sum(widths), sum(widths)), *((width, 2 * width) for width in widths)], len(widths))
-            selves = {state: {layer: CrossProducts() for layer in of_state} for state, of_state in features.items()}
-        for state, of_state in features.items():
-            for layer, matrix in of_state.items():
-                selves[state][layer].add(matrix, matrix)
-        # All layers beside one another, so that all the pairs are blocks of one product.
-        cross.add(*(torch.cat(list(of_state.values()), dim=1) for of_state in features.values()))
-    norms = [list(map(_norm, selves[state].values())) for state in states]
-    rows = cross.centred().square().split(widths)
-    table = [
-        [_ratio(block.sum(), norm_a, norm_b) for block, norm_b in zip(row.split(widths, dim=1), norms[1], strict=True)]
-        for row, norm_a in zip(rows, norms[0], strict=True)
-    ]
-    names = list(selves["state_a"])
-    return pd.DataFrame(table, index=pd.Index(names, name="layer_a"), columns=pd.Index(names, name="layer_b"))
 
 
 def _centred(values: np.ndarray | Tensor, name: str) -> Tensor:

@@ -46,9 +46,9 @@ def style_table(
 
     The index gives the row headers (the first column does where the index is only a count). Two-level columns become
     grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of
-    three numbers (value, low, high) is shown with its interval, to one place at most; a text in a column of numbers (why
-    there is none) is shown as a quiet remark, and None or NaN as ``missing``. ``paper_columns`` are set apart (default:
-    those whose label has the word "paper" in it).
+    three numbers (value, low, high) is shown with its interval, to as many places as show two digits of the interval's
+    width; a text in a column of numbers (why there is none) is shown as a quiet remark, and None or NaN as ``missing``.
+    ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
         frame = frame.set_index(frame.columns[0])
@@ -106,7 +106,7 @@ def _cell_text(value: Any, decimals: int, missing: str) -> str:
     if _is_missing(value):
         return missing
     if isinstance(value, tuple) and len(value) == 3:
-        places = min(decimals, 1)  # within an interval more places say nothing
+        places = _interval_places(float(value[2]) - float(value[1]), decimals)
         middle, low, high = (_cell_text(float(part), places, missing) for part in value)
         return f"{middle} ({low}–{high})"
     if isinstance(value, bool | np.bool_ | str):
@@ -114,6 +114,13 @@ def _cell_text(value: Any, decimals: int, missing: str) -> str:
     if isinstance(value, numbers.Integral):
         return f"{value:,}"
     return f"{value:,.{decimals}f}" if isinstance(value, numbers.Real) else str(value)
+
+
+def _interval_places(width: float, decimals: int) -> int:
+    """Places for an interval of this width: more than two digits of it say nothing, fewer would hide it."""
+    if not (1e-6 < width < math.inf):  # none, or no more than rounding
+        return decimals
+    return max(min(decimals, 1), 1 - math.floor(math.log10(width)))
 
 
 def _table_head(frame: pd.DataFrame, classes: Sequence[str]) -> str:

@@ -27,10 +27,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from chairlib.activations import CrossProducts, State, activations, check_finite, check_states
+from chairlib.activations import CrossProducts, activations
 from chairlib.dataset import CompositeLoader
 from chairlib.errors import ParameterError
 from chairlib.models import FCNVGG16, UNet
+from chairlib.runs import check_count
+from chairlib.states import State, check_alike, l2_distance, trainable
 
 __all__ = ["SUPPORTED", "PermutationSpec", "Permutations", "match", "match_activations", "permutation_spec", "permute"]
 
@@ -134,7 +136,7 @@ class Permutations:
     spec: PermutationSpec
     orders: Mapping[str, Tensor]
     distance_before: float | None = None
-    """l2 distance of the parameters of B from those of A, buffers left out. None for permutations that were not matched."""
+    """:func:`chairlib.states.l2_distance` of B from A. None for permutations that were not matched."""
     distance_after: float | None = None
     """The same with B permuted."""
     sweeps: int | None = None
@@ -180,8 +182,7 @@ def match(
     covers, values that are not finite (naming the key), no iterations.
     """
     spec = permutation_spec(spec) if isinstance(spec, str) else spec
-    if max_iterations < 1:
-        raise ParameterError(f"max_iterations must be at least 1, found {max_iterations!r}.")
+    check_count("max_iterations", max_iterations)
     sizes = _check(state_a, state_b, spec)
     problem = _Problem(spec, sizes, state_a, state_b)
     ends = [
@@ -258,7 +259,8 @@ class _Problem:
     def __init__(self, spec: PermutationSpec, sizes: dict[str, int], state_a: State, state_b: State) -> None:
         self.spec, self.sizes = spec, sizes
         self.a, self.b = (
-            {key: state[key].double().cpu() for key in _parameters(state)} for state in (state_a, state_b)
+            {key: tensor.detach().double().cpu() for key, tensor in trainable(state).items()}
+            for state in (state_a, state_b)
         )
         norms = [float(sum(tensor.square().sum() for tensor in side.values())) ** 0.5 for side in (self.a, self.b)]
         self.least_gain = TOLERANCE * norms[0] * norms[1]
@@ -328,14 +330,8 @@ class _Problem:
 
 
 def _check(state_a: State, state_b: State, spec: PermutationSpec) -> dict[str, int]:
-    check_finite(state_a, "state_a")
-    check_states(state_b, state_a)
+    check_alike([state_a, state_b], ["state_a", "state_b"])
     return spec.sizes(state_a)
-
-
-def _parameters(state: State) -> list[str]:
-    """Keys of what is trained: BatchNorm's running statistics and counts are estimated, and are no part of a distance."""
-    return [key for key, tensor in state.items() if tensor.is_floating_point() and ".running_" not in key]
 
 
 def _starts(axis: tuple[str, ...], group: str, sizes: Mapping[str, int]) -> Iterator[int]:
@@ -368,16 +364,9 @@ def _gain(similarity: Tensor, order: Tensor) -> float:
     return similarity.gather(1, order[:, None]).sum().item()
 
 
-def _distance(state_a: State, state_b: State) -> float:
-    squares = (
-        (state_a[key].double().cpu() - state_b[key].double().cpu()).square().sum() for key in _parameters(state_a)
-    )
-    return float(sum(squares)) ** 0.5
-
-
 def _report(permutations: Permutations, state_a: State, state_b: State) -> Permutations:
-    after = _distance(state_a, permute(state_b, permutations))
-    return replace(permutations, distance_before=_distance(state_a, state_b), distance_after=after)
+    after = l2_distance(state_a, permute(state_b, permutations))
+    return replace(permutations, distance_before=l2_distance(state_a, state_b), distance_after=after)
 
 
 def _layer(name: str, out: str, into: tuple[str, ...]) -> dict[str, Axes]:

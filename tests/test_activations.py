@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from chairlib.activations import CrossProducts, activations, check_states, default_layers
+from chairlib.activations import CrossProducts, activations, default_layers
 from chairlib.dataset import CompositeLoader
 from chairlib.errors import ChairlibError, ParameterError
 from chairlib.models import build_model
@@ -137,21 +137,21 @@ def test_layers_come_in_the_order_asked_for(model, collection):
     assert list(watch(model, make_loader(collection), asked, n_images=1)) == asked
 
 
+@pytest.mark.parametrize("wrong", [0, 2.5])
 @pytest.mark.parametrize("option", ["n_images", "grid"])
-def test_impossible_counts_are_refused(option, model, collection):
-    with pytest.raises(ParameterError, match=f"{option} must be at least 1.*found 0"):
-        watch(model, make_loader(collection), **{option: 0})
+def test_impossible_counts_are_refused(option, wrong, model, collection):
+    with pytest.raises(ParameterError, match=f"{option} {wrong} must be a whole number of at least 1, or None"):
+        watch(model, make_loader(collection), **{option: wrong})
 
 
 def test_states_that_do_not_fit_are_refused(model, collection):
     state = model.state_dict()
-    check_states(state, state)
     wider = build_model("unet", 3).state_dict()
     with pytest.raises(
         ParameterError, match=r"'stem.0.weight' has shape \[3, 3, 3, 3\] in own and \[2, 3, 3, 3\] in the model"
     ):
         next(activations(model, {"own": wider}, make_loader(collection)))
-    with pytest.raises(ParameterError, match=r"own has no 'stem\.0\.weight'"):
+    with pytest.raises(ParameterError, match="own has no floating-point weights"):
         next(activations(model, {"own": {}}, make_loader(collection)))
     broken = {**state, "up.0.0.bias": torch.full_like(state["up.0.0.bias"], float("nan"))}
     with pytest.raises(ParameterError, match=r"'up\.0\.0\.bias' of own holds NaN"):

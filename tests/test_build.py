@@ -313,7 +313,7 @@ def test_leftovers_of_a_first_build(plan):
 def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
     speeds = {32: 0.5, 64: 2.0}
     asked = []
-    plan.extra_runs, plan.extra_transfer_runs = [], []
+    plan.extra_runs, plan.extra_transfer_runs, plan.landscape_runs = [], [], []
 
     def measure_speed(settings, recipe):
         asked.append((settings["resolution"], recipe.batch_size))

@@ -1,17 +1,24 @@
 """Landscape runs: their members, their cells, and what a stopped or finer analysis computes again."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from chairlib import landscape, paths, runs, transfer
+from chairlib import benchmark, build, landscape, paths, runs, transfer
+from chairlib.dataset import CompositeLoader
 from chairlib.errors import ParameterError, RecordError
 from chairlib.landscape_report import KINDS, open_report
-from chairlib.loss_landscape import interpolate, l2_distance
+from chairlib.loss_landscape import interpolate, l2_distance, recalibrate
+from chairlib.metrics import score_masks
+from chairlib.models import UNet
+from chairlib.similarity import layer_similarity
 from chairlib.tensors import load_tensors
-from chairlib.training import evaluate
+from chairlib.training import evaluate, predict
+from chairlib.weight_matching import match, permute
 
 PRETRAIN = {"recipe": "fast", "images": 48, "val_images": 8, "test_images": 8, "evaluations": 1}
 TINY = {"width": 2, "resolution": 32, "images": 32, "evaluations": 1, "pretrain": PRETRAIN, "n_alphas": 3}
@@ -23,10 +30,14 @@ def asked(collection, photos):
 
 
 @pytest.fixture(scope="module")
-def full(asked):
-    """An analysis of everything."""
-    run = landscape.open_run(**asked, plane=2, n_early=2, beyond=True)
-    return landscape.analyse(run, progress=False)
+def everything(asked):
+    """An analysis of all there is, of models that have learned enough for their scores to differ."""
+    return {**asked, "width": 4, "images": 960, "plane": 2, "n_early": 2, "beyond": True}
+
+
+@pytest.fixture(scope="module")
+def full(everything):
+    return landscape.analyse(landscape.open_run(**everything), progress=False)
 
 
 def state_of(record, label):
@@ -82,11 +93,25 @@ def test_members_of_one_start_have_one_start():
         ({"pretrain": {"width": 4}}, "pretrain takes width from the run itself"),
         ({"pretrain": {"imges": 4}}, "a benchmark run has no parameter imges"),
         ({"category": "boat"}, "boat"),
+        ({"recipe": "slow"}, "recipe 'slow' is unknown"),
     ],
 )
 def test_bad_parameters_are_told_before_anything_is_trained(asked, own_runs, changed, message):
     with pytest.raises(ParameterError, match=message):
         landscape.open_run(**{**asked, **changed})
+    assert not own_runs.exists()
+
+
+@pytest.mark.parametrize("change", [{"select": "iou"}, {"select": "loss"}, {"patience": 3}])
+def test_a_recipe_that_ends_models_at_different_lengths_is_refused_before_anything_is_trained(
+    asked, own_runs, monkeypatch, change
+):
+    chosen = replace(transfer.get_recipe("fast", "unet"), name="choosy", **change)
+    monkeypatch.setitem(transfer.RECIPES, "choosy", {"*": chosen})
+    with pytest.raises(
+        ParameterError, match=r"recipe 'choosy' stops early or keeps .*; use one that does neither: .*fast"
+    ):
+        landscape.open_run(**{**asked, "recipe": "choosy"})
     assert not own_runs.exists()
 
 
@@ -106,7 +131,7 @@ def test_the_middle_of_a_line_is_the_mean_of_its_ends(full, photos):
     model = transfer.initial_model(settings)
     model.load_state_dict(interpolate(state_of(full, "F1"), state_of(full, "F2"), 0.5))
     sources = transfer.open_sources(settings, torch.device("cpu"))
-    expected = evaluate(model, landscape.CompositeLoader(sources.scored, "test", batch_size=256))
+    expected = evaluate(model, CompositeLoader(sources.scored, "test", batch_size=256))
     found = full.table("curves").query("pair == 'F' and batch_norm == 'average' and split == 'test' and alpha == 0.5")
     assert found["loss"].item() == pytest.approx(expected.loss)
     assert found["precision"].item() == pytest.approx(expected.scores.precision)
@@ -131,15 +156,14 @@ def test_everything_that_was_asked_for_is_there(full):
     )
     assert full.table("early")["images"].unique().tolist() == [0, 48]
     assert full.table("soups").query("pair == 'F'")["kind"].tolist() == [
-        "member",
-        "member",
-        "mean",
-        "soup",
-        "soup",
-        "ensemble",
+        *("member", "member"),
+        *("mean", "soup", "ensemble"),
+        *("mean", "soup", "ensemble"),
     ]
     by_weights, by_activations = full.metrics["matched_l2"]
-    assert by_weights["after"] <= by_weights["before"] == by_activations["before"]
+    between = l2_distance(state_of(full, "S1"), state_of(full, "S2"))
+    assert by_weights["before"] == by_activations["before"] == pytest.approx(between)
+    assert by_weights["after"] < by_weights["before"]
     matched = full.table("matched")
     ends = matched[matched["alpha"].isin((0, 1))].groupby(["matching", "batch_norm", "alpha"])["iou"]
     assert (ends.max() - ends.min()).max() < 1e-6  # permuting leaves what a network computes
@@ -149,11 +173,142 @@ def test_everything_that_was_asked_for_is_there(full):
     assert full.metrics["points"]["F"]["P"] == [0, 0]
 
 
-def test_examples_are_the_masks_of_each_alpha(full, asked):
+# -- what the tables hold, by hand --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def by_hand(full):
+    """Score a state, recalibrated or not, without the analysis: a model, its weights, the images in order."""
+    settings = runs.read_record(paths.runs / full.content["members"]["F1"]).parameters
+    sources = transfer.open_sources(settings, torch.device("cpu"))
+    train = CompositeLoader(sources.train, "train", batch_size=32, shuffle=False)
+    test = CompositeLoader(sources.scored, "test", batch_size=256)
+    model = transfer.initial_model(settings)
+
+    def prepare(state, recalibrated):
+        model.load_state_dict(state)
+        if recalibrated:
+            model.load_state_dict(recalibrate(model, train))
+        return model
+
+    def score(state, recalibrated=False):
+        return evaluate(prepare(state, recalibrated), test)
+
+    def probabilities(state, recalibrated):
+        images, masks = (torch.cat(parts) for parts in zip(*test.in_order(), strict=True))
+        return predict(prepare(state, recalibrated), images).double(), masks
+
+    score.probabilities = probabilities
+    return score
+
+
+def value(table, **asked):
+    """The one IoU of a table in the row that is asked for."""
+    for name, wanted in asked.items():
+        table = table[table[name] == wanted]
+    assert len(table) == 1
+    return table["iou"].item()
+
+
+@pytest.mark.parametrize("recalibrated", [False, True])
+@pytest.mark.parametrize("pair", "FS")
+def test_a_soup_is_the_score_of_the_mean_state(full, by_hand, pair, recalibrated):
+    table, way = full.table("soups"), "recalibrated" if recalibrated else "not recalibrated"
+    members = [state_of(full, f"{pair}{number}") for number in (1, 2)]
+    soup = {
+        key: (sum(state[key].double() for state in members) / 2).to(tensor.dtype) for key, tensor in members[0].items()
+    }
+    expected = by_hand(soup, recalibrated).scores.iou
+    assert 0 < expected < 100 or (pair == "S" and not recalibrated)  # a soup of unlike models finds nothing
+    assert value(table, pair=pair, label=f"soup, {way}") == pytest.approx(expected, abs=1e-4)
+    means = [by_hand(state, recalibrated).scores.iou for state in members]
+    assert value(table, pair=pair, label=f"mean of the members, {way}") == pytest.approx(np.mean(means), abs=1e-4)
+    if not recalibrated:
+        assert [value(table, pair=pair, label=f"{pair}{n}") for n in (1, 2)] == pytest.approx(means)
+
+
+@pytest.mark.parametrize("recalibrated", [False, True])
+def test_an_ensemble_is_the_score_of_the_mean_probability(full, by_hand, recalibrated):
+    found = [by_hand.probabilities(state_of(full, f"S{number}"), recalibrated) for number in (1, 2)]
+    mean, masks = (found[0][0] + found[1][0]) / 2, found[0][1]
+    expected = score_masks((mean > 0.5), masks).iou
+    way = "recalibrated" if recalibrated else "not recalibrated"
+    assert 0 < expected < 100
+    assert value(full.table("soups"), pair="S", label=f"ensemble, {way}") == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_cell_of_a_plane_is_the_score_of_the_state_at_its_middle(full, by_hand):
+    """W = P + (x / |F1 - P|) (F1 - P) + y up, with the frame written out."""
+    p, a, b = ({k: t.double() for k, t in state_of(full, label).items()} for label in ("P", "F1", "F2"))
+    keys = [key for key in p if "running" not in key and "num_batches" not in key]
+    flat_p, flat_a, flat_b = (torch.cat([state[key].flatten() for key in keys]) for state in (p, a, b))
+    across = (flat_a - flat_p) / (flat_a - flat_p).norm()
+    up = (flat_b - flat_p) - ((flat_b - flat_p) @ across) * across
+    up /= up.norm()
+    model, cells = transfer.initial_model({**transfer.DEFAULTS, "width": 4, "resolution": 32}), full.table("planes")
+    for _, cell in cells[cells["pair"] == "F"].iterrows():
+        weights, state = flat_p + cell["x"] * across + cell["y"] * up, model.state_dict()
+        for key, part in zip(keys, weights.split([p[key].numel() for key in keys]), strict=True):
+            state[key] = part.view_as(p[key]).float()
+        expected = by_hand(state, recalibrated=True)
+        assert cell["precision"] == pytest.approx(expected.scores.precision, abs=0.05)
+        assert cell["loss"] == pytest.approx(expected.loss, rel=1e-4)
+    assert cells["loss"].nunique() == len(cells)
+
+
+@pytest.mark.parametrize(("pair", "block"), [("F", "up.3"), ("S", "classifier")])
+def test_a_block_set_back_is_scored_with_all_others_as_trained(full, by_hand, pair, block):
+    trained = state_of(full, f"{pair}2")
+    settings = runs.read_record(paths.runs / full.content["members"][f"{pair}2"]).parameters
+    origin = state_of(full, "P") if pair == "F" else transfer.initial_model(settings).state_dict()
+    changed = [key for key in trained if key.startswith(f"{block}.")]
+    assert any(not torch.equal(trained[key], origin[key]) for key in changed)
+    expected = by_hand({**trained, **{key: origin[key] for key in changed}}, recalibrated=True).scores.iou
+    untouched = by_hand(trained, recalibrated=True).scores.iou
+    assert 0 < expected != untouched
+    table = full.table("criticality").query(f"pair == '{pair}' and name == 2")
+    assert value(table, block=block) == pytest.approx(expected, abs=1e-4)
+    assert table["untouched"].to_numpy() == pytest.approx(untouched, abs=1e-4)
+
+
+@pytest.mark.parametrize("way", ["average", "recalibrate"])
+def test_an_early_barrier_is_that_of_its_own_line(full, by_hand, way):
+    """Two models that share initial weights alone: alpha 0, 1/2 and 1."""
+    ends = [state_of(full, f"F{number}@0") for number in (1, 2)]
+    low, middle, high = (by_hand(interpolate(*ends, alpha), way == "recalibrate").scores.iou for alpha in (0, 0.5, 1))
+    table = full.table("early").query(f"images == 0 and batch_norm == '{way}'")
+    assert middle < (low + high) / 2
+    assert table["barrier"].item() == pytest.approx(max(0.0, (low + high) / 2 - middle), abs=1e-4)
+
+
+def test_matched_lines_end_in_the_first_model_and_the_permuted_second(full, by_hand):
+    ends = [state_of(full, f"S{number}") for number in (1, 2)]
+    moved = permute(ends[1], match(*ends, "unet"))
+    matched = full.table("matched").query("matching == 'weights' and permuted and alpha == 0.5")
+    for way in ("average", "recalibrate"):
+        expected = by_hand(interpolate(ends[0], moved, 0.5), way == "recalibrate").scores.iou
+        assert value(matched, batch_norm=way) == pytest.approx(expected, abs=1e-4)
+
+
+def test_similarities_are_those_of_the_scored_photos(full, by_hand):
+    settings = runs.read_record(paths.runs / full.content["members"]["F1"]).parameters
+    scored = transfer.open_sources(settings, torch.device("cpu")).scored
+    expected = layer_similarity(
+        transfer.initial_model(settings), state_of(full, "F1"), state_of(full, "F2"), CompositeLoader(scored, "test")
+    )
+    found = full.table("similarities").query("kind == 'ft_ft'")
+    assert found["layer"].tolist() == expected["layer"].tolist()
+    assert found["cka"].to_numpy() == pytest.approx(expected["cka"].to_numpy(), nan_ok=True)
+
+
+# -- what is kept and what it costs -------------------------------------------------------------------------------------
+
+
+def test_examples_are_the_masks_of_each_alpha(full):
     shown = landscape.examples(full)
     assert shown["images"].shape[1:] == (32, 32, 3)
     assert set(shown["predicted"]) == {(pair, way) for pair in "FS" for way in ("average", "recalibrate")}
-    model = transfer.initial_model({**transfer.DEFAULTS, "width": 2, "resolution": 32}).eval()
+    model = transfer.initial_model({**transfer.DEFAULTS, "width": 4, "resolution": 32}).eval()
     model.load_state_dict(state_of(full, "F2"))
     with torch.no_grad():
         logits = model(torch.from_numpy(shown["images"]).permute(0, 3, 1, 2) / 255)
@@ -199,8 +354,61 @@ def test_a_stopped_analysis_goes_on_where_it_was(full, asked, monkeypatch, tmp_p
     assert finer.table("curves")["alpha"].nunique() == 5
 
 
-def test_a_record_of_other_weights_is_no_longer_read(full, asked, tmp_path, monkeypatch):
-    run = landscape.open_run(**asked, plane=2, n_early=2, beyond=True)
+@pytest.mark.parametrize(("coarse", "fine"), [(5, 9), (7, 13)])
+def test_a_finer_plane_scores_only_the_cells_between(asked, monkeypatch, tmp_path, coarse, fine):
+    monkeypatch.setattr(paths, "cache", tmp_path / "cache")
+    first = landscape.analyse(landscape.open_run(**asked, plane=coarse), progress=False).table("planes")
+    scored, score = [], landscape.Evaluator.score
+
+    def count(self, *arguments, **options):
+        scored.append(1)
+        return score(self, *arguments, **options)
+
+    monkeypatch.setattr(landscape.Evaluator, "score", count)
+    second = landscape.analyse(landscape.open_run(**asked, plane=fine), progress=False).table("planes")
+    assert set(first["pair"]) == {"F", "S"}
+    kept = first.merge(second, on=["pair", "x", "y"], suffixes=("", "_again"))
+    assert len(kept) == len(first)  # all cells of both planes
+    assert (kept["loss"] == kept["loss_again"]).all()
+    assert len(scored) == len(second) - len(first)
+
+
+@pytest.mark.parametrize("changes", [{}, {"n_early": 2}, {"beyond": True}, {"beyond": True, "n_seeds": 3}])
+def test_the_images_of_an_analysis_are_counted(asked, full, monkeypatch, tmp_path, changes):
+    """What its cells send through the network, the examples' masks aside; and how many cells the progress bar is told."""
+    monkeypatch.setattr(paths, "cache", tmp_path / "cache")
+    run = landscape.open_run(**{**asked, **changes, "n_alphas": 2})
+    for label, member in landscape.members(run.parameters).items():
+        landscape._train(label, member, False)
+    seen, cells = [], []
+    forward, get = UNet.forward, landscape._Cells.get
+    monkeypatch.setattr(UNet, "forward", lambda self, images: (seen.append(len(images)), forward(self, images))[1])
+
+    def counted(self, name, compute):
+        cells.append((name, self.bar.total))
+        return get(self, name, compute)
+
+    monkeypatch.setattr(landscape._Cells, "get", counted)
+    record = landscape.analyse(run, progress=False)
+    shown = len({name for name, _ in cells if name.startswith("line/")}) * len(landscape.examples(record)["images"])
+    assert landscape.count_images(run) == (0, sum(seen) - shown)
+    assert {total for _, total in cells} == {len(cells)}
+
+
+def test_a_planes_images_are_counted_as_if_it_were_square(asked):
+    plain, plane = (landscape.count_images(landscape.open_run(**asked, plane=n))[1] for n in (0, 6))
+    assert plane - plain == 2 * 6 * 6 * (16 + 4)  # each cell recalibrates on 16 photos and scores 4
+
+
+def test_an_estimate_of_a_build_holds_the_analysis(asked, monkeypatch):
+    run = landscape.open_run(**asked, plane=6, n_early=2)
+    plan = SimpleNamespace(runs=[], extra_runs=[], transfer_runs=[], extra_transfer_runs=[], landscape_runs=[run])
+    monkeypatch.setattr(benchmark, "measure_speed", lambda settings, recipe: (100.0, 0.5))
+    assert build.estimate(plan) == 0.5 * landscape.count_images(run)[1] > 0
+
+
+def test_a_record_of_other_weights_is_no_longer_read(full, everything, monkeypatch):
+    run = landscape.open_run(**everything)
     assert run.record is not None
     name = full.content["members"]["F1"]
     monkeypatch.setattr(runs, "weights_hash", lambda other: "new" if other == name else "same")
@@ -228,7 +436,7 @@ def test_the_report_shows_the_papers_rows_and_ours(full):
     assert report.scrubber()["alphas"] == [0, 0.5, 1]
     assert report.plane("F")["values"].shape == (len(report.plane("F")["y"]), len(report.plane("F")["x"]))
     values = report.glued("toy", "A toy.")
-    assert values["landscape_sentence"].startswith("A toy. U-Net, width 2 on car, ")
+    assert values["landscape_sentence"].startswith("A toy. U-Net, width 4 on car, ")
     assert values["paper_ratio_ft_ft"] == "0.587"
 
 
@@ -268,5 +476,5 @@ def test_models_of_different_lengths_of_training_are_not_compared(full):
     records = {label: runs.read_record(paths.runs / name) for label, name in full.content["members"].items()}
     landscape._check_fair(records)
     records["S2"].content["best_images"] -= 16
-    with pytest.raises(ParameterError, match=r"of different numbers of images \(F1 32, .*S2 16"):
+    with pytest.raises(ParameterError, match=r"of different numbers of images \(F1 960, .*S2 944"):
         landscape._check_fair(records)

@@ -20,7 +20,6 @@ from chairlib.loss_landscape import (
     _KeptLoader,
     _same_device,
     average,
-    barrier,
     block_of,
     blocks,
     curve_table,
@@ -114,33 +113,6 @@ def figures_of(evaluation):
 
 
 # -- distances ----------------------------------------------------------------------------------------------------------
-
-
-@QUICK
-@given(SEEDS, SEEDS, SEEDS, st.floats(0.01, 100))
-def test_l2_is_a_distance(first, second, third, factor):
-    a, b, c = (make_state(seed) for seed in (first, second, third))
-    assert l2_distance(a, b) == l2_distance(b, a) == pytest.approx((trainable(a) - trainable(b)).norm().item())
-    assert l2_distance(a, a) == 0
-    assert l2_distance(a, c) <= l2_distance(a, b) + l2_distance(b, c) + 1e-9
-    assert l2_distance(scaled(a, factor), scaled(b, factor)) == pytest.approx(factor * l2_distance(a, b), rel=1e-5)
-
-
-def test_l2_leaves_statistics_out_but_counts_batch_norms_weights():
-    a, b = make_state(0), make_state(0)
-    for name in ("running_mean", "running_var", "num_batches_tracked"):
-        b[f"down.0.1.{name}"] = a[f"down.0.1.{name}"] + 5
-    assert l2_distance(a, b) == 0
-    b["down.0.1.weight"] = a["down.0.1.weight"] + 5
-    assert l2_distance(a, b) == pytest.approx(5 * math.sqrt(6), rel=1e-6)
-
-
-def test_l2_is_summed_in_double_precision():
-    """Ten million differences of 1e-3 after one of 1e4: float32 would lose every one of them."""
-    a = {"weight": torch.zeros(1_000_001)}
-    b = {"weight": torch.full((1_000_001,), 1e-3)}
-    b["weight"][0] = 1e4
-    assert l2_distance(a, b) ** 2 - 1e8 == pytest.approx(1.0, rel=1e-3)
 
 
 def test_distances_by_block(states):
@@ -271,59 +243,17 @@ def test_between_equal_states_nothing_changes(seed, alpha):
     assert all(torch.allclose(between[key].double(), state[key].double(), rtol=1e-7, atol=0) for key in state)
 
 
-def test_alpha_must_be_finite():
+@pytest.mark.parametrize("alpha", [math.nan, math.inf, "0.5", None, [0.5, 1]])
+def test_alpha_must_be_a_finite_number(alpha):
     state = make_state(0)
-    for alpha in (math.nan, math.inf):
-        with pytest.raises(ParameterError, match="alpha"):
-            interpolate(state, state, alpha)
+    with pytest.raises(ParameterError, match=r"alpha must be a finite number, found (nan|inf|'0.5'|None|\[0.5, 1\])\."):
+        interpolate(state, state, alpha)
 
 
-# -- barriers -----------------------------------------------------------------------------------------------------------
-
-CURVES = st.lists(st.floats(0, 100), min_size=2, max_size=20)
-
-
-@QUICK
-@given(CURVES, st.randoms(use_true_random=False), st.booleans())
-def test_barriers_are_never_negative_whatever_the_order(values, random, higher_is_better):
-    alphas = np.linspace(0, 1, len(values)).tolist()
-    height = barrier(alphas, values, higher_is_better)
-    assert 0 <= height <= max(values) - min(values) + 1e-9
-    pairs = list(zip(alphas, values, strict=True))
-    random.shuffle(pairs)
-    assert barrier(*zip(*pairs, strict=True), higher_is_better) == height
-    beyond = [(-0.5, -1e6), (1.5, 1e6), *pairs]
-    assert barrier(*zip(*beyond, strict=True), higher_is_better) == height
-    assert barrier(alphas, [-value for value in values], not higher_is_better) == height
-    assert barrier([1 - alpha for alpha in alphas], values, higher_is_better) == pytest.approx(height, abs=1e-9)
-
-
-@QUICK
-@given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 50))
-def test_barriers_of_known_curves(start, end, bulge):
-    alphas = np.linspace(0, 1, 21)
-    line = alphas * end + (1 - alphas) * start
-    bow = 4 * bulge * alphas * (1 - alphas)
-    assert barrier(alphas, line) == pytest.approx(0, abs=1e-9)
-    assert barrier(alphas, line + bow) == pytest.approx(0, abs=1e-9)
-    assert barrier(alphas, line - bow) == pytest.approx(bulge, abs=1e-9)
-    assert barrier(alphas, line + bow, higher_is_better=False) == pytest.approx(bulge, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("alphas", "values", "message"),
-    [
-        ([0, 0.5], [1, 2], "alpha 1.*nearest is 0.5"),
-        ([0.5, 0.9999999999999999, 1], [1, 2, 3], "alpha 0.*nearest is 0.5"),
-        ([], [], "alpha 0"),
-        ([0, 1], [1], "1 for 2"),
-        ([0, 0.5, 1], [1, math.nan, 1], "alpha 0.5 is nan"),
-        ([0, 0, 1], [1, 2, 1], "alpha 0 has 2"),
-    ],
-)
-def test_curves_without_a_barrier(alphas, values, message):
-    with pytest.raises(ParameterError, match=message):
-        barrier(alphas, values)
+def test_alpha_may_be_any_kind_of_number():
+    a, b = make_state(0), make_state(1)
+    for alpha in (np.float32(0.5), torch.tensor(0.5), np.float64(0.5)):
+        assert same(interpolate(a, b, alpha), interpolate(a, b, 0.5))
 
 
 # -- scores -------------------------------------------------------------------------------------------------------------
@@ -439,6 +369,21 @@ def test_a_curve_kept_point_by_point_is_the_same(models, states, loaders):
     pd.testing.assert_frame_equal(curve_table(cells), curve(models, states, loaders, [0.25, 0.75, 0.25]))
 
 
+@pytest.mark.parametrize("alphas", [0.5, "0.5", ["0.5"], [[0.5]]])
+def test_curves_need_a_list_of_numbers(models, states, loaders, alphas):
+    with pytest.raises(ParameterError, match="alphas must be a list of numbers"):
+        curve(models, states, loaders, alphas)
+
+
+def test_a_recalibrated_state_is_the_one_that_is_scored(models, states, loaders):
+    evaluator = Evaluator(models[2], {"test": loaders["test"]}, recalibrate_on=loaders["train"])
+    assert evaluator.splits == ["test"]
+    state = evaluator.recalibrated(states[0])
+    assert same(state, recalibrate(loaded(states[0]), loaders["train"]))
+    assert evaluator.score(states[0], "recalibrate")["test"] == figures_of(evaluate(loaded(state), loaders["test"]))
+    assert same(state, evaluator.recalibrated(states[0]))  # a copy, which scoring another state leaves as it is
+
+
 def test_evaluators_refuse(models, states, loaders):
     evaluator = Evaluator(models[0], {"test": loaders["test"]})
     with pytest.raises(ParameterError, match=r"'recalibrated'.*recalibrate"):
@@ -534,8 +479,10 @@ def test_models_without_statistics_cannot_be_recalibrated(loaders):
     with pytest.raises(ParameterError, match="no BatchNorm"):
         evaluator.score(model.state_dict(), "recalibrate")
     assert evaluator.score(model.state_dict())["test"]["loss"] == evaluate(model, loaders["test"]).loss
-    with pytest.raises(ParameterError, match="n_images=0"):
+    with pytest.raises(ParameterError, match="n_images 0 must be a whole number"):
         recalibrate(make_unet(0), loaders["train"], 0)
+    with pytest.raises(ParameterError, match=r"n_images 2.5 must be a whole number"):
+        recalibrate(make_unet(0), loaders["train"], 2.5)
 
 
 # -- planes -------------------------------------------------------------------------------------------------------------
@@ -583,8 +530,19 @@ def test_grids_cover_the_points_with_one_step(seed, n, margin):
     steps = np.concatenate([np.diff(axis) for axis in axes])
     np.testing.assert_allclose(steps, steps[0])
     for axis, low, high in zip(axes, plane.points.min(0), plane.points.max(0), strict=True):
-        assert axis[0] <= low - space + 1e-6
-        assert axis[-1] >= high + space - 1e-6
+        assert axis[0] == pytest.approx(low - space)
+        assert axis[-1] + steps[0] / 2 >= high - 1e-6
+        assert axis[-1] <= high + space + steps[0] + 1e-6
+
+
+@QUICK
+@given(SEEDS, st.integers(5, 20))
+def test_a_grid_of_twice_as_many_steps_holds_every_cell_of_the_coarser(seed, n):
+    """To the last bit: cells are found again by their coordinates."""
+    plane = Plane(*(make_state(seed + number) for number in range(3)))
+    for coarse, fine in zip(plane.grid(n), plane.grid(2 * n - 1), strict=True):
+        assert set(coarse) <= set(fine)
+        assert len(fine) >= 2 * len(coarse) - 1
 
 
 def test_degenerate_planes_and_bad_coordinates():
@@ -600,10 +558,16 @@ def test_degenerate_planes_and_bad_coordinates():
         with pytest.raises(ParameterError, match="on a line"):
             Plane(*three)
     plane = Plane(p, a, b)
-    with pytest.raises(ParameterError, match="coordinates"):
-        plane.state(math.nan, 0)
-    for n, margin in ((1, 0.2), (5, -0.1), (5, math.inf)):
-        with pytest.raises(ParameterError, match="n >= 2"):
+    for place in ((math.nan, 0), (0, "1")):
+        with pytest.raises(ParameterError, match="of the coordinates must be a finite number"):
+            plane.state(*place)
+    for n, margin, message in (
+        (1, 0.2, "n 1 must be a whole number of at least 2"),
+        (5.5, 0.2, "n 5.5 must be a whole number of at least 2"),
+        (5, -0.1, "margin must be at least 0, found -0.1"),
+        (5, math.inf, "margin must be a finite number, found inf"),
+    ):
+        with pytest.raises(ParameterError, match=message):
             plane.grid(n, margin)
 
 
@@ -622,8 +586,10 @@ def test_soups():
     assert same(average([states[0]] * 3), states[0])
     for key, tensor in interpolate(*states[:2], 0.5).items():
         assert torch.equal(average(states[:2])[key], tensor)
-    with pytest.raises(ParameterError, match="at least one"):
-        average([])
+    assert same(average(state for state in states), soup)
+    for wrong, message in (([], "at least one"), (states[0], "needs a list of states, found dict"), (5, "found int")):
+        with pytest.raises(ParameterError, match=message):
+            average(wrong)
 
 
 def test_an_ensemble_of_one_is_that_model(models, states, loaders):
@@ -648,8 +614,14 @@ def test_ensembles_average_probabilities(models, states, loaders):
         == evaluate(loaded(states[0]), loaders["test"]).scores
     )
     assert models[0].training
-    with pytest.raises(ParameterError, match="at least one"):
-        score_ensemble(models[0], [], loaders["test"])
+    assert score_ensemble(models[0], iter(states), loaders["test"]).scores == found.scores
+    for wrong, message in (
+        ([], "at least one"),
+        (states[0], "needs a list of states, found dict"),
+        ([states[0], build_model("unet", 3).state_dict()], r"has shape .* in the model and .* in state 2"),
+    ):
+        with pytest.raises(ParameterError, match=message):
+            score_ensemble(models[0], wrong, loaders["test"])
 
 
 def test_ensembles_of_sure_members_have_a_finite_loss(loaders):

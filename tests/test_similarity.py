@@ -11,7 +11,7 @@ from chairlib import similarity
 from chairlib.dataset import CompositeLoader
 from chairlib.errors import ParameterError
 from chairlib.models import build_model
-from chairlib.similarity import layer_similarity, linear_cka, similarity_matrix
+from chairlib.similarity import layer_similarity, linear_cka
 from chairlib.weight_matching import Permutations, permutation_spec, permute
 
 SHAPES = st.tuples(st.integers(2, 12), st.integers(1, 15), st.integers(1, 15))
@@ -142,26 +142,11 @@ def test_a_permuted_network_is_the_same_in_every_layer(name, collection):
     assert found["cka"].notna().sum() >= 8
 
 
-def test_the_matrix_has_the_layers_own_similarities_on_its_diagonal(model, collection):
-    a, b = (state_of(seed=seed) for seed in (0, 1))
-    loader = make_loader(collection)
-    matrix = similarity_matrix(model, a, b, loader)
-    layers = layer_similarity(model, a, b, loader)
-    assert list(matrix.index) == list(matrix.columns) == list(layers["layer"])
-    assert np.diag(matrix) == pytest.approx(layers["cka"].to_numpy(), abs=1e-10)
-    assert matrix.to_numpy().min() >= 0
-    assert matrix.to_numpy().max() <= 1
-    swapped = similarity_matrix(model, b, a, loader)
-    np.testing.assert_allclose(swapped.T, matrix, atol=1e-10)
-    pooled = [outputs_of(state, loader, similarity.GRID) for state in (a, b)]
-    assert matrix.loc["stem", "down.3"] == pytest.approx(linear_cka(pooled[0]["stem"], pooled[1]["down.3"]), abs=1e-6)
-
-
 def test_nothing_depends_on_the_batch_size_or_on_shuffling_and_flips(model, collection):
     a, b = (state_of(seed=seed) for seed in (0, 1))
-    plain = similarity_matrix(model, a, b, make_loader(collection))
-    other = similarity_matrix(model, a, b, make_loader(collection, batch_size=3, shuffle=True, flip=True))
-    np.testing.assert_allclose(other, plain, atol=1e-6)
+    plain = layer_similarity(model, a, b, make_loader(collection))
+    other = layer_similarity(model, a, b, make_loader(collection, batch_size=3, shuffle=True, flip=True))
+    np.testing.assert_allclose(other["cka"], plain["cka"], atol=1e-6)
 
 
 def test_a_dead_layer_has_no_similarity(model, collection):
@@ -171,9 +156,6 @@ def test_a_dead_layer_has_no_similarity(model, collection):
     loader = make_loader(collection)
     found = layer_similarity(model, a, b, loader).set_index("layer")["cka"]
     assert list(found.index[found.isna()]) == ["up.1"]
-    matrix = similarity_matrix(model, a, b, loader)
-    assert matrix["up.1"].isna().all()
-    assert matrix.drop(columns="up.1").notna().all(axis=None)
 
 
 def test_the_model_is_left_as_it_was_even_when_it_fails(model, collection):
@@ -182,8 +164,8 @@ def test_the_model_is_left_as_it_was_even_when_it_fails(model, collection):
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     layer_similarity(model, state, state, make_loader(collection), ["stem"])
     with pytest.raises(ParameterError, match="no layer 'steam'"):
-        similarity_matrix(model, state, state, make_loader(collection), ["steam"])
-    with pytest.raises(ParameterError, match="state_b has no 'stem"):
+        layer_similarity(model, state, state, make_loader(collection), ["steam"])
+    with pytest.raises(ParameterError, match="state_b has no floating-point weights"):
         layer_similarity(model, state, {}, make_loader(collection))
     assert model.training
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
@@ -193,6 +175,5 @@ def test_the_model_is_left_as_it_was_even_when_it_fails(model, collection):
 def test_what_would_not_fit_into_memory_is_refused_at_once(model, collection, monkeypatch):
     state = state_of()
     monkeypatch.setattr(similarity, "MAX_BYTES", 1000)
-    for compare in (layer_similarity, similarity_matrix):
-        with pytest.raises(ParameterError, match=r"these 10 layers needs .* GiB, more than .*: name fewer"):
-            compare(model, state, state, make_loader(collection))
+    with pytest.raises(ParameterError, match=r"these 10 layers needs .* GiB, more than .*: name fewer"):
+        layer_similarity(model, state, state, make_loader(collection))

@@ -63,6 +63,20 @@ def test_values_intervals_and_missing_cells() -> None:
     assert quiet == ["not trained in this profile"] * 2
 
 
+def test_intervals_have_the_places_that_their_width_needs() -> None:
+    def shown(*cell: float, decimals: int = 2) -> str:
+        return _Cells(style_table(pd.DataFrame({"a": ["x"], "b": [cell]}), "", decimals=decimals).data).texts("td")[0]
+
+    assert shown(0.344, 0.336, 0.354) == "0.344 (0.336–0.354)"
+    assert shown(8.53, 8.11, 9.02) == "8.53 (8.11–9.02)"
+    assert shown(41.26, 38.2, 44.9) == "41.3 (38.2–44.9)"
+    assert shown(123.4, 101.2, 161.8, decimals=0) == "123 (101–162)"
+    # None, or no more than rounding: the places that were asked for.
+    assert shown(40.0, 40.0, 40.0) == "40.00 (40.00–40.00)"
+    assert shown(1.5, 1.5, 1.5 + 1e-9, decimals=1) == "1.5 (1.5–1.5)"
+    assert shown(1.5, float("nan"), float("nan")) == "1.50 (–––)"
+
+
 def test_the_papers_columns_are_set_apart() -> None:
     def marked(table: str) -> list[str]:
         return [
