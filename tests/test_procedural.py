@@ -493,6 +493,41 @@ def test_what_an_interrupted_call_finished_is_not_rendered_again(tmp_path, monke
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "plain"]
 
 
+def test_the_estimate_renders_only_what_is_missing(monkeypatch):
+    rendered = []
+    monkeypatch.setattr(catalogue, "render_chair", lambda *arguments: rendered.append("chair"))
+    monkeypatch.setattr(catalogue, "render_room", lambda *arguments: rendered.append("room"))
+    catalogue._estimate({"segment": 0, "background": 2}, 32, 0, 1)
+    assert rendered == ["room", "room"]
+    catalogue._estimate({"segment": 100, "background": 0}, 32, 0, 1)
+    assert rendered[2:] == ["chair"] * 3
+
+
+def test_something_is_said_before_the_estimate_renders(tmp_path, monkeypatch, capsys):
+    def estimate(*arguments):
+        assert capsys.readouterr().err == "Rendering 3 segments and 3 backgrounds of 32 pixels: "
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalogue, "_estimate", estimate)
+    with pytest.raises(KeyboardInterrupt):
+        render_collection(tmp_path / "c", 3, 3, size=32, workers=1)
+
+
+def test_images_are_made_anew_after_a_change_of_the_screening_that_rooms_pass(tmp_path, monkeypatch):
+    catalogue._version.cache_clear()
+    before = catalogue._version()
+    (tmp_path / "rooms.py").write_text("LIMIT = 1")
+    monkeypatch.setattr(catalogue.screening, "__file__", str(tmp_path / "__init__.py"))
+    catalogue._version.cache_clear()
+    other = catalogue._version()
+    (tmp_path / "rooms.py").write_text("LIMIT = 2")
+    catalogue._version.cache_clear()
+    assert len({before, other, catalogue._version()}) == 3
+    monkeypatch.undo()
+    catalogue._version.cache_clear()
+    assert catalogue._version() == before
+
+
 @pytest.mark.parametrize("changed", [{"seed": 6}, {"size": 40}])
 def test_images_of_another_call_are_never_gone_on_with(tmp_path, monkeypatch, changed):
     original = catalogue._render_file

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from chairlib.collection import screening
 from chairlib.collection.collection import Collection, Item, write_collection
 from chairlib.collection.procedural.chairs import FAMILIES, Design, design_group, draw_design
 from chairlib.collection.procedural.engine import mitsuba, use_one_thread
@@ -45,6 +46,8 @@ _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
 _DESIGN, _CHAIR, _ROOM = range(3)
 _SMALLEST, _LARGEST = 32, 2048
 _ATTEMPTS = 5
+#: As many images of a kind are rendered to estimate how long all of them will take.
+_TRIES = 3
 #: A chair is exposed so that this share of it stays below white, and the median of a black one near a shade (linear), by at most
 #: so much more light.
 _BURNT, _WHITE, _SHADE, _LIFT = 0.993, 0.97, 0.035, 1.6
@@ -209,20 +212,22 @@ def _group(kind: str, seed: int, index: int) -> str:
 def _version() -> str:
     """Changes with anything that may change a pixel."""
     digest = hashlib.sha256(mitsuba().__version__.encode())
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
+    # Screening decides which rooms are drawn again.
+    for folder in (Path(__file__).parent, Path(screening.__file__).parent):
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
 def _estimate(counts: dict[str, int], size: int, seed: int, workers: int) -> str:
-    """How long it will take, from a few chairs and rooms rendered here and now."""
+    """How long it will take, from a few chairs and rooms rendered here and now: of each kind that is still to be rendered."""
     use_one_thread()  # as the workers will
-    seconds, tries = 0.0, 3
+    seconds = 0.0
     for kind, count in counts.items():
-        start = time.perf_counter()
+        start, tries = time.perf_counter(), min(count, _TRIES)
         for index in range(tries):
             render_chair(seed, index, size) if kind == "segment" else render_room(seed, index, size)
-        seconds += count * (time.perf_counter() - start) / tries
+        seconds += count * (time.perf_counter() - start) / max(tries, 1)
     minutes = seconds / workers / 60
     length = (
         f"{minutes * 60:.0f} seconds"
@@ -286,12 +291,12 @@ def render_collection(
     missing = [task for task in tasks if not task[0].is_file()]
     if progress:
         left = {kind: sum(task[1] == kind for task in missing) for kind in counts}
-        length = _estimate(left, size, seed, min(workers, max(len(missing), 1))) if missing else "nothing left to do"
         there = f", {len(tasks) - len(missing)} of them already there" if len(missing) < len(tasks) else ""
-        print(
-            f"Rendering {segments} segments and {backgrounds} backgrounds of {size} pixels{there}: {length}.",
-            file=sys.stderr,
-        )
+        # Said before the estimate, which renders some images of its own: at large sizes that takes a while.
+        announced = f"Rendering {segments} segments and {backgrounds} backgrounds of {size} pixels{there}: "
+        print(announced, end="", file=sys.stderr, flush=True)
+        length = _estimate(left, size, seed, min(workers, max(len(missing), 1))) if missing else "nothing left to do"
+        print(f"{length}.", file=sys.stderr)
     bar = tqdm(
         total=len(tasks), initial=len(tasks) - len(missing), desc="rendering", unit="image", disable=not progress
     )
