@@ -101,7 +101,7 @@ class LandscapeReport:
                     "task": f"ours, {model_title(settings['model'], settings['width'])} on {own.photos}",
                     **_row({kind: values.mean() for kind, values in found.items()}, found),
                     "trained": f"{settings['n_seeds']} seeds; "
-                    + ("one pair each" if settings["n_seeds"] == 2 else "all pairs"),
+                    + ("one pair each, no spread" if settings["n_seeds"] == 2 else "all pairs"),
                 }
             )
         return pd.DataFrame(rows)

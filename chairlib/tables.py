@@ -47,7 +47,7 @@ def style_table(
     The index gives the row headers (the first column does where the index is only a count). Two-level columns become
     grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of
     three numbers (value, low, high) is shown with its interval, to as many places as show two digits of the interval's
-    width; a text in a column of numbers (why there is none) is shown as a quiet remark, and None or NaN as ``missing``.
+    width, one more than asked for at most; a text in a column of numbers (why there is none) is shown as a quiet remark, and None or NaN as ``missing``.
     ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
@@ -117,10 +117,10 @@ def _cell_text(value: Any, decimals: int, missing: str) -> str:
 
 
 def _interval_places(width: float, decimals: int) -> int:
-    """Places for an interval of this width: more than two digits of it say nothing, fewer would hide it."""
+    """Places for an interval of this width: two digits of it, and one place more than was asked for at most."""
     if not (1e-6 < width < math.inf):  # none, or no more than rounding
         return decimals
-    return max(min(decimals, 1), 1 - math.floor(math.log10(width)))
+    return max(min(decimals, 1), min(decimals + 1, 1 - math.floor(math.log10(width))))
 
 
 def _table_head(frame: pd.DataFrame, classes: Sequence[str]) -> str:

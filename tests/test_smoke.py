@@ -89,6 +89,7 @@ def test_a_build_leaves_records_pages_and_the_book(built):
     chapters = [path.stem for path in (paths.package.parent / "notebooks").glob("*.ipynb")]
     for page in ("index", "results", *(f"notebooks/{chapter}" for chapter in chapters)):
         assert (site / f"{page}.html").is_file()
+    assert (site / "notebooks" / "07_loss_landscape.html").stat().st_size < 3_000_000
     assert len(list((site / "notebooks" / "runs").glob("*.html"))) == 2
     assert len(list((site / "notebooks" / "transfer").glob("*.html"))) == 3  # two of them for the landscape
     leftovers = [path for path in (home / "runs").rglob("*") if "checkpoint" in path.name or path.suffix == ".tmp"]

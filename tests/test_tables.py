@@ -71,6 +71,7 @@ def test_intervals_have_the_places_that_their_width_needs() -> None:
     assert shown(8.53, 8.11, 9.02) == "8.53 (8.11–9.02)"
     assert shown(41.26, 38.2, 44.9) == "41.3 (38.2–44.9)"
     assert shown(123.4, 101.2, 161.8, decimals=0) == "123 (101–162)"
+    assert shown(13.84895, 13.8476, 13.8503) == "13.849 (13.848–13.850)"
     # None, or no more than rounding: the places that were asked for.
     assert shown(40.0, 40.0, 40.0) == "40.00 (40.00–40.00)"
     assert shown(1.5, 1.5, 1.5 + 1e-9, decimals=1) == "1.5 (1.5–1.5)"
