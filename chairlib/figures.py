@@ -327,7 +327,9 @@ def composite_grid(
     if truth is not None:
         _same_count(images=pictures, masks=truth)
         shares = truth.mean(axis=(1, 2)) * 100
-        alt += f", the mask below each: chair is {shares.min():.1f} to {shares.max():.1f} % of the pixels, {shares.mean():.1f} % on average"
+        what = "chair" if noun == "composites" else "object"
+        ends = f"{shares.min():.1f} to {shares.max():.1f}"
+        alt += f", the mask below each: {what} is {ends} % of the pixels, {shares.mean():.1f} % on average"
     pictures, truth = _thumbnails(pictures, truth, columns)
     rows = []
     for start in range(0, len(pictures), columns):
@@ -992,7 +994,7 @@ def iou_by_share(table: pd.DataFrame, title: str = "", caption: str = "", on: st
         ax.set_xticks(shares, [_share_tick(table, share) for share in shares])
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.tick_params(axis="x", which="minor", length=0)
-        ax.set(xlabel="share of the training images, and their number", ylabel=f"IoU{_on(on)} (%), with 95 % interval")
+        ax.set(xlabel="share of the training images, and their number", ylabel=f"IoU{_on(on)} (%),\nwith 95 % interval")
         ax.set_xlim(shares[0] / reach**0.08, shares[-1] * reach**0.08)
         _label_ends(fig, ax, ends)
         alt = f"IoU by share of the training images, with 95 % intervals. {'; '.join(told)}"

@@ -1,5 +1,6 @@
 """One fine-tuning run: its parameters are checked, it starts from the weights it names, and its record is complete."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from PIL import Image
 from chairlib import CompositeLoader, ObjectDiscovery, benchmark, fine_tune, paths, runs, transfer
 from chairlib.dataset import ImageSource
 from chairlib.errors import ChairlibError, CollectionError, ParameterError, RecordError
+from chairlib.figures import composite_grid
 from chairlib.models import build_model
 from chairlib.published import table3
 from chairlib.tensors import load_tensors, save_tensors
@@ -136,6 +138,17 @@ def test_the_title_of_a_run_names_photos_protocol_and_split(photos, scratch):
     assert transfer.run_title(run, "train") == "drawn car, protocol authors, train images"
     folds = transfer.open_run(data=str(photos), **TINY, protocol="folds", fold=2)
     assert transfer.run_title(folds) == "drawn car, protocol folds (fold 2 of 5), test images"
+
+
+def test_every_figure_of_the_chapter_names_the_protocol(photos):
+    run = transfer.open_run(data=str(photos), **TINY)
+    told = composite_grid(*transfer.preview(run, 2), title=transfer.run_title(run, "train"), noun="photos").alt
+    assert told.startswith("drawn car, protocol authors, train images: 2 photos")
+    assert "object is " in told
+    cells = json.loads((paths.notebooks / "05_object_discovery.ipynb").read_text())["cells"]
+    code = "".join(line for cell in cells if cell["cell_type"] == "code" for line in cell["source"])
+    assert code.count("title=") == code.count("title=f") == 3
+    assert code.count("run_title(") == 4  # a table has one too
 
 
 def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained, own_runs):
