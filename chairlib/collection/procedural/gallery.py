@@ -4,15 +4,15 @@ Each function renders over processes with a progress bar and gives uint8 arrays;
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chairlib.collection.procedural.catalogue import furnished, photograph, photograph_room
-from chairlib.collection.procedural.chairs import FAMILIES, draw_design
-from chairlib.collection.procedural.materials import MATERIALS
+from chairlib.collection.procedural.chairs import FAMILIES, Design, draw_design, with_dimension
+from chairlib.collection.procedural.materials import MATERIALS, Material, pick
 from chairlib.collection.procedural.rooms import ROOM_KINDS
 from chairlib.collection.procedural.workers import in_processes
 from chairlib.progress import progress_bar
@@ -22,12 +22,12 @@ __all__ = ["Turntable", "family_pictures", "material_pictures", "room_pictures",
 #: The family that shows materials: its frame, seat and back are large and plain.
 _SAMPLE = "dining"
 _ELEVATION = 14.0
-_DESIGN, _PICTURE = range(2)
+_DESIGN, _PICTURE, _FINISH = range(3)
 
 
 @dataclass(frozen=True)
 class Turntable:
-    """One chair seen from all sides, with one of its dimensions small to large."""
+    """One chair in one finish seen from all sides, with one of its dimensions small to large."""
 
     pictures: NDArray[np.uint8]
     """[V, A, size, size, 4]: V values of the dimension, A angles."""
@@ -69,13 +69,19 @@ def _room(task: tuple[str, int, int, int]) -> NDArray[np.uint8]:
     return np.asarray(photograph_room(furnished(rng, kind), rng, size))
 
 
-def _turned(task: tuple[str, float, float, int, int]) -> NDArray[np.uint8]:
-    name, value, angle, size, seed = task
+def _turned(task: tuple[str, int, float, float, int, int]) -> NDArray[np.uint8]:
+    name, turn, value, angle, size, seed = task
     family = list(FAMILIES).index(name)
     design = draw_design(_rng(seed, _DESIGN, family), name)
-    design = replace(design, **{design.turns[0]: value})  # type: ignore[type-var]
+    design = with_dimension(design, design.turns[turn][0], value)
     # The same draws each time: nothing but the angle and the dimension changes.
-    return np.asarray(photograph(design, _rng(seed, _PICTURE, family), size, angles=(angle, _ELEVATION)))
+    finish = _finish(design, _rng(seed, _FINISH, family, turn))
+    return np.asarray(photograph(design, _rng(seed, _PICTURE, family), size, finish, (angle, _ELEVATION)))
+
+
+def _finish(design: Design, rng: np.random.Generator) -> dict[str, Material]:
+    """A material for every slot."""
+    return {slot: MATERIALS[pick(rng, choices)](rng) for slot, choices in design.slots.items()}
 
 
 def family_pictures(each: int = 4, size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
@@ -97,14 +103,30 @@ def room_pictures(each: int = 3, size: int = 128, seed: int = 0) -> dict[str, ND
     return dict(zip(ROOM_KINDS, pictures, strict=True))
 
 
+def _words(dimension: str) -> str:
+    return dimension.replace(".", " ").replace("_", " ")
+
+
 def turntables(n_angles: int = 8, n_values: int = 3, size: int = 96, seed: int = 0) -> dict[str, Turntable]:
-    """For each family one chair from ``n_angles`` sides, with ``n_values`` values of the dimension that the family lets turn."""
+    """For each family one chair from ``n_angles`` sides, by the family's name and the dimension that turns.
+
+    Each dimension that the family lets turn has ``n_values`` values, and a finish of its own.
+    """
     angles = [360 * number / n_angles for number in range(n_angles)]
-    designs = {name: draw_design(_rng(seed, _DESIGN, number), name) for number, name in enumerate(FAMILIES)}
-    values = {name: np.linspace(*design.turns[1:], n_values).tolist() for name, design in designs.items()}
-    tasks = [(name, value, angle, size, seed) for name in FAMILIES for value in values[name] for angle in angles]
-    pictures = _make(_turned, tasks, "turning chairs").reshape(len(FAMILIES), n_values, n_angles, size, size, 4)
+    turns = [
+        (name, turn, *limits)
+        for number, name in enumerate(FAMILIES)
+        for turn, limits in enumerate(draw_design(_rng(seed, _DESIGN, number), name).turns)
+    ]
+    values = [np.linspace(low, high, n_values).tolist() for *_, low, high in turns]
+    tasks = [
+        (name, turn, value, angle, size, seed)
+        for (name, turn, *_), some in zip(turns, values, strict=True)
+        for value in some
+        for angle in angles
+    ]
+    pictures = _make(_turned, tasks, "turning chairs").reshape(len(turns), n_values, n_angles, size, size, 4)
     return {
-        name: Turntable(chair, design.turns[0], values[name], angles)
-        for (name, design), chair in zip(designs.items(), pictures, strict=True)
+        f"{name}, {_words(dimension)}": Turntable(chair, _words(dimension), some, angles)
+        for (name, _, dimension, *_), some, chair in zip(turns, values, pictures, strict=True)
     }

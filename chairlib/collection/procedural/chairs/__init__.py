@@ -1,6 +1,13 @@
 """Chair families, in the order in which a collection goes through them."""
 
-from chairlib.collection.procedural.chairs.design import FAMILIES, Design, design_group, draw_design, family
+from chairlib.collection.procedural.chairs.design import (
+    FAMILIES,
+    Design,
+    design_group,
+    draw_design,
+    family,
+    with_dimension,
+)
 
 # Each import registers families. Their order decides which design a number draws, so it is fixed here.
 from chairlib.collection.procedural.chairs.dining import DiningChair  # isort: skip
@@ -38,4 +45,5 @@ __all__ = [
     "design_group",
     "draw_design",
     "family",
+    "with_dimension",
 ]

@@ -34,7 +34,7 @@ class Armchair:
         "seat": {"fabric": 4, "leather": 3, "patterned_fabric": 1.5, "velvet": 1, "bright_leather": 0.7},
     }
     fill: ClassVar[float] = 0.8
-    turns: ClassVar[Turns] = ("back_height", 0.72, 1.1)
+    turns: ClassVar[Turns] = (("back_height", 0.72, 1.1), ("width", 0.64, 0.86))
 
     form: str
     width: float

@@ -35,7 +35,7 @@ class BarStool:
         "metal": {"chrome": 4, "steel": 5, "metal": 2},
     }
     fill: ClassVar[float] = 0.94
-    turns: ClassVar[Turns] = ("height", 0.58, 0.84)
+    turns: ClassVar[Turns] = (("height", 0.58, 0.84), ("width", 0.34, 0.42))
 
     height: float
     form: str

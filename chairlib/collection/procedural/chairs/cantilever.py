@@ -26,7 +26,7 @@ class CantileverChair:
         "cover": {"leather": 5, "fabric": 3, "velvet": 1},
     }
     fill: ClassVar[float] = 0.93
-    turns: ClassVar[Turns] = ("back_height", 0.32, 0.5)
+    turns: ClassVar[Turns] = (("back_height", 0.32, 0.5), ("width", 0.44, 0.54))
 
     width: float
     depth: float

@@ -7,20 +7,20 @@ To add a family, copy one of the modules beside this one: give the class fields,
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from chairlib.collection.procedural.materials import Material, Part
 
-__all__ = ["FAMILIES", "Design", "Finish", "Slots", "Turns", "design_group", "draw_design", "family"]
+__all__ = ["FAMILIES", "Design", "Finish", "Slots", "Turns", "design_group", "draw_design", "family", "with_dimension"]
 
 Finish = Mapping[str, Material]
 #: For each slot, the materials it may be made of, with weights.
 Slots = Mapping[str, Mapping[str, float]]
-#: A field that a reader may turn, with its lowest and highest value.
-Turns = tuple[str, float, float]
+#: Fields that a reader may turn, each with its lowest and highest value; "seat.width" is the width of the field ``seat``.
+Turns = tuple[tuple[str, float, float], ...]
 
 
 class Design(Protocol):
@@ -33,7 +33,7 @@ class Design(Protocol):
     slots: ClassVar[Slots]
     #: The share of the image that its larger extent fills, on average: bulky chairs get wider margins.
     fill: ClassVar[float]
-    #: The field that a reader may turn, lowest and highest value: anything between gives a sound chair.
+    #: The fields that a reader may turn, a height first, lowest and highest value: anything between gives a sound chair.
     turns: ClassVar[Turns]
 
     def parts(self, finish: Finish) -> list[Part]:
@@ -58,6 +58,13 @@ def family(name: str) -> Callable[[Class], Class]:
 def draw_design(rng: np.random.Generator, name: str) -> Design:
     """A random design of the family ``name``."""
     return FAMILIES[name](rng)
+
+
+def with_dimension(design: Design, field: str, value: float) -> Design:
+    """The design with another value of one of its ``turns``."""
+    outer, _, inner = field.partition(".")
+    changed = with_dimension(getattr(design, outer), inner, value) if inner else value
+    return replace(design, **{outer: changed})  # type: ignore[type-var]
 
 
 def design_group(name: str, design: Design) -> str:

@@ -37,7 +37,7 @@ class DiningChair:
         "cane": {"cane": 1},
     }
     fill: ClassVar[float] = 0.93
-    turns: ClassVar[Turns] = ("back_height", 0.34, 0.62)
+    turns: ClassVar[Turns] = (("back_height", 0.34, 0.62), ("width", 0.40, 0.50))
 
     width: float
     depth: float

@@ -23,7 +23,7 @@ class DirectorsChair:
         "sling": {"canvas": 6, "leather": 1.5, "patterned_fabric": 0.5},
     }
     fill: ClassVar[float] = 0.93
-    turns: ClassVar[Turns] = ("height", 0.40, 0.72)
+    turns: ClassVar[Turns] = (("height", 0.40, 0.72), ("width", 0.50, 0.58))
 
     width: float
     depth: float

@@ -26,7 +26,7 @@ class Egg:
         "wood": {"wood": 5, "paint": 1},
     }
     fill: ClassVar[float] = 0.84
-    turns: ClassVar[Turns] = ("back_height", 0.86, 1.2)
+    turns: ClassVar[Turns] = (("back_height", 0.86, 1.2), ("width", 0.76, 0.96))
     #: From behind it is a plain ball.
     behind: ClassVar[float] = 2
 

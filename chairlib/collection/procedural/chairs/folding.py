@@ -25,7 +25,7 @@ class FoldingChair:
         "cover": {"leather": 3, "fabric": 3, "canvas": 1},
     }
     fill: ClassVar[float] = 0.94
-    turns: ClassVar[Turns] = ("back_height", 0.3, 0.5)
+    turns: ClassVar[Turns] = (("back_height", 0.3, 0.5), ("width", 0.40, 0.48))
 
     form: str
     width: float

@@ -36,7 +36,7 @@ class GamingChair:
         "wheels": {"black_plastic": 1},
     }
     fill: ClassVar[float] = 0.94
-    turns: ClassVar[Turns] = ("back_height", 0.66, 0.92)
+    turns: ClassVar[Turns] = (("back_height", 0.66, 0.92), ("width", 0.50, 0.56))
 
     width: float
     depth: float

@@ -41,7 +41,7 @@ class LoungeChair:
         "metal": {"chrome": 4, "steel": 4, "metal": 2},
     }
     fill: ClassVar[float] = 0.88
-    turns: ClassVar[Turns] = ("back_height", 0.44, 0.78)
+    turns: ClassVar[Turns] = (("back_height", 0.44, 0.78), ("width", 0.58, 0.72))
 
     form: str
     width: float

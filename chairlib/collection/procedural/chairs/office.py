@@ -36,7 +36,7 @@ class OfficeChair:
         "wheels": {"black_plastic": 1},
     }
     fill: ClassVar[float] = 0.93
-    turns: ClassVar[Turns] = ("back_height", 0.36, 0.72)
+    turns: ClassVar[Turns] = (("back_height", 0.36, 0.70), ("width", 0.46, 0.54))
 
     width: float
     depth: float

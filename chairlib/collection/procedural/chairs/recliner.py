@@ -38,7 +38,7 @@ class Recliner:
         "wood": {"wood": 4, "paint": 1},
     }
     fill: ClassVar[float] = 0.84
-    turns: ClassVar[Turns] = ("back_height", 0.92, 1.14)
+    turns: ClassVar[Turns] = (("back_height", 0.92, 1.14), ("width", 0.80, 1.02))
 
     width: float
     depth: float

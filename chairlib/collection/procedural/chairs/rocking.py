@@ -27,7 +27,7 @@ class RockingChair:
         "wire": {"steel": 2, "chrome": 2},
     }
     fill: ClassVar[float] = 0.92
-    turns: ClassVar[Turns] = ("height", 0.36, 0.46)
+    turns: ClassVar[Turns] = (("height", 0.36, 0.46), ("runner_radius", 0.85, 1.30))
 
     form: str
     seat: Moulded

@@ -43,7 +43,7 @@ class ShellChair:
         "metal": {"steel": 4, "chrome": 3, "metal": 1},
     }
     fill: ClassVar[float] = 0.92
-    turns: ClassVar[Turns] = ("height", 0.40, 0.50)
+    turns: ClassVar[Turns] = (("height", 0.40, 0.50), ("seat.width", 0.43, 0.55))
 
     seat: Moulded
     height: float

@@ -36,7 +36,7 @@ class Wingback:
         "legs": {"wood": 7, "paint": 1, "metal": 1},
     }
     fill: ClassVar[float] = 0.88
-    turns: ClassVar[Turns] = ("back_height", 0.88, 1.2)
+    turns: ClassVar[Turns] = (("back_height", 0.88, 1.2), ("width", 0.66, 0.80))
 
     width: float
     depth: float
