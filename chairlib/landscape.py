@@ -440,9 +440,7 @@ class _Laboratory:
             {"label": label, "kind": "member", **cell} for label, cell in zip(labels, members["average"], strict=True)
         ]
         for way, found in members.items():
-            rows.append(
-                {"label": "mean of the members", "kind": "mean", "iou": np.mean([cell["iou"] for cell in found])}
-            )
+            rows.append({"label": "members' mean", "kind": "mean", "iou": np.mean([cell["iou"] for cell in found])})
             rows.append({"label": "soup", "kind": "soup", **self._interval(f"soup-{tag}", average(states), way)})
             cell = self.cells.get(f"ensemble/{tag}/{way}", partial(self._ensemble, states, way))
             rows.append({"label": "ensemble", "kind": "ensemble", **cell})

@@ -185,7 +185,7 @@ def matching_curves(
                 lowest = line.iloc[int(line["mean"].argmin())]
                 told.append(f"{label}, {_WAYS[way]}: at worst {lowest['mean']:.1f} % at alpha {lowest['x']:g}")
             _shade(ax, frame["alpha"])
-        axes[0].set_ylabel(data_label)
+        axes[0].set_ylabel(_folded(data_label, 30))
         axes[0].set_ylim(bottom=0)
         _ways_above(axes, ways)
         _alpha_axis(fig, axes, frame["alpha"], pairs=("S",))
@@ -453,7 +453,7 @@ def plane_map(
         ax.set(xlim=_edges(across), ylim=_edges(up))
         ax.grid(visible=False)
         ax.xaxis.set_major_locator(MaxNLocator(6))
-        fig.colorbar(mesh, ax=ax, label=data_label, shrink=0.9, pad=0.02)
+        fig.colorbar(mesh, ax=ax, label=_folded(data_label, 40), shrink=0.9, pad=0.02)
         alt = _plane_told(across, up, masked, places, data_label)
         return show(fig, _sentence(title, alt), title, caption, _PLANE_DPI)
 
@@ -560,7 +560,7 @@ def barrier_over_pretraining(
                 + ", ".join(f"{v:.1f} after {x:,.0f}" for x, v in zip(line["x"], line["mean"], strict=True))
             )
         _images_with_zero(ax, sorted(set(frame["images"])))
-        ax.set(xlabel="images of shared pretraining", ylabel=data_label, ylim=(0, None))
+        ax.set(xlabel="images of shared pretraining", ylabel=_folded(data_label, 30), ylim=(0, None))
         _label_ends(fig, ax, ends)
         alt = (
             f"{data_label} by images of shared pretraining{_repeated(frame, 'images', 'batch_norm')}. {'; '.join(told)}"
@@ -604,7 +604,7 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
     members = rows.loc[rows["kind"] == "member", "iou"]
     told = []
     with _style():
-        fig = matplotlib.figure.Figure(figsize=(_WIDTH, 1.4 + 0.44 * len(rows)), layout="constrained")
+        fig = matplotlib.figure.Figure(figsize=(_WIDTH, 1.4 + 0.5 * len(rows)), layout="constrained")
         ax = fig.subplots()
         for place, row in enumerate(rows.to_dict("records")):
             hatch = _HATCHES[list(kinds).index(row["kind"])]
@@ -625,7 +625,7 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
         ax.set_yticks(range(len(rows)), [textwrap.fill(str(label), 18) for label in rows["label"]])
         most = float(np.nanmax(rows[["iou", "high"]].to_numpy()))
         interval = ", with 95 % interval" if rows["low"].notna().any() else ""
-        ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, max(most, 1.0) * 1.12), xlabel=data_label + interval)
+        ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, max(most, 1.0) * 1.12), xlabel=_folded(data_label + interval, 42))
         _bars_down(ax)
         handles: list[Any] = [
             Patch(facecolor=kinds[k], hatch=_HATCHES[list(kinds).index(k)], edgecolor="white", label=k) for k in present
@@ -678,7 +678,9 @@ def criticality_bars(
         ax.set_yticks(range(len(places)), map(str, places))
         most = float(frame[["iou", "untouched"]].max().max())
         ax.set(
-            ylim=(len(places) - 0.5, -0.5), xlim=(0, max(most, 1.0) * 1.12), xlabel=f"{data_label}, one block set back"
+            ylim=(len(places) - 0.5, -0.5),
+            xlim=(0, max(most, 1.0) * 1.12),
+            xlabel=_folded(f"{data_label}, one block set back", 42),
         )
         _bars_down(ax)
         _legend(fig, handles, columns=2)
@@ -734,6 +736,11 @@ def _repeated(frame: pd.DataFrame, *keys: str) -> str:
     names = frame["name"].nunique() if "name" in frame.columns else 1
     most = int(frame.groupby(list(keys)).size().max()) if keys else names
     return f", the mean of up to {most} repetitions and their range" if most > 1 else ""
+
+
+def _folded(label: str, width: int) -> str:
+    """An axis label in lines of so many letters: a longer one would run over the picture's edge."""
+    return textwrap.fill(label, width)
 
 
 def _note(ax: Axes, x: float, y: float, text: str, size: float = 11) -> None:

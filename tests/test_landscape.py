@@ -222,7 +222,7 @@ def test_a_soup_is_the_score_of_the_mean_state(full, by_hand, pair, recalibrated
     assert 0 < expected < 100 or (pair == "S" and not recalibrated)  # a soup of unlike models finds nothing
     assert value(table, pair=pair, label=f"soup, {way}") == pytest.approx(expected, abs=1e-4)
     means = [by_hand(state, recalibrated).scores.iou for state in members]
-    assert value(table, pair=pair, label=f"mean of the members, {way}") == pytest.approx(np.mean(means), abs=1e-4)
+    assert value(table, pair=pair, label=f"members' mean, {way}") == pytest.approx(np.mean(means), abs=1e-4)
     if not recalibrated:
         assert [value(table, pair=pair, label=f"{pair}{n}") for n in (1, 2)] == pytest.approx(means)
 
