@@ -55,3 +55,28 @@ def test_a_turntable_turns_its_angle_and_its_dimension():
         assert differ(table.pictures[0, 0], table.pictures[1, 0])
     again = gallery.turntables(n_angles=2, n_values=2, size=SIZE)
     assert all(np.array_equal(shown[name].pictures, again[name].pictures) for name in shown)
+
+
+def test_how_a_picture_is_made_shows_light_apart_from_colour():
+    shown = gallery.making_pictures(48)
+    assert list(shown) == ["albedo", "light, sampled", "light, averaged", "result", "opacity"]
+    assert all(picture.shape == (48, 48, 4) for picture in shown.values())
+    solid = shown["result"][..., 3] == 255
+    assert np.array_equal(shown["opacity"][..., 0], shown["result"][..., 3])
+
+    def roughness(name: str) -> float:
+        steps = np.diff(shown[name][..., :3].astype(float), axis=0)
+        return float(np.abs(steps[solid[1:] & solid[:-1]]).mean())
+
+    assert roughness("light, averaged") < roughness("light, sampled")
+
+
+def test_lights_and_parts_change_nothing_else():
+    lit = gallery.light_pictures(3, SIZE)
+    assert len({picture.tobytes() for picture in lit}) == 3
+    assert all(np.array_equal(picture[..., 3], lit[0, ..., 3]) for picture in lit)
+    backs, bases = gallery.part_pictures("dining", "back", SIZE), gallery.part_pictures("shell", "base", SIZE)
+    assert set(backs) == {"board", "cane", "cross", "hoop", "ladder", "pad", "slats", "spindles", "splat"}
+    assert set(bases) == {"dowel", "eiffel", "sled", "steel", "swivel"}
+    for several in (backs, bases):
+        assert len({picture[..., 3].tobytes() for picture in several.values()}) == len(several)

@@ -38,7 +38,15 @@ from chairlib.collection.screening.rooms import flat_graphic, no_detail
 from chairlib.errors import ParameterError
 from chairlib.files import atomic_path, check_free
 
-__all__ = ["furnished", "photograph", "photograph_room", "render_chair", "render_collection", "render_room"]
+__all__ = [
+    "furnished",
+    "in_studio",
+    "photograph",
+    "photograph_room",
+    "render_chair",
+    "render_collection",
+    "render_room",
+]
 
 #: Six images show four designs: the first two designs come in two variants each.
 _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
@@ -115,17 +123,18 @@ def _exposure(image: NDArray[np.floating], wanted: float) -> float:
     return max(min(lifted, _WHITE / max(float(np.quantile(bright, _BURNT)), 1e-6)), wanted / _LIFT)
 
 
-def photograph(
+def in_studio(
     design: Design,
     rng: np.random.Generator,
     size: int = 128,
     finish: Mapping[str, Material] | None = None,
     angles: tuple[float, float] | None = None,
-) -> Image.Image:
-    """A chair of this design as a straight RGBA image of size x size pixels.
+    light: int | None = None,
+) -> View:
+    """A chair of this design before the camera, in a picture of size x size pixels.
 
-    ``finish`` gives the material of every slot, ``angles`` the camera's azimuth and elevation in degrees; whatever is not given,
-    and the light, is drawn from ``rng``.
+    ``finish`` gives the material of every slot, ``angles`` the camera's azimuth and elevation in degrees, ``light`` the number
+    of a studio's light; whatever is not given is drawn from ``rng``.
     """
     drawn = {slot: MATERIALS[pick(rng, choices)](rng) for slot, choices in design.slots.items()}
     parts = design.parts(drawn if finish is None else finish)
@@ -133,7 +142,20 @@ def photograph(
     azimuth, elevation = _catalogue_angles(rng, getattr(design, "behind", 9)) if angles is None else angles
     fill = np.clip(rng.normal(design.fill, 0.08), 0.6, 0.99)
     camera = Camera.around(vertices, azimuth, elevation, rng.uniform(2.6, 5.0), fill)
-    view = View(parts, [studio(rng)], camera, size, camera.window(vertices, size))
+    lights = [studio(rng if light is None else np.random.default_rng(light))]
+    return View(parts, lights, camera, size, camera.window(vertices, size))
+
+
+def photograph(
+    design: Design,
+    rng: np.random.Generator,
+    size: int = 128,
+    finish: Mapping[str, Material] | None = None,
+    angles: tuple[float, float] | None = None,
+    light: int | None = None,
+) -> Image.Image:
+    """A chair of this design as a straight RGBA image of size x size pixels: :func:`in_studio`, rendered and exposed."""
+    view = in_studio(design, rng, size, finish, angles, light)
     image = _render_chair(view, int(rng.integers(2**31)))
     exposure = _exposure(image, rng.uniform(0.95, 1.4))
     return Image.fromarray(straight_rgba(image, exposure, contrast=rng.uniform(0.1, 0.6)))

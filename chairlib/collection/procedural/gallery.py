@@ -4,20 +4,30 @@ Each function renders over processes with a progress bar and gives uint8 arrays;
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chairlib.collection.procedural.catalogue import furnished, photograph, photograph_room
+from chairlib.collection.procedural.catalogue import furnished, in_studio, photograph, photograph_room
 from chairlib.collection.procedural.chairs import FAMILIES, Design, draw_design, with_dimension
 from chairlib.collection.procedural.materials import MATERIALS, Material, pick
+from chairlib.collection.procedural.render import smooth_light, straight_rgba
 from chairlib.collection.procedural.rooms import ROOM_KINDS
 from chairlib.collection.procedural.workers import in_processes
 from chairlib.progress import progress_bar
 
-__all__ = ["Turntable", "family_pictures", "material_pictures", "room_pictures", "turntables"]
+__all__ = [
+    "Turntable",
+    "family_pictures",
+    "light_pictures",
+    "making_pictures",
+    "material_pictures",
+    "part_pictures",
+    "room_pictures",
+    "turntables",
+]
 
 #: The family that shows materials: its frame, seat and back are large and plain.
 _SAMPLE = "dining"
@@ -105,6 +115,58 @@ def room_pictures(each: int = 3, size: int = 128, seed: int = 0) -> dict[str, ND
 
 def _words(dimension: str) -> str:
     return dimension.replace(".", " ").replace("_", " ")
+
+
+def making_pictures(size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
+    """How one chair's picture [size,size,4] comes about: its surfaces' own colours, the light on them as it was sampled and averaged,
+    their product, and opacity."""
+    view = in_studio(draw_design(_rng(seed, _DESIGN), _SAMPLE), _rng(seed, _PICTURE), size, None, (32.0, _ELEVATION))
+    lit, albedo = view.colour(16, seed), view.guide("albedo", 16, seed)
+    result = smooth_light(lit, albedo, bounce=0.1)
+    opacity = np.repeat(view.on_canvas(albedo)[..., 3:], 3, axis=2)
+    solid = np.ones((*opacity.shape[:2], 1))
+    linear = {
+        "albedo": np.concatenate([albedo[..., :3] * albedo[..., 3:], albedo[..., 3:]], axis=2),
+        "light, sampled": _light(lit, albedo),
+        "light, averaged": _light(result, albedo),
+        "result": result,
+    }
+    pictures = {name: straight_rgba(view.on_canvas(picture)) for name, picture in linear.items()}
+    # Opacity is a share, not a colour: its grey is not encoded.
+    return {**pictures, "opacity": np.round(255 * np.concatenate([opacity, solid], axis=2)).astype(np.uint8)}
+
+
+def _light(image: NDArray[np.floating], albedo: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The light on surfaces, at half its strength, premultiplied like ``image`` [H,W,4], from their own colours [H,W,4]."""
+    light = 0.5 * image[..., :3] / np.maximum(albedo[..., :3], 0.02)
+    return np.concatenate([light, image[..., 3:]], axis=2)
+
+
+def light_pictures(lights: int = 3, size: int = 128, seed: int = 0) -> NDArray[np.uint8]:
+    """One chair [lights,size,size,4] in as many studios; nothing else differs."""
+    design = draw_design(_rng(seed, _DESIGN), "lounge")
+    finish = _finish(design, _rng(seed, _FINISH))
+    angles = (32.0, _ELEVATION)
+    return np.stack(
+        [np.asarray(photograph(design, _rng(seed, _PICTURE), size, finish, angles, light)) for light in range(lights)]
+    )
+
+
+def part_pictures(name: str, part: str, size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
+    """One chair of a family [size,size,4] with every ``part`` of its kind ("back" of a dining chair, "base" of a shell), by its name."""
+    kinds = _kinds(name, part)
+    design = draw_design(_rng(seed, _DESIGN), name)
+    views = [replace(design, **{part: kind}) for kind in kinds]  # type: ignore[type-var]
+    angles = (32.0, _ELEVATION)
+    return {
+        kind: np.asarray(photograph(one, _rng(seed, _PICTURE), size, angles=angles))
+        for kind, one in zip(kinds, views, strict=True)
+    }
+
+
+def _kinds(name: str, part: str, tries: int = 100) -> list[str]:
+    """What a family draws for a part, in alphabetical order."""
+    return sorted({str(getattr(draw_design(_rng(0, number), name), part)) for number in range(tries)})
 
 
 def turntables(n_angles: int = 8, n_values: int = 3, size: int = 96, seed: int = 0) -> dict[str, Turntable]:
