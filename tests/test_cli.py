@@ -166,7 +166,7 @@ def test_import_s_thresholds(call, collection):
     assert (status, "edge_cut is 15.0; it is a share between 0 and 1" in errors) == (1, True)
     assert not Path("c").exists()
     status, out, _ = call("import", *folders, "--threshold", "list")
-    assert (status, "edge_cut=0.15 (share): " in out) == (0, True)
+    assert (status, "edge_cut=0.08 (share): " in out) == (0, True)
     status, out, errors = call(
         "import", *folders, *LENIENT[:6], "--threshold", "background_side=1000", "--threshold", "drawing_share=1"
     )

@@ -11,7 +11,7 @@ from chairlib.errors import ParameterError
 
 #: Least share of segments on which a plain fault is refused for its own reason. Where a fault cannot show on every design (a chair
 #: without gaps has no room for white patches; tubes are all fringe), it is lower.
-RATES = dict.fromkeys(FAULTS, 0.9) | {"white_remnant": 0.5, "cut": 0.6, "haze": 0.6, "halo": 0.8, "faded": 0.8}
+RATES = dict.fromkeys(FAULTS, 0.9) | {"white_remnant": 0.6, "cut": 0.7, "faded": 0.8, "checkerboard_islands": 0.85}
 
 
 @pytest.fixture(scope="module")

@@ -58,13 +58,13 @@ SEGMENT_RULES: tuple[SegmentRule, ...] = (
     object_too_small,
     painted_panel,
     several_objects,
-    object_cut,
     watermark,
     translucent,
     soft_shadow,
     white_remnant,
     halo,
     drawing,
+    object_cut,
 )
 BACKGROUND_RULES: tuple[BackgroundRule, ...] = (
     rooms.image_too_small,

@@ -1,6 +1,7 @@
 """What makes an image a segment at all: real alpha, one whole object, and enough pixels of it."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from chairlib.collection.screening.thresholds import Thresholds
@@ -13,6 +14,7 @@ __all__ = [
     "object_cut",
     "object_too_small",
     "several_objects",
+    "valley_depth",
 ]
 
 _EIGHT = np.ones((3, 3), bool)
@@ -35,19 +37,25 @@ def nothing_opaque(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def image_too_small(view: SegmentView, limits: Thresholds) -> str | None:
-    """Too few pixels for a chair with any margin."""
-    if min(view.image.size) >= limits.image_side:
+    """Too few pixels for a chair with any margin: a thumbnail."""
+    if max(view.image.size) >= limits.image_side:
         return None
     width, height = view.image.size
-    return f"it is {width} x {height} pixels; the shorter side must have at least {limits.image_side:g}"
+    return f"it is {width} x {height} pixels; the longer side must have at least {limits.image_side:g}"
 
 
 def object_too_small(view: SegmentView, limits: Thresholds) -> str | None:
-    """Too few pixels for a shape."""
+    """Too few pixels for a shape, or too small a part of the image: composites take the whole canvas, and would show a speck."""
     left, top, right, bottom = view.box
     width, height = right - left, bottom - top
     if max(width, height) < limits.object_side:
         return f"its object is {width} x {height} pixels; the longer side must have at least {limits.object_side:g}"
+    extent = max(width / view.image.width, height / view.image.height)
+    if extent < limits.object_extent:
+        return (
+            f"its object spans {extent:.0%} of the image's width or height (at least {limits.object_extent:.0%}); "
+            "crop it to the object"
+        )
     area = int((view.opacity[top:bottom, left:right] > MASK_OPACITY).sum())
     if area >= limits.object_area:
         return None
@@ -55,7 +63,11 @@ def object_too_small(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def several_objects(view: SegmentView, limits: Thresholds) -> str | None:
-    """More than one piece of similar size; small loose bits are fine, and gaps of a pixel don't part."""
+    """More than one piece of similar size, or one piece with two summits; small loose bits are fine, and gaps of a pixel don't part."""
+    return _pieces(view, limits) or _summits(view, limits)
+
+
+def _pieces(view: SegmentView, limits: Thresholds) -> str | None:
     joined = grown(view.mask)
     pieces, count = ndimage.label(joined, _EIGHT)
     if count < 2:
@@ -67,6 +79,35 @@ def several_objects(view: SegmentView, limits: Thresholds) -> str | None:
     if loose > limits.loose_pieces:
         return f"{loose:.0%} of it are {count - 1} pieces beside the largest (at most {limits.loose_pieces:.0%})"
     return None
+
+
+def _summits(view: SegmentView, limits: Thresholds) -> str | None:
+    """Two things that touch or overlap, side by side: a chair has one back, and its arms do not rise far above what lies between."""
+    depth = valley_depth(view.mask)
+    if depth <= limits.valley_depth:
+        return None
+    return (
+        f"its upper outline falls by {depth:.0%} of its height between two summits (at most {limits.valley_depth:.0%})"
+    )
+
+
+def valley_depth(mask: NDArray[np.bool_]) -> float:
+    """How deep the upper outline of [H, W] dips between two higher places, as a share of the object's height; 0 for an empty one.
+
+    Only where at least a tenth of the object lies on either side: legs, arms and knobs at its ends are no summits. Spikes thinner
+    than a fiftieth of its width are smoothed away.
+    """
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return 0.0
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = part.shape
+    top = np.where(part.any(axis=0), height - part.argmax(axis=0), 0) / height
+    top = ndimage.median_filter(top, max(1, width // 25))
+    left, right = np.maximum.accumulate(top), np.maximum.accumulate(top[::-1])[::-1]
+    before = np.cumsum(part.sum(axis=0)) / part.sum()
+    between = (before > 0.1) & (before < 0.9)
+    return float((np.minimum(left, right) - top)[between].max(initial=0))
 
 
 def object_cut(view: SegmentView, limits: Thresholds) -> str | None:

@@ -1,8 +1,9 @@
 """The thresholds of all screening rules: each has a name, a unit, a default and the values that make sense.
 
 The defaults come from looking at product photos of chairs with hand-made cut-outs and at photos of rooms: each leaves room between what
-nearly all of those show and what a damaged one does. None of them is tied to an image size: lengths are shares of the image
-or object, or pixels of a copy whose longer side is at most 256 or 512, because composites are never larger than 256 pixels.
+nearly all of those show and what a damaged one does. Sizes below which there is too little to see are in pixels of the image itself.
+All other lengths are tied to no image size: they are shares of the image or object, or pixels of a copy whose longer side is at most
+256 or 512, because composites are never larger than 256 pixels.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,23 +38,27 @@ class Thresholds:
     checkerboard_share: float = _share(0.02, "least share of the image that such squares must cover to be one")
     clear_share: float = _share(0.01, "least share of transparent pixels")
     object_side: float = _pixels(80, "least longer side of the object's box")
+    object_extent: float = _share(0.35, "least share of the image's width or height, the larger, that the object spans")
     object_area: float = _pixels(600, "least number of pixels of the object")
-    image_side: float = _pixels(48, "least shorter side of a segment's image")
+    image_side: float = _pixels(128, "least longer side of a segment's image")
     panel_fit: float = _share(
         0.94, "least overlap of a plain area's outline with a rectangle, rounded rectangle or ellipse"
     )
     panel_object: float = _share(0.05, "least share of such a panel that something else covers")
-    second_object: float = _share(0.15, "largest second piece of the object, as a share of the largest")
+    second_object: float = _share(0.08, "largest second piece of the object, as a share of the largest")
     loose_pieces: float = _share(0.15, "largest share of the object that all pieces but the largest may hold")
-    edge_cut: float = _share(0.15, "largest share of any of the frame's four edges that the object may cover")
+    valley_depth: float = _share(
+        0.27, "deepest valley between two summits of the object's upper outline, as a share of its height"
+    )
+    edge_cut: float = _share(0.08, "largest share of any of the frame's four edges that the object may cover")
     translucent_share: float = _share(0.15, "largest share of the object with opacity below 0.9 away from its outline")
     shadow_share: float = _share(0.8, "largest area of soft shadow or haze, as a share of the object's", high=100)
     shadow_in_object: float = _share(0.08, "largest share of the object that is a dark shadow above opacity 0.4")
     watermark_spread: float = _share(
         0.3, "largest share of the empty cells of a 6 x 6 grid that may hold thin faint strokes"
     )
-    halo_share: float = _share(0.5, "largest share of the outline with a fringe much lighter than what lies inside it")
-    remnant_share: float = _share(0.08, "largest share of the object that is flat white with a sharp border")
+    halo_share: float = _share(0.45, "largest share of the outline with a fringe much lighter than what lies inside it")
+    remnant_share: float = _share(0.04, "largest share of the object that is flat white with a sharp border")
     drawing_share: float = _share(
         0.18, "largest share of the object, neither black nor white, whose neighbouring pixels are the same"
     )
