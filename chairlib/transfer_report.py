@@ -370,14 +370,16 @@ class TransferReport:
     def images_seen(self) -> pd.DataFrame:
         """What each arm was given, over categories and seeds: photos and images seen in fine-tuning, and before that."""
         rows = []
-        for model, pretraining in ((model, name) for model in self._models for name in PRETRAININGS):
-            records = [record for name in categories() for record in self.find(model, pretraining, name)]
+        shares = sorted({record.parameters["share"] for record in self._shown})
+        for model, pretraining, share in itertools.product(self._models, PRETRAININGS, shares):
+            records = [record for name in categories() for record in self.find(model, pretraining, name, share)]
             before = [record.content["pretrained_on"] for record in records if record.content["pretrained_on"]]
             if records:
                 rows.append(
                     {
                         "model": self._title(model),
                         "pretraining": PRETRAINING_TITLES[pretraining],
+                        "share of the photos, %": share,
                         "photos": _range(record.content["n_train_images"] for record in records),
                         "images seen": _range(record.content["images_seen"] for record in records),
                         "pretraining: different images": _range(spent["n_train_images"] for spent in before),

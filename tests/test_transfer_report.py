@@ -523,7 +523,8 @@ def test_real_records_make_every_table_and_figure(photos, collection, own_runs):
     assert len(full.records) == 10
     assert full.left_out == []  # the fold is in Table 4
     assert full.gains()["seeds"].tolist() == [2]
-    assert full.images_seen()["images seen"].tolist() == ["32", "32"]
+    seen = full.images_seen()[["share of the photos, %", "photos", "images seen"]]
+    assert seen.to_numpy().tolist() == [[50, "8", "32"], [100, "16", "32"]] * 2
     unet = full.table3().loc[("U-Net, width 2", "–")]["car", "ours (95 % interval)"]
     ious = [record.metrics["test"]["iou"] for record in full.find("unet", "none", "car")]
     assert unet[0] == pytest.approx(np.mean(ious))
