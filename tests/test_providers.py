@@ -1,11 +1,13 @@
 """What each provider asks for, what it makes of the answers, and how it ends: against the services' formats, played locally."""
 
+import json
 import time
 from dataclasses import asdict
 
 import pytest
 from collect_server import CollectServer, make_plan
 
+from chairlib.collection import collecting
 from chairlib.collection.collecting import collect
 from chairlib.collection.providers import ApiClient, StoppedError
 from chairlib.collection.providers.commons import Commons
@@ -320,6 +322,73 @@ def test_errors_end_the_search_in_words(start, client, name, answer, said):
         provider_of(name, server).search(CHAIRS, client, None)
     assert str(caught.value).isprintable()
     assert len(server.searches) == 1  # none of them is mended by asking again
+
+
+ODD = [None, True, 7, -1.5, "", "x", "\ud800", "nan", [], {}, [None], [[]], {"x": None}, [{"x": 1}], "9" * 5000]
+
+
+def with_one_value_replaced(answer):
+    """Every way to put an odd value in one place of a JSON answer."""
+    yield from ODD
+    places = answer.items() if isinstance(answer, dict) else enumerate(answer) if isinstance(answer, list) else ()
+    for key, value in places:
+        for odd in with_one_value_replaced(value):
+            changed = answer.copy()
+            changed[key] = odd
+            yield changed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_answer_is_a_page_or_the_end_of_the_search(start, client, name):
+    server = start(3)
+    provider = provider_of(name, server)
+    answers = []
+
+    class Recorder:
+        def get_json(self, *_, **__):
+            answers.append(client.get_json(*_, **__))
+            return answers[-1]
+
+    class Replay:
+        def __init__(self, answer):
+            self.answer = answer
+
+        def get_json(self, *_, **__):
+            return self.answer
+
+    provider.search(CHAIRS, Recorder(), None)
+    pages, stopped = 0, []
+    for answer in with_one_value_replaced(answers[0]):
+        try:
+            page = collecting._ask(provider, CHAIRS, Replay(answer), None)
+        except StoppedError as error:
+            stopped.append(str(error))
+            continue
+        assert page.after is None or isinstance(page.after, str)
+        for item in page.items:
+            collecting._refusal(item, provider, any_licence=False)
+            json.dumps(asdict(item), ensure_ascii=False).encode()  # what the ledger could not hold
+        pages += 1
+    assert pages > 100
+    assert len(stopped) > 10
+    assert all(said.isprintable() for said in stopped)
+
+
+def test_an_odd_answer_stops_its_service_alone(start, tmp_path):
+    server = start(24)
+    server.busy = [(200, {}, {"query": {"pages": [{"imageinfo": {"url": "x"}}]}})]
+    report = collect(
+        [CHAIRS, ROOMS],
+        [provider_of("commons", server), provider_of("openverse", server)],
+        tmp_path / "c",
+        contact="someone@example.org",
+        limits=FAST,
+        loopback=True,
+        progress=False,
+    )
+    assert report.stopped == ["commons: the answer is not understood (KeyError)"]
+    assert {entry.provider for entry in report.ledger.images()} == {"openverse"}
+    assert report.collection is not None
 
 
 @pytest.mark.parametrize(

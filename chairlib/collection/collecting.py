@@ -39,7 +39,7 @@ from chairlib.collection.decode import count_pixels, read_background, read_bytes
 from chairlib.collection.download import Task, transfer_all
 from chairlib.collection.ledger import Entry, Found, Ledger, Search
 from chairlib.collection.licences import forbids_changes, is_stated
-from chairlib.collection.providers import ApiClient, Provider, StoppedError
+from chairlib.collection.providers import ApiClient, Page, Provider, StoppedError
 from chairlib.collection.providers.local import local_path
 from chairlib.collection.queries import Query
 from chairlib.collection.screening import Thresholds, screen_background, screen_segment
@@ -52,6 +52,8 @@ __all__ = ["CollectReport", "collect", "describe_status", "open_ledger", "remove
 
 _NO_LICENCE = "no licence"
 _UNLICENSED = f"{_NO_LICENCE}: none is stated; --any-licence takes such images, at your own risk"
+#: What reading an answer comes to where a list, a text or a name is not what it should be.
+_ODD_ANSWER = (AttributeError, TypeError, LookupError, ValueError)
 #: Queries, of those that found nothing in a folder, that a message names.
 _NAMED = 8
 #: Images decoded at the same time by the threads that fetch.
@@ -262,7 +264,7 @@ def _search(
     # A folder costs nothing to look through again, and files may have been added anywhere in it.
     reached = ledger.search(*names) if provider.web else Search()
     while not reached.done and reached.asked < limit:
-        page = provider.search(query, client, reached.after)
+        page = _ask(provider, query, client, reached.after)
         taken = page.items[: limit - reached.taken]
         full = len(taken) < len(page.items) or (page.after is not None and reached.taken + len(taken) == limit)
         asked = limit if full else reached.asked
@@ -279,6 +281,17 @@ def _search(
     return reached
 
 
+def _ask(provider: Provider, query: Query, client: ApiClient, after: str | None) -> Page:
+    """One page of a provider's finds. An answer of another form than the service's documentation says stops it, and nothing else."""
+    try:
+        return provider.search(query, client, after)
+    except _ODD_ANSWER as error:
+        if not provider.web:
+            raise
+        # Without the exception's own words, which may repeat what the service sent back, a key among it.
+        raise StoppedError(f"{provider.name}: the answer is not understood ({type(error).__name__})") from None
+
+
 def _refusal(item: Found, provider: Provider, any_licence: bool) -> str | None:
     """Why an image is refused before it is fetched."""
     if provider.web:
@@ -288,10 +301,15 @@ def _refusal(item: Found, provider: Provider, any_licence: bool) -> str | None:
     if forbids_changes(item.licence, item.licence_url):
         return f"licence forbids changes: {item.licence or item.licence_url}; a composite is one"
     if not any_licence and not is_stated(item.licence, item.licence_url):
-        said = item.licence or item.licence_url
-        said = f"{said} is the address of none that is known" if said else "none is stated"
-        return f"{_NO_LICENCE}: {said}; --any-licence takes such images, at your own risk"
+        return f"{_NO_LICENCE}: {_told(item)}; --any-licence takes such images, at your own risk"
     return None
+
+
+def _told(item: Found) -> str:
+    said = item.licence or item.licence_url
+    if not said:
+        return "none is stated"
+    return f"{said} is the address of none that is known" if "//" in said else f"{said!r} is none"
 
 
 # -- fetch ------------------------------------------------------------------------------------------------------------
