@@ -191,3 +191,18 @@ def test_ledgers_that_are_none(tmp_path):
 def test_an_address_that_was_never_found(ledger):
     with pytest.raises(CollectionError, match="add it as found first"):
         ledger.add_fetched("https://x.org/1", b"x", (1, 1))
+
+
+def test_addresses_without_a_licence_are_refused_until_they_are_wanted(ledger):
+    licences = {
+        "1": ("", ""),
+        "2": ("All rights reserved", ""),
+        "3": ("", "https://shop.example/terms"),
+        "4": ("CC0", ""),
+    }
+    for name, (licence, address) in licences.items():
+        ledger.add_found("segment", Found(f"https://x.org/{name}", licence=licence, licence_url=address))
+    ledger.refuse_waiting("no licence: none")
+    assert [url for url, _, _ in ledger.waiting()] == ["https://x.org/4"]
+    ledger.reopen("no licence")
+    assert len(ledger.waiting()) == 4

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chairlib.collection.collection import KINDS
+from chairlib.collection.licences import is_stated
 from chairlib.errors import CollectionError, ParameterError
 from chairlib.files import atomic_path
 
@@ -402,10 +403,10 @@ class Ledger:
     def refuse_waiting(self, reason: str) -> None:
         """Refuse the addresses that wait to be fetched and state no licence (``rule: explanation``): the way back of :meth:`reopen`."""
         with self._transaction() as database:
-            database.execute(
-                "UPDATE urls SET state = 'refused', reason = ?"
-                " WHERE state = 'found' AND licence = '' AND licence_url = ''",
-                (reason,),
+            rows = database.execute("SELECT number, licence, licence_url FROM urls WHERE state = 'found'").fetchall()
+            database.executemany(
+                "UPDATE urls SET state = 'refused', reason = ? WHERE number = ?",
+                [(reason, row["number"]) for row in rows if not is_stated(row["licence"], row["licence_url"])],
             )
 
     def unscreen(self) -> int:
@@ -551,7 +552,12 @@ class Ledger:
 
         Raises ParameterError for another word, CollectionError for an id that is not in the ledger.
         """
-        self.decide_all([Decision(image_id, decision, reason, _now(), by)])
+        self.decide_page([image_id], decision, reason, by)
+
+    def decide_page(self, image_ids: Iterable[str], decision: str, reason: str = "", by: str = "") -> None:
+        """Append the same decision on several images, all or none, as :meth:`decide` does: each write waits for the disk."""
+        time = _now()
+        self.decide_all([Decision(image_id, decision, reason, time, by) for image_id in image_ids])
 
     def decide_all(self, decisions: Iterable[Decision]) -> None:
         """Append decisions with their own times, all or none."""

@@ -17,6 +17,21 @@ _ADDRESS = re.compile(r"(?:see\s+)?(?:https?:)?//", re.IGNORECASE)
 #: ``nd`` as a word, and where the parts of a licence's name are written as one word (``CCBYNCND``).
 _NO_CHANGES = re.compile(r"(?:^|-)(?:cc)?(?:by)?(?:nc)?nd(?:nc)?(?:-|\d|$)|no-?deriv|no-?modif")
 
+#: What stands in a licence's place and is none: nothing known, no permission, or one that changing and publishing goes beyond.
+_NONE_AT_ALL = re.compile(
+    r"(?:unknown|undefined|unspecified|unlicen[sc]ed|none|null|nil|nan|n a|na|tbd|no|yes|other|copyright(?:ed)?|licen[sc]e)"
+    r"|(?:no|without|unknown) (?:known )?(?:licen[sc]e|copyright information)"
+    r"|(?:licen[sc]e )?(?:unknown|not (?:known|stated|specified|available|applicable))"
+)
+_RESERVED = re.compile(
+    r"\b(?:all rights? (?:are )?reserved|fair (?:use|dealing)|editorial (?:use|purposes?)|non free)\b"
+)
+_NOTICE = re.compile(r"(?:©|\(c\)|copyright\b)", re.IGNORECASE)
+#: A notice of who owns it names a licence only where one of these words follows.
+_GRANTED = re.compile(
+    r"\b(?:licen[sc]ed?|cc|cc0|creative commons|public domain|free|attribution|permi(?:ts?|tted|ssion)|gfdl)\b"
+)
+
 
 def licence_at(address: str) -> str:
     """The name of the licence whose terms are at ``address``; empty for an address that is not one of Creative Commons' deeds.
@@ -33,9 +48,22 @@ def licence_at(address: str) -> str:
 
 
 def is_stated(licence: str, licence_url: str = "") -> bool:
-    """Whether a licence is stated: by a name, or by the address of one that is known. Any other address says nothing."""
-    named = bool(licence.strip()) and _ADDRESS.match(licence.strip()) is None
-    return named or any(licence_at(re.sub(r"^see\s+", "", text.strip())) for text in (licence, licence_url))
+    """Whether a licence is stated: by a name, or by the address of one that is known. Any other address says nothing.
+
+    "All rights reserved", "unknown", "n/a", "fair use", "© A. Person" and the like are no names of licences.
+    """
+    return _is_named(licence.strip()) or any(
+        licence_at(re.sub(r"^see\s+", "", text.strip())) for text in (licence, licence_url)
+    )
+
+
+def _is_named(licence: str) -> bool:
+    words = " ".join(re.findall(r"[^\W_]+", licence.lower()))
+    if not any(sign.isalpha() for sign in words) or _ADDRESS.match(licence):
+        return False
+    if _NONE_AT_ALL.fullmatch(re.sub(r"(?: \d+)+$", "", words)) or _RESERVED.search(words):
+        return False
+    return not _NOTICE.match(licence) or _GRANTED.search(words) is not None
 
 
 def forbids_changes(licence: str, licence_url: str = "") -> bool:
