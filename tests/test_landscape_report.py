@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ipywidgets.embed import embed_data
+from ipywidgets.embed import dependency_state
 
 from chairlib import landscape, landscape_figures, runs
 from chairlib.alpha_scrubber import alpha_scrubber
@@ -329,5 +329,5 @@ def papers_figures(report):
 
 
 def scrubber_state(report):
-    """The widgets of the scrubber as a page carries them."""
-    return json.dumps(embed_data(views=[alpha_scrubber(**report.scrubber())])["manager_state"])
+    """The widgets of the scrubber, and no other that this process has made, as a page carries them."""
+    return json.dumps(dependency_state([alpha_scrubber(**report.scrubber())], drop_defaults=False))
