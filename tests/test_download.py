@@ -21,6 +21,41 @@ def ends(work, *urls, limits=QUICK):
     return {outcome.task.url: (outcome.reason, outcome.final) for outcome in transfer_all(tasks(*urls), work, limits)}
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://a.org/1.png", "a.org"),
+        ("https://A.org:443/1.png", "a.org"),
+        ("https://a.org./1.png", "a.org"),
+        ("http://a.org.:80/1.png", "a.org"),
+        ("https://a.org:/1.png", "a.org"),
+        ("https://a.org:80/1.png", "a.org:80"),
+        ("http://a.org:8080/1.png", "a.org:8080"),
+        ("http://a.org:99999/1.png", "a.org:99999"),
+        ("http://[2606:4700::1111]:80/1.png", "2606:4700::1111"),
+        ("file:///chairs/1.png", ""),
+    ],
+)
+def test_a_host_has_one_name_however_it_is_spelt(url, host):
+    assert tasks(url)[0].host == host
+
+
+def test_the_spellings_of_a_host_share_its_limits():
+    now, most, lock = 0, 0, threading.Lock()
+
+    def work(_task):
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.02)
+        with lock:
+            now -= 1
+
+    ends(work, *[f"https://{host}/{n}" for host in ("a.org", "A.org:443", "a.org.") for n in range(4)])
+    assert most <= QUICK.per_host
+
+
 def test_every_task_ends_once():
     tried = Counter()
 

@@ -3,12 +3,16 @@
 import gzip
 import ipaddress
 import random
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -107,9 +111,81 @@ def test_odd_spellings_of_this_machine(host):
         read_url(client, f"http://{host}:1/", Limits())
 
 
-def test_certificates_are_verified():
-    assert web.tls_context().check_hostname
-    assert web.tls_context().verify_mode.name == "CERT_REQUIRED"
+class Picture(BaseHTTPRequestHandler):
+    """Answers every address with the same bytes."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"picture")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """Start servers on this machine, with TLS where a context is given, and stop them at the end."""
+    started = []
+
+    def start(context=None):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Picture)
+        server.asked = []
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for this machine that its own key signed, and the key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed; it makes the certificate")
+    files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=chairs"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout", files[1]]
+    subprocess.run(made, check=True, capture_output=True)
+    return files
+
+
+def test_certificates_are_verified(serve, certificate, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server = serve(context)
+    url = f"https://127.0.0.1:{server.server_port}/chair.png"
+    with open_client("a@b.org", Limits(), loopback=True) as client, pytest.raises((PassingError, UnusableError)):
+        read_url(client, url, Limits())
+    assert server.asked == []
+    # The certificate alone stood in the way: where it is trusted, the same server is read.
+    monkeypatch.setattr(web, "tls_context", lambda: ssl.create_default_context(cafile=certificate[0]))
+    with open_client("a@b.org", Limits(), loopback=True) as client:
+        assert read_url(client, url, Limits()) == b"picture"
+        elsewhere = url.replace("127.0.0.1", "localhost")
+        with pytest.raises((PassingError, UnusableError)):  # it is another host's
+            read_url(client, elsewhere, Limits())
+    assert server.asked == ["/chair.png"]
+
+
+def test_proxies_of_the_environment_are_not_used(serve, monkeypatch):
+    """A proxy would resolve names itself: what was checked would not be what is connected to."""
+    proxy, host = serve(), serve()
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        for spelling in (name, name.upper()):
+            monkeypatch.setenv(spelling, f"http://127.0.0.1:{proxy.server_port}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with open_client("a@b.org", Limits(), loopback=True) as client:
+        assert read_url(client, f"http://127.0.0.1:{host.server_port}/chair.png", Limits()) == b"picture"
+    assert (proxy.asked, host.asked) == ([], ["/chair.png"])
 
 
 @pytest.mark.parametrize(
