@@ -134,9 +134,8 @@ def test_every_figure_is_a_picture_that_fits_a_page(name: str) -> None:
     assert "nan" not in figure.alt
     with Image.open(io.BytesIO(figure.png)) as image:
         image.load()
-        # Two pixels to each of the page's; fewer for planes, which are coloured all over.
-        assert image.width == (720 if name.startswith("plane_map") else 1200)
-        assert 0.4 <= image.height / image.width <= 1.42
+        assert image.width == 1200
+        assert 500 <= image.height <= 1700
     # Nothing is cut off: the outermost pixels are white.
     pixels = np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))
     for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
@@ -172,13 +171,21 @@ def test_cells_that_were_not_computed_are_hatched() -> None:
     assert not has_colour(drawn("plane_map"), "#f2f2f2", 2000)
 
 
+def test_planes_are_light_and_shown_as_wide_as_other_figures() -> None:
+    assert len(drawn("plane_map").png) < 60_000
+    for name in ("plane_map", "soup_bars"):
+        assert 'width="600"' in drawn(name).data
+    with Image.open(io.BytesIO(drawn("plane_map").png)) as image:
+        assert image.mode == "P"
+
+
 def test_a_distance_on_the_plane_is_the_same_both_ways() -> None:
     """Cells twice as wide as high, and a plane of one colour: its picture has the plane's proportions."""
     figure = landscape.plane_map([0, 20, 40], [0, 10, 20], np.full((3, 3), 1.0), {"P": (20, 10)})
     pixels = np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB")).astype(int)
     inside = (np.abs(pixels - pixels[pixels.shape[0] // 2, 300]).sum(axis=-1)) < 12
     rows, columns = np.flatnonzero(inside[:, 300]), np.flatnonzero(inside[np.flatnonzero(inside[:, 300])[5]])
-    high, wide = np.ptp(rows), np.ptp(columns[columns < 600])
+    high, wide = np.ptp(rows), np.ptp(columns[columns < 1000])
     assert wide / high == pytest.approx(60 / 30, rel=0.03)
 
 
