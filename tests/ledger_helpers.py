@@ -54,6 +54,10 @@ class FakeLedger:
         assert decision in ("keep", "refuse")
         self._decisions.append(Decision(image_id, decision, reason, "2026-01-01T00:00:00Z", by))
 
+    def decide_page(self, image_ids, decision, reason="", by="") -> None:
+        for image_id in image_ids:
+            self.decide(image_id, decision, reason, by)
+
     def undo(self) -> str | None:
         return self._decisions.pop().image_id if self._decisions else None
 

@@ -159,21 +159,45 @@ def test_undo_refuses_to_take_back_someone_elses_decision():
     assert len(standing(ledger)) == 3
 
 
-def test_a_full_disk_halfway_through_a_page_loses_nothing():
+def test_a_full_disk_leaves_the_page_as_it_was():
     class FullLedger(FakeLedger):
-        def decide(self, image_id, *details, **options):
-            if image_id == "0002":
+        full = True
+
+        def decide_page(self, image_ids, *details, **options):
+            if self.full and len(image_ids) > 1:
                 raise CollectionError("no space left")
-            super().decide(image_id, *details, **options)
+            super().decide_page(image_ids, *details, **options)
 
     ledger = FullLedger([Entry(f"{number:04d}") for number in range(4)])
     session = ReviewSession(ledger, per_page=4)
+    session.refuse("1")
     with pytest.raises(CollectionError, match="no space left"):
         session.next_page()
     assert session.page == 0
-    assert as_text(session) == standing(ledger) == {"0000": ("keep", ""), "0001": ("keep", "")}
+    assert as_text(session) == standing(ledger) == {"0000": ("refuse", "not a chair")}
+    ledger.full = False
+    session.next_page()
+    assert as_text(session) == standing(ledger)
+    assert len(standing(ledger)) == 4
+    session.undo()
     assert session.undo() == "0000"
     assert standing(ledger) == {}
+
+
+def test_a_page_is_written_at_once():
+    class CountingLedger(FakeLedger):
+        writes = 0
+
+        def decide_page(self, image_ids, *details, **options):
+            self.writes += 1
+            super().decide_page(image_ids, *details, **options)
+
+    ledger = CountingLedger([Entry(f"{number:04d}") for number in range(48)])
+    session = ReviewSession(ledger, per_page=24)
+    session.next_page()
+    session.previous_page()
+    session.next_page()  # nothing new: nothing written
+    assert (ledger.writes, len(standing(ledger))) == (1, 24)
 
 
 def test_the_same_decision_twice_is_one():

@@ -45,7 +45,7 @@ class LedgerLike(Protocol):
 
     def path(self, image_id: str) -> Path: ...
 
-    def decide(self, image_id: str, decision: str, reason: str = "", by: str = "") -> None: ...
+    def decide_page(self, image_ids: Sequence[str], decision: str, reason: str = "", by: str = "") -> None: ...
 
     def undo(self) -> str | None: ...
 
@@ -158,7 +158,7 @@ class ReviewSession:
         """Keep what is undecided on the page, and show the next one."""
         if self.done:
             return
-        self._decide({image_id: Mark("keep") for image_id in self.ids if image_id not in self.marks})
+        self._decide([image_id for image_id in self.ids if image_id not in self.marks], Mark("keep"))
         self._seconds.append(self._clock() - self._since)
         self._show(self.page + 1)
 
@@ -211,18 +211,15 @@ class ReviewSession:
 
     def _decide_current(self, mark: Mark) -> None:
         if self.current is not None and self.marks.get(self.current) != mark:
-            self._decide({self.current: mark})
+            self._decide([self.current], mark)
 
-    def _decide(self, marks: dict[str, Mark]) -> None:
-        changes: list[tuple[str, Mark | None]] = []
-        try:
-            for image_id, mark in marks.items():
-                self.ledger.decide(image_id, mark.decision, mark.reason, self.by)
-                changes.append((image_id, self.marks.get(image_id)))
-                self.marks[image_id] = mark
-        finally:  # a full disk may stop it halfway: what was decided can be undone all the same
-            if changes:
-                self._steps.append(_Step(self.page, self.cursor, changes))
+    def _decide(self, image_ids: Sequence[str], mark: Mark) -> None:
+        """All of them or, where the disk is full, none."""
+        if not image_ids:
+            return
+        self.ledger.decide_page(image_ids, mark.decision, mark.reason, self.by)
+        self._steps.append(_Step(self.page, self.cursor, [(found, self.marks.get(found)) for found in image_ids]))
+        self.marks.update(dict.fromkeys(image_ids, mark))
 
     def _undo_earlier(self) -> str | None:
         last = self._last_decided()
