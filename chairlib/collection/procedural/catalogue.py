@@ -62,7 +62,7 @@ _BURNT, _WHITE, _SHADE, _LIFT = 0.993, 0.97, 0.035, 1.6
 #: A room is drawn again where more than this share of the picture is nearer than this (metres).
 _NEAR, _NEAR_SHARE = 1.3, 0.35
 #: Rays a pixel: as many as fit into 0.3 s of one core for a chair and 0.6 s for a room, both of 128 pixels.
-_CHAIR_SAMPLES, _ROOM_SAMPLES = 16, 12
+CHAIR_SAMPLES, ROOM_SAMPLES = 16, 12
 
 
 def _generator(seed: int, stream: int, number: int) -> np.random.Generator:
@@ -99,16 +99,16 @@ def _catalogue_angles(rng: np.random.Generator, behind: float = 9) -> tuple[floa
 
 def _render_chair(view: View, seed: int) -> NDArray[np.floating]:
     """Linear premultiplied RGBA [size,size,4] without sampling noise."""
-    lit, albedo = view.colour(_CHAIR_SAMPLES, seed), view.guide("albedo", _CHAIR_SAMPLES, seed)
+    lit, albedo = view.colour(CHAIR_SAMPLES, seed), view.guide("albedo", CHAIR_SAMPLES, seed)
     return view.on_canvas(smooth_light(lit, albedo, bounce=0.1))
 
 
 def _render_room(view: View, seed: int) -> NDArray[np.floating]:
     """Linear RGB [size,size,3] without sampling noise."""
     lit, albedo, normal = (
-        view.colour(_ROOM_SAMPLES, seed, hide_lights=False),
-        view.guide("albedo", _ROOM_SAMPLES, seed),
-        view.guide("normal", _ROOM_SAMPLES, seed),
+        view.colour(ROOM_SAMPLES, seed, hide_lights=False),
+        view.guide("albedo", ROOM_SAMPLES, seed),
+        view.guide("normal", ROOM_SAMPLES, seed),
     )
     return smooth_light(lit, albedo, normal, bounce=0.3)[..., :3]
 
