@@ -94,6 +94,10 @@ def test_a_collection_with_authors_and_licences(start, tmp_path):
     item = server.good()[0]
     row = rows.loc[server.url + item.path]
     assert (row["author"], row["licence"], row["source"]) == ("Author 0", "CC BY 4.0", "commons:arm chair")
+    assert (row["landing_page"], row["licence_url"]) == (
+        f"{server.url}/page/0",
+        "https://creativecommons.org/licenses/by/4.0",
+    )
     assert collection.path("segment", row["id"]).read_bytes() == item.content
     entry = next(entry for entry in report.ledger.images() if entry.id == row["id"])
     assert (entry.landing_page, entry.licence_url, entry.title) == (
@@ -622,12 +626,27 @@ def test_a_second_process_leaves_what_the_first_is_building(start, tmp_path):
     assert not any(folder.exists() for folder in left)
 
 
-def test_removing_takes_packed_copies_and_names_the_group(start, tmp_path, monkeypatch):
+def test_of_pictures_that_show_the_same_the_first_found_is_taken(start, tmp_path):
     server = start(24, share=1)
     item = next(item for item in server.good() if item.kind == "segment")
     with Image.open(io.BytesIO(item.content)) as image:
         mirrored = encode(ImageOps.mirror(image), "segment")
     server.plan["/i/900.png"] = type(item)(900, "segment", "", mirrored)
+    collection = go(server, tmp_path / "c").collection
+    assert image_id(mirrored) not in set(collection.manifest["id"])
+    refused = {row["file"]: row["reason"] for row in csv.DictReader(open(tmp_path / "c" / "refused.csv"))}
+    assert refused[f"{server.url}/i/900.png"].startswith(
+        f"near duplicate: 0 of 256 bits differ from {image_id(item.content)}"
+    )
+
+
+def test_removing_takes_packed_copies_and_names_the_group(start, tmp_path, monkeypatch):
+    server = start(24, share=1)
+    item = next(item for item in server.good() if item.kind == "segment")
+    with Image.open(io.BytesIO(item.content)) as image:
+        red, green, blue, opacity = image.split()
+        recoloured = encode(Image.merge("RGBA", (ImageOps.invert(red), blue, green, opacity)), "segment")
+    server.plan["/i/900.png"] = type(item)(900, "segment", "", recoloured)
     out = tmp_path / "c"
     collection = go(server, out).collection
     monkeypatch.setattr(paths, "cache", tmp_path / "cache")
@@ -636,7 +655,7 @@ def test_removing_takes_packed_copies_and_names_the_group(start, tmp_path, monke
     for name in (f"{collection.hash}-64-stretch-v1", f"{collection.hash}-32-stretch-v1", "0123-64-stretch-v1"):
         (packed / f"{name}.safetensors").write_bytes(b"x")
     said = remove(image_id(item.content), out, progress=False)
-    assert f"removed too: {image_id(mirrored)}" in said
+    assert f"removed too: {image_id(recoloured)}" in said
     assert [file.name for file in packed.iterdir()] == ["0123-64-stretch-v1.safetensors"]
 
 

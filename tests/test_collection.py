@@ -1,6 +1,7 @@
 """A collection written is a collection opened, and one that is unsound is refused in one clear line."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from chairlib import paths
 from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection, Item, write_collection
+from chairlib.collection.collection import OPTIONAL_COLUMNS
 from chairlib.errors import ChairlibError, CollectionError
 
 
@@ -42,6 +44,21 @@ def test_items_come_back_as_given(collection):
     assert first.read_bytes() == b"segment 0"
     assert collection.path("background", collection.rows("background")["id"][3]).read_bytes() == b"background 3"
     assert collection.path("background", "x").name == "x.jpg"
+
+
+def test_pages_and_licence_texts_stand_in_the_manifest_where_any_is_known(tmp_path):
+    plain = write_collection(tmp_path / "plain", make_items())
+    items = [replace(item, licence_url=f"https://x.org/{n}") for n, item in enumerate(make_items())]
+    items[0] = replace(items[0], landing_page="=page()")
+    known = write_collection(tmp_path / "known", items)
+    assert known.manifest.columns.tolist() == [*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS]
+    assert known.manifest["licence_url"].tolist() == [item.licence_url for item in items]
+    assert known.manifest["landing_page"].tolist() == ["=page()", *[""] * 17]
+    assert "'=page()" in (known.root / "manifest.csv").read_text()
+    assert known.hash == plain.hash
+    # A collection of before these columns, or with columns of its owner's, is one all the same.
+    edit(known, lambda rows: rows.drop(columns="landing_page").assign(mine="x"))
+    assert Collection(known.root).hash == plain.hash
 
 
 def test_rows_of_a_split(collection):

@@ -77,6 +77,8 @@ class Candidate:
     author: str = ""
     licence: str = ""
     retrieved: str = ""
+    landing_page: str = ""
+    licence_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,8 @@ def _items(kind: str, candidates: Sequence[Candidate], groups: Sequence[str]) ->
             author=candidate.author,
             licence=candidate.licence,
             retrieved=candidate.retrieved,
+            landing_page=candidate.landing_page,
+            licence_url=candidate.licence_url,
         )
 
 

@@ -452,6 +452,8 @@ def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:
         author=entry.author,
         licence=entry.licence or entry.licence_url,
         retrieved=entry.retrieved[:10],
+        landing_page=entry.landing_page,
+        licence_url=entry.licence_url,
     )
 
 

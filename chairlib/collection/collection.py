@@ -3,7 +3,7 @@
     collection/
         segments/<id>.png       RGBA, 8 bits, straight (not premultiplied) alpha
         backgrounds/<id>.jpg    RGB
-        manifest.csv            a row per file, see MANIFEST_COLUMNS
+        manifest.csv            a row per file, see MANIFEST_COLUMNS and OPTIONAL_COLUMNS
 
 A text in manifest.csv that a spreadsheet would take for a formula has an apostrophe before it, which :attr:`Collection.manifest` is
 without. An id is the first 16 hexadecimal digits of the SHA-256 of the file's bytes. A group is a set of images that must stay in one
@@ -25,7 +25,7 @@ from chairlib.collection.texts import from_cell, guard_table, to_cell
 from chairlib.errors import CollectionError
 from chairlib.files import atomic_folder
 
-__all__ = ["KINDS", "MANIFEST_COLUMNS", "Collection", "Item", "write_collection"]
+__all__ = ["KINDS", "MANIFEST_COLUMNS", "OPTIONAL_COLUMNS", "Collection", "Item", "write_collection"]
 
 KINDS = ("segment", "background")
 MANIFEST_COLUMNS = (
@@ -41,6 +41,8 @@ MANIFEST_COLUMNS = (
     "group",
     "split",
 )
+#: Stand in a manifest where any of its images has them, as those from the web do: CC BY asks for both where an image is passed on.
+OPTIONAL_COLUMNS = ("landing_page", "licence_url")
 _FOLDERS = {"segment": "segments", "background": "backgrounds"}
 _SUFFIXES = {"segment": ".png", "background": ".jpg"}
 _RATIOS = {"segment": SEGMENT_RATIOS, "background": BACKGROUND_RATIOS}
@@ -51,7 +53,8 @@ _MANIFEST = "manifest.csv"
 class Item:
     """One image on its way into a collection. ``data`` is the finished file: an RGBA PNG (segment) or an RGB JPEG (background).
 
-    ``width`` and ``height`` are in pixels; ``retrieved`` is an ISO date or empty.
+    ``width`` and ``height`` are in pixels; ``retrieved`` is an ISO date or empty; ``landing_page`` is the address of the page that
+    shows the image, ``licence_url`` that of the licence's text.
     """
 
     kind: str
@@ -64,6 +67,8 @@ class Item:
     author: str = ""
     licence: str = ""
     retrieved: str = ""
+    landing_page: str = ""
+    licence_url: str = ""
 
 
 class Collection:
@@ -81,7 +86,8 @@ class Collection:
             raise CollectionError(f"{root!r} is no collection; name a folder, or 'mini'.")
         #: The folder.
         self.root: Path = paths.mini if root == "mini" else Path(root).expanduser()
-        #: A row per file: every column of MANIFEST_COLUMNS as text, but ``width`` and ``height`` as integers.
+        #: A row per file: every column of MANIFEST_COLUMNS, and of OPTIONAL_COLUMNS what the file has, as text, but ``width`` and
+        #: ``height`` as integers.
         self.manifest: pd.DataFrame = _read_manifest(self.root)
         _check_manifest(self.manifest, self.root)
         _check_files(self.manifest, self.root)
@@ -123,7 +129,8 @@ def write_collection(
     with atomic_folder(out) as folder:
         for name in _FOLDERS.values():
             (folder / name).mkdir()
-        manifest = pd.DataFrame([_write_item(folder, item) for item in items], columns=list(MANIFEST_COLUMNS))
+        manifest = pd.DataFrame([_write_item(folder, item) for item in items], columns=[*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS])
+        manifest = manifest.drop(columns=[name for name in OPTIONAL_COLUMNS if not manifest[name].any()])
         for kind in KINDS:
             of_kind = manifest["kind"] == kind
             manifest.loc[of_kind, "split"] = _split(kind, manifest.loc[of_kind, "group"].tolist(), seed)
@@ -141,7 +148,7 @@ def _write_item(folder: Path, item: Item) -> dict[str, str | int]:
     identity = hashlib.sha256(item.data).hexdigest()[:16]
     path = folder / _FOLDERS[item.kind] / f"{identity}{_SUFFIXES[item.kind]}"
     path.write_bytes(item.data)
-    given = {name: getattr(item, name) for name in MANIFEST_COLUMNS if name not in ("id", "split")}
+    given = {name: getattr(item, name) for name in (*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS) if name not in ("id", "split")}
     return {"id": identity, **given, "split": ""}
 
 
