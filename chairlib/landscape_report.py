@@ -90,7 +90,7 @@ class LandscapeReport:
             values = {kind: float(row[kind]) for kind in KINDS}
             rows.append({"task": f"the paper, {row['task']}", **_row(values), "trained": ""})
         # Analyses of the same models on other grids have the same distances.
-        by_members = {str(record.content["members"]): record for record in [*self.others, self.record]}
+        by_members = {_compared(record): record for record in [*self.others, self.record]}
         for record in sorted(by_members.values(), key=lambda record: record.parameters["category"]):
             own = LandscapeReport(record, [])
             whole = record.table("distances").query("block == 'total'")
@@ -236,6 +236,11 @@ class LandscapeReport:
                     f"{found.mean():.1f}" if len(found) else "(without BatchNorm: nothing to recalibrate)"
                 )
         return values
+
+
+def _compared(record: Record) -> tuple[str, ...]:
+    """The runs that Table 5 is about: those of shorter pretrainings (P@N) are no part of it."""
+    return tuple(sorted(name for label, name in record.content["members"].items() if "@" not in label))
 
 
 def _paper() -> Mapping[str, float]:

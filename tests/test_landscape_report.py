@@ -150,6 +150,7 @@ def test_table_5_has_the_papers_rows_and_ours(report):
 def test_table_5_shows_other_categories_and_each_of_them_once(own_runs):
     cars, planes, finer = made(own_runs), made(own_runs, category="airplane"), made(own_runs, n_alphas=9)
     planes.content["members"] = {"F1": "another"}
+    finer.content["members"] = {"F1": "one", "F1@0": "an early one"}
     report = open_report(cars, [cars.name])
     assert report.others == []
     both = type(report)(cars, [planes, finer])  # the finer one is of the same models
