@@ -634,7 +634,7 @@ def test_of_pictures_that_show_the_same_the_first_found_is_taken(start, tmp_path
     server.plan["/i/900.png"] = type(item)(900, "segment", "", mirrored)
     collection = go(server, tmp_path / "c").collection
     assert image_id(mirrored) not in set(collection.manifest["id"])
-    refused = {row["file"]: row["reason"] for row in csv.DictReader(open(tmp_path / "c" / "refused.csv"))}
+    refused = pd.read_csv(tmp_path / "c" / "refused.csv").set_index("file")["reason"]
     assert refused[f"{server.url}/i/900.png"].startswith(
         f"near duplicate: 0 of 256 bits differ from {image_id(item.content)}"
     )

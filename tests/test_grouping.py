@@ -15,6 +15,7 @@ from chairlib.collection.grouping import (
     Signature,
     background_signature,
     find_groups,
+    near_duplicates,
     segment_signature,
 )
 
@@ -193,3 +194,29 @@ def test_distances_are_counted_exactly_across_blocks():
     assert groups[2601] != groups[4]
     assert groups[2599] == groups[7]
     assert len(set(groups)) == 2600
+
+
+def _signature(bits, mean=(100.0, 100.0, 100.0), mirrored=None):
+    far = np.arange(256) % 2 == 0  # of no use to anyone: 128 bits from nearly everything
+    return Signature(bits, far if mirrored is None else mirrored, np.array(mean), 1.0)
+
+
+def _flipped(bits, count):
+    return np.where(np.arange(256) < count, ~bits, bits)
+
+
+def test_near_duplicates_are_those_of_an_earlier_image_that_stays():
+    a = np.random.default_rng(0).random(256) > 0.5
+    b = np.random.default_rng(1).random(256) > 0.5
+    signatures = [
+        _signature(a),
+        _signature(_flipped(a, 12)),
+        _signature(b),
+        _signature(_flipped(a, 20)),  # near to the second alone, which does not stay
+        _signature(a, (100, 109, 100)),  # a colour variant
+        _signature(_flipped(b, 13)),
+        _signature(_flipped(a, 200), mirrored=_flipped(a, 3)),
+    ]
+    assert near_duplicates(signatures, 12) == {1: (0, 12), 6: (0, 3)}
+    assert near_duplicates(signatures, 13) == {1: (0, 12), 5: (2, 13), 6: (0, 3)}
+    assert near_duplicates(signatures, 0) == near_duplicates([], 12) == {}

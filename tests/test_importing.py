@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import io
+import re
 import warnings
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from chairlib import cli
 from chairlib.collection import Collection, building, importing
 from chairlib.collection.importing import REFUSED_FILE, import_folders
 from chairlib.collection.screening import Thresholds
-from chairlib.errors import CollectionError
+from chairlib.errors import ChairlibError, CollectionError
 
-#: The drawn images of these tests are small and flat.
+#: The drawn images of these tests are small, flat and alike.
 SMALL = Thresholds(
     image_side=16,
     object_side=16,
@@ -26,6 +27,7 @@ SMALL = Thresholds(
     background_side=16,
     background_detail=0,
     graphic_flat=1,
+    duplicate_bits=0,
 )
 
 
@@ -200,6 +202,29 @@ def test_variants_stay_together(folders):
     assert group_of(report, "small.jpg") == group_of(report, "2.jpg")
 
 
+def test_of_pictures_that_show_the_same_the_first_is_taken(folders):
+    """Another size, a mirrored copy, a worse JPEG: refused with the figure. A colour variant is not the same picture."""
+    segments, backgrounds = folders
+    ImageOps.mirror(blob(0)).save(segments / "mirrored.png")
+    blob(1).convert("RGBa").resize((128, 128), Image.Resampling.BICUBIC).convert("RGBA").save(segments / "large.png")
+    recoloured = Image.new("RGBA", (64, 64), "red")
+    recoloured.putalpha(blob(2).getchannel("A"))
+    recoloured.save(segments / "red.png")
+    detailed = Image.fromarray(np.random.default_rng(5).integers(0, 256, (16, 16, 3), dtype=np.uint8)).resize((128, 96))
+    detailed.save(backgrounds / "better.jpg", quality=95)
+    detailed.resize((96, 72)).save(backgrounds / "worse.jpg", quality=60)
+    once = dataclasses.replace(SMALL, duplicate_bits=12)
+    report = run(folders, thresholds=once)
+    refused = {file.name: reason for file, reason in report.refused}
+    assert refused.keys() == {"mirrored.png", "large.png", "worse.jpg"}
+    assert refused["mirrored.png"].startswith("near duplicate: 0 of 256 bits differ from 0.png")
+    assert re.match(
+        r"near duplicate: \d of 256 bits differ from 1\.png \(more than 12 would do\)", refused["large.png"]
+    )
+    assert report.accepted == {"segment": 9, "background": 9}
+    assert len(run(folders, "all").refused) == 0
+
+
 @pytest.mark.parametrize("column", ["file", "filename"])
 def test_a_manifest_s_groups_win(folders, column):
     segments, _ = folders
@@ -367,7 +392,7 @@ def test_an_existing_folder_is_never_written_into(folders):
     out.mkdir()
     run(folders)  # an empty one is fine
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    with pytest.raises(CollectionError, match="not an empty folder"):
+    with pytest.raises(ChairlibError, match="not an empty folder"):
         run(folders)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 

@@ -24,7 +24,13 @@ from PIL import Image
 
 from chairlib.collection.collection import Collection, Item, write_collection
 from chairlib.collection.decode import MAX_PIXELS, Decoded, count_pixels, decode_background, decode_segment, read_bytes
-from chairlib.collection.grouping import Signature, background_signature, find_groups, segment_signature
+from chairlib.collection.grouping import (
+    Signature,
+    background_signature,
+    find_groups,
+    near_duplicates,
+    segment_signature,
+)
 from chairlib.collection.splits import SPLITS
 from chairlib.errors import CollectionError, ImageError
 from chairlib.progress import progress_bar
@@ -43,6 +49,7 @@ __all__ = [
     "refused_table",
     "room_for",
     "signature",
+    "take_out_near_duplicates",
 ]
 
 #: The report of what was refused inside the collection: kind, file, reason.
@@ -172,6 +179,24 @@ def in_threads(
             yield from pool.map(work, items)
     finally:
         pool.shutdown(cancel_futures=True)  # on Ctrl-C, don't decode the rest first
+
+
+def take_out_near_duplicates(
+    candidates: Sequence[Candidate], bits: float, name: Callable[[Candidate], str]
+) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
+    """What stays, in order, and what an earlier candidate shows already, with the reason, which calls that one by ``name``.
+
+    bits: the threshold ``duplicate_bits`` of :class:`chairlib.collection.screening.Thresholds`.
+    """
+    near = near_duplicates([candidate.signature for candidate in candidates], int(bits))
+    refused = [
+        (
+            candidates[later],
+            f"near duplicate: {differing} of 256 bits differ from {name(candidates[earlier])} (more than {bits:g} would do)",
+        )
+        for later, (earlier, differing) in near.items()
+    ]
+    return [candidate for number, candidate in enumerate(candidates) if number not in near], refused
 
 
 def build(

@@ -32,6 +32,7 @@ from chairlib.collection.building import (
     refused_table,
     room_for,
     signature,
+    take_out_near_duplicates,
 )
 from chairlib.collection.collect_options import CollectOptions, read_options, settle, write_options
 from chairlib.collection.collection import KINDS, Collection
@@ -375,7 +376,14 @@ def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | No
     _check_own(ledger, out)
     options = read_options(ledger) or CollectOptions()
     chosen, refused = _choose(ledger, options)
-    candidates = {kind: _candidates(ledger, kind, of_kind, progress) for kind, of_kind in chosen.items()}
+    candidates = {}
+    for kind, of_kind in chosen.items():
+        urls = {str(ledger.path(entry)): entry.url for entry, _ in of_kind}
+        compared = _candidates(ledger, kind, of_kind, progress)
+        candidates[kind], near = take_out_near_duplicates(
+            compared, options.thresholds.duplicate_bits, lambda candidate: candidate.final.stem
+        )
+        refused[kind] |= {urls[candidate.name]: reason for candidate, reason in near}
     origins = [
         Origin(kind, f"{len(chosen[kind]) + len(refused[kind])} addresses in {ledger.folder}", refused[kind])
         for kind in KINDS

@@ -27,11 +27,13 @@ __all__ = [
     "BACKGROUND_COLOUR",
     "COLOUR_ASPECT",
     "COLOUR_BITS",
+    "DUPLICATE_COLOUR",
     "SILHOUETTE_ASPECT",
     "SILHOUETTE_BITS",
     "Signature",
     "background_signature",
     "find_groups",
+    "near_duplicates",
     "segment_signature",
 ]
 
@@ -44,6 +46,9 @@ COLOUR_ASPECT = 1.35
 #: Hash bits in which two backgrounds may differ, and how far their mean colours may be apart (of 255, in any channel).
 BACKGROUND_BITS = 60
 BACKGROUND_COLOUR = 32
+
+#: How far two near-duplicates' mean colours may be apart (of 255, in any channel).
+DUPLICATE_COLOUR = 8
 
 _HASH_SIDE = 16
 _CANVAS = 64
@@ -109,6 +114,28 @@ def find_groups(
         name = f"{kind}:label-{label}" if label is not None else f"{kind}:like-{digest[:16]}"
         names[component] = min(name, names.get(component, name))
     return [names[component] for component in components]
+
+
+def near_duplicates(signatures: Sequence[Signature], bits: int) -> dict[int, tuple[int, int]]:
+    """Images that show what an earlier one shows: index -> (index of the earlier one, hash bits in which they differ).
+
+    At most ``bits`` of the 256 of their colours' hashes (or a mirrored one's) and :data:`DUPLICATE_COLOUR` of their mean colour
+    apart: the same picture at another size, quality or crop. Colour variants differ by more; they are what groups are for.
+    The earlier one is never a near-duplicate itself, so that something of each picture stays. None where ``bits`` is 0.
+    """
+    if not bits or not signatures:
+        return {}
+    means = np.array([signature.mean_colour for signature in signatures])
+    colours = [signature.colours for signature in signatures]
+    mirrored = [signature.mirrored_colours for signature in signatures]
+    pairs = [np.stack(pair, axis=1) for pair in _near(colours, mirrored, bits)]
+    found: dict[int, tuple[int, int]] = {}
+    for later, earlier in sorted((second, first) for first, second in np.concatenate(pairs).tolist()):
+        is_near = np.abs(means[earlier] - means[later]).max() <= DUPLICATE_COLOUR
+        if is_near and later not in found and earlier not in found:
+            differing = min(int((colours[earlier] != other[later]).sum()) for other in (colours, mirrored))
+            found[later] = (earlier, differing)
+    return found
 
 
 def _alike_pairs(signatures: Sequence[Signature]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -26,6 +26,7 @@ from chairlib.collection.building import (
     pixel_digest,
     refused_table,
     signature,
+    take_out_near_duplicates,
 )
 from chairlib.collection.collection import KINDS, Collection
 from chairlib.collection.decode import read_bytes
@@ -33,7 +34,7 @@ from chairlib.collection.licences import forbids_changes
 from chairlib.collection.screening import Thresholds, screen_background, screen_segment
 from chairlib.collection.texts import from_cell, one_line, text_of, url_of
 from chairlib.errors import CollectionError, ImageError
-from chairlib.files import disk_errors
+from chairlib.files import check_free, disk_errors
 from chairlib.progress import progress_bar
 
 __all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_passed_over", "read_notes"]
@@ -83,13 +84,12 @@ def import_folders(
     8-bit RGBA PNG (segments) and upright RGB JPEG files (backgrounds) are kept byte for byte, at any size; whatever else can be
     decoded is written anew. What the rules of :mod:`chairlib.collection.screening` refuse, with ``thresholds`` or its defaults, is
     left out and reported with the figure, as is an image whose licence, by the manifest, forbids changes.
-    Exact copies are taken once. Hidden files, ``manifest.csv`` and README files are passed over.
-    The same files and ``seed`` give the same collection. Raises CollectionError where a folder is missing or empty, ``out`` is
-    not empty or what is fit makes too few groups to split; then nothing is written.
+    Exact copies are taken once, and of pictures that show the same (``duplicate_bits``) the first. Hidden files, ``manifest.csv``
+    and README files are passed over. The same files and ``seed`` give the same collection. Raises CollectionError where a folder is
+    missing or empty or what is fit makes too few groups to split, ChairlibError where ``out`` is not empty; then nothing is written.
     """
     out = Path(out).expanduser()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CollectionError(f"{out} exists and is not an empty folder; name a new folder, or remove it first.")
+    check_free(out)
     sources = [
         _find_files(kind, Path(folder)) for kind, folder in zip(KINDS, (segments_dir, backgrounds_dir), strict=True)
     ]
@@ -200,7 +200,12 @@ def _sift(
             continue
         candidates.append(candidate)
         known[candidate.pixel_digest] = known[final_digest] = file
-    return candidates, refused
+    kept, near = take_out_near_duplicates(
+        candidates,
+        (thresholds or Thresholds()).duplicate_bits,
+        lambda candidate: Path(candidate.name).relative_to(source.folder).as_posix(),
+    )
+    return kept, refused | {Path(candidate.name): reason for candidate, reason in near}
 
 
 def _examine(

@@ -62,6 +62,9 @@ class Thresholds:
     drawing_share: float = _share(
         0.18, "largest share of the object, neither black nor white, whose neighbouring pixels are the same"
     )
+    duplicate_bits: float = _threshold(
+        12, "bits", 256, "most of 256 hash bits in which a near-duplicate differs from an earlier image; 0 keeps all"
+    )
     background_side: float = _pixels(128, "least shorter side of a background")
     background_aspect: float = _threshold(4, "ratio", 100, "largest ratio of a background's sides")
     plan_paper: float = _share(0.6, "largest share of a background that may be one plain light or dark paper colour")
