@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 
-from chairlib.collection.procedural.chairs import FAMILIES
+from chairlib.collection.procedural.chairs import FAMILIES, draw_design
 from chairlib.collection.procedural.materials import MATERIALS
 from chairlib.collection.procedural.rooms import ROOM_KINDS
 
 pytest.importorskip("mitsuba", reason="the gallery's tests need the extra [procedural]")
 
 from chairlib.collection.procedural import gallery
+from chairlib.widgets import chair_turner, embed_size
 
 SIZE = 32
+#: What each family lets turn.
+SHOWN = {name: draw_design(np.random.default_rng(0), name).turns for name in FAMILIES}
 
 
 def differ(a: np.ndarray, b: np.ndarray) -> bool:
@@ -80,3 +83,16 @@ def test_lights_and_parts_change_nothing_else():
     assert set(bases) == {"dowel", "eiffel", "sled", "steel", "swivel"}
     for several in (backs, bases):
         assert len({picture[..., 3].tobytes() for picture in several.values()}) == len(several)
+
+
+def test_the_turner_of_the_largest_profile_fits_a_page():
+    """As 01_gallery asks for it with the settings of ``quick`` and ``paper``: 3 values, 4 of 8 angles, 96 pixels."""
+    sampled = {name: gallery._turned((name, 0, turns[0][2], 45.0, 96, 0)) for name, turns in SHOWN.items()}
+    tables = {
+        f"{name}, {field}": gallery.Turntable(
+            np.broadcast_to(sampled[name], (3, 4, 96, 96, 4)), field, [low, (low + high) / 2, high], [0, 90, 180, 270]
+        )
+        for name, turns in SHOWN.items()
+        for field, low, high in turns
+    }
+    assert embed_size(chair_turner(tables)) < 2_700_000
