@@ -47,8 +47,8 @@ def style_table(
     The index gives the row headers (the first column does where the index is only a count). Two-level columns become
     grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of
     three numbers (value, low, high) is shown with its interval, to as many places as show two digits of the interval's
-    width, one more than asked for at most; a text in a column of numbers (why there is none) is shown as a quiet remark, and None or NaN as ``missing``.
-    ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
+    width, one more than asked for at most; a text in a column of numbers (why there is none) is shown as a quiet remark,
+    and None or NaN as ``missing``. ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
         frame = frame.set_index(frame.columns[0])
