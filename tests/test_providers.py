@@ -11,6 +11,7 @@ from chairlib.collection import collecting
 from chairlib.collection.collecting import collect
 from chairlib.collection.providers import ApiClient, StoppedError
 from chairlib.collection.providers.commons import Commons
+from chairlib.collection.providers.local import Local
 from chairlib.collection.providers.openverse import Openverse
 from chairlib.collection.providers.serpapi import SerpApi
 from chairlib.collection.queries import Query
@@ -412,3 +413,23 @@ def test_the_key_is_not_in_what_is_found(start, client, name):
     server.echo_key = True
     found = provider_of(name, server).search(CHAIRS, client, None)
     assert server.key not in repr(found)
+
+
+# -- a folder ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_s_files_are_judged_by_content_not_by_name(tmp_path):
+    """What no kind's names end in is tried, and refused with a reason, rather than passed over in silence."""
+    folder = tmp_path / "arm-chairs"
+    folder.mkdir()
+    for name in ("1.PNG", "2.jpg", "3.heic", "4", "README.md", ".hidden.png"):
+        (folder / name).write_bytes(b"?")
+    found = {
+        kind: Local(folder).search(Query("arm chair", kind), None, None).items for kind in ("segment", "background")
+    }
+    assert [item.title for item in found["segment"]] == ["1", "3", "4"]
+    assert [item.title for item in found["background"]] == ["1", "2", "3", "4"]
+    report = collect([CHAIRS], [Local(folder)], tmp_path / "c", any_licence=True, limits=FAST, progress=False)
+    refused = {url.rpartition("/")[2]: reason for _, _, url, reason in report.ledger.refusals()}
+    assert set(refused) == {"1.PNG", "3.heic", "4"}
+    assert all(refused.values())

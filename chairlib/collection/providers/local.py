@@ -1,7 +1,9 @@
 """A folder of images as a provider: ``local:FOLDER``. What it says of an image stands in a ``manifest.csv`` beside it.
 
 A file is found by a query if its path, from the folder's own name on, holds all words of the query ("arm chair" finds
-``arm-chairs/7.png``). The manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
+``arm-chairs/7.png``). What its name's end says is an image of the other kind (``.jpg`` for segments) is left to that kind's
+queries; whatever else matches is taken and judged by its content, so that a file that is no image is refused with a reason. The
+manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
 """
 
 import os
@@ -47,10 +49,11 @@ class Local:
     def search(self, query: Query, client: ApiClient, after: str | None) -> Page:
         """As :class:`chairlib.collection.providers.Provider` says. The cursor is the last file of the page before."""
         words = _words(query.text)
+        of_other_kind = {end for ends in _SUFFIXES.values() for end in ends} - set(_SUFFIXES[query.kind])
         matching = [
             file
             for file in self._found()
-            if file.suffix.lower() in _SUFFIXES[query.kind]
+            if file.suffix.lower() not in of_other_kind
             and words <= _words(f"{self._folder.name}/{self._relative(file)}")
             and (after is None or self._relative(file) > after)
         ]
