@@ -665,6 +665,23 @@ def test_the_build_shows_its_progress(call, start, tmp_path):
     assert "comparing segments: 100%" in errors
 
 
+def test_an_error_stands_in_a_line_of_its_own(call, start, tmp_path, monkeypatch):
+    fill(tmp_path / "mine", start(24, share=1))
+    write = Path.write_bytes
+
+    def full(self, data):
+        if self.parent.name == "segments":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, _, errors = call("--providers", "local:mine", "--out", "c")
+    lines = errors.replace("\r", "\n").splitlines()
+    assert code == 1
+    assert any(line.startswith("writing: ") for line in lines)
+    assert lines[-1].startswith("chairlib: cannot write")
+
+
 def test_images_held_at_one_time(monkeypatch):
     monkeypatch.setattr(building, "PIXELS_AT_ONCE", 100)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)

@@ -217,8 +217,9 @@ def build(
         _check_enough(origin, groups[origin.kind])
     items = (item for kind, of_kind in groups.items() for item in _items(kind, candidates[kind], of_kind))
     n = sum(map(len, groups.values()))
-    bar = progress_bar(items, "writing", total=n, unit="image", disable=not progress)
-    return write_collection(out, bar, seed, extra_files)
+    # Closed before an error is told, or the error would stand in the bar's own line.
+    with progress_bar(items, "writing", total=n, unit="image", disable=not progress) as bar:
+        return write_collection(out, bar, seed, extra_files)
 
 
 def _group(kind: str, candidates: Sequence[Candidate]) -> list[str]:

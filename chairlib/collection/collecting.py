@@ -235,17 +235,18 @@ def _search_all(
     stopped: dict[str, str] = {}
     unmatched: dict[str, list[str]] = {}
     pairs = [(provider, query) for provider in providers for query in options.queries]
-    for provider, query in progress_bar(pairs, "searching", unit="query", disable=not progress):
-        key = _key(provider)
-        if key in stopped:
-            continue
-        try:
-            reached = _search(ledger, provider, query, client, options.limit, options.any_licence)
-        except StoppedError as error:
-            stopped[key] = str(error)
-        else:
-            if not provider.web and not reached.taken:
-                unmatched.setdefault(key, []).append(f"{query.text} ({query.kind})")
+    with progress_bar(pairs, "searching", unit="query", disable=not progress) as bar:
+        for provider, query in bar:
+            key = _key(provider)
+            if key in stopped:
+                continue
+            try:
+                reached = _search(ledger, provider, query, client, options.limit, options.any_licence)
+            except StoppedError as error:
+                stopped[key] = str(error)
+            else:
+                if not provider.web and not reached.taken:
+                    unmatched.setdefault(key, []).append(f"{query.text} ({query.kind})")
     notes = [
         f"{key}: no file's path holds the words of a query: {_listed(of_key)}" for key, of_key in unmatched.items()
     ]
@@ -319,8 +320,10 @@ def _told(item: Found) -> str:
 def _fetch_all(ledger: Ledger, read: Callable[[str], bytes], limits: Limits, seed: int, progress: bool) -> None:
     tasks = [Task(*row) for row in ledger.waiting()]
     outcomes = transfer_all(tasks, lambda task: _fetch(ledger, read, task), limits, seed)
-    bar = progress_bar(outcomes, "fetching", total=len(tasks), unit="image", disable=not progress)
-    with warnings.catch_warnings():
+    with (
+        warnings.catch_warnings(),
+        progress_bar(outcomes, "fetching", total=len(tasks), unit="image", disable=not progress) as bar,
+    ):
         # What Pillow warns of (large images, odd metadata) is judged and reported here.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         for outcome in bar:
@@ -347,9 +350,9 @@ def _fetch(ledger: Ledger, read: Callable[[str], bytes], task: Task) -> None:
 def _screen_all(ledger: Ledger, thresholds: Thresholds, progress: bool) -> None:
     entries = ledger.images("fetched")
     results = in_threads(lambda entry: _screen(ledger, entry, thresholds), entries, _size)
-    bar = progress_bar(results, "screening", total=len(entries), unit="image", disable=not progress)
-    for entry, reason in zip(entries, bar, strict=True):
-        ledger.set_screened(entry.id, reason)
+    with progress_bar(results, "screening", total=len(entries), unit="image", disable=not progress) as bar:
+        for entry, reason in zip(entries, bar, strict=True):
+            ledger.set_screened(entry.id, reason)
 
 
 def _screen(ledger: Ledger, entry: Entry, thresholds: Thresholds) -> str | None:
@@ -437,7 +440,8 @@ def _choose(
 
 def _candidates(ledger: Ledger, kind: str, of_kind: Sequence[tuple[Entry, str]], progress: bool) -> list[Candidate]:
     results = in_threads(lambda pair: _candidate(ledger, *pair), of_kind, lambda pair: _size(pair[0]))
-    return list(progress_bar(results, f"comparing {kind}s", total=len(of_kind), unit="image", disable=not progress))
+    with progress_bar(results, f"comparing {kind}s", total=len(of_kind), unit="image", disable=not progress) as bar:
+        return list(bar)
 
 
 def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:

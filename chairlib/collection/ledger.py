@@ -72,7 +72,7 @@ SELECT images.id, images.kind, CASE WHEN decisions.decision IS NULL THEN images.
     images.reason, urls.url, urls.landing_page, urls.author, urls.licence, urls.licence_url, urls.title, urls.query,
     urls.provider, urls.retrieved, images.width, images.height,
     COALESCE(decisions.decision, '') AS decision, COALESCE(decisions.reason, '') AS decision_reason,
-    images.state AS screened, images.pixels, urls.number
+    images.state AS screened, images.pixels
 FROM images
 JOIN urls ON urls.number = (SELECT MIN(number) FROM urls WHERE image = images.id)
 LEFT JOIN ({_STANDING}) AS standing ON standing.image = images.id
@@ -483,20 +483,19 @@ class Ledger:
             raise ParameterError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}.")
         return [
             entry
-            for entry, screened, _, _ in self._entries("images.id")
+            for entry, screened, _ in self._entries("images.id")
             if state in (None, screened, entry.state) and kind in (None, entry.kind)
         ]
 
     def accepted(self) -> list[tuple[Entry, str]]:
         """The images that screening accepted, in the order in which they were found, each with the digest of its pixels."""
-        return [
-            (entry, pixels) for entry, screened, pixels, _ in self._entries("urls.number") if screened == "accepted"
-        ]
+        return [(entry, pixels) for entry, screened, pixels in self._entries("urls.number") if screened == "accepted"]
 
-    def _entries(self, order: str) -> Iterator[tuple[Entry, str, str, int]]:
+    def _entries(self, order: str) -> Iterator[tuple[Entry, str, str]]:
+        """Each image, what screening said of it, and the digest of its pixels."""
         names = [field.name for field in fields(Entry)]
         for row in self._rows(f"{_ENTRIES} ORDER BY {order}"):
-            yield Entry(**{name: row[name] for name in names}), row["screened"], row["pixels"], row["number"]
+            yield Entry(**{name: row[name] for name in names}), row["screened"], row["pixels"]
 
     def path(self, entry_or_id: Entry | str) -> Path:
         """The image's file. Raises CollectionError for an id that is not in the ledger."""
