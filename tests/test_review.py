@@ -213,3 +213,26 @@ def test_only_what_was_announced_last_is_held(tmp_path):
     assert all(thumbnails.get(file) == thumbnail("segment", file) for file in files)
     with pytest.raises(ImageError, match=r"missing\.png"):
         thumbnails.get(tmp_path / "missing.png")
+
+
+STATE = '<script type="application/vnd.jupyter.widget-state+json">{}</script>'
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_keys_on_a_page_with_and_without_a_kernel(browser, tmp_path, stored):
+    """With one, the field is ready and arrows are letters; without, controls are off and the arrows are the reader's own."""
+    grid = review(ledger_in(tmp_path, 2))
+    page = browser.new_page()
+    page.set_content(
+        f'{STATE if stored else ""}<div class="chair-review"><div class="chair-review-keys"><input></div>'
+        f"<button>Undo</button>{grid.children[-1].value}</div>"
+    )
+    field, button = page.locator("input"), page.locator("button")
+    page.wait_for_function(
+        "() => document.querySelector('input').disabled || document.querySelector('input').dataset.keys"
+    )
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert (field.is_enabled(), button.is_enabled()) == (not stored, not stored)
+    assert field.input_value() == ("" if stored else "dn")
+    page.close()

@@ -39,7 +39,10 @@ _LETTERS = {
 #: Runs when the picture (one transparent pixel) has loaded, once the widgets are on the page; each field is prepared once.
 _SCRIPT = """
 const grid = this.closest('.%(grid)s'), input = grid && grid.querySelector('.%(keys)s input');
-if (input && !input.dataset.keys) {
+if (document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]')) {
+  // A stored page: nobody would hear the keys, which scroll it.
+  if (grid) grid.querySelectorAll('button, input, select').forEach((control) => { control.disabled = true; });
+} else if (input && !input.dataset.keys) {
   input.dataset.keys = 'ready';
   const letters = %(letters)s;
   input.addEventListener('keydown', (event) => {
