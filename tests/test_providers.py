@@ -433,3 +433,13 @@ def test_a_folder_s_files_are_judged_by_content_not_by_name(tmp_path):
     refused = {url.rpartition("/")[2]: reason for _, _, url, reason in report.ledger.refusals()}
     assert set(refused) == {"1.PNG", "3.heic", "4"}
     assert all(refused.values())
+
+
+def test_a_folder_of_more_files_than_the_limit_is_not_said_to_match_nothing(tmp_path):
+    folder = tmp_path / "arm-chairs"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.png").write_bytes(b"?")
+    report = collect([CHAIRS], [Local(folder)], tmp_path / "c", limit=2, any_licence=True, limits=FAST, progress=False)
+    assert len(list(report.ledger.refusals())) == 2
+    assert "no file's path" not in str(report)
