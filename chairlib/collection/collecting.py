@@ -246,7 +246,7 @@ def _search_all(
                 stopped[key] = str(error)
             else:
                 # A page that the limit cuts leaves `taken` as it was.
-            if not provider.web and not (reached.taken or reached.asked):
+                if not provider.web and not (reached.taken or reached.asked):
                     unmatched.setdefault(key, []).append(f"{query.text} ({query.kind})")
     notes = [
         f"{key}: no file's path holds the words of a query: {_listed(of_key)}" for key, of_key in unmatched.items()
