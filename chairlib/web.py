@@ -13,9 +13,10 @@ import ssl
 import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -34,10 +35,12 @@ __all__ = [
     "Limits",
     "PassingError",
     "Secret",
+    "Turns",
     "UnusableError",
     "address_problem",
     "check_contact",
     "deadline",
+    "host_of",
     "is_web_address",
     "open_client",
     "pause_before",
@@ -51,6 +54,8 @@ __all__ = [
 ]
 
 _MAX_URL = 2000
+#: Ports that an address need not name.
+_PORTS = {"http": 80, "https": 443}
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 #: Not in the tables of every Python version: documentation (RFC 9637), deprecated relays of 6to4 (RFC 7526).
 _NEVER = (ipaddress.ip_network("3fff::/20"), ipaddress.ip_network("192.88.99.0/24"))
@@ -136,6 +141,16 @@ def without_credentials(url: str) -> str:
     """An address without the name and password that may be in it."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def host_of(url: str) -> str:
+    """Host and port, one name for all spellings of the same (``A.org:443``, ``a.org.``); empty where there is none."""
+    parts = urlsplit(url)
+    try:
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
+    except ValueError:  # no port at all: fetching says what is wrong with it
+        return parts.netloc.lower()
+    return host if port in (None, _PORTS.get(parts.scheme)) else f"{host}:{port}"
 
 
 def url_problem(url: str) -> str | None:
@@ -449,21 +464,60 @@ def transport_errors(limits: Limits) -> Iterator[None]:
         raise PassingError(f"the connection broke ({type(error).__name__})") from None
 
 
-def read_url(client: httpx.Client, url: str, limits: Limits) -> bytes:
-    """The bytes behind ``url``, at the end of its redirects. Raises PassingError or UnusableError (``rule: explanation``)."""
-    address = url
-    with deadline(limits.total), transport_errors(limits):
-        for _ in range(limits.redirects + 1):
-            with client.stream("GET", address) as response:
+class Turns:
+    """Spares every host alike, also one that only redirects lead to, as many sites' images do to one store.
+
+    At most ``limits.per_host`` requests to it at a time, ``limits.interval`` between the starts of two. For all threads of a run.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._changed = threading.Condition()
+        self._active: Counter[str] = Counter()
+        self._next_start: dict[str, float] = {}
+
+    @contextmanager
+    def at(self, url: str) -> Iterator[None]:
+        """Wait for a turn at the host of ``url``, and hold it."""
+        host = host_of(url)
+        with self._changed:
+            self._changed.wait_for(lambda: self._active[host] < self._limits.per_host)
+            self._active[host] += 1
+            start = max(time.monotonic(), self._next_start.get(host, 0))
+            self._next_start[host] = start + self._limits.interval
+        try:
+            time.sleep(max(0.0, start - time.monotonic()))
+            yield
+        finally:
+            with self._changed:
+                self._active[host] -= 1
+                self._changed.notify_all()
+
+
+def read_url(client: httpx.Client, url: str, limits: Limits, turns: Turns | None = None) -> bytes:
+    """The bytes behind ``url``, at the end of its redirects. Raises PassingError or UnusableError (``rule: explanation``).
+
+    Waiting for one of ``turns`` doesn't count towards ``limits.total``.
+    """
+    address, left = url, limits.total
+    for _ in range(limits.redirects + 1):
+        with turns.at(address) if turns else nullcontext():
+            begun = time.monotonic()
+            with deadline(left), transport_errors(limits), client.stream("GET", address) as response:
                 if not response.has_redirect_location:
                     check_status(response)
                     return read_body(response, limits.max_bytes)
-                target = response.headers["Location"]
-            try:
-                address = urljoin(address, target)
-            except ValueError:
-                address = target
-            problem = url_problem(address)
-            if problem:
-                raise UnusableError(f"redirect: to an {problem}")
+                address = _redirected(address, response.headers["Location"])
+            left -= time.monotonic() - begun
     raise UnusableError(f"redirect: more than {limits.redirects} of them")
+
+
+def _redirected(address: str, target: str) -> str:
+    try:
+        address = urljoin(address, target)
+    except ValueError:
+        address = target
+    problem = url_problem(address)
+    if problem:
+        raise UnusableError(f"redirect: to an {problem}")
+    return address

@@ -4,11 +4,12 @@ import time
 from collections import Counter
 from itertools import pairwise
 
+import httpx
 import pytest
 
 from chairlib.collection.download import Task, transfer_all
 from chairlib.errors import CollectionError
-from chairlib.web import Limits, PassingError, UnusableError
+from chairlib.web import Limits, PassingError, Turns, UnusableError, read_url
 
 QUICK = Limits(tries=3, backoff=0.001, max_wait=0.3, workers=8, per_host=2, interval=0, give_up=9)
 
@@ -54,6 +55,36 @@ def test_the_spellings_of_a_host_share_its_limits():
 
     ends(work, *[f"https://{host}/{n}" for host in ("a.org", "A.org:443", "a.org.") for n in range(4)])
     assert most <= QUICK.per_host
+
+
+def test_a_host_that_only_redirects_lead_to_is_spared_as_well():
+    now, most, starts, lock = Counter(), Counter(), [], threading.Lock()
+
+    def answer(request):
+        host = request.url.host.removesuffix(".")
+        if host != "store.org":
+            return httpx.Response(302, headers={"Location": f"http://store.org{request.url.path}"})
+        with lock:
+            now[host] += 1
+            most[host] = max(most[host], now[host])
+            starts.append(time.monotonic())
+        time.sleep(0.05)
+        with lock:
+            now[host] -= 1
+        return httpx.Response(200, stream=httpx.ByteStream(b"picture"))
+
+    limits = Limits(
+        workers=8, per_host=2, interval=0.01, total=0.5
+    )  # less than all of them take: waiting is not counted
+    turns, read = Turns(limits), []
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        urls = [f"http://{site}.org/{site}" for site in range(24)] + ["http://store.org./x"] * 2
+        found = ends(lambda task: read.append(read_url(client, task.url, limits, turns)), *urls, limits=limits)
+    assert set(found.values()) == {(None, True)}
+    assert read == [b"picture"] * 26
+    assert most["store.org"] == 2
+    assert min(b - a for a, b in pairwise(starts)) > 0.005
+    assert starts[-1] - starts[0] > 0.5
 
 
 def test_every_task_ends_once():

@@ -47,7 +47,7 @@ from chairlib.collection.screening import Thresholds, screen_background, screen_
 from chairlib.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.files import check_free
 from chairlib.progress import progress_bar
-from chairlib.web import Limits, UnusableError, check_contact, open_client, read_url, url_problem
+from chairlib.web import Limits, Turns, UnusableError, check_contact, open_client, read_url, url_problem
 
 __all__ = ["CollectReport", "collect", "describe_status", "open_ledger", "remove", "work_folder"]
 
@@ -165,7 +165,8 @@ def collect(
         with open_client(agent, limits, loopback) as client:
             api = ApiClient(client, limits, options.seed)
             stopped, unmatched = _search_all(ledger, options, sources, api, progress)
-            _fetch_all(ledger, lambda url: read_url(client, url, limits), limits, options.seed, progress)
+            turns = Turns(limits)
+            _fetch_all(ledger, lambda url: read_url(client, url, limits, turns), limits, options.seed, progress)
         _screen_all(ledger, options.thresholds, progress)
         collection, shortage = _rebuild(ledger, out, progress)
     return CollectReport(ledger, collection, shortage, stopped, notes + unmatched)

@@ -15,16 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from urllib.parse import urlsplit
 
 from chairlib.errors import ChairlibError
-from chairlib.web import Limits, PassingError, UnusableError, pause_before
+from chairlib.web import Limits, PassingError, UnusableError, host_of, pause_before
 
 __all__ = ["Outcome", "Schedule", "Task", "transfer_all"]
 
 _TICK = 0.05
-#: Ports that an address need not name.
-_PORTS = {"http": 80, "https": 443}
 _LOG = logging.getLogger(__name__)
 #: What no other address would be spared: a mistake of the caller, a full disk, a ledger that cannot be written.
 _ENDS_A_RUN = (ChairlibError, OSError, sqlite3.Error)
@@ -42,13 +39,8 @@ class Task:
 
     @property
     def host(self) -> str:
-        """Host and port, one name for all spellings of the same (``A.org:443``, ``a.org.``); of a local file, nothing."""
-        parts = urlsplit(self.url)
-        try:
-            host, port = (parts.hostname or "").removesuffix("."), parts.port
-        except ValueError:  # from a ledger of before such ports were refused; fetching says what is wrong with it
-            return parts.netloc.lower()
-        return host if port in (None, _PORTS.get(parts.scheme)) else f"{host}:{port}"
+        """As :func:`chairlib.web.host_of` names it; of a local file, nothing."""
+        return host_of(self.url)
 
 
 @dataclass(frozen=True)
