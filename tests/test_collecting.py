@@ -593,6 +593,16 @@ def test_a_query_that_no_file_matches_is_named(start, tmp_path):
     assert f"local:{folder}: no file's path holds the words of a query: arm chair (segment)" in str(report)
 
 
+def test_files_of_another_kind_than_the_queries_that_match_are_named(start, tmp_path):
+    folder = fill(tmp_path / "mine", start(24, share=1))
+    (folder / "arm-chairs" / "1.JPG").write_bytes(b"x")
+    (folder / "arm-chairs" / "living-room.jpg").write_bytes(b"x")  # matched as a background, and refused as no image
+    report = go(None, tmp_path / "c", [Local(folder)], contact=None)
+    assert f"local:{folder}: 1 file left out, by the name of another kind" in str(report)
+    assert str(report).rstrip().endswith(": arm-chairs/1.JPG")
+    assert "living-room.jpg" in (tmp_path / "c" / "refused.csv").read_text()
+
+
 def test_images_without_a_licence_are_left_out_again(start, tmp_path):
     server = start(40, faults=("", "no licence"), share=0.5)
     everything = {image_id(item.content) for item in server.plan.values()}

@@ -252,6 +252,12 @@ def _search_all(
     notes = [
         f"{key}: no file's path holds the words of a query: {_listed(of_key)}" for key, of_key in unmatched.items()
     ]
+    for provider in providers:
+        if left := getattr(provider, "left_out", None):
+            notes.append(
+                f"{_key(provider)}: {len(left)} file{'s' * (len(left) > 1)} left out, by the name of another kind than "
+                f"the queries that match (no segment is a JPEG): {_listed(left)}"
+            )
     return list(stopped.values()), notes
 
 

@@ -45,6 +45,8 @@ class Local:
             raise ParameterError(f"provider 'local:{folder}': that is not a folder; name one that holds images.")
         self._files: list[Path] | None = None
         self._notes: dict[Path, dict[str, str]] = {}
+        self._offered: set[Path] = set()
+        self._left: set[Path] = set()
 
     def search(self, query: Query, client: ApiClient, after: str | None) -> Page:
         """As :class:`chairlib.collection.providers.Provider` says. The cursor is the last file of the page before."""
@@ -53,12 +55,20 @@ class Local:
         matching = [
             file
             for file in self._found()
-            if file.suffix.lower() not in of_other_kind
-            and words <= _words(f"{self._folder.name}/{self._relative(file)}")
+            if words <= _words(f"{self._folder.name}/{self._relative(file)}")
             and (after is None or self._relative(file) > after)
         ]
+        left = {file for file in matching if file.suffix.lower() in of_other_kind}
+        matching = [file for file in matching if file not in left]
         page = matching[:_PAGE]
+        self._left |= left
+        self._offered.update(page)
         return Page([self._item(file) for file in page], self._relative(page[-1]) if len(matching) > _PAGE else None)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Files that the searches so far matched as the kind that their names deny, and as no other."""
+        return sorted(self._relative(file) for file in self._left - self._offered)
 
     def _found(self) -> list[Path]:
         if self._files is None:
