@@ -218,7 +218,7 @@ def test_two_things_that_touch_are_refused():
     image = textured(256)
     image.putalpha(Image.fromarray(np.pad(outline(9, 4, 10), 28).astype(np.uint8) * 255))
     assert re.match(
-        r"several objects: its upper outline falls by (49|50)% of its height between two summits \(at most 27%\)",
+        r"several objects: its upper outline falls by (49|50)% of its height between two summits \(at most 25%\)",
         screen_segment(image),
     )
     assert screen_segment(image, thresholds=Thresholds(valley_depth=0.6)) is None

@@ -48,7 +48,7 @@ class Thresholds:
     second_object: float = _share(0.08, "largest second piece of the object, as a share of the largest")
     loose_pieces: float = _share(0.15, "largest share of the object that all pieces but the largest may hold")
     valley_depth: float = _share(
-        0.27, "deepest valley between two summits of the object's upper outline, as a share of its height"
+        0.25, "deepest valley between two summits of the object's upper outline, as a share of its height"
     )
     edge_cut: float = _share(0.08, "largest share of any of the frame's four edges that the object may cover")
     translucent_share: float = _share(0.15, "largest share of the object with opacity below 0.9 away from its outline")
