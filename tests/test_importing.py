@@ -256,13 +256,22 @@ def test_provenance_is_carried(folders):
     )
     note(
         backgrounds,
-        ["file", "source", "url", "licence", "retrieved"],
-        ["0.jpg", "museum", "https://example.org/0", "CC-BY-4.0", "2026-01-02"],
+        ["file", "source", "url", "licence", "retrieved", "landing_page", "licence_url"],
+        [
+            "0.jpg",
+            "museum",
+            "https://example.org/0",
+            "CC-BY-4.0",
+            "2026-01-02",
+            "https://example.org/page",
+            "https://l.org/by",
+        ],
     )
     rows = run(folders).collection.manifest.set_index("source")
     chair, wall = rows.loc["someone/chairs/img/a.png"], rows.loc["museum"]
     assert (chair["author"], chair["licence"], chair["url"]) == ("Ann, B.", "CC0-1.0", "")
     assert tuple(wall[["url", "licence", "retrieved"]]) == ("https://example.org/0", "CC-BY-4.0", "2026-01-02")
+    assert tuple(wall[["landing_page", "licence_url"]]) == ("https://example.org/page", "https://l.org/by")
     assert rows.loc["1.png", "licence"] == ""
 
 

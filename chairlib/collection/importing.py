@@ -3,7 +3,7 @@
 Every file is decoded, screened and compared with the others; each that is refused is reported with its reason. A
 ``manifest.csv`` beside the images may say more about them: ``file`` (or ``filename``) names the image; ``shape_group`` says which belong
 together and wins over their looks; ``source`` (or ``source_repo`` and ``path``), ``url``, ``author``, ``licence`` (or
-``license``) and ``retrieved`` are kept with the image.
+``license``), ``retrieved``, ``landing_page`` and ``licence_url`` are kept with the image.
 """
 
 import csv
@@ -28,7 +28,7 @@ from chairlib.collection.building import (
     signature,
     take_out_near_duplicates,
 )
-from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.collection import KINDS, OPTIONAL_COLUMNS, Collection
 from chairlib.collection.decode import read_bytes
 from chairlib.collection.licences import forbids_changes
 from chairlib.collection.screening import Thresholds, screen_background, screen_segment
@@ -171,6 +171,8 @@ def _note(row: Mapping[str, str], place: Path) -> dict[str, str]:
         "author": text_of(field("author")),
         "licence": text_of(field("licence", "license")),
         "retrieved": text_of(field("retrieved")),
+        "landing_page": field("landing_page"),
+        "licence_url": field("licence_url", "license_url"),
     }
 
 
@@ -240,6 +242,6 @@ def _examine(
         signature(kind, image),
         label=note.get("label") or None,
         source=note.get("source") or one_line(file.relative_to(source.folder).as_posix()),
-        **{name: note.get(name, "") for name in ("url", "author", "licence", "retrieved")},
+        **{name: note.get(name, "") for name in ("url", "author", "licence", "retrieved", *OPTIONAL_COLUMNS)},
     )
     return candidate, hashlib.sha256(data).hexdigest()
