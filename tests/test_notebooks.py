@@ -102,7 +102,9 @@ def test_undeclared_parameter_of_a_chapter(tmp_path):
 
 @pytest.mark.parametrize("name", ["05_nope", "nope.ipynb", "", "03_benchmark.py"])
 def test_notebook_that_does_not_exist(name, tmp_path):
-    with pytest.raises(ParameterError, match=r"does not exist in .*notebooks; use 01_collection, .* or the path of an \.ipynb file"):
+    with pytest.raises(
+        ParameterError, match=r"does not exist in .*notebooks; use 01_collection, .* or the path of an \.ipynb file"
+    ):
         execute(name, {}, tmp_path / "out.ipynb")
 
 

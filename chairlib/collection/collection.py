@@ -129,7 +129,9 @@ def write_collection(
     with atomic_folder(out) as folder:
         for name in _FOLDERS.values():
             (folder / name).mkdir()
-        manifest = pd.DataFrame([_write_item(folder, item) for item in items], columns=[*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS])
+        manifest = pd.DataFrame(
+            [_write_item(folder, item) for item in items], columns=[*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS]
+        )
         manifest = manifest.drop(columns=[name for name in OPTIONAL_COLUMNS if not manifest[name].any()])
         for kind in KINDS:
             of_kind = manifest["kind"] == kind
@@ -148,7 +150,9 @@ def _write_item(folder: Path, item: Item) -> dict[str, str | int]:
     identity = hashlib.sha256(item.data).hexdigest()[:16]
     path = folder / _FOLDERS[item.kind] / f"{identity}{_SUFFIXES[item.kind]}"
     path.write_bytes(item.data)
-    given = {name: getattr(item, name) for name in (*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS) if name not in ("id", "split")}
+    given = {
+        name: getattr(item, name) for name in (*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS) if name not in ("id", "split")
+    }
     return {"id": identity, **given, "split": ""}
 
 
