@@ -15,14 +15,17 @@ from chairlib.errors import ParameterError
 
 __all__ = ["style_table"]
 
-# Colours are inherited or half-transparent grey, so that one table suits light and dark pages.
+# Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as the box
+# and, behind a parent of no width, doesn't widen the table. Cells wrap, but not within an interval, before the table has to scroll.
 _TABLE_STYLE = """<style>
 .chair-table-box{container-type:inline-size;overflow-x:auto;max-width:100%;margin:0 0 1em}
-.chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.95em;display:table}
+.chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.9em;display:table}
 .chair-table-box .chair-table caption{caption-side:top;text-align:left;color:inherit;padding:0 0 .5em;font-size:1em}
-.chair-table-box .chair-table caption span{display:block;position:sticky;left:0;max-width:min(100%,100cqw);width:max-content}
-.chair-table-box .chair-table :is(th,td){padding:.35em .6em;border:0;background:none;color:inherit;text-align:right;white-space:nowrap;
-font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
+.chair-table-box .chair-table caption>span{display:block;position:sticky;left:0;width:0}
+.chair-table-box .chair-table caption>span>span{display:block;width:100cqw}
+.chair-table-box .chair-table :is(th,td){padding:.35em .55em;border:0;background:none;color:inherit;text-align:right;white-space:normal;
+overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
+.chair-table-box .chair-table .chair-whole{white-space:nowrap}
 .chair-table-box .chair-table :is(th,td).chair-text{text-align:left}
 .chair-table-box .chair-table thead th{font-weight:600;vertical-align:bottom;white-space:normal}
 .chair-table-box .chair-table thead th[colspan]{text-align:center;border-bottom:1px solid rgba(128,128,128,.45)}
@@ -31,8 +34,12 @@ font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
 .chair-table-box .chair-table tbody tr{background:none}
 .chair-table-box .chair-table tbody tr+tr>*{border-top:1px solid rgba(128,128,128,.3)}
 .chair-table-box .chair-table :is(th,td).chair-paper{background:rgba(128,128,128,.16);font-style:italic}
-.chair-table-box .chair-table td.chair-missing{font-size:.85em;opacity:.75;white-space:normal;min-width:7em}
+.chair-table-box .chair-table td.chair-missing{font-size:.85em;opacity:.75;min-width:8em}
 </style>"""
+
+
+#: What a line must not break within: "(71.5–77.7)", "(+0.9 to +7.9)", "▲ 2 seeds", "width 16", "FCN-VGG-16".
+_WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈⇅?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
 
 
 def style_table(
@@ -65,16 +72,16 @@ def style_table(
     body = []
     for key, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
         names = key if isinstance(key, tuple) else (key,)
-        cells = "".join(f'<th scope="row">{html.escape(str(name))}</th>' for name in names)
+        cells = "".join(f'<th scope="row">{_cell_html(str(name))}</th>' for name in names)
         for value, column, (base, numeric) in zip(row, frame.columns, kinds, strict=True):
             places = decimals if isinstance(decimals, int) else decimals.get(column, 2)
             quiet = " chair-missing" if numeric and not _is_figure(value) else ""
-            cells += f'<td class="{(base + quiet).strip()}">{html.escape(_cell_text(value, places, missing))}</td>'
+            cells += f'<td class="{(base + quiet).strip()}">{_cell_html(_cell_text(value, places, missing))}</td>'
         body.append(f"<tr>{cells}</tr>")
     title, head = html.escape(caption), _table_head(frame, [base for base, _ in kinds])
     return HTML(
         f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0"><table class="chair-table">'
-        f"<caption><span>{title}</span></caption><thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
+        f"<caption><span><span>{title}</span></span></caption><thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
@@ -116,6 +123,11 @@ def _cell_text(value: Any, decimals: int, missing: str) -> str:
     return f"{value:,.{decimals}f}" if isinstance(value, numbers.Real) else str(value)
 
 
+def _cell_html(text: str) -> str:
+    """The text escaped, with an interval, or a name with hyphens, kept on one line."""
+    return re.sub(_WHOLE, r'<span class="chair-whole">\g<0></span>', html.escape(text))
+
+
 def _interval_places(width: float, decimals: int) -> int:
     """Places for an interval of this width: two digits of it, and one place more than was asked for at most."""
     if not (1e-6 < width < math.inf):  # none, or no more than rounding
@@ -136,7 +148,7 @@ def _table_head(frame: pd.DataFrame, classes: Sequence[str]) -> str:
         cells = corner if level == 0 else ""
         if level == levels - 1:
             cells += "".join(
-                f'<th scope="col" class="{c}">{html.escape(label)}</th>'
+                f'<th scope="col" class="{c}">{_cell_html(label)}</th>'
                 for label, c in zip(labels, classes, strict=True)
             )
         else:

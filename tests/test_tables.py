@@ -78,6 +78,14 @@ def test_intervals_have_the_places_that_their_width_needs() -> None:
     assert shown(1.5, float("nan"), float("nan")) == "1.50 (–––)"
 
 
+def test_cells_wrap_but_not_within_an_interval_or_a_name() -> None:
+    frame = pd.DataFrame(
+        {"model": ["FCN-VGG-16, width 16"], "IoU, % (95 % interval)": [(61.1, 53.5, 68.1)], "gain": ["+4.5 ▲ 2 seeds"]}
+    )
+    whole = re.findall(r'<span class="chair-whole">(.*?)</span>', style_table(frame, "").data)
+    assert whole == ["(95 % interval)", "FCN-VGG-16,", "width 16", "(53.5–68.1)", "▲ 2 seeds"]
+
+
 def test_the_papers_columns_are_set_apart() -> None:
     def marked(table: str) -> list[str]:
         return [
