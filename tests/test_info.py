@@ -1,6 +1,7 @@
 """The figures of a collection whose every figure is known beforehand."""
 
 import io
+import re
 
 import pytest
 from PIL import Image
@@ -62,6 +63,16 @@ def test_the_text_says_it_all(collection):
     for part in ("known", collection.hash, "segments", "backgrounds", "groups", "CC0", "not stated", "50.0%", "21.99"):
         assert part in text
     assert all(len(line) <= 120 for line in text.splitlines())
+
+
+def test_a_notebook_shows_a_table(collection):
+    shown = describe(collection)._repr_html_()
+    figures = re.findall(r"<td[^>]*>(.*?)</td>", shown)
+    counts = describe(collection).counts["segment"]
+    assert figures[0::4] == [*(str(counts[split]) for split in SPLITS), "9"]
+    assert figures[-4:] == ["9", "5", "10", "10"]
+    for part in ("58 to 232 (median 58) pixels wide", "30 high", "not stated (5), CC0 (4)", "50.0%"):
+        assert part in shown
 
 
 def test_a_damaged_segment_is_named(collection, tmp_path):

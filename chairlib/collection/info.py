@@ -1,5 +1,6 @@
 """What a collection holds, in figures: `chairlib info`."""
 
+import html
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from chairlib.collection.decode import read_segment
 from chairlib.collection.screening import MASK_OPACITY
 from chairlib.collection.splits import SPLITS
 from chairlib.published import FOREGROUND_SHARE
+from chairlib.tables import style_table
 
 __all__ = ["Description", "describe"]
 
@@ -22,7 +24,7 @@ _UNSTATED = "not stated"
 
 @dataclass(frozen=True)
 class Description:
-    """A collection in figures. ``str()`` of it is a text for a person."""
+    """A collection in figures. ``str()`` of it is a text for a person, and a notebook shows it as a table."""
 
     name: str
     hash: str
@@ -60,6 +62,26 @@ class Description:
             f"{_RESOLUTION} x {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)",
         ]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        columns = {
+            (f"{kind}s", what): [*(table[split] for split in SPLITS), sum(table.values())]
+            for kind in KINDS
+            for what, table in (("images", self.counts[kind]), ("groups", self.groups[kind]))
+        }
+        frame = pd.DataFrame(columns, pd.Index([*SPLITS, "all"], name="split"))
+        notes = [
+            f"{kind}s: {_in_words(self.widths[kind])} pixels wide, {_in_words(self.heights[kind])} high; licence: "
+            + ", ".join(f"{licence} ({count:,})" for licence, count in self.licences[kind].items())
+            for kind in KINDS
+        ]
+        notes.append(
+            f"foreground: {self.canvas_share:.1%} of a segment's canvas, {self.composite_share:.1%} of a composite at "
+            f"{_RESOLUTION} × {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)"
+        )
+        items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+        return f"{style_table(frame, f'{self.name} (data hash {self.hash})').data}<ul>{items}</ul>"
 
 
 def describe(collection: Collection) -> Description:
@@ -100,3 +122,8 @@ def _spread(values: np.ndarray) -> tuple[int, int, int]:
 
 def _range(spread: tuple[int, int, int]) -> str:
     return " ".join(f"{value:,}" for value in spread)
+
+
+def _in_words(spread: tuple[int, int, int]) -> str:
+    least, median, greatest = spread
+    return f"{median:,}" if least == greatest else f"{least:,} to {greatest:,} (median {median:,})"
