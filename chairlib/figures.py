@@ -1015,8 +1015,8 @@ def _share_tick(table: pd.DataFrame, share: float) -> str:
 def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: str = "") -> Figure:
     """How many images training needs before it is as good as training from scratch gets, one bar a category and label.
 
-    ``table``: columns category, label and images: images seen until the validation IoU first reaches what training from scratch
-    ends with, NaN where it never does. It may have low and high, the range over seeds, drawn as a line over the bar, and
+    ``table``: columns category, label and images: images seen until the validation IoU has reached, for good, what training
+    from scratch ends with, NaN where it never does. It may have low and high, the range over seeds, drawn as a line over the bar, and
     undecided: in words why a row's figures tell nothing, "" where they do; such a row has no bar. A category's first label
     (from scratch) is what its others are compared with. ``on``: the data, for the axis.
     """
@@ -1075,8 +1075,9 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: 
             for n, label in enumerate(labels)
         ]
         ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, labelspacing=0.25)
-        alt = "Images seen until the validation IoU first reaches what training from scratch ends with. " + "; ".join(
-            told
+        alt = (
+            "Images seen until the validation IoU has reached, for good, what training from scratch ends with. "
+            + "; ".join(told)
         )
         return show(fig, _sentence(title, alt), title, caption)
 

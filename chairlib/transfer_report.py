@@ -446,7 +446,7 @@ class TransferReport:
         return pd.DataFrame(rows, columns=["label", "share", "n_images", "iou", "low", "high"])
 
     def steps_to_reach(self, model: str = "unet") -> pd.DataFrame:
-        """Images until validation IoU first reaches what training from scratch ends with under the same seed.
+        """Images until validation IoU has reached, for good, what training from scratch ends with under the same seed.
 
         Columns category, label, images (the median over seeds; a seed that never gets there counts as infinity), low and high (over
         seeds), NaN where there is none; and undecided, why the figures tell nothing: "" where they do.
@@ -459,10 +459,8 @@ class TransferReport:
                 reached = [_reaching(curve, goals[seed]) for seed, curve in by_seed.items() if seed in goals]
                 if reached:
                     few = f"{photos} validation photos" if photos < _LEAST_VALIDATION else ""
-                    again = "falls below again" if any(fell for _, fell in reached) else ""
-                    images = [images for images, _ in reached]
-                    ends = (float(np.median(images)), min(images), max(images))
-                    rows.append((category, label, *(x if np.isfinite(x) else np.nan for x in ends), few or again))
+                    ends = (float(np.median(reached)), min(reached), max(reached))
+                    rows.append((category, label, *(x if np.isfinite(x) else np.nan for x in ends), few))
         return pd.DataFrame(rows, columns=["category", "label", "images", "low", "high", "undecided"])
 
     def _validation_photos(self, category: str, model: str) -> int:
@@ -541,13 +539,11 @@ def _mean_curve(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame({"images": every, "val_iou": np.mean(curves, axis=0)})
 
 
-def _reaching(curve: pd.DataFrame, goal: float) -> tuple[float, bool]:
-    """Images until a curve first reaches the goal (infinity: never), and whether it falls below it again."""
-    there = (curve["val_iou"] >= goal).to_numpy()
-    if not there.any():
-        return np.inf, False
-    first = int(there.argmax())
-    return float(curve["images"].iloc[first]), not there[first:].all()
+def _reaching(curve: pd.DataFrame, goal: float) -> float:
+    """Images until a curve reaches the goal and doesn't fall below it again; infinity where it ends below."""
+    below = np.flatnonzero(~(curve["val_iou"] >= goal))
+    first = below[-1] + 1 if len(below) else 0
+    return float(curve["images"].iloc[first]) if first < len(curve) else np.inf
 
 
 def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> TransferReport:

@@ -345,11 +345,18 @@ def test_a_seed_that_never_gets_there_counts_as_infinity(tmp_path):
     assert np.isnan(high)
 
 
-def test_steps_are_undecided_where_a_curve_falls_again_or_few_photos_validate(tmp_path):
-    scratch = make(tmp_path, [50], curve=(20, 40, 60))
-    falls = make(tmp_path, [50], pretraining="chair_segments", curve=(61, 59, 70))
-    assert steps(scratch, falls)["car", CHAIRS][3] == "falls below again"
-    assert steps(scratch, falls)["car", "from scratch"][3] == ""
+def test_a_curve_that_falls_below_again_is_not_there_yet(tmp_path):
+    scratch = make(tmp_path, [50], curve=(20, 61, 40, 60))
+    falls = make(tmp_path, [50], pretraining="chair_segments", curve=(61, 59, 70, 60))
+    ends_below = make(tmp_path, [50], category="horse", pretraining="chair_segments", curve=(61, 70, 59))
+    horse = make(tmp_path, [50], category="horse", curve=(20, 40, 60))
+    found = steps(scratch, falls, horse, ends_below)
+    assert found["car", "from scratch"] == (400, 400, 400, "")
+    assert found["car", CHAIRS] == (300, 300, 300, "")
+    assert np.isnan(found["horse", CHAIRS][0])
+
+
+def test_steps_are_undecided_where_few_photos_validate(tmp_path):
     few = [make(tmp_path / "few", [50], curve=(20, 40, 60), n_val=29)]
     assert steps(*few)["car", "from scratch"][3] == "29 validation photos"
     # Folds are validated on photos of their own, so that together they may be enough.
