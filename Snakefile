@@ -72,7 +72,6 @@ for job in plan.chapters:
         name: f"chapter_{job.notebook}"
         input:
             notebook=f"notebooks/{job.notebook}.ipynb",
-            code=plan.sources(),
         output:
             str(job.out),
         params:
@@ -89,7 +88,6 @@ for job in (*plan.run_jobs, *plan.transfer_jobs, *plan.landscape_jobs):
         input:
             notebook=f"notebooks/{job.notebook}.ipynb",
             needs=[str(path) for path in job.needs],
-            code=plan.sources(),
         output:
             page=str(job.out),
             record=update(str(job.record)),
@@ -110,7 +108,6 @@ for job, made in ((plan.report, records), (plan.transfer_report, tuned)):
         input:
             notebook=f"notebooks/{job.notebook}.ipynb",
             records=made,
-            code=plan.sources(),
         output:
             str(job.out),
         params:

@@ -4,6 +4,7 @@
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -299,19 +300,26 @@ class Plan:
             return cores
         return max(1, cores // len(self.runs))
 
-    def sources(self) -> list[str]:
-        """The library's code and the paper's tables: a page is executed again when one of them changes."""
+    @cached_property
+    def _sources_hash(self) -> str:
+        """Over the library's code and the paper's tables: a page is executed again when one of them changes.
+
+        Not given to Snakemake as files: it looks at every waiting job's files each time that a job ends.
+        """
         tables = [path for path in paths.published.rglob("*.*") if path.suffix in (".csv", ".txt")]
-        return [str(path) for path in sorted([*paths.package.rglob("*.py"), *tables])]
+        digest = hashlib.sha256()
+        for path in sorted([*paths.package.rglob("*.py"), *tables]):
+            digest.update(
+                f"{path.relative_to(paths.package)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
+            )
+        return digest.hexdigest()[:16]
 
     def fingerprint(self, job: Job) -> str:
         """What decides a job's outcome, as one line that Snakemake compares with the last build's."""
         photos = job.notebook in (_TRANSFER_CHAPTER, _TRANSFER_REPORT_CHAPTER, _LANDSCAPE_CHAPTER)
         data_hash: object = [run.data["hash"] for run in self.transfer_runs] if photos else self.data_hash
         data_hash = data_hash if "data" in job.parameters else None
-        return json.dumps(
-            [job.parameters, data_hash, [runs.code_hash(kind) for kind in runs.KIND_CODE]], sort_keys=True
-        )
+        return json.dumps([job.parameters, data_hash, self._sources_hash], sort_keys=True)
 
     def remove_leftovers(self) -> None:
         """Delete executed notebooks of another profile or collection, and what failed or killed builds left beside them."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chairlib import benchmark, build, paths, runs, transfer
+from chairlib import benchmark, build, paths, transfer
 from chairlib.build import Plan
 from chairlib.errors import ChairlibError, CollectionError, ParameterError
 
@@ -268,14 +268,6 @@ def test_photos_that_are_not_there_are_told_before_anything_starts(home, collect
         Plan("toy", str(collection.root), photos=str(tmp_path / "nowhere"))
 
 
-def test_sources_are_code_and_the_papers_tables(plan):
-    sources = [Path(source) for source in plan.sources()]
-    assert paths.package / "figures.py" in sources
-    assert paths.package / "collection" / "collection.py" in sources
-    assert paths.published / "table1.csv" in sources
-    assert len(sources) == len(set(sources))
-
-
 def test_fingerprint_changes_with_what_decides_the_outcome(plan, collection, monkeypatch):
     job = plan.run_jobs[0]
     before = plan.fingerprint(job)
@@ -284,9 +276,34 @@ def test_fingerprint_changes_with_what_decides_the_outcome(plan, collection, mon
     assert plan.fingerprint(plan.run_jobs[1]) != before
     monkeypatch.setattr(plan, "data_hash", "another")
     assert plan.fingerprint(job) != before
-    monkeypatch.undo()
-    monkeypatch.setattr(runs, "code_hash", lambda kind: "another")
-    assert plan.fingerprint(job) != before
+
+
+def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collection, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    table = package / "assets" / "published" / "table1.csv"
+    table.parent.mkdir(parents=True)
+    (package / "collection").mkdir()
+    files = [package / "figures.py", package / "collection" / "collection.py", table]
+    for file in files:
+        file.write_text("as it was")
+
+    def fingerprint():
+        plan = Plan("toy", str(collection.root))
+        job = plan.run_jobs[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(paths, "package", package)
+            patch.setattr(paths, "published", table.parent)
+            return plan.fingerprint(job)
+
+    seen = {fingerprint()}
+    os.utime(files[0], (1, 1))  # a fresh clone has other times
+    assert fingerprint() in seen
+    for file in files:
+        file.write_text("changed")
+        seen.add(fingerprint())
+    files[0].rename(package / "pictures.py")
+    seen.add(fingerprint())
+    assert len(seen) == 5
 
 
 def test_leftovers_go_and_pages_of_the_plan_stay(plan, home):
