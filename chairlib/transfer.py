@@ -321,12 +321,17 @@ def train(run: Run, progress: bool = True) -> Record:
 
 
 def _spent_before(name: str | None) -> dict[str, Any] | None:
-    """What the record of this name was pretrained with: images seen, different images, recipe; None from scratch."""
+    """What the record of this name was pretrained with: images seen and budgeted, different images, recipe; None from scratch.
+
+    Where a recipe stops early, images seen differ by seed among pretrainings that are the same in all else: the budget doesn't.
+    """
     if name is None:
         return None
     content = runs.read_record(paths.runs / name).content
+    by_epochs = math.ceil(content["recipe"]["epochs"] * content["n_train_images"])
     return {
         "images_seen": content["images_seen"],
+        "budget": content["parameters"]["images"] or by_epochs,
         "n_train_images": content["n_train_images"],
         "recipe": content["parameters"]["recipe"],
     }

@@ -53,7 +53,7 @@ _WHOLE = 100
 #: Fewer validation photos than these don't tell when a curve crosses a line.
 _LEAST_VALIDATION = 30
 #: What two runs that are compared need not have in common.
-_NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "init_seed", "fold", "share", "data", "device")
+_NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "fold", "share", "data", "device")
 _CONFIGURATION = tuple(name for name in DEFAULTS if name not in _NOT_CONFIGURATION)
 #: What tells the runs of one configuration apart.
 _WITHIN = ("pretraining", "share", "seed", "fold")
@@ -223,9 +223,13 @@ class TransferReport:
 
     @cached_property
     def _latest(self) -> list[Record]:
-        """Of records that answer the same question (a pretraining that was made anew), the newest."""
+        """Of records that answer the same question (a pretraining that was made anew), the newest.
+
+        A pretraining with fewer images than another of its source asks another question, as a landscape's shared ones do: how
+        much of it is needed. None of its records is taken.
+        """
         latest: dict[tuple[Any, ...], Record] = {}
-        for record in sorted(self.records, key=lambda record: record.content["finished"]):
+        for record in sorted(_most_pretrained(self.records), key=lambda record: record.content["finished"]):
             latest[_configuration(record), *(record.parameters[name] for name in _WITHIN)] = record
         folders = {record.folder for record in latest.values()}
         return [record for record in self.records if record.folder in folders]
@@ -274,7 +278,7 @@ class TransferReport:
         for record in self.records:
             if record.folder not in shown:
                 chosen = self._chosen(record.parameters["model"], record.parameters["category"])
-                reasons.append(f"{record.name}: {_difference(record, chosen[0])}")
+                reasons.append(f"{record.name}: {_difference(record, chosen)}")
         return reasons
 
     def _rows(self) -> list[tuple[str, str]]:
@@ -508,7 +512,31 @@ class TransferReport:
 
 
 def _configuration(record: Record) -> tuple[Any, ...]:
-    return tuple(record.parameters[name] for name in _CONFIGURATION)
+    asked = record.parameters
+    # Initial weights of the run's own seed are the usual case, however that was written.
+    own = None if asked["init_seed"] == asked["seed"] else asked["init_seed"]
+    return tuple(own if name == "init_seed" else asked[name] for name in _CONFIGURATION)
+
+
+def _pretrained_with(record: Record) -> tuple[int, int, str] | None:
+    """What tells the pretrainings of one source apart, their seeds aside: budget, different images, recipe; None from scratch."""
+    spent = record.content["pretrained_on"]
+    return spent and (spent.get("budget", spent["images_seen"]), spent["n_train_images"], spent["recipe"])
+
+
+def _most_pretrained(records: Sequence[Record]) -> list[Record]:
+    """In each configuration, of each source, the records whose pretraining saw most images; from scratch, all of them."""
+    arms: dict[tuple[Any, ...], dict[Any, list[Record]]] = {}
+    for record in records:
+        arm = arms.setdefault((_configuration(record), record.parameters["pretraining"]), {})
+        arm.setdefault(_pretrained_with(record), []).append(record)
+    return [record for arm in arms.values() for record in max(arm.values(), key=_reach)]
+
+
+def _reach(records: Sequence[Record]) -> tuple[int, int, str]:
+    """How far records of one pretraining go: images it saw, then their number, then the time of the newest."""
+    seen = [spent["images_seen"] for record in records if (spent := record.content["pretrained_on"])]
+    return max(seen, default=0), len(records), max(record.content["finished"] for record in records)
 
 
 def _weight(records: Sequence[Record]) -> tuple[int, int, int, int]:
@@ -518,13 +546,23 @@ def _weight(records: Sequence[Record]) -> tuple[int, int, int, int]:
     return whole, len(arms), len(records), -PROTOCOLS.index(records[0].parameters["protocol"])
 
 
-def _difference(record: Record, chosen: Record) -> str:
+def _difference(record: Record, chosen: Sequence[Record]) -> str:
     """Why a record is not among the chosen ones."""
-    own = record.parameters
-    others = [f"{name} {own[name]}" for name in _CONFIGURATION if own[name] != chosen.parameters[name]]
-    if not others:
-        return "a newer record answers the same question"
-    return f"its {', '.join(others)} differ from the runs that are shown, of which there are more"
+    pairs = zip(_CONFIGURATION, _configuration(record), _configuration(chosen[0]), strict=True)
+    others = [f"{name} {own}" for name, own, shown in pairs if own != shown]
+    if others:
+        return f"its {', '.join(others)} differ from the runs that are shown, of which there are more"
+    source, own = record.parameters["pretraining"], _pretrained_with(record)
+    beside = (_pretrained_with(other) for other in chosen if other.parameters["pretraining"] == source)
+    most = next(beside, None)
+    if own and most and own != most:
+        return f"its pretraining has {_told(own)}; shown is the one with most, of {_told(most)}"
+    return "a newer record answers the same question"
+
+
+def _told(pretraining: tuple[int, int, str]) -> str:
+    budget, different, recipe = pretraining
+    return f"{budget:,} images ({min(different, budget):,} different ones, recipe {recipe})"
 
 
 def _pretrainings(records: Sequence[Record]) -> int:

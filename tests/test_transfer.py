@@ -106,6 +106,7 @@ def test_both_arms_differ_in_nothing_but_where_they_start(scratch, tuned, pretra
     assert tuned.name != scratch.name
     assert tuned.content["pretrained_on"] == {
         "images_seen": pretrained.content["images_seen"],
+        "budget": 64,
         "n_train_images": 60,
         "recipe": "fast",
     }

@@ -291,12 +291,13 @@ def test_sources_of_pretraining_are_compared_with_each_other(tmp_path):
 def test_what_each_arm_saw_is_shown(tmp_path):
     scratch, tuned = arms(tmp_path, [[50]] * 2, [[60]] * 2)
     scratch[0].content["images_seen"] = 77
-    tuned[1].content["pretrained_on"] = {"images_seen": 9000, "n_train_images": 600, "recipe": "paper"}
+    for record, seen in zip(tuned, (8000, 9000), strict=True):  # one of them stopped early
+        record.content["pretrained_on"] |= {"images_seen": seen, "budget": 9500, "recipe": "paper"}
     none, chairs = report(*scratch, *tuned).images_seen().to_dict("records")
     assert (none["images seen"], none["photos"]) == ("77 to 640", "16")
     assert pd.isna(none["pretraining: images seen"])
     assert (chairs["images seen"], chairs["pretraining: images seen"]) == ("640", "8,000 to 9,000")
-    assert (chairs["pretraining: different images"], chairs["pretraining: recipe"]) == ("600", "fast, paper")
+    assert (chairs["pretraining: different images"], chairs["pretraining: recipe"]) == ("600", "paper")
 
 
 def test_seeds_that_share_a_pretraining_are_told(tmp_path):
@@ -418,6 +419,39 @@ def test_of_two_pretrainings_under_one_seed_the_newer_counts(tmp_path):
     full = report(old, new)
     assert full.find("unet", "chair_segments", "car") == [new]
     assert full.left_out == [f"{old.name}: a newer record answers the same question"]
+
+
+def test_a_landscapes_members_are_not_taken_for_other_seeds_and_pretrainings(tmp_path):
+    """They are newer: S2 with the initial weights of S1, and fine-tuned from early stages of the pretraining."""
+    scratch, tuned = arms(tmp_path / "own", [[50, 60]] * 2, [[60, 70]] * 2)
+    shared, early = arms(tmp_path / "landscape", [[10, 20]] * 2, [[20, 30]] * 2)
+    for record in (*shared, *early):
+        record.content["finished"] = "2026-02-01T00:00:00Z"
+        record.parameters["init_seed"] = 0 if record in shared else None
+    for record, spent in zip(early, ({"images_seen": 80, "budget": 80}, {"recipe": "paper"}), strict=True):
+        record.content["pretrained_on"] |= spent
+    early.append(make(tmp_path / "more", [10, 20], seed=2, pretraining="chair_segments"))
+    early[-1].content["pretrained_on"] |= {"images_seen": 80, "budget": 80}
+    full = report(*tuned, scratch[1], *shared, *early)
+    assert full.find("unet", "none", "car") == [
+        shared[0],
+        scratch[1],
+    ]  # seed 0 with the weights of seed 0 is as any other
+    assert full.find("unet", "chair_segments", "car") == tuned
+    most = "shown is the one with most, of 8,000 images (600 different ones, recipe fast)"
+    assert full.left_out == [
+        f"{shared[1].name}: its init_seed 0 differ from the runs that are shown, of which there are more",
+        f"{early[0].name}: its pretraining has 80 images (80 different ones, recipe fast); {most}",
+        f"{early[1].name}: its pretraining has 8,000 images (600 different ones, recipe paper); {most}",
+        f"{early[2].name}: its pretraining has 80 images (80 different ones, recipe fast); {most}",
+    ]
+
+
+def test_pretrainings_that_stopped_at_their_own_time_are_the_same(tmp_path):
+    tuned = [make(tmp_path, [60, 70], seed=seed, pretraining="chair_segments") for seed in (0, 1)]
+    for record, seen in zip(tuned, (5000, 7000), strict=True):
+        record.content["pretrained_on"] |= {"images_seen": seen, "budget": 8000}
+    assert report(*tuned).find("unet", "chair_segments", "car") == tuned
 
 
 def test_shares_are_told_apart(tmp_path):
