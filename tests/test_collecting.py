@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import random
+import re
 import select
 import signal
 import subprocess
@@ -667,6 +668,55 @@ def test_removing_takes_packed_copies_and_names_the_group(start, tmp_path, monke
     said = remove(image_id(item.content), out, progress=False)
     assert f"removed too: {image_id(recoloured)}" in said
     assert [file.name for file in packed.iterdir()] == ["0123-64-stretch-v1.safetensors"]
+
+
+def test_a_removed_picture_does_not_come_back_in_a_copy(start, tmp_path):
+    server = start(24, share=1)
+    item = next(item for item in server.good() if item.kind == "segment")
+    gone = image_id(item.content)
+
+    def offer(number, image, **options):
+        stream = io.BytesIO()
+        image.save(stream, "PNG", **options)
+        server.plan[f"/i/{number}.png"] = type(item)(number, "segment", "", stream.getvalue())
+        return image_id(stream.getvalue())
+
+    with Image.open(io.BytesIO(item.content)) as image:
+        encoded_anew = offer(900, image, compress_level=1)
+        mirrored = offer(901, ImageOps.mirror(image))
+        larger = image.resize((256, 256), Image.Resampling.BICUBIC)
+    out = tmp_path / "c"
+    ledger = go(server, out).ledger
+    known = {entry.id for entry in ledger.images()}
+    assert {gone, encoded_anew, mirrored} <= known  # in the ledger, and only the first of them in the collection
+    assert set(Collection(out).manifest["id"]) == known - {encoded_anew, mirrored}
+    said = remove(gone, out, progress=False)
+    assert f"removed with it, as the same picture: {encoded_anew}" in said
+    assert f"{server.url}/i/900.png" in said
+    assert re.search(f"left out, as they show the same as a removed image .*: {mirrored}", said)
+    assert set(Collection(out).manifest["id"]) == known - {gone, encoded_anew, mirrored}
+    assert {entry.id for entry in ledger.images()} == known - {gone, encoded_anew}
+    # Nor does one that is found later, whatever becomes of the ones that are there.
+    remove(mirrored, out, progress=False)
+    later = offer(902, larger)
+    ledger._database.execute("DELETE FROM searches")
+    go(server, out, resume=True)
+    assert later in {entry.id for entry in ledger.images("accepted")}
+    assert set(Collection(out).manifest["id"]) == known - {gone, encoded_anew, mirrored}
+    refused = pd.read_csv(out / "refused.csv").set_index("file")["reason"]
+    assert re.fullmatch(
+        r"removed: \d+ of 256 bits differ from \w+, which was removed", refused[f"{server.url}/i/902.png"]
+    )
+
+
+def test_a_damaged_image_can_be_removed(start, tmp_path):
+    server = start(24, share=1)
+    out = tmp_path / "c"
+    ledger = go(server, out).ledger
+    gone = ledger.images("accepted", "segment")[0]
+    ledger.path(gone).write_bytes(b"no image")
+    remove(gone.id, out, progress=False)
+    assert gone.id not in set(Collection(out).manifest["id"])
 
 
 def test_the_build_shows_its_progress(call, start, tmp_path):

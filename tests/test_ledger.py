@@ -148,6 +148,30 @@ def test_tombstones(ledger):
         ledger.path(gone)
 
 
+def test_copies_go_with_the_image_that_is_removed(ledger):
+    gone, kept = fill(ledger, 1, 2)
+    ledger.add_found("segment", Found("https://x.org/copy"))
+    copy = ledger.add_fetched("https://x.org/copy", b"encoded anew", (3, 4), pixels="pixels 1")
+    ledger.decide(copy, "keep")
+    assert ledger.copies(gone) == [copy]
+    assert ledger.copies(kept) == []
+    assert ledger.remove(gone, "look 1") == ["https://x.org/1", "https://x.org/copy"]
+    assert [entry.id for entry in ledger.images()] == [kept]
+    assert ledger.decisions() == []
+    assert [path.name for path in (ledger.folder / "images").iterdir()] == [f"{kept}.png"]
+    assert ledger.removed_looks() == [(gone, "look 1")]
+    ledger.check_known(copy)
+    assert not ledger.add_found("segment", Found("https://x.org/copy"))
+
+
+def test_images_without_a_digest_of_their_pixels_are_no_copies(ledger):
+    for number in (1, 2):
+        ledger.add_found("segment", Found(f"https://x.org/{number}"))
+    first, second = (ledger.add_fetched(f"https://x.org/{n}", b"image %d" % n, (3, 4)) for n in (1, 2))
+    ledger.remove(first)
+    assert [entry.id for entry in ledger.images()] == [second]
+
+
 def test_stray_files_are_cleaned(ledger):
     (identity,) = fill(ledger, 1)
     (ledger.folder / "images" / "0123.png").write_bytes(b"x")

@@ -9,6 +9,7 @@ Memory: the images that are held at one time have at most :data:`PIXELS_AT_ONCE`
 import csv
 import hashlib
 import io
+import json
 import os
 import threading
 import warnings
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from PIL import Image
 
 from chairlib.collection.collection import Collection, Item, write_collection
@@ -45,10 +47,12 @@ __all__ = [
     "decode",
     "final_bytes",
     "in_threads",
+    "look_of",
     "pixel_digest",
     "refused_table",
     "room_for",
     "signature",
+    "take_out_copies",
     "take_out_near_duplicates",
 ]
 
@@ -197,6 +201,47 @@ def take_out_near_duplicates(
         for later, (earlier, differing) in near.items()
     ]
     return [candidate for number, candidate in enumerate(candidates) if number not in near], refused
+
+
+def look_of(kind: str, image: Image.Image) -> str:
+    """What :func:`take_out_copies` knows an image by, as a text: it can be kept where the image may not be."""
+    made = signature(kind, image)
+    bits = {name: np.packbits(getattr(made, name)).tobytes().hex() for name in ("colours", "mirrored_colours")}
+    values = {"kind": kind, **bits, "mean_colour": made.mean_colour.tolist(), "aspect": made.aspect}
+    return json.dumps(values, sort_keys=True)
+
+
+def _read_look(look: str) -> tuple[str, Signature]:
+    values = json.loads(look)
+    colours, mirrored = (
+        np.unpackbits(np.frombuffer(bytes.fromhex(values[name]), np.uint8)).astype(bool)
+        for name in ("colours", "mirrored_colours")
+    )
+    return values["kind"], Signature(colours, mirrored, np.array(values["mean_colour"]), values["aspect"])
+
+
+def take_out_copies(
+    kind: str, candidates: Sequence[Candidate], looks: Sequence[tuple[str, str]], bits: float
+) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
+    """What stays, in order, and what shows the same as an image that was removed, with the reason.
+
+    looks: (id, look) of the removed ones, of any kind; bits: as for :func:`take_out_near_duplicates`, whose rule this is.
+    """
+    removed = [(identity, *_read_look(look)) for identity, look in looks]
+    kept: list[Candidate] = []
+    refused: list[tuple[Candidate, str]] = []
+    for candidate in candidates:
+        for identity, of_kind, look in removed:
+            # Pair by pair: among several, one that is near another would not count as an original.
+            if of_kind == kind and (near := near_duplicates([look, candidate.signature], int(bits))):
+                _, differing = near[1]
+                refused.append(
+                    (candidate, f"removed: {differing} of 256 bits differ from {identity}, which was removed")
+                )
+                break
+        else:
+            kept.append(candidate)
+    return kept, refused
 
 
 def build(

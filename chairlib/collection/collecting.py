@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
+from PIL import Image
+
 from chairlib import paths
 from chairlib.collection import providers as provider_registry
 from chairlib.collection.building import (
@@ -28,10 +30,12 @@ from chairlib.collection.building import (
     decode,
     final_bytes,
     in_threads,
+    look_of,
     pixel_digest,
     refused_table,
     room_for,
     signature,
+    take_out_copies,
     take_out_near_duplicates,
 )
 from chairlib.collection.collect_options import CollectOptions, read_options, settle, write_options
@@ -168,7 +172,7 @@ def collect(
             turns = Turns(limits)
             _fetch_all(ledger, lambda url: read_url(client, url, limits, turns), limits, options.seed, progress)
         _screen_all(ledger, options.thresholds, progress)
-        collection, shortage = _rebuild(ledger, out, progress)
+        collection, shortage, _ = _rebuild(ledger, out, progress)
     return CollectReport(ledger, collection, shortage, stopped, notes + unmatched)
 
 
@@ -365,9 +369,8 @@ def _screen_all(ledger: Ledger, thresholds: Thresholds, progress: bool) -> None:
 
 def _screen(ledger: Ledger, entry: Entry, thresholds: Thresholds) -> str | None:
     try:
-        if entry.kind == "segment":
-            return screen_segment(read_segment(ledger.path(entry)), thresholds=thresholds)
-        return screen_background(read_background(ledger.path(entry)), thresholds=thresholds)
+        screen = screen_segment if entry.kind == "segment" else screen_background
+        return screen(_read(ledger, entry), thresholds=thresholds)
     except ImageError as error:
         return f"lost: {error}"
 
@@ -379,22 +382,23 @@ def _size(entry: Entry) -> int:
 # -- build ------------------------------------------------------------------------------------------------------------
 
 
-def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | None, str]:
+def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | None, str, list[str]]:
     """Write the collection anew from what the ledger holds, and put it in the place of the one before.
 
     Where there is too little to split: None and why, and the one before is kept, unless it holds an image that was removed.
+    Last come the images that were left out because they show the same as one that was removed.
     """
     _check_own(ledger, out)
     options = read_options(ledger) or CollectOptions()
     chosen, refused = _choose(ledger, options)
-    candidates = {}
+    candidates, looks, left_out = {}, ledger.removed_looks(), list[str]()
     for kind, of_kind in chosen.items():
         urls = {str(ledger.path(entry)): entry.url for entry, _ in of_kind}
-        compared = _candidates(ledger, kind, of_kind, progress)
-        candidates[kind], near = take_out_near_duplicates(
-            compared, options.thresholds.duplicate_bits, lambda candidate: candidate.final.stem
-        )
-        refused[kind] |= {urls[candidate.name]: reason for candidate, reason in near}
+        bits = options.thresholds.duplicate_bits
+        compared, copies = take_out_copies(kind, _candidates(ledger, kind, of_kind, progress), looks, bits)
+        left_out += [candidate.final.stem for candidate, _ in copies]
+        candidates[kind], near = take_out_near_duplicates(compared, bits, lambda candidate: candidate.final.stem)
+        refused[kind] |= {urls[candidate.name]: reason for candidate, reason in copies + near}
     origins = [
         Origin(kind, f"{len(chosen[kind]) + len(refused[kind])} addresses in {ledger.folder}", refused[kind])
         for kind in KINDS
@@ -407,13 +411,13 @@ def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | No
         if ledger.setting("stale"):
             shutil.rmtree(out, ignore_errors=True)
             ledger.set_setting("stale", "")
-        return None, str(error)
+        return None, str(error), left_out
     ledger.set_setting("replacing", Collection(fresh).hash)
     _replace(fresh, out)
     collection = Collection(out)
     ledger.set_setting("built", collection.hash)
     ledger.set_setting("stale", "")
-    return collection, ""
+    return collection, "", left_out
 
 
 def _choose(
@@ -455,7 +459,7 @@ def _candidates(ledger: Ledger, kind: str, of_kind: Sequence[tuple[Entry, str]],
 def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:
     file = ledger.path(entry)
     try:
-        image = read_segment(file) if entry.kind == "segment" else read_background(file)
+        image = _read(ledger, entry)
     except ImageError as error:
         raise CollectionError(
             f"an image of the ledger was changed or lost: {error}; restore it, or take it out: chairlib collect remove {entry.id}"
@@ -475,6 +479,11 @@ def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:
         landing_page=entry.landing_page,
         licence_url=entry.licence_url,
     )
+
+
+def _read(ledger: Ledger, entry: Entry) -> Image.Image:
+    file = ledger.path(entry)
+    return read_segment(file) if entry.kind == "segment" else read_background(file)
 
 
 def _check_own(ledger: Ledger, out: Path) -> None:
@@ -515,9 +524,10 @@ def _finish_replacing(out: Path) -> None:
 def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     """Take an image out of the ledger and the collection ``out``, and never take it again. Says what was done.
 
-    The packed copies of the collection's images go too. Other images in its group, which may be copies of it, are named. The rest is
-    split anew; where too little is left to split, the collection is removed and the ledger stays. Run again after it
-    was interrupted, it goes on. Raises CollectionError for an id that is not there.
+    It goes in every copy: images of the same pixels are removed as well, near-duplicates are left out of the collection, those
+    found later too, and all are named, as are the other images in its group, which may be copies of it. The packed copies of the
+    collection's images go too. The rest is split anew; where too little is left to split, the collection is removed and the ledger
+    stays. Run again after it was interrupted, it goes on. Raises CollectionError for an id that is not there.
     """
     out = Path(out).expanduser()
     ledger = open_ledger(out)
@@ -525,28 +535,46 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
         _finish_replacing(out)
         _check_own(ledger, out)
         ledger.check_known(image_id)  # a mistyped id must not mark the collection as one that holds a removed image
-        alike = []
+        gone, alike = [image_id, *ledger.copies(image_id)], set[str]()
         if out.exists():
-            alike = _others_of_group(Collection(out), image_id)
+            alike = _others_of_group(Collection(out), gone)
             ledger.set_setting("stale", "yes")  # before the rows go: a kill in between is seen
-        urls = ledger.remove(image_id)
+        urls = ledger.remove(image_id, _look(ledger, image_id))
         if out.exists():
             _drop_packed(Collection(out))
-        said = f"removed {image_id}; it is never taken again, also not from: {', '.join(urls) or 'anywhere'}"
-        if alike:
-            said += f"\nalike, and maybe copies of it, which stay until they are removed too: {', '.join(alike)}"
-        if not ledger.setting("stale"):
-            return said
-        collection, shortage = _rebuild(ledger, out, progress)
-    if collection is None:
-        return f"{said}\n{out} is removed, because {shortage}"
-    return f"{said}\nrebuilt {collection!r}"
+        rebuilt = _rebuild(ledger, out, progress) if ledger.setting("stale") else None
+    left_out = rebuilt[2] if rebuilt else []
+    lines = [f"removed {image_id}; it is never taken again, also not from: {', '.join(urls) or 'anywhere'}"]
+    if gone[1:]:
+        lines.append(f"removed with it, as the same picture: {', '.join(gone[1:])}")
+    if left_out:
+        lines.append(
+            "left out, as they show the same as a removed image (their files stay in the ledger until they are removed too): "
+            + ", ".join(left_out)
+        )
+    if others := sorted(alike.difference(left_out)):
+        lines.append(f"alike, and maybe copies of it, which stay until they are removed too: {', '.join(others)}")
+    if rebuilt:
+        collection, shortage, _ = rebuilt
+        lines.append(f"rebuilt {collection!r}" if collection else f"{out} is removed, because {shortage}")
+    return "\n".join(lines)
 
 
-def _others_of_group(collection: Collection, image_id: str) -> list[str]:
+def _look(ledger: Ledger, image_id: str) -> str:
+    """What near copies of an image will be known by; empty where it is removed already or shows nothing."""
+    entry = next((entry for entry in ledger.images() if entry.id == image_id), None)
+    try:
+        return look_of(entry.kind, _read(ledger, entry)) if entry else ""
+    except (ImageError, ValueError, ArithmeticError):
+        return (
+            ""  # its file is lost or damaged, or a segment of nothing but transparent pixels: it can still be removed
+        )
+
+
+def _others_of_group(collection: Collection, image_ids: Sequence[str]) -> set[str]:
     rows = collection.manifest
-    group = rows.loc[rows["id"] == image_id, "group"]
-    return sorted(set(rows.loc[rows["group"].isin(group), "id"]) - {image_id})
+    group = rows.loc[rows["id"].isin(image_ids), "group"]
+    return set(rows.loc[rows["group"].isin(group), "id"]).difference(image_ids)
 
 
 def _drop_packed(collection: Collection) -> None:

@@ -6,7 +6,8 @@
 An address is ``found``, then ``fetched`` or ``refused``; an image is ``fetched``, then, once screened, ``accepted`` or ``refused``,
 and ``reviewed`` as soon as a person has decided about it. Author, licence, landing page, time, query and provider stand beside an
 address from the moment it is found, and an image takes them from the first of its addresses. An image that was removed leaves a
-tombstone: its addresses and digests, by which it is known and never taken again.
+tombstone: its addresses and digests, by which it and its copies are known and never taken again, and its look, by which near
+copies are.
 
 A process may be killed at any moment. Every step is one transaction, and a file is in place, whole, before a row says so.
 """
@@ -427,31 +428,54 @@ class Ledger:
             if not changed.rowcount:
                 raise self._unknown(image_id)
 
-    def remove(self, image_id: str) -> list[str]:
-        """Take an image out for good, whatever its state: its rows, its decisions and its file. Its tombstones remain.
+    def copies(self, image_id: str) -> list[str]:
+        """The other images with the very pixels of this one, also where this one was removed already."""
+        same = """
+            SELECT id FROM images WHERE id != ? AND pixels IN (
+                SELECT pixels FROM images WHERE id = ? AND pixels != ''
+                UNION SELECT digest FROM tombstones WHERE image = ? AND what = 'pixels'
+            ) ORDER BY id
+        """
+        return [row["id"] for row in self._rows(same, (image_id, image_id, image_id))]
 
-        Returns its addresses. Removing it once more does nothing. Raises CollectionError for an id that was never here.
+    def remove(self, image_id: str, look: str = "") -> list[str]:
+        """Take an image and its copies out for good, whatever their state: rows, decisions and files. Their tombstones remain.
+
+        look: what near copies of it are known by (:func:`chairlib.collection.building.look_of`), kept with the tombstones.
+        Returns their addresses. Removing it once more does nothing. Raises CollectionError for an id that was never here.
         """
         with self._transaction() as database:
-            rows = database.execute("SELECT kind, pixels FROM images WHERE id = ?", (image_id,)).fetchall()
-            buried = database.execute(
-                "SELECT digest FROM tombstones WHERE image = ? AND what = 'url'", (image_id,)
-            ).fetchall()
-            if not rows and not buried:
-                raise self._unknown(image_id)
-            urls = database.execute("SELECT url, source FROM urls WHERE image = ?", (image_id,)).fetchall()
-            marks = [(row["url"], "url") for row in urls] + [(row["source"], "source") for row in urls]
-            marks += [(image_id, "image")] + [(row["pixels"], "pixels") for row in rows if row["pixels"]]
-            database.executemany(
-                "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?)",
-                [(digest, what, image_id, _now()) for digest, what in marks],
-            )
-            database.execute("DELETE FROM urls WHERE image = ?", (image_id,))
-            database.execute("DELETE FROM images WHERE id = ?", (image_id,))
-            database.execute("DELETE FROM decisions WHERE image = ?", (image_id,))
-        for suffix in _SUFFIXES.values():
-            (self.folder / "images" / f"{image_id}{suffix}").unlink(missing_ok=True)
-        return [row["url"] for row in urls] or [row["digest"] for row in buried]
+            self.check_known(image_id)
+            gone = [image_id, *self.copies(image_id)]
+            for identity in gone:
+                self._bury(database, identity)
+            if look:
+                database.execute("INSERT OR IGNORE INTO tombstones VALUES (?, 'look', ?, ?)", (look, image_id, _now()))
+        for identity in gone:
+            for suffix in _SUFFIXES.values():
+                (self.folder / "images" / f"{identity}{suffix}").unlink(missing_ok=True)
+        buried = "SELECT digest FROM tombstones WHERE image = ? AND what = 'url'"
+        return [row["digest"] for identity in gone for row in self._rows(buried, (identity,))]
+
+    @staticmethod
+    def _bury(database: sqlite3.Connection, identity: str) -> None:
+        """Put tombstones in the place of an image's rows."""
+        pixels = database.execute("SELECT pixels FROM images WHERE id = ? AND pixels != ''", (identity,)).fetchall()
+        urls = database.execute("SELECT url, source FROM urls WHERE image = ?", (identity,)).fetchall()
+        marks = [(row["url"], "url") for row in urls] + [(row["source"], "source") for row in urls]
+        marks += [(identity, "image")] + [(row["pixels"], "pixels") for row in pixels]
+        database.executemany(
+            "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?)",
+            [(digest, what, identity, _now()) for digest, what in marks],
+        )
+        database.execute("DELETE FROM urls WHERE image = ?", (identity,))
+        database.execute("DELETE FROM images WHERE id = ?", (identity,))
+        database.execute("DELETE FROM decisions WHERE image = ?", (identity,))
+
+    def removed_looks(self) -> list[tuple[str, str]]:
+        """What near copies of removed images are known by: (id of the removed one, look), as :meth:`remove` was told."""
+        rows = self._rows("SELECT image, digest FROM tombstones WHERE what = 'look' ORDER BY image")
+        return [(row["image"], row["digest"]) for row in rows]
 
     def check_known(self, image_id: str) -> None:
         """Raise CollectionError for an id that was never here; one that was removed is known."""
