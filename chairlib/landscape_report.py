@@ -1,4 +1,7 @@
-"""Table 5, Figure 7 and what goes beyond them, from the records of landscape runs and nothing else."""
+"""Table 5, Figure 7 and what goes beyond them, from the records of landscape runs.
+
+Nothing else is read. Only the yardstick of distances is computed here, from the initial weights of two models.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
-from chairlib import published
+from chairlib import published, transfer
 from chairlib.barriers import barrier
 from chairlib.benchmark_report import model_title
 from chairlib.landscape import KIND, examples
-from chairlib.loss_landscape import BATCH_NORM
+from chairlib.loss_landscape import BATCH_NORM, distances
 from chairlib.runs import Record, load_records
-from chairlib.transfer import STAND_IN
 
 __all__ = ["KINDS", "LandscapeReport", "open_report"]
 
@@ -47,7 +50,7 @@ class LandscapeReport:
     def photos(self) -> str:
         """What the photos are, in as few words as an axis has room for; the stand-in is always called so."""
         settings = self.record.parameters
-        what = "the stand-in" if settings["photos"] == STAND_IN else self.record.content["data"]["name"]
+        what = "the stand-in" if settings["photos"] == transfer.STAND_IN else self.record.content["data"]["name"]
         return f"{settings['category']}, {what}"
 
     @property
@@ -112,7 +115,10 @@ class LandscapeReport:
         return table[table["block"] != "total"] if block else table[table["block"] == "total"]
 
     def whole_distances(self) -> pd.DataFrame:
-        """Whole models: a row a kind, l2, the mean norm of the two models, and l2 relative to it; (mean, lowest, highest) over pairs."""
+        """Whole models: l2, the mean norm of the two, and l2 relative to it; (mean, lowest, highest) over pairs.
+
+        A row a kind, and last the yardstick: two models of this architecture before they have learned anything.
+        """
         table = self.distances().assign(norm=lambda rows: (rows["norm_a"] + rows["norm_b"]) / 2)
         columns = {"l2": "l2 distance", "norm": "mean norm of the two", "relative": "relative to it"}
         rows = []
@@ -120,7 +126,19 @@ class LandscapeReport:
             own = table[table["kind"] == kind]
             spreads = {label: _spread(own[name].to_numpy()) for name, label in columns.items()}
             rows.append({"models": title, "pairs": len(own), **spreads})
-        return pd.DataFrame(rows)
+        fresh = self._fresh_distance()
+        yardstick = {label: fresh[name] for name, label in columns.items()}
+        return pd.DataFrame([*rows, {"models": "S1 & S2 before training", "pairs": 1, **yardstick}])
+
+    def _fresh_distance(self) -> dict[str, float]:
+        """How far apart two models are that have nothing in common but how their weights start: those of S1 and S2."""
+        settings = self.record.parameters
+        with torch.random.fork_rng(devices=[]):  # a report leaves the caller's random numbers as they were
+            one, other = (
+                transfer.initial_model({**settings, "seed": seed, "init_seed": None}).state_dict() for seed in (0, 1)
+            )
+        whole = distances(one, other).loc["total"]
+        return {"l2": whole["l2"], "norm": (whole["norm_a"] + whole["norm_b"]) / 2, "relative": whole["relative"]}
 
     def block_distances(self) -> pd.DataFrame:
         """l2 distance by block, from the network's input to its output: a row a block, a column a kind, as in Table 5."""

@@ -130,8 +130,9 @@ def distances(state_a: State, state_b: State) -> pd.DataFrame:
 
     A row for ``total`` and one for each block with trainable parameters (:func:`blocks`), which is the index. Columns:
     ``l2``, ||a - b||; ``norm_a``, ``norm_b``; ``relative``, 2 ||a - b|| / (||a|| + ||b||), in [0, 2]: 0 for equal weights,
-    2 for opposite ones, about 1.41 for unrelated ones of one size; 0 where both norms are 0; ``n_parameters``. Squares
-    of the blocks' l2 add up to the total's. Raises as :func:`l2_distance` does.
+    2 for opposite ones, about 1.41 for weights of one size that are all unrelated; 0 where both norms are 0; ``n_parameters``.
+    Models with BatchNorm are nearer than that before they have learned anything (two fresh U-Nets: 0.71), because its scales
+    start at 1 in all of them. Squares of the blocks' l2 add up to the total's. Raises as :func:`l2_distance` does.
     """
     check_alike([state_a, state_b])
     parts = pd.DataFrame(

@@ -9,10 +9,11 @@ import pytest
 import torch
 from ipywidgets.embed import dependency_state
 
-from chairlib import landscape, landscape_figures, runs
+from chairlib import landscape, landscape_figures, runs, transfer
 from chairlib.alpha_scrubber import alpha_scrubber
 from chairlib.errors import RecordError
 from chairlib.landscape_report import KINDS, MOST_FRAMES, open_report
+from chairlib.states import l2_distance
 from chairlib.tables import style_table
 from chairlib.tensors import save_tensors
 
@@ -161,7 +162,7 @@ def test_table_5_shows_other_categories_and_each_of_them_once(own_runs):
 
 
 def test_whole_models_by_kind(report, of_three):
-    table = report.whole_distances()
+    table = report.whole_distances().iloc[:4]
     assert table["models"].tolist() == list(KINDS.values())
     assert table["pairs"].tolist() == [1, 1, 2, 2]
     assert table["l2 distance"].tolist() == [10, 20, (8.5, 8, 9), (16.5, 16, 17)]
@@ -169,6 +170,28 @@ def test_whole_models_by_kind(report, of_three):
     assert table["relative to it"].tolist()[:2] == [0.25, 0.5]
     assert table["relative to it"].iloc[2] == pytest.approx((0.2125, 0.2, 0.225))
     assert of_three.whole_distances()["l2 distance"].tolist()[:2] == [(11, 10, 12), (21, 20, 22)]
+
+
+def test_the_yardstick_of_distances_is_two_fresh_models_of_this_architecture(own_runs):
+    """No constant: U-Net's BatchNorm scales start at 1 in every model, and carry much of its norm."""
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    last = {
+        name: open_report(made(own_runs, model=name, width=8), []).whole_distances().iloc[-1]
+        for name in ("unet", "fcn_vgg16")
+    }
+    assert torch.equal(torch.random.get_rng_state(), before)
+    one, other = (
+        transfer.initial_model({"model": "unet", "width": 8, "seed": seed, "init_seed": None}).state_dict()
+        for seed in (0, 1)
+    )
+    assert last["unet"]["models"] == "S1 & S2 before training"
+    assert last["unet"]["l2 distance"] == pytest.approx(l2_distance(one, other))
+    assert last["unet"]["relative to it"] == pytest.approx(
+        last["unet"]["l2 distance"] / last["unet"]["mean norm of the two"], abs=1e-6
+    )
+    assert last["unet"]["relative to it"] < 1
+    assert 1.3 < last["fcn_vgg16"]["relative to it"] < 2**0.5  # no BatchNorm, but upsampling that starts alike
 
 
 def test_blocks_have_absolute_distances(report):
