@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chairlib.collection.procedural import chairs, meshes
-from chairlib.collection.procedural.chairs import shared
+from chairlib.collection.procedural.chairs import design, shared
 from chairlib.collection.procedural.materials import MATERIALS, Part
+from chairlib.errors import ParameterError
 
 FAMILY_NAMES = list(chairs.FAMILIES)
 #: Parts within this distance (metres) count as touching.
@@ -187,3 +188,19 @@ def test_a_pad_is_closed_soft_edged_and_faces_outwards():
     assert 0.3 < volume(pad) < 0.8
     edge = np.abs(pad.vertices[:, 0]) > 0.999
     assert np.abs(pad.vertices[edge, 2]).max() < 0.01
+
+
+def test_a_copied_family_needs_a_name_of_its_own(monkeypatch):
+    monkeypatch.setattr(design, "FAMILIES", dict(chairs.FAMILIES))
+    before = design.FAMILIES["shell"]
+
+    class PodChair(before.__self__):
+        pass
+
+    with pytest.raises(
+        ParameterError, match=r"family 'shell' is .*shell.ShellChair: give .*PodChair a name of its own"
+    ):
+        design.family("shell")(PodChair)
+    assert design.FAMILIES["shell"] == before
+    assert design.family("pod")(PodChair) is PodChair
+    design.family("pod")(PodChair)  # its module reloaded

@@ -327,7 +327,10 @@ def render_collection(
             for _ in in_processes(_render_file, missing, workers):
                 bar.update()
     except KeyboardInterrupt:
-        print(f"{bar.n} of {len(tasks)} images are kept: the same command goes on from there.", file=sys.stderr)
+        n_kept = sum(
+            task[0].is_file() for task in tasks
+        )  # more than the bar has counted: it waits for the first of those under way
+        print(f"{n_kept} of {len(tasks)} images are kept: the same command goes on from there.", file=sys.stderr)
         raise
     readme = _readme(out.name, segments, backgrounds, size, seed)
     collection = write_collection(out, _items(tasks), seed, {"README.md": readme})

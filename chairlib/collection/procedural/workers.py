@@ -53,7 +53,8 @@ def in_processes(
         yield from pool.map(function, tasks, chunksize=min(4, -(-len(tasks) // workers)))
     except BrokenProcessPool as error:
         raise ChairlibError(
-            "a rendering process was stopped, perhaps for want of memory; try again with fewer workers."
+            "a rendering process was stopped: for want of memory (try again with fewer workers), or because a script renders without "
+            '`if __name__ == "__main__":` around it, which its processes run again.'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

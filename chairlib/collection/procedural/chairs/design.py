@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol, TypeVar
 import numpy as np
 
 from chairlib.collection.procedural.materials import Material, Part
+from chairlib.errors import ParameterError
 
 __all__ = ["FAMILIES", "Design", "Finish", "Slots", "Turns", "design_group", "draw_design", "family", "with_dimension"]
 
@@ -46,9 +47,15 @@ Class = TypeVar("Class")
 
 
 def family(name: str) -> Callable[[Class], Class]:
-    """Register a design class under ``name``."""
+    """Register a design class under ``name``. Raises ParameterError where another class has that name."""
 
     def register(cls: Class) -> Class:
+        taken = getattr(FAMILIES.get(name), "__self__", None)
+        # The same class again, as its module is reloaded, is no other one.
+        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):  # type: ignore[attr-defined]
+            raise ParameterError(
+                f"family {name!r} is {taken.__module__}.{taken.__qualname__}: give {cls.__qualname__} a name of its own."  # type: ignore[attr-defined]
+            )
         FAMILIES[name] = cls.draw  # type: ignore[attr-defined]
         return cls
 
