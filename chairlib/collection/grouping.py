@@ -2,7 +2,8 @@
 
 Two segments are alike where a perceptual hash (256 bits, imagehash's phash) of their silhouettes is near, which holds for colour
 variants, or one of their colours, which holds for copies cut out differently. Both look at the object's own box, so margins
-and scale don't matter, and at either side's mirror image. Two backgrounds are alike where the hash of their colours is near.
+and scale don't matter, and at either side's mirror image. Two backgrounds are alike where the hash of their colours is near, or
+that of one's centre and the other's whole: a crop by up to a quarter, if it is taken about evenly from all sides.
 Groups are what such pairs connect.
 
 The thresholds were set on 459 product photos with hand-made groups and 3,200 photos of rooms. On the chairs 84 % of the pairs that share
@@ -12,6 +13,7 @@ rooms come nearer than 80 bits. A false merge costs little, a missed one lets a 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import imagehash
 import numpy as np
@@ -25,6 +27,7 @@ from chairlib.collection.screening import object_box
 __all__ = [
     "BACKGROUND_BITS",
     "BACKGROUND_COLOUR",
+    "CENTRES",
     "COLOUR_ASPECT",
     "COLOUR_BITS",
     "DUPLICATE_COLOUR",
@@ -50,6 +53,10 @@ BACKGROUND_COLOUR = 32
 #: How far two near-duplicates' mean colours may be apart (of 255, in any channel).
 DUPLICATE_COLOUR = 8
 
+#: Sides of the centres of a background that are compared with other backgrounds. With these two, a centred crop to 76 % and more of
+#: the sides is found (199 of 200 photos of rooms), and no two of 1,200 rooms come nearer than 86 bits for it.
+CENTRES = (0.9, 0.8)
+
 _HASH_SIDE = 16
 _CANVAS = 64
 _BLOCK = 1024
@@ -59,7 +66,10 @@ Bits = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Signature:
-    """What is kept of an image to compare it with others: hashes [256] as it is and mirrored, aspect, mean colour [3] of 255."""
+    """What is kept of an image to compare it with others: hashes [256] as it is and mirrored, aspect, mean colour [3] of 255.
+
+    Of a background also the hashes of its centres, one for each of :data:`CENTRES`.
+    """
 
     colours: Bits
     mirrored_colours: Bits
@@ -67,6 +77,7 @@ class Signature:
     aspect: float
     silhouette: Bits | None = None
     mirrored_silhouette: Bits | None = None
+    centres: tuple[Bits, ...] = ()
 
 
 def segment_signature(segment: Image.Image) -> Signature:
@@ -82,7 +93,8 @@ def segment_signature(segment: Image.Image) -> Signature:
 def background_signature(background: Image.Image) -> Signature:
     """The signature of an RGB background."""
     canvas = background.resize((_CANVAS, _CANVAS), Image.Resampling.BOX)
-    return Signature(*_hashes(canvas), _mean_colour(canvas), background.width / background.height)
+    centres = tuple(_hash(_centre(background, side)) for side in CENTRES)
+    return Signature(*_hashes(canvas), _mean_colour(canvas), background.width / background.height, centres=centres)
 
 
 def find_groups(
@@ -154,7 +166,9 @@ def _alike_pairs(signatures: Sequence[Signature]) -> tuple[NDArray[np.int64], ND
             pairs.append((first[keep], second[keep]))
     else:
         means = np.array([signature.mean_colour for signature in signatures])
-        for first, second in _near(colours, mirrored, BACKGROUND_BITS):
+        centres = zip(*(signature.centres for signature in signatures), strict=True)
+        crops = (_near_any(centre, (colours, mirrored), BACKGROUND_BITS) for centre in centres)
+        for first, second in chain(_near(colours, mirrored, BACKGROUND_BITS), *crops):
             keep = np.abs(means[first] - means[second]).max(axis=1) <= BACKGROUND_COLOUR
             pairs.append((first[keep], second[keep]))
     return np.concatenate([first for first, _ in pairs]), np.concatenate([second for _, second in pairs])
@@ -163,24 +177,42 @@ def _alike_pairs(signatures: Sequence[Signature]) -> tuple[NDArray[np.int64], ND
 def _near(
     hashes: Sequence[Bits], mirrored: Sequence[Bits], bits: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Indices (first < second) of images whose hashes, or one's hash and the other's mirrored one, differ in at most ``bits``.
+    """Indices (first < second) of images whose hashes, or one's hash and the other's mirrored one, differ in at most ``bits``."""
+    for first, second in _near_any(hashes, (hashes, mirrored), bits):
+        yield first[first < second], second[first < second]
+
+
+def _near_any(
+    hashes: Sequence[Bits], others: Sequence[Sequence[Bits]], bits: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Indices of an image by ``hashes`` and of one by any of ``others`` that differ in at most ``bits``; an image with itself too.
 
     With bits as signs, agreement minus disagreement is a matrix product, exact in float32 and at the speed of BLAS.
     """
     signs = np.array(hashes, dtype=np.float32) * 2 - 1
-    mirrored_signs = np.array(mirrored, dtype=np.float32) * 2 - 1
+    other_signs = [np.array(other, dtype=np.float32) * 2 - 1 for other in others]
     least = signs.shape[1] - 2 * bits
     for start in range(0, len(signs), _BLOCK):
         block = signs[start : start + _BLOCK]
-        for others in (signs, mirrored_signs):
-            row, second = np.nonzero(block @ others.T >= least)
-            first = row + start
-            yield first[first < second], second[first < second]
+        for other in other_signs:
+            row, second = np.nonzero(block @ other.T >= least)
+            yield row + start, second
+
+
+def _hash(canvas: Image.Image) -> Bits:
+    bits: Bits = imagehash.phash(canvas, _HASH_SIDE).hash.ravel()
+    return bits
 
 
 def _hashes(canvas: Image.Image) -> tuple[Bits, Bits]:
-    as_is, mirrored = (imagehash.phash(image, _HASH_SIDE).hash.ravel() for image in (canvas, ImageOps.mirror(canvas)))
-    return as_is, mirrored
+    return _hash(canvas), _hash(ImageOps.mirror(canvas))
+
+
+def _centre(background: Image.Image, side: float) -> Image.Image:
+    """The middle of an image, of ``side`` of its width and height, as a small square."""
+    width, height = background.size
+    box = (width * (1 - side) / 2, height * (1 - side) / 2, width * (1 + side) / 2, height * (1 + side) / 2)
+    return background.resize((_CANVAS, _CANVAS), Image.Resampling.BOX, box=box)
 
 
 def _mean_colour(canvas: Image.Image) -> NDArray[np.float64]:

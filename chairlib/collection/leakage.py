@@ -5,7 +5,7 @@ images; its nearest one counts. The distance of two images is the number of bits
 (:mod:`chairlib.collection.grouping`; imagehash's phash of 16 x 16) differ, the smallest of these:
 
 * segments: the hashes of the colours and those of the silhouettes, each as it is and against the mirror image;
-* backgrounds: the hashes of the colours, as they are and against the mirror image.
+* backgrounds: the hashes of the colours, as they are and against the mirror image, and those of either's centre (a crop's).
 
 So a copy, a mirrored copy and a variant in another colour are all near; unrelated images differ in about 100 bits. A segment is
 taken from the box of its object, and every image is squashed to a square first: margins, scale and stretching don't matter. Groups,
@@ -34,7 +34,7 @@ HASH_BITS = 256
 #: Fewer bits than these between two splits are a leak. Measured on 200 rendered and real images of each kind: copies that were
 #: compressed (JPEG quality 30 and up), mirrored, recoloured, or made lighter by a third differ in at most 24 bits, and 99 % of them
 #: in fewer. Two rooms differ in 76 and more, two rendered designs of one family in 38 among 180 chairs and in 26 among 900 (of 64
-#: pixels). Segments at half the size (up to 46), crops and turns may stay unseen.
+#: pixels). Segments at half the size (up to 46), crops other than to the centres that are looked at, and turns may stay unseen.
 THRESHOLD = 24
 #: Which split's images are looked for in which other one.
 COMPARISONS = (("val", "train"), ("test", "train"), ("test", "val"))
@@ -158,16 +158,24 @@ def _check_threshold(threshold: int) -> None:
 def _nearest_of_kind(collection: Collection, kind: str, progress: bool) -> pd.DataFrame:
     rows = collection.rows(kind)
     signatures = _sign(kind, [collection.path(kind, identity) for identity in rows["id"]], progress)
-    hashes = {"colours": _signs([s.colours for s in signatures])}
-    mirrored = {"colours": _signs([s.mirrored_colours for s in signatures])}
+    colours, mirrored = _signs([s.colours for s in signatures]), _signs([s.mirrored_colours for s in signatures])
+    hashes = [("colours", colours, colours), ("colours", colours, mirrored)]
     if kind == "segment":
-        hashes["silhouette"] = _signs([s.silhouette for s in signatures])
-        mirrored["silhouette"] = _signs([s.mirrored_silhouette for s in signatures])
+        silhouettes = _signs([s.silhouette for s in signatures])
+        flipped = _signs([s.mirrored_silhouette for s in signatures])
+        hashes += [("silhouette", silhouettes, silhouettes), ("silhouette", silhouettes, flipped)]
+    else:
+        for centres in map(_signs, zip(*(s.centres for s in signatures), strict=True)):
+            hashes += [
+                ("centre", one, other)
+                for whole in (colours, mirrored)
+                for one, other in ((centres, whole), (whole, centres))
+            ]
     identities, splits = rows["id"].to_numpy(), rows["split"].to_numpy()
     parts = []
     for split, other in COMPARISONS:
         queries, candidates = np.flatnonzero(splits == split), np.flatnonzero(splits == other)
-        index, bits, by = _nearest(hashes, mirrored, queries, candidates)
+        index, bits, by = _nearest(hashes, queries, candidates)
         columns = {"kind": kind, "id": identities[queries], "split": split, "other": identities[index]}
         parts.append(pd.DataFrame({**columns, "other_split": other, "bits": bits, "by": by}))
     return pd.concat(parts, ignore_index=True)
@@ -192,24 +200,25 @@ def _signs(hashes: Sequence[NDArray[np.bool_] | None]) -> Signs:
 
 
 def _nearest(
-    hashes: dict[str, Signs], mirrored: dict[str, Signs], queries: NDArray[np.intp], candidates: NDArray[np.intp]
+    hashes: Sequence[tuple[str, Signs, Signs]], queries: NDArray[np.intp], candidates: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.str_]]:
-    """For each query: the nearest candidate's index, their distance in bits, and the name of the hash that is that near."""
-    names = np.array(list(hashes))
+    """For each query: the nearest candidate's index, their distance in bits, and the name of the hash that is that near.
+
+    ``hashes``: a name, the hash that is taken of a query, and the one of a candidate.
+    """
+    names = np.array([name for name, _, _ in hashes])
     step = max(1, _BLOCK_ENTRIES // len(candidates))
     found: list[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]] = []
     for start in range(0, len(queries), step):
         block = queries[start : start + step]
-        # Per hash, the agreement [block, candidates] with the nearer of a candidate and its mirror image.
-        agreement = np.stack(
-            [
-                np.maximum(hashes[name][block] @ table[candidates].T, hashes[name][block] @ flipped[candidates].T)
-                for name, table, flipped in ((name, hashes[name], mirrored[name]) for name in names)
-            ]
-        )
-        best = agreement.max(axis=0)
+        best = np.full((len(block), len(candidates)), -np.inf, dtype=np.float32)
+        by = np.zeros(best.shape, dtype=np.intp)
+        for number, (_, of_query, of_candidate) in enumerate(hashes):
+            agreement = of_query[block] @ of_candidate[candidates].T
+            by[agreement > best] = number
+            np.maximum(best, agreement, out=best)
         column = best.argmax(axis=1)
         row = np.arange(len(block))
-        found.append((candidates[column], best[row, column], agreement[:, row, column].argmax(axis=0)))
-    index, agreed, by = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return index, ((HASH_BITS - agreed) // 2).astype(np.int64), names[by]
+        found.append((candidates[column], best[row, column], by[row, column]))
+    index, agreed, by_hash = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return index, ((HASH_BITS - agreed) // 2).astype(np.int64), names[by_hash]
