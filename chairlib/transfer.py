@@ -21,7 +21,7 @@ from chairlib import benchmark, paths, runs, training
 from chairlib.augmentation import Augment
 from chairlib.dataset import CompositeLoader, ImageSource, to_arrays
 from chairlib.devices import describe_hardware, pick_device, training_dtype
-from chairlib.errors import ParameterError, RecordError
+from chairlib.errors import CollectionError, ParameterError, RecordError
 from chairlib.metrics import none_if_nan
 from chairlib.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
 from chairlib.object_discovery import CATEGORIES, FOLDS, ObjectDiscovery, figure_ids, photos_folder, stable_order
@@ -184,21 +184,41 @@ def open_run(**parameters: Any) -> Run:
     check_model(settings["model"], settings["width"])
     folder = data_root(settings["data"])
     name = ObjectDiscovery(folder, settings["category"], "train", settings["protocol"], fold=settings["fold"]).name
-    content = content_hash(folder.resolve(), settings["category"], settings["protocol"], settings["fold"])
-    return runs.open_run(KIND, settings, name, content, model_source=source_hash(settings["model"]))
+    return runs.open_run(KIND, settings, name, _content_hash_of(settings), model_source=source_hash(settings["model"]))
 
 
-@cache
 def content_hash(folder: Path, category: str, protocol: str, fold: int) -> str:
-    """16 hexadecimal digits over the ids and files of every split; read once a process."""
+    """16 hexadecimal digits over the ids and files of every split, as they are now."""
     digest = hashlib.sha256()
     for split in ("train", "val", "test"):
         if protocol != "authors" or split != "test":
             data = ObjectDiscovery(folder, category, split, protocol, fold=fold)
             digest.update(repr((split, data.ids)).encode())
             for file in itertools.chain.from_iterable(data.files):
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
+                now = file.stat()
+                digest.update(_file_digest(file, now.st_mtime_ns, now.st_size))
     return digest.hexdigest()[:16]
+
+
+@cache
+def _file_digest(file: Path, modified: int, size: int) -> bytes:
+    """Read once a process as long as it stays as it is: a mask may be corrected while a notebook is open."""
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
+def _content_hash_of(settings: dict[str, Any]) -> str:
+    folder = data_root(settings["data"]).resolve()
+    return content_hash(folder, settings["category"], settings["protocol"], settings["fold"])
+
+
+def _check_photos(run: Run) -> None:
+    """Refuse to train on, or to answer for, other photos than those that the run was opened with."""
+    now = _content_hash_of(run.parameters)
+    if now != run.data["hash"]:
+        raise CollectionError(
+            f"{data_root(run.parameters['data'])}: photos or masks have changed ({now}) since run {run.name} was opened "
+            f"({run.data['hash']}); open it again."
+        )
 
 
 def count_images(run: Run) -> tuple[int, int]:
@@ -261,8 +281,10 @@ def load_pretrained(name: str, model: nn.Module, settings: dict[str, Any]) -> st
 def train(run: Run, progress: bool = True) -> Record:
     """Train the run's model, score it, and leave its record; a finished run is only read.
 
-    Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights.
+    Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights. Raises
+    :class:`CollectionError` where photos have changed since the run was opened.
     """
+    _check_photos(run)
     if run.record is not None:
         return run.record
     settings = run.parameters

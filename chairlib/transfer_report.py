@@ -9,7 +9,7 @@ at least two seeds falls to the same side.
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -592,13 +592,17 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
     folder = data_root(data)
     records, left_out = load_records(KIND, None, runs)
     matching = []
+
+    @cache  # many records share a category and protocol, and each time every file is asked whether it has changed
+    def content_of(category: str, protocol: str, fold: int) -> str | None:
+        try:
+            return content_hash(folder.resolve(), category, protocol, fold)
+        except CollectionError:  # this folder has no such category, or none of its photos under that protocol
+            return None
+
     for record in records:
         asked = record.parameters
-        try:
-            content = content_hash(folder.resolve(), asked["category"], asked["protocol"], asked["fold"])
-        except CollectionError:  # this folder has no such category, or none of its photos under that protocol
-            content = None
-        if content == record.content["data"]["hash"]:
+        if content_of(asked["category"], asked["protocol"], asked["fold"]) == record.content["data"]["hash"]:
             matching.append(record)
         elif runs:
             raise RecordError(

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from chairlib.models import build_model
 from chairlib.published import table3
 from chairlib.tensors import load_tensors, save_tensors
 from chairlib.training import evaluate
+from chairlib.transfer_report import open_report
 
 CPU = torch.device("cpu")
 TINY = {"width": 2, "resolution": 32, "images": 64, "evaluations": 2, "device": "cpu"}
@@ -248,6 +250,33 @@ def test_other_photos_are_another_run(photos, tmp_path):
     assert transfer.open_run(data=str(tmp_path / "drawn"), **TINY).name != name
     assert transfer.open_run(data=str(photos), **TINY, protocol="folds", fold=1).name != name
     assert transfer.open_run(data=str(photos), **{**TINY, "device": "auto"}).name == name
+
+
+def invert(mask):
+    """Correct a mask on disk, as a person does between two cells of a notebook."""
+    Image.eval(Image.open(mask).convert("L"), lambda value: 255 - value).save(mask)
+
+
+def test_a_corrected_mask_is_another_run(tmp_path, own_runs):
+    root = draw_photos(tmp_path / "drawn", ("Car",))
+    before = fine_tune(data=str(root), progress=False, **TINY)
+    opened = transfer.open_run(data=str(root), **{**TINY, "seed": 1})
+    invert(root / "Data/Car/GroundTruth/0018.png")
+    after = fine_tune(data=str(root), progress=False, **TINY)
+    assert after.name != before.name
+    assert after.metrics["test"]["precision"] != before.metrics["test"]["precision"]
+    with pytest.raises(CollectionError, match=rf"have changed \(.*since run {opened.name} was opened.*open it again"):
+        transfer.train(opened, progress=False)
+    assert not opened.folder.exists()
+    found = open_report(str(root))
+    assert found.records == [after]
+    assert found.left_out == [f"{before.name}: it was made from other photos (drawn car)"]
+
+
+def test_photos_that_stay_as_they_are_are_read_once(photos, monkeypatch):
+    before = transfer.open_run(data=str(photos), **TINY)
+    monkeypatch.setattr(Path, "read_bytes", lambda file: pytest.fail(f"{file} was read again"))
+    assert transfer.open_run(data=str(photos), **TINY) == before
 
 
 def test_folds_are_scored_on_their_test_split(photos, own_runs):
