@@ -563,9 +563,9 @@ def analyse(run: Run, progress: bool = True) -> Record:
     """
     if run.record is not None:
         return run.record
-    started = time.monotonic()
     opened = members(run.parameters)
     records = {label: _train(label, member, progress) for label, member in opened.items()}
+    started = time.monotonic()  # of the analysis alone: each member's record has the seconds of its training
     _check_fair(records)
     laboratory = _Laboratory(run, records, progress)
     try:

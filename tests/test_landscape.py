@@ -472,6 +472,23 @@ def test_a_line_may_go_on_past_its_ends(asked):
     assert (curves["extrapolated"] == ~curves["alpha"].between(0, 1)).all()
 
 
+def test_the_seconds_of_an_analysis_hold_no_training(asked, monkeypatch, tmp_path):
+    """A clock that stands still but for the training of members, a minute each."""
+    monkeypatch.setattr(paths, "cache", tmp_path / "cache")
+    clock, train = SimpleNamespace(seconds=0.0), landscape._train
+
+    def a_minute_later(*arguments):
+        clock.seconds += 60
+        return train(*arguments)
+
+    monkeypatch.setattr(landscape, "_train", a_minute_later)
+    monkeypatch.setattr(landscape, "time", SimpleNamespace(monotonic=lambda: clock.seconds))
+    record = landscape.analyse(landscape.open_run(**{**asked, "n_alphas": 4}), progress=False)
+    assert clock.seconds == 60 * 5
+    assert record.content["seconds"] == 0
+    assert record.content["member_seconds"] > 0
+
+
 def test_models_of_different_lengths_of_training_are_not_compared(full):
     records = {label: runs.read_record(paths.runs / name) for label, name in full.content["members"].items()}
     landscape._check_fair(records)
