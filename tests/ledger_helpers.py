@@ -49,6 +49,9 @@ class FakeLedger:
     def path(self, image_id) -> Path:
         return self._paths.get(image_id, Path(f"{image_id}.png"))
 
+    def missing(self, image_ids) -> list[str]:
+        return [image_id for image_id in image_ids if image_id not in self._entries]
+
     def decide(self, image_id, decision, reason="", by="") -> None:
         assert image_id in self._entries
         assert decision in ("keep", "refuse")

@@ -13,6 +13,7 @@ A process may be killed at any moment. Every step is one transaction, and a file
 """
 
 import hashlib
+import json
 import os
 import sqlite3
 import threading
@@ -529,6 +530,13 @@ class Ledger:
         if not rows:
             raise self._unknown(entry_or_id)
         return self._file(rows[0]["id"], rows[0]["kind"])
+
+    def missing(self, image_ids: Iterable[str]) -> list[str]:
+        """Those of these images that the ledger doesn't hold (any more), in their order."""
+        asked = list(image_ids)
+        rows = self._rows("SELECT id FROM images WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(asked),))
+        held = {row["id"] for row in rows}
+        return [image_id for image_id in asked if image_id not in held]
 
     def _file(self, identity: str, kind: str) -> Path:
         return self.folder / "images" / f"{identity}{_SUFFIXES[kind]}"

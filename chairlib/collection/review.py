@@ -190,10 +190,15 @@ class ReviewGrid(ipywidgets.VBox):
     def _draw(self, problem: str = "") -> None:
         """Bring every widget in line with the session. Only what has changed travels to the page."""
         session = self.session
-        upcoming = [image_id for page in range(3) for image_id in session.page_ids(session.page + page)]
-        self._thumbnails.announce(session.ledger.path(image_id) for image_id in upcoming)
+        session.forget_removed(self._upcoming())
+        self._thumbnails.announce(session.ledger.path(image_id) for image_id in self._upcoming())
         alarm = f'<div role="alert" style="border-left:4px solid {_REFUSED};padding-left:8px">✕ {html.escape(problem)}</div>'
-        self._status.value = f'<div role="status">{html.escape(session.progress)}</div>' + (alarm if problem else "")
+        gone = f"<div>removed from the ledger meanwhile, and no longer shown: {html.escape(', '.join(session.removed))}</div>"
+        self._status.value = (
+            f'<div role="status">{html.escape(session.progress)}</div>'
+            + (gone if session.removed else "")
+            + (alarm if problem else "")
+        )
         ids = session.ids
         for number, (picture, button) in enumerate(zip(self._pictures, self._buttons, strict=True)):
             shown = number < len(ids)
@@ -205,6 +210,11 @@ class ReviewGrid(ipywidgets.VBox):
                 button.description = ("▶ " if is_current else "") + _told(mark)
                 button.tooltip = f"picture {number + 1}: {_told(mark)}; a click refuses it, or keeps it after all"
         self._large.value = self._enlargement() if self._enlarged and session.current else ""
+
+    def _upcoming(self) -> list[str]:
+        """The images of the page shown and the two after it."""
+        session = self.session
+        return [image_id for page in range(3) for image_id in session.page_ids(session.page + page)]
 
     def _picture(self, image_id: str, mark: Mark | None, is_current: bool) -> str:
         entry = self.session.entry(image_id)

@@ -45,6 +45,8 @@ class LedgerLike(Protocol):
 
     def path(self, image_id: str) -> Path: ...
 
+    def missing(self, image_ids: Sequence[str]) -> Sequence[str]: ...
+
     def decide_page(self, image_ids: Sequence[str], decision: str, reason: str = "", by: str = "") -> None: ...
 
     def undo(self) -> str | None: ...
@@ -75,7 +77,8 @@ class ReviewSession:
     ``per_page``: images a page; ``by``: who decides, for the ledger; ``show``: ``"undecided"`` (the default: a new session goes on
     where the last one stopped), ``"kept"`` or ``"refused"`` (to look again at what was decided); ``where``: a condition on an
     entry, say ``lambda entry: entry.query == "armchair"``; ``clock``: seconds, for the pace. Pages stay as they are
-    while the session lasts. Raises ParameterError for an unknown kind or ``show``, or fewer than one image a page.
+    while the session lasts, but for images that are removed from the ledger meanwhile. Raises ParameterError for an unknown
+    kind or ``show``, or fewer than one image a page.
     """
 
     def __init__(
@@ -108,6 +111,8 @@ class ReviewSession:
         self.page = 0
         #: The image that a command is about, counted on the page from 0.
         self.cursor = 0
+        #: Images of the pages seen so far that were removed from the ledger while the session lasted.
+        self.removed: list[str] = []
         self._steps: list[_Step] = []
         self._clock, self._since, self._seconds = clock, clock(), list[float]()
 
@@ -127,12 +132,22 @@ class ReviewSession:
 
     @property
     def current(self) -> str | None:
-        """The image at the cursor; None when :attr:`done`."""
-        return self.ids[self.cursor] if not self.done else None
+        """The image at the cursor; None when :attr:`done`, or when all images of the page were removed."""
+        return self.ids[self.cursor] if self.ids else None
 
     def page_ids(self, page: int) -> list[str]:
         """The images of any page, none beyond the last."""
-        return self._ids[page * self.per_page : (page + 1) * self.per_page]
+        # What was removed leaves a gap: were it closed, images nobody has seen would move to a page that is about to be turned.
+        of_page = self._ids[page * self.per_page : (page + 1) * self.per_page]
+        return [image_id for image_id in of_page if image_id not in self.removed]
+
+    def forget_removed(self, image_ids: Sequence[str]) -> None:
+        """Drop those of these images that were removed from the ledger meanwhile; :attr:`removed` tells which."""
+        gone = self.ledger.missing([image_id for image_id in image_ids if image_id not in self.removed])
+        self.removed += gone
+        for image_id in gone:
+            self.marks.pop(image_id, None)
+        self.move(0)
 
     def entry(self, image_id: str) -> Any:
         """The ledger's entry of an image, as it was when the session began."""
@@ -158,6 +173,7 @@ class ReviewSession:
         """Keep what is undecided on the page, and show the next one."""
         if self.done:
             return
+        self.forget_removed(self.ids)
         self._decide([image_id for image_id in self.ids if image_id not in self.marks], Mark("keep"))
         self._seconds.append(self._clock() - self._since)
         self._show(self.page + 1)
@@ -176,6 +192,8 @@ class ReviewSession:
         if not self._steps:
             return self._undo_earlier()
         step, image_id = self._steps[-1], None
+        self.forget_removed([changed for changed, _ in step.changes])
+        step.changes[:] = [change for change in step.changes if change[0] not in self.removed]
         while step.changes:
             image_id, before = step.changes[-1]
             last = self._last_decided()
@@ -230,7 +248,8 @@ class ReviewSession:
         self._set(last, Mark(again.decision, again.decision_reason) if again.decision else None)
         if last not in self._ids:
             self._ids.insert(self.page * self.per_page, last)
-        self._show(self._ids.index(last) // self.per_page, self._ids.index(last) % self.per_page)
+        page = self._ids.index(last) // self.per_page
+        self._show(page, self.page_ids(page).index(last))
         return last
 
     def _last_decided(self) -> str | None:
@@ -245,3 +264,4 @@ class ReviewSession:
 
     def _show(self, page: int, cursor: int = 0) -> None:
         self.page, self.cursor, self._since = page, cursor, self._clock()
+        self.move(0)  # there may be fewer images on the page than there were
