@@ -368,8 +368,9 @@ def run(
     # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying kernel.
     logging.disable()
     given = _parameters(parameter or [], parameters)
-    if isinstance(given.get("data"), str) and Path(given["data"]).is_dir():
-        given["data"] = str(Path(given["data"]).resolve())  # the notebook runs in another folder
+    for name in ("data", "photos"):
+        if isinstance(given.get(name), str) and Path(given[name]).is_dir():
+            given[name] = str(Path(given[name]).resolve())  # the notebook runs in another folder
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
     target = out or Path(f"{Path(notebook).stem}.out.ipynb")
     print(notebooks.execute(notebook, given, target))

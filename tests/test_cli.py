@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from chairlib import __version__, cli, paths
+from chairlib import __version__, cli, notebooks, paths
 
 SCRATCH = ["--images", "64", "--val-images", "4", "--test-images", "4", "--width", "2", "--resolution", "32"]
 
@@ -282,6 +282,17 @@ def test_values_of_parameters():
     given = ["a=1", "b=x", "c=[1, null]", 'd="7"', "e=", "f=1=2", "g=true"]
     expected = {"a": 1, "b": "x", "c": [1, None], "d": "7", "e": "", "f": "1=2", "g": True}
     assert cli._parameters(given, '{"a": 0, "z": 9}') == {**expected, "z": 9}
+
+
+def test_folders_of_a_notebook_are_the_callers(call, monkeypatch):
+    given = {}
+    monkeypatch.setattr(notebooks, "execute", lambda notebook, parameters, out: given.update(parameters))
+    Path("mine").mkdir()
+    for name in ("data", "photos"):
+        call("run", "07_loss_landscape", "-p", f"{name}=mine")
+        assert given.pop(name) == str(Path("mine").resolve())
+    call("run", "07_loss_landscape", "-p", "photos=stand-in", "-p", "data=mini")
+    assert given == {"photos": "stand-in", "data": "mini"}  # names, where there is no such folder
 
 
 def test_out_that_exists(call, collection):
