@@ -860,7 +860,8 @@ class _Job:
 
     def remember(self, folder: Path) -> None:
         """Check what was unpacked against the record, or make its entry: the archive may be deleted, and the folder damaged."""
-        self.record.agree(folder.name, folder, None)
+        archive = self.record.files.get(self.source.archive, {})
+        self.record.agree(folder.name, folder, archive.get("url"))
         self.record.save()
 
     @contextmanager
@@ -903,7 +904,7 @@ def fetch(
     limits: Limits | None = None,
     say: Callable[[str], None] = print,
 ) -> str:
-    """Fetch a dataset of :data:`SOURCES` into ``out``; started again, it goes on. Returns how it is read.
+    """Fetch a dataset of :data:`SOURCES` into ``out`` (``~`` is expanded); started again, it goes on. Returns how it is read.
 
     url: another address of the archive, a mirror's; its host alone may be one that is not on the public internet, and
     annotations that come from it may name images anywhere. say: what is told of the progress. Proxies are not used: behind
@@ -916,7 +917,7 @@ def fetch(
     """
     if name not in SOURCES:
         raise ParameterError(f"dataset {name!r} is unknown; use one of {', '.join(SOURCES)}.")
-    source, out, limits = SOURCES[name], Path(out), limits or LIMITS
+    source, out, limits = SOURCES[name], Path(out).expanduser(), limits or LIMITS
     address = url or source.url
     _check_address(address)
     with _own(out):

@@ -226,7 +226,8 @@ def test_archive_put_there_by_hand(get, server):
     get()
     assert_whole(get)
     assert server.requests == []
-    assert json.loads((get.out / ".fetched.json").read_text())["files"][get.archive.name]["url"] is None
+    files = json.loads((get.out / ".fetched.json").read_text())["files"]
+    assert [files[name]["url"] for name in (get.archive.name, "ObjectDiscovery-data")] == [None, None]
 
 
 def test_unpacked_by_hand(get, server):
@@ -597,7 +598,7 @@ def test_a_damaged_archive_is_noticed(get, server):
 
 
 @pytest.mark.parametrize("damage", [b"another photo", None])
-def test_what_was_unpacked_is_checked_once_the_archive_is_gone(get, damage):
+def test_what_was_unpacked_is_checked_once_the_archive_is_gone(get, server, damage):
     get()
     get.archive.unlink()
     photo = get.out / "ObjectDiscovery-data" / "Data" / "Car" / "0001.jpg"
@@ -607,7 +608,8 @@ def test_what_was_unpacked_is_checked_once_the_archive_is_gone(get, damage):
         photo.unlink()
     else:
         photo.write_bytes(damage)
-    fails(get, "ObjectDiscovery-data has SHA-256", "is damaged or was replaced", error=ChairlibError)
+    came_from = f"from {server.url}/x.zip: it is damaged or was replaced"
+    fails(get, "ObjectDiscovery-data has SHA-256", came_from, error=ChairlibError)
 
 
 def test_a_server_with_another_file_than_the_first_time(get, server):
@@ -998,6 +1000,13 @@ def test_command(call, server):
     code, out, errors = call("object-discovery", "--out", "d")
     assert (code, errors) == (0, "")
     assert "nothing to download" in out
+
+
+def test_a_home_folder_is_found(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told = fetch("object-discovery", "~/d", f"{server.url}/x.zip", FAST, lambda line: None)
+    assert (tmp_path / "d" / "ObjectDiscovery-data").is_dir()
+    assert told == f'ObjectDiscovery("{tmp_path}/d", "car")'
 
 
 def test_command_where_the_host_is_gone(call, server):
