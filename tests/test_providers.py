@@ -1,17 +1,21 @@
 """What each provider asks for, what it makes of the answers, and how it ends: against the services' formats, played locally."""
 
 import json
+import os
 import time
 from dataclasses import asdict
+from pathlib import Path
 
+import numpy as np
 import pytest
-from collect_server import CollectServer, make_plan
+from collect_server import CollectServer, draw_shape, make_plan
+from conftest import encode
 
 from chairlib.collection import collecting
 from chairlib.collection.collecting import collect
-from chairlib.collection.providers import ApiClient, StoppedError
+from chairlib.collection.providers import ApiClient, StoppedError, local
 from chairlib.collection.providers.commons import Commons
-from chairlib.collection.providers.local import Local
+from chairlib.collection.providers.local import Local, local_path
 from chairlib.collection.providers.openverse import Openverse
 from chairlib.collection.providers.serpapi import SerpApi
 from chairlib.collection.queries import Query
@@ -443,3 +447,25 @@ def test_a_folder_of_more_files_than_the_limit_is_not_said_to_match_nothing(tmp_
     report = collect([CHAIRS], [Local(folder)], tmp_path / "c", limit=2, any_licence=True, limits=FAST, progress=False)
     assert len(list(report.ledger.refusals())) == 2
     assert "no file's path" not in str(report)
+
+
+def test_names_of_files_that_are_not_utf_8(tmp_path, monkeypatch):
+    """A name is bytes: found, fetched, named and gone on with, whatever they are."""
+    monkeypatch.setattr(local, "_PAGE", 1)
+    folder = Path(os.fsdecode(bytes(tmp_path) + b"/arm-chairs-\xfc"))
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in (b"K\xfcche-1.png", b"K\xfcche-2.png", "Küche 100%-3.png".encode(), b"K\xfcche.jpg"):
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(encode(draw_shape(rng), "segment"))
+    Path(os.fsdecode(bytes(folder) + b"/\xfc.heic")).write_bytes(b"?")
+    report = collect([CHAIRS], [f"local:{folder}"], tmp_path / "c", any_licence=True, limits=FAST, progress=False)
+    entries = report.ledger.images()
+    assert sorted(entry.title for entry in entries) == ["K che-1", "K che-2", "Küche 100%-3"]
+    for entry in entries:
+        assert local_path(entry.url).read_bytes() == report.ledger.path(entry).read_bytes()
+        assert local_path(entry.url).as_uri() == entry.url
+    assert [url.rpartition("/")[2] for _, _, url, _ in report.ledger.refusals()] == ["%FC.heic"]
+    str(report).encode()  # can be printed
+    assert "1 file left out" in str(report)
+    again = collect(None, None, tmp_path / "c", resume=True, limits=FAST, progress=False)
+    assert len(again.ledger.images()) == 3

@@ -48,6 +48,7 @@ from chairlib.collection.providers import ApiClient, Page, Provider, StoppedErro
 from chairlib.collection.providers.local import local_path
 from chairlib.collection.queries import Query
 from chairlib.collection.screening import Thresholds, screen_background, screen_segment
+from chairlib.collection.texts import one_line
 from chairlib.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.files import check_free
 from chairlib.progress import progress_bar
@@ -254,12 +255,13 @@ def _search_all(
                 if not provider.web and not (reached.taken or reached.asked):
                     unmatched.setdefault(key, []).append(f"{query.text} ({query.kind})")
     notes = [
-        f"{key}: no file's path holds the words of a query: {_listed(of_key)}" for key, of_key in unmatched.items()
+        f"{one_line(key)}: no file's path holds the words of a query: {_listed(of_key)}"
+        for key, of_key in unmatched.items()
     ]
     for provider in providers:
         if left := getattr(provider, "left_out", None):
             notes.append(
-                f"{_key(provider)}: {len(left)} file{'s' * (len(left) > 1)} left out, by the name of another kind than "
+                f"{one_line(_key(provider))}: {len(left)} file{'s' * (len(left) > 1)} left out, by the name of another kind than "
                 f"the queries that match (no segment is a JPEG): {_listed(left)}"
             )
     return list(stopped.values()), notes
@@ -267,14 +269,16 @@ def _search_all(
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return ", ".join(map(one_line, names[:_NAMED])) + more
 
 
 def _search(
     ledger: Ledger, provider: Provider, query: Query, client: ApiClient, limit: int, any_licence: bool
 ) -> Search:
     """Ask until there is nothing more or the limit is reached; how far that is."""
-    names = (_key(provider), query.text, query.kind)
+    # A folder's name is bytes, not always of UTF-8 as the ledger's texts are.
+    key = _key(provider).encode("utf-8", "backslashreplace").decode()
+    names = (key, query.text, query.kind)
     # A folder costs nothing to look through again, and files may have been added anywhere in it.
     reached = ledger.search(*names) if provider.web else Search()
     while not reached.done and reached.asked < limit:

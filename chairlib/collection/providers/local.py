@@ -9,12 +9,13 @@ manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from chairlib.collection.importing import is_passed_over, read_notes
 from chairlib.collection.ledger import Found
 from chairlib.collection.providers import ApiClient, Page
 from chairlib.collection.queries import Query
+from chairlib.collection.texts import text_of
 from chairlib.errors import ParameterError
 
 __all__ = ["Local", "local_path"]
@@ -28,7 +29,7 @@ _SUFFIXES = {
 
 def local_path(url: str) -> Path:
     """The file that an address of this provider (``file://...``) stands for."""
-    return Path(unquote(urlsplit(url).path))
+    return Path(_unquoted(urlsplit(url).path))
 
 
 class Local:
@@ -49,21 +50,23 @@ class Local:
         self._left: set[Path] = set()
 
     def search(self, query: Query, client: ApiClient, after: str | None) -> Page:
-        """As :class:`chairlib.collection.providers.Provider` says. The cursor is the last file of the page before."""
+        """As :class:`chairlib.collection.providers.Provider` says. The cursor is the last file of the page before, quoted."""
+        last = None if after is None else _unquoted(after)
         words = _words(query.text)
         of_other_kind = {end for ends in _SUFFIXES.values() for end in ends} - set(_SUFFIXES[query.kind])
         matching = [
             file
             for file in self._found()
             if words <= _words(f"{self._folder.name}/{self._relative(file)}")
-            and (after is None or self._relative(file) > after)
+            and (last is None or self._relative(file) > last)
         ]
         left = {file for file in matching if file.suffix.lower() in of_other_kind}
         matching = [file for file in matching if file not in left]
         page = matching[:_PAGE]
         self._left |= left
         self._offered.update(page)
-        return Page([self._item(file) for file in page], self._relative(page[-1]) if len(matching) > _PAGE else None)
+        cursor = quote(bytes(page[-1].relative_to(self._folder))) if len(matching) > _PAGE else None
+        return Page([self._item(file) for file in page], cursor)
 
     @property
     def left_out(self) -> list[str]:
@@ -91,8 +94,13 @@ class Local:
             landing_page=note.get("url", ""),
             author=note.get("author", ""),
             licence=note.get("licence", ""),
-            title=file.stem,
+            title=text_of(file.stem),
         )
+
+
+def _unquoted(text: str) -> str:
+    """A quoted path as the system spells it: names of files are bytes, not always of UTF-8."""
+    return os.fsdecode(unquote_to_bytes(text))
 
 
 def _words(text: str) -> set[str]:
