@@ -38,6 +38,8 @@ def test_a_file(tmp_path):
         (b"[segment]\na b\nc\nA  B\n", r"line 4: 'A B' stands twice \(first in line 2\)"),
         (b"[segment]\n" + b"x" * 101, "line 2: .* at most 100"),
         (b"[segment]\na\x07b\n", "line 2"),
+        (b"[segment]\narm chair\n???\n", r"line 3: '\?\?\?' holds no letter or digit"),
+        (b"[background]\n_\n", "line 2: '_' holds no letter or digit"),
         (b"[segment]\nK\xfcche\n", r"not text in UTF-8 \(byte 11\)"),
     ],
 )

@@ -42,8 +42,8 @@ def default_queries() -> list[Query]:
 def read_queries(file: str | Path) -> list[Query]:
     """The queries of a file, in its order.
 
-    Raises ParameterError, with the line, for an unknown section, a query before the first section, one that stands twice or is
-    longer than 100 characters, a file that is not UTF-8 or holds no query.
+    Raises ParameterError, with the line, for an unknown section, a query before the first section, one that stands twice, is
+    longer than 100 characters or holds no letter or digit, a file that is not UTF-8 or holds no query.
     """
     file = Path(file).expanduser()
     try:
@@ -97,5 +97,9 @@ def _checked(words: str, file: Path, number: int) -> str:
     if len(words) > _MAX_LENGTH or not words.isprintable():
         raise ParameterError(
             f"queries {file}, line {number}: {words[:40]!r}... is no query; use at most {_MAX_LENGTH} printable characters."
+        )
+    if not any(sign.isalnum() for sign in words):
+        raise ParameterError(
+            f"queries {file}, line {number}: {words!r} holds no letter or digit, and would match anything; write words, or remove it."
         )
     return words
