@@ -137,7 +137,7 @@ class LandscapeReport:
             one, other = (
                 transfer.initial_model({**settings, "seed": seed, "init_seed": None}).state_dict() for seed in (0, 1)
             )
-        whole = distances(one, other).loc["total"]
+        whole = distances(one, other).to_dict("index")["total"]
         return {"l2": whole["l2"], "norm": (whole["norm_a"] + whole["norm_b"]) / 2, "relative": whole["relative"]}
 
     def block_distances(self) -> pd.DataFrame:
