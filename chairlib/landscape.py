@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from chairlib import benchmark, paths, runs, transfer
 from chairlib.dataset import CompositeLoader
@@ -38,6 +39,7 @@ from chairlib.loss_landscape import (
     blocks,
     distances,
     interpolate,
+    recalibrated_layers,
     rewind,
     score_ensemble,
 )
@@ -219,9 +221,9 @@ class _Work:
     scored: int
 
 
-def _ways(state: State) -> tuple[str, ...]:
+def _ways(model: nn.Module) -> tuple[str, ...]:
     """What can be done about BatchNorm: a model without it has nothing to recalibrate."""
-    return BATCH_NORM if any(key.endswith("running_mean") for key in state) else BATCH_NORM[:1]
+    return BATCH_NORM if recalibrated_layers(model) else BATCH_NORM[:1]
 
 
 def _alphas(settings: Mapping[str, Any]) -> list[float]:
@@ -231,9 +233,9 @@ def _alphas(settings: Mapping[str, Any]) -> list[float]:
     return [round(number / steps, 6) for number in range(-beyond, steps + beyond + 1)]
 
 
-def _work(settings: Mapping[str, Any], state: State, labels: Iterable[str]) -> list[_Work]:
+def _work(settings: Mapping[str, Any], model: nn.Module, labels: Iterable[str]) -> list[_Work]:
     """All cells of a run but its planes', which count their own: where the models lie is known only once they are trained."""
-    ways, n_alphas, count = _ways(state), len(_alphas(settings)), settings["n_seeds"]
+    ways, n_alphas, count = _ways(model), len(_alphas(settings)), settings["n_seeds"]
     pairs = count * (count - 1) // 2
     # Recalibrating is one more pass over the training photos.
     passes = [int(way == "recalibrate") for way in ways]
@@ -244,7 +246,11 @@ def _work(settings: Mapping[str, Any], state: State, labels: Iterable[str]) -> l
         # Members and their soup; their ensemble; similarities; models with each block set back, and as they are, scored above.
         work += [_Work(2 * (count + 1), extra, 1) for extra in passes]
         work += [_Work(2, count * extra, count) for extra in passes]
-        work += [_Work(2 * pairs, 0, 2), _Work(2 * count * len(blocks(state)), passes[-1], 1), _Work(2 * count, 0, 0)]
+        work += [
+            _Work(2 * pairs, 0, 2),
+            _Work(2 * count * len(blocks(model.state_dict())), passes[-1], 1),
+            _Work(2 * count, 0, 0),
+        ]
     if settings["beyond"] and settings["model"] in SUPPORTED:
         # Matching by weights and by activations; lines to the model permuted by each, beside those as trained, scored above.
         work += [_Work(pairs, 0, 0), _Work(pairs, 2, 0)]
@@ -259,10 +265,10 @@ def count_images(run: Run) -> tuple[int, int]:
     # Their number is asked for, so no photo is read.
     sizes = {split: len(photos) for split, photos in transfer._datasets(opened["F1"].parameters).items()}
     scored = sizes[transfer._splits(settings["protocol"])[2]]
-    state = build_model(settings["model"], settings["width"]).state_dict()
-    work = _work(settings, state, opened)
+    model = build_model(settings["model"], settings["width"])
+    work = _work(settings, model, opened)
     if settings["plane"]:
-        work.append(_Work(2 * settings["plane"] ** 2, int("recalibrate" in _ways(state)), 1))
+        work.append(_Work(2 * settings["plane"] ** 2, int("recalibrate" in _ways(model)), 1))
     return 0, sum(sort.cells * (sort.train * sizes["train"] + sort.scored * scored) for sort in work)
 
 
@@ -287,7 +293,7 @@ class _Laboratory:
         self.scored_split = tuned.scored_split
         self.train = CompositeLoader(tuned.train, "train", batch_size=_BATCH, shuffle=False)
         self.test = CompositeLoader(tuned.scored, "test", batch_size=256)
-        self.ways = _ways(self.states["P"])
+        self.ways = _ways(self.model)
         self.alphas = _alphas(self.settings)
         self.on_both = Evaluator(self.model, {"train": self.train, "test": self.test})
         self.on_test = Evaluator(self.model, {"test": self.test}, recalibrate_on=self.train)
@@ -296,7 +302,7 @@ class _Laboratory:
         sources = [loader.source.data_hash for loader in (self.train, self.test)]
         asked = repr([runs.code_hash(KIND), self.settings["model"], self.settings["width"], self.device.type, sources])
         folder = paths.cache / KIND / hashlib.sha256(asked.encode()).hexdigest()[:16]
-        n_cells = sum(sort.cells for sort in _work(self.settings, self.states["P"], self.states))
+        n_cells = sum(sort.cells for sort in _work(self.settings, self.model, self.states))
         self.cells = _Cells(folder, n_cells, progress)
 
     def _load(self, record: Record) -> State:

@@ -62,6 +62,7 @@ __all__ = [
     "interpolation_curve",
     "l2_distance",
     "recalibrate",
+    "recalibrated_layers",
     "rewind",
     "score_ensemble",
 ]
@@ -428,9 +429,17 @@ def _recalibration_batches(loader: CompositeLoader, n_images: int | None) -> Ite
     return map(loader.source.batch, chosen.split(loader.batch_size))
 
 
+def recalibrated_layers(model: nn.Module) -> list[_BatchNorm]:
+    """The layers whose running statistics :func:`recalibrate` estimates anew: BatchNorm's, unless it keeps none.
+
+    Entries named ``running_mean`` are no sign of them: frozen BatchNorm has such, and InstanceNorm may.
+    """
+    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+
+
 def _re_estimate(model: nn.Module, batches: Iterable[Batch]) -> None:
     """Estimate the running statistics of a module of one's own, which is left in evaluation mode."""
-    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+    layers = recalibrated_layers(model)
     if not layers:
         raise ParameterError(
             f"{type(model).__name__} has no BatchNorm layers with running statistics to recalibrate: use batch_norm='average'."

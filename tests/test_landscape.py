@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torchvision.ops import FrozenBatchNorm2d
 
 from chairlib import benchmark, build, landscape, paths, runs, transfer
 from chairlib.dataset import CompositeLoader
@@ -463,6 +464,18 @@ def test_a_model_without_batchnorm_has_one_way(asked):
     assert report.recalibration_shift()["as trained"].notna().all()
     assert report.table("matched") is None  # its permutations are not known
     assert report.glued()["barrier_scratch_recalibrate"] == "(without BatchNorm: nothing to recalibrate)"
+
+
+def statistics_of_others(width=2):
+    """Layers that hold running statistics but are no BatchNorm that could be recalibrated."""
+    norms = FrozenBatchNorm2d(width), torch.nn.InstanceNorm2d(width, affine=True, track_running_stats=True)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, width, 3, padding=1), *norms, torch.nn.Conv2d(width, 1, 1))
+
+
+def test_only_layers_that_can_be_recalibrated_are(asked):
+    changed = {"model": "tests.test_landscape:statistics_of_others", "n_alphas": 2, "plane": 2}
+    run = landscape.open_run(**{**asked, **changed})
+    assert landscape.analyse(run, progress=False).content["batch_norm"] == ["average"]
 
 
 def test_a_line_may_go_on_past_its_ends(asked):
