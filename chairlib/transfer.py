@@ -22,7 +22,7 @@ from chairlib.augmentation import Augment
 from chairlib.dataset import CompositeLoader, ImageSource, to_arrays
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import CollectionError, ParameterError, RecordError
-from chairlib.metrics import none_if_nan
+from chairlib.metrics import MaskScorer, none_if_nan
 from chairlib.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
 from chairlib.object_discovery import CATEGORIES, FOLDS, ObjectDiscovery, figure_ids, photos_folder, stable_order
 from chairlib.runs import Record, Run
@@ -321,7 +321,11 @@ def train(run: Run, progress: bool = True) -> Record:
     return run.finish(
         {
             "test": {**test.scores.to_dict(), "loss": test.loss},
-            "val": {"iou": none_if_nan(best["val_iou"]), "n_images": val_loader.n_images},
+            "val": {
+                "iou": none_if_nan(best["val_iou"]),
+                "n_images": val_loader.n_images,
+                "n_left_out": _count_left_out(val_loader),
+            },
         },
         seconds=result.seconds,
         images_seen=result.images_seen,
@@ -340,6 +344,14 @@ def train(run: Run, progress: bool = True) -> Record:
         converged_seconds=result.converged_seconds,
         stopped_early=result.stopped_early,
     )
+
+
+def _count_left_out(loader: CompositeLoader) -> int:
+    """How many images hold too little of the object for an IoU, whatever a model makes of them."""
+    scorer = MaskScorer()
+    for _, masks in loader.in_order():
+        scorer.update(masks, masks)
+    return scorer.compute(loader.groups).n_left_out
 
 
 def _spent_before(name: str | None) -> dict[str, Any] | None:

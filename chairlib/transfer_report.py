@@ -50,7 +50,7 @@ COMPARISONS = (
 _RESAMPLES = 2000
 #: Figure 6 and the steps needed look at runs that used all training images.
 _WHOLE = 100
-#: Fewer validation photos than these don't tell when a curve crosses a line.
+#: Fewer validation photos with the object than these don't tell when a curve crosses a line.
 _LEAST_VALIDATION = 30
 #: What two runs that are compared need not have in common.
 _NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "fold", "share", "data", "device")
@@ -386,7 +386,9 @@ class TransferReport:
                         "share of the photos, %": share,
                         "photos": _range(record.content["n_train_images"] for record in records),
                         "images seen": _range(record.content["images_seen"] for record in records),
-                        "pretraining: different images": _range(spent["n_train_images"] for spent in before),
+                        "pretraining: different images": _range(
+                            min(spent["n_train_images"], spent["images_seen"]) for spent in before
+                        ),
                         "pretraining: images seen": _range(spent["images_seen"] for spent in before),
                         "pretraining: recipe": ", ".join(sorted({spent["recipe"] for spent in before})) or None,
                     }
@@ -468,12 +470,14 @@ class TransferReport:
         return pd.DataFrame(rows, columns=["category", "label", "images", "low", "high", "undecided"])
 
     def _validation_photos(self, category: str, model: str) -> int:
-        """On how many photos a point of a curve rests: those of all folds of a seed, of the seed with the fewest."""
+        """On how many photos a point of a curve rests: those with the object, of all folds of a seed, of the seed with the fewest."""
         counts: dict[tuple[str, int], int] = {}
         for pretraining in PRETRAININGS:
             for record in self.find(model, pretraining, category):
                 cell = (pretraining, record.parameters["seed"])
-                counts[cell] = counts.get(cell, 0) + record.metrics["val"]["n_images"]
+                val = record.metrics["val"]
+                # Older records don't tell how many of their photos IoU leaves out.
+                counts[cell] = counts.get(cell, 0) + val["n_images"] - val.get("n_left_out", 0)
         return min(counts.values(), default=0)
 
     def sentence(self, profile: str = "", description: str = "") -> str:

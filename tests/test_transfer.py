@@ -58,6 +58,7 @@ def test_a_record_tells_everything(scratch):
     assert content["scored_split"] == "val"
     assert (content["published_split"], content["chosen_on_scored"]) == (False, False)
     assert scratch.metrics["val"]["iou"] == pytest.approx(scratch.history()["val_iou"].iloc[-1])
+    assert (scratch.metrics["val"]["n_images"], scratch.metrics["val"]["n_left_out"]) == (4, 1)
     assert content["n_train_images"] == 16
     assert content["started_from"] is None
     assert content["pretrained_on"] is None

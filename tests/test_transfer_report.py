@@ -300,6 +300,13 @@ def test_what_each_arm_saw_is_shown(tmp_path):
     assert (chairs["pretraining: different images"], chairs["pretraining: recipe"]) == ("600", "paper")
 
 
+def test_a_pretraining_has_no_more_different_images_than_it_saw(tmp_path):
+    _, tuned = arms(tmp_path, [[50]], [[60]])
+    tuned[0].content["pretrained_on"] |= {"images_seen": 320, "n_train_images": 9000}
+    (chairs,) = report(*tuned).images_seen().to_dict("records")
+    assert (chairs["pretraining: different images"], chairs["pretraining: images seen"]) == ("320", "320")
+
+
 def test_seeds_that_share_a_pretraining_are_told(tmp_path):
     scratch, tuned = arms(tmp_path, [[50, 60]] * 2, [[60, 70]] * 2)
     assert "4 runs with 2 seeds, 2 pretrainings;" in report(*scratch, *tuned).sentence()
@@ -360,6 +367,9 @@ def test_a_curve_that_falls_below_again_is_not_there_yet(tmp_path):
 def test_steps_are_undecided_where_few_photos_validate(tmp_path):
     few = [make(tmp_path / "few", [50], curve=(20, 40, 60), n_val=29)]
     assert steps(*few)["car", "from scratch"][3] == "29 validation photos"
+    empty = make(tmp_path / "empty", [50], curve=(20, 40, 60), n_val=40)
+    empty.metrics["val"]["n_left_out"] = 15  # without the object: IoU rests on the others
+    assert steps(empty)["car", "from scratch"][3] == "25 validation photos"
     # Folds are validated on photos of their own, so that together they may be enough.
     folds = [make(tmp_path / "folds", [50], fold=fold, curve=(20, 40, 60), n_val=6) for fold in range(5)]
     assert steps(*folds)["car", "from scratch"] == (300, 300, 300, "")
@@ -578,7 +588,7 @@ def test_real_records_make_every_table_and_figure(photos, collection, own_runs):
     assert shares[["share", "n_images"]].to_numpy().tolist() == [[50, 8], [100, 16]] * 2
     assert figures.iou_by_share(shares).alt
     needed = full.steps_to_reach()
-    assert needed["undecided"].tolist() == ["4 validation photos"] * 2
+    assert needed["undecided"].tolist() == ["3 validation photos"] * 2  # and one without a car
     assert "undecided" in figures.steps_to_reach(needed).alt
     assert figures.figure5(**full.figure5("car")).alt
     assert full.figure5("horse") == {}
