@@ -20,6 +20,7 @@ keeps its name whatever the copy is called.
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -331,7 +332,21 @@ def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
             f"{folder}: {len(lost)} of {len(masks)} masks have no image, the first is {_MASKS}/{masks[lost[0]].name}; "
             "unpack the release again, or remove those masks."
         )
-    return {identity: (images[identity], mask) for identity, mask in masks.items()}
+    labelled = {identity: (images[identity], mask) for identity, mask in masks.items()}
+    for file in itertools.chain.from_iterable(labelled.values()):
+        _check_file(file)
+    return labelled
+
+
+def _check_file(path: Path) -> None:
+    """Files are read in many places, so what can't be one is told here. Unlabelled images, which nobody reads, may be anything."""
+    if not path.is_file():
+        found = (
+            "a folder" if path.is_dir() else "a link to a file that does not exist" if path.is_symlink() else "no file"
+        )
+        raise CollectionError(
+            f"{path} is {found}, expected an image file; put that in its place, or remove it and its mask or image."
+        )
 
 
 def _outside(full: dict[str, tuple[Path, Path]], subset: dict[str, tuple[Path, Path]]) -> list[str]:

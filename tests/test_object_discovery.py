@@ -324,3 +324,32 @@ def test_masks_without_image_and_ids_of_two_files(tmp_path):
     (tmp_path / "Car/0001.png").unlink()
     with pytest.raises(CollectionError, match=r"1 of 5 masks have no image.*0002.png"):
         ObjectDiscovery(tmp_path, "car")
+
+
+@pytest.mark.parametrize("name", ["0003.jpg", "GroundTruth/0003.png"])
+@pytest.mark.parametrize("protocol", ["authors", "subset100"])
+def test_names_of_images_that_are_no_files(tmp_path, protocol, name):
+    draw(tmp_path, "Car", names(range(10)))
+    draw(tmp_path, "Car100", names(range(3, 5)))
+    file = tmp_path / "Car" / name
+    file.unlink()
+    file.symlink_to(tmp_path / "an unplugged disk")
+    with pytest.raises(
+        CollectionError, match=rf"Car/{name} is a link to a file that does not exist, expected an image"
+    ):
+        ObjectDiscovery(tmp_path, "car", protocol=protocol)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(
+        CollectionError, match=rf"Car/{name} is a folder, expected an image file; put that in its place"
+    ):
+        ObjectDiscovery(tmp_path, "car", protocol=protocol)
+
+
+def test_links_to_files_and_unlabelled_links_are_fine(tmp_path):
+    draw(tmp_path / "here", "Car", names(range(10)))
+    file = tmp_path / "here/Car/0003.jpg"
+    file.rename(tmp_path / "elsewhere.jpg")
+    file.symlink_to(tmp_path / "elsewhere.jpg")
+    (tmp_path / "here/Car/0099.jpg").symlink_to("nowhere")
+    assert len(ObjectDiscovery(tmp_path / "here", "car")) == 8
