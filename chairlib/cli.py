@@ -158,7 +158,7 @@ def collect_status(out: Collected) -> None:
     """Say how far a collection from the web is."""
     from chairlib.collection.collecting import describe_status, open_ledger
 
-    print(describe_status(open_ledger(out)))
+    print(describe_status(open_ledger(out, to_read=True)))
 
 
 @collect_app.command("remove")
@@ -183,7 +183,7 @@ def collect_decisions(
 
     if export and replay:
         raise ParameterError("--export and --replay exclude each other; run one after the other.")
-    ledger = open_ledger(out)
+    ledger = open_ledger(out, to_read=replay is None)
     if replay:
         print(decisions.replay_decisions(ledger, replay))
     elif export:

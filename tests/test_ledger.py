@@ -1,7 +1,14 @@
+import os
+import shutil
 import sqlite3
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from chairlib import cli
+from chairlib.collection.collecting import collect, remove
 from chairlib.collection.decisions import export_decisions, replay_decisions
 from chairlib.collection.ledger import Entry, Found, Ledger, Search, image_id
 from chairlib.errors import CollectionError, ParameterError
@@ -210,6 +217,85 @@ def test_ledgers_that_are_none(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(CollectionError, match="cannot hold a ledger"):
         Ledger(tmp_path / "file")
+
+
+@pytest.fixture
+def place():
+    """An empty folder that others may look into, unlike ``tmp_path``."""
+    made = Path(tempfile.mkdtemp())
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@contextmanager
+def read_only(place):
+    """Be someone who may read everything in ``place`` and write nothing."""
+    modes = {path: path.stat().st_mode for path in (place, *place.rglob("*"))}
+    for path in modes:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # what is written in a file's mode is nothing to root
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+def test_a_ledger_on_a_read_only_place_can_be_read(place):
+    made = Ledger(place)
+    made.decide(*fill(made, 1), "keep")
+    made.close()
+    with read_only(place):
+        with pytest.raises(CollectionError, match=r"cannot write .*ledger\.sqlite: .*Make it and its folder writable"):
+            Ledger(place)
+        ledger = Ledger(place, to_read=True)
+        assert [decision.decision for decision in ledger.decisions()] == ["keep"]
+        with pytest.raises(CollectionError, match=r"cannot write .*ledger\.sqlite"):
+            ledger.undo()
+        ledger.close()
+    assert sorted(os.listdir(place)) == ["images", "ledger.sqlite"]
+
+
+def test_the_commands_that_only_read_need_no_place_to_write(place, capsys):
+    made = Ledger(place / "c.collect")
+    made.decide(*fill(made, 1), "keep")
+    made.close()
+    with read_only(place):
+        cli.collect_status(place / "c")
+        cli.collect_decisions(place / "c")
+        for writes in (lambda: remove("0123", place / "c"), lambda: collect(None, None, place / "c", resume=True)):
+            with pytest.raises(CollectionError, match="Make it and its folder writable"):
+                writes()
+    printed = capsys.readouterr().out
+    assert "reviewed: 1 kept" in printed
+    assert ",keep,," in printed
+
+
+def test_a_ledger_that_is_being_filled_can_be_read_by_who_may_not_write(place):
+    made = Ledger(place)
+    fill(made, 1)
+    with read_only(place):
+        assert len(Ledger(place, to_read=True).images()) == 1
+    made.close()
+
+
+def test_changes_that_a_killed_process_left_are_never_passed_over(ledger, place):
+    ledger.decide(*fill(ledger, 1), "keep")
+    for name in ("ledger.sqlite", "ledger.sqlite-wal"):  # as a kill leaves them
+        shutil.copy(ledger.folder / name, place)
+    with read_only(place), pytest.raises(CollectionError, match="cannot write"):
+        Ledger(place, to_read=True)
+    assert len(Ledger(place).decisions()) == 1
+
+
+def test_reading_makes_no_ledger(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CollectionError, match="cannot hold a ledger"):
+        Ledger(tmp_path / "file", to_read=True)
 
 
 def test_an_address_that_was_never_found(ledger):

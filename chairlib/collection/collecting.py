@@ -90,12 +90,12 @@ def work_folder(out: str | Path) -> Path:
     return out.with_name(f"{out.name}.collect")
 
 
-def open_ledger(out: str | Path) -> Ledger:
-    """The ledger of the collection ``out``, which must be there. Raises CollectionError."""
+def open_ledger(out: str | Path, to_read: bool = False) -> Ledger:
+    """The ledger of the collection ``out``, which must be there; ``to_read`` as for the ledger. Raises CollectionError."""
     folder = work_folder(out)
     if not (folder / "ledger.sqlite").is_file():
         raise CollectionError(f"{folder} holds no ledger; name a collection that `chairlib collect` made or began.")
-    return Ledger(folder)
+    return Ledger(folder, to_read)
 
 
 @contextmanager

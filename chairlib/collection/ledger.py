@@ -17,7 +17,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -163,7 +163,8 @@ def _now() -> str:
 class Ledger:
     """The ledger in ``folder``, made on demand. Several processes, and all threads of one, may use it at a time.
 
-    Raises CollectionError where the folder holds a ledger of another version or a file that is none.
+    to_read: open it also where nothing can be written, on a read-only place or a full disk; changing it is an error there.
+    Raises CollectionError where the folder can't be written, or holds a ledger of another version or a file that is none.
 
     To fill one by hand, as tests do::
 
@@ -172,41 +173,69 @@ class Ledger:
         ledger.set_screened(identity)             # accepted; with a reason: refused
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, to_read: bool = False) -> None:
         self.folder = Path(folder)
         self._lock = threading.RLock()
         try:
-            (self.folder / "images").mkdir(parents=True, exist_ok=True)
+            self._connect("rwc", self._prepare)
+        except CollectionError:
+            if not (to_read and (self.folder / "ledger.sqlite").is_file()):
+                raise
+            self._connect_to_read()
+
+    def _connect_to_read(self) -> None:
+        """Open what can't be written. It is not tried first, as it leaves files of SQLite's own behind where it could be."""
+        try:
+            self._connect("ro", self._check_version)
+        except CollectionError:
+            # Even a reader needs a file beside the database, unless it may take it that nobody writes. It then passes over the
+            # changes that a killed process left in the file -wal, so there must be none.
+            unsaved = self.folder / "ledger.sqlite-wal"
+            if unsaved.exists() and unsaved.stat().st_size:
+                raise
+            self._connect("ro&immutable=1", self._check_version)
+
+    def _connect(self, mode: str, begin: Callable[[], None]) -> None:
+        """Open the database in one of SQLite's modes, and ``begin`` with it."""
+        try:
+            if mode == "rwc":
+                (self.folder / "images").mkdir(parents=True, exist_ok=True)
+            address = f"{(self.folder / 'ledger.sqlite').absolute().as_uri()}?mode={mode}"
             self._database = sqlite3.connect(
-                self.folder / "ledger.sqlite", timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                address, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
         except (OSError, sqlite3.Error) as error:
             raise CollectionError(f"{self.folder} cannot hold a ledger: {error}; choose another folder.") from error
         self._database.row_factory = sqlite3.Row
         try:
-            self._open()
+            with self._errors():
+                begin()
         except BaseException:
             self._database.close()
             raise
 
-    def _open(self) -> None:
-        with self._errors():
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # A decision that was taken, or an image that was paid for, survives a power cut.
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.execute("PRAGMA foreign_keys = ON")
-            with self._transaction() as database:
-                version = database.execute("PRAGMA user_version").fetchone()[0]
-                empty = not database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-                if version == 0 and empty:
-                    for statement in _SCHEMA.split(";"):
-                        database.execute(statement)
-                    database.execute(f"PRAGMA user_version = {_VERSION}")
-                elif version != _VERSION:
-                    raise CollectionError(
-                        f"{self.folder / 'ledger.sqlite'} is a ledger of version {version}, where {_VERSION} is read; "
-                        "use the chairlib that made it, or begin in a new folder."
-                    )
+    def _prepare(self) -> None:
+        self._database.execute("PRAGMA journal_mode = WAL")
+        # A decision that was taken, or an image that was paid for, survives a power cut.
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute("PRAGMA foreign_keys = ON")
+        with self._transaction() as database:
+            if not database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] and not self._version():
+                for statement in _SCHEMA.split(";"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            self._check_version()
+
+    def _version(self) -> int:
+        return int(self._database.execute("PRAGMA user_version").fetchone()[0])
+
+    def _check_version(self) -> None:
+        version = self._version()
+        if version != _VERSION:
+            raise CollectionError(
+                f"{self.folder / 'ledger.sqlite'} is a ledger of version {version}, where {_VERSION} is read; "
+                "use the chairlib that made it, or begin in a new folder."
+            )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -217,6 +246,11 @@ class Ledger:
             if "disk is full" in str(error) or "disk I/O" in str(error):
                 raise CollectionError(
                     f"cannot write {file}: {error}. Free some space, then run it again with --resume."
+                ) from error
+            if "readonly" in str(error) or "unable to open" in str(error):
+                raise CollectionError(
+                    f"cannot write {file}: {error}. Make it and its folder writable, or copy the folder, with the collection "
+                    "beside it, to a place that is."
                 ) from error
             if "locked" in str(error):
                 raise CollectionError(
