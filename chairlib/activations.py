@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
@@ -28,15 +29,22 @@ CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 CONSTANT = 1e-20
 
 
-def default_layers(model: nn.Module) -> list[str]:
-    """The layers worth comparing: U-Net's blocks and classifier in forward order; every convolution of any other model."""
+def default_layers(model: nn.Module, images: Tensor) -> list[str]:
+    """The layers worth comparing, in the order in which they run: U-Net's blocks and classifier, another model's convolutions.
+
+    A convolution that runs several times a pass has no output of its own, and one that never does has none: they are left out,
+    and nothing may remain. ``images``: float [B, 3, H, W] that a copy of the model is sent, to see what runs.
+    """
     if isinstance(model, UNet):
         blocks = [f"{part}.{number}" for part in ("down", "up") for number in range(len(getattr(model, part)))]
         return ["stem", *blocks, "classifier"]
-    layers = [name for name, module in model.named_modules() if isinstance(module, CONVOLUTIONS)]
-    if not layers:
-        raise ParameterError(f"{type(model).__name__} has no convolutions: name the layers to compare.")
-    return layers
+    network, passes = copy.deepcopy(model).to(images.device).eval(), Counter[str]()
+    for name, module in network.named_modules():
+        if isinstance(module, CONVOLUTIONS):
+            module.register_forward_hook(lambda *_, name=name: passes.update([name]))
+    with torch.no_grad():
+        network(images.to(memory_format=torch.channels_last))
+    return [name for name, count in passes.items() if count == 1]
 
 
 def activations(
@@ -55,7 +63,7 @@ def activations(
     model: only its architecture counts. Copies of it are run, in eval mode on the loader's device; it is left untouched.
     states: weights by name; the name is that of the result and of errors.
     layers: names as in ``model.named_modules()``, each of which gives one tensor [B, C, H, W] (or [B, C]) a pass. None:
-        :func:`default_layers`, in the order in which they run.
+        :func:`default_layers`.
     n_images: that many of the loader's images, evenly spread, in order; None for all. Never shuffled, flipped or augmented.
     grid: average every output to ``grid`` x ``grid`` positions first; None keeps all positions.
 
@@ -65,12 +73,17 @@ def activations(
 
     Raises
     ------
-    ParameterError: weights that don't fit the model or aren't finite, an unknown layer, a layer that runs never or twice, or an
-    impossible count.
+    ParameterError: weights that don't fit the model or aren't finite, an unknown layer, a layer that runs never or twice, no layer
+    at all, or an impossible count.
     """
     for count_name, count in (("n_images", n_images), ("grid", grid)):
         check_count(count_name, count, none=True)
-    names = _check_layers(model, layers) if layers is not None else default_layers(model)
+    asked = default_layers(model, loader.source.batch(loader.indices[:1])[0]) if layers is None else layers
+    if layers is None and not asked:
+        raise ParameterError(
+            f"{type(model).__name__} has no convolution that runs once a pass: name the layers to compare."
+        )
+    names = _check_layers(model, asked)
     copies = {name: _copy(model, state, name, loader.device) for name, state in states.items()}
     chosen = loader.indices if n_images is None else loader.indices[spread(len(loader.indices), n_images)]
     batches = chosen.to(loader.device).split(loader.batch_size)

@@ -25,6 +25,7 @@ import torch
 from torch import nn
 
 from chairlib import benchmark, paths, runs, transfer
+from chairlib.activations import default_layers
 from chairlib.dataset import CompositeLoader
 from chairlib.devices import describe_hardware, pick_device
 from chairlib.errors import ChairlibError, ParameterError, RecordError
@@ -506,7 +507,7 @@ class _Laboratory:
         return Permutations(permutation_spec(self.settings["model"]), orders, kept["before"], kept["after"])
 
     def similarities(self) -> pd.DataFrame:
-        """Linear CKA of corresponding layers on the scored photos: kind, name, layer, cka.
+        """Linear CKA of corresponding layers on the scored photos: kind, name, layer, cka. Empty where there are no such layers.
 
         After Kornblith, Norouzi, Lee & Hinton (ICML 2019), Similarity of Neural Network Representations Revisited.
         """
@@ -519,7 +520,10 @@ class _Laboratory:
 
     def _layer_similarity(self, ends: Sequence[State]) -> dict[str, Any]:
         first, second = ends
-        table = layer_similarity(self.model, first, second, self.test)
+        layers = default_layers(self.model, self.test.source.batch(self.test.indices[:1])[0])
+        if not layers:  # a model of one's own may have none, and all the rest is worth having
+            return {"layer": [], "cka": []}
+        table = layer_similarity(self.model, first, second, self.test, layers)
         return {"layer": table["layer"].tolist(), "cka": table["cka"].tolist()}
 
     def criticality(self) -> pd.DataFrame:

@@ -29,6 +29,11 @@ RATIOS = {"Ft & Ft / Ri & Ri": ("ft_ft", "ri_ri"), "Ft & P / Ri & P": ("ft_p", "
 NOT_HERE = (
     "Not part of this profile; <code>make paper PROFILE=paper</code> has it (matching: for U-Net and FCN-VGG-16)."
 )
+#: What it says in place of one that was asked for and that this model has nothing for.
+NOT_POSSIBLE = {
+    "matched": "Matching knows the units of U-Net and FCN-VGG-16, not those of this model.",
+    "similarities": "No convolution of this model runs exactly once a pass, so there are no corresponding layers to compare.",
+}
 #: Most frames of the scrubber: each carries a curve and masks, and a page is to stay below 3 MB.
 MOST_FRAMES = 25
 #: Beside every plane, whose marks would else be taken for the models' own scores.
@@ -85,6 +90,10 @@ class LandscapeReport:
             return None
         table = self.record.table(name)
         return table if len(table) else None
+
+    def missing(self, name: str) -> str:
+        """Why :meth:`table` is None."""
+        return NOT_POSSIBLE[name] if name in NOT_POSSIBLE and self.record.parameters["beyond"] else NOT_HERE
 
     def table5(self) -> pd.DataFrame:
         """Table 5: a row for the paper's two tasks and for each category of ours; a cell of ours is (mean, lowest, highest)."""

@@ -75,13 +75,14 @@ def layer_similarity(
     model: its architecture; weights and mode are neither used nor changed.
     state_a, state_b: state dicts that fit it. BatchNorm uses their running statistics.
     loader: of the test split, as a rule; its images are taken in order, un-augmented.
-    layers: names as in ``model.named_modules()``; by default the blocks of U-Net, or every convolution of another model, in
-        forward order.
+    layers: names as in ``model.named_modules()``; by default the blocks of U-Net, or every convolution of another model
+        that runs once a pass, in forward order.
     n_images: only so many, evenly spread over the loader's; None for all.
     grid: positions a side that layers are averaged to; None compares every position.
 
     ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size. Raises
-    :class:`ParameterError` for weights that don't fit the model or are not finite, and for unknown layers.
+    :class:`ParameterError` for weights that don't fit the model or are not finite, for unknown layers, and where a model has none
+    by default.
     """
     sums: dict[str, tuple[CrossProducts, CrossProducts, CrossProducts]] = {}
     states = {"state_a": state_a, "state_b": state_b}

@@ -57,7 +57,7 @@ class Infinite(nn.Module):
 
 def test_unets_layers_are_its_blocks_in_forward_order(model, collection):
     expected = ["stem", *(f"down.{i}" for i in range(4)), *(f"up.{i}" for i in range(4)), "classifier"]
-    assert default_layers(model) == expected
+    assert default_layers(model, torch.zeros(1, 3, 32, 32)) == expected
     features = watch(model, make_loader(collection), n_images=2)
     assert list(features) == expected
     assert features["stem"].shape == (2 * 32 * 32, 2)
@@ -73,8 +73,21 @@ def test_another_models_layers_are_its_convolutions(collection):
     assert list(features)[-2:] == ["up.4", "classifier"]
     assert {len(matrix) for matrix in features.values()} == {4}
     assert features["stages.0.0"].min() < 0  # before the ReLU that overwrites it
-    with pytest.raises(ParameterError, match="Linear has no convolutions"):
-        default_layers(nn.Linear(3, 1))
+
+
+def test_only_layers_that_run_once_a_pass_are_compared_by_default(collection):
+    model = Shared().train()
+    model.infinite = nn.Identity()
+    model.pair = Pair()
+    assert default_layers(model, torch.zeros(1, 3, 32, 32)) == ["first"]
+    assert list(watch(model, make_loader(collection))) == ["first"]
+    assert model.training
+    assert not any(module._forward_hooks for module in model.modules())
+    model.first = nn.Identity()
+    model.twice = nn.Conv2d(3, 3, 1)
+    assert default_layers(model, torch.zeros(1, 3, 32, 32)) == []
+    with pytest.raises(ParameterError, match="Shared has no convolution that runs once a pass: name the layers"):
+        watch(model, make_loader(collection))
 
 
 def test_examples_are_positions_of_the_loaders_images_in_order(model, collection):

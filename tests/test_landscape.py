@@ -466,6 +466,39 @@ def test_a_model_without_batchnorm_has_one_way(asked):
     assert report.glued()["barrier_scratch_recalibrate"] == "(without BatchNorm: nothing to recalibrate)"
 
 
+class Repeated(torch.nn.Module):
+    """A convolution that runs twice a pass, between two that run once where there are such."""
+
+    def __init__(self, ends):
+        super().__init__()
+        self.first, self.last = (torch.nn.Conv2d(3, 3, 1), torch.nn.Conv2d(3, 1, 1)) if ends else (None, None)
+        self.twice = torch.nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, images):
+        if self.first is None:
+            return self.twice(torch.relu(self.twice(images)))[:, :1]
+        return self.last(self.twice(torch.relu(self.twice(self.first(images)))))
+
+
+def repeated(width=2):
+    return Repeated(ends=True)
+
+
+def only_repeated(width=2):
+    return Repeated(ends=False)
+
+
+@pytest.mark.parametrize(("model", "layers"), [("repeated", ["first", "last"]), ("only_repeated", None)])
+def test_layers_that_run_twice_a_pass_are_not_compared_and_all_else_is_kept(asked, model, layers):
+    changed = {"model": f"tests.test_landscape:{model}", "n_alphas": 2, "beyond": True}
+    report = open_report(landscape.analyse(landscape.open_run(**{**asked, **changed}), progress=False), [])
+    assert report.table("criticality") is not None
+    similar = report.table("similarities")
+    assert layers == (None if similar is None else similar["layer"].unique().tolist())
+    assert "runs exactly once a pass" in report.missing("similarities")
+    assert "not those of this model" in report.missing("matched")
+
+
 def statistics_of_others(width=2):
     """Layers that hold running statistics but are no BatchNorm that could be recalibrated."""
     norms = FrozenBatchNorm2d(width), torch.nn.InstanceNorm2d(width, affine=True, track_running_stats=True)

@@ -259,6 +259,8 @@ def test_what_was_not_asked_for_is_none(own_runs):
     assert report.matching() is None
     assert report.table("early") is None
     assert report.plane("F") is None
+    assert "Not part of this profile" in report.missing("early")
+    assert "Not part of this profile" in open_report(made(own_runs, beyond=False), []).missing("matched")
 
 
 # -- what is shown ------------------------------------------------------------------------------------------------------
