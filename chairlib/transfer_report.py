@@ -408,6 +408,8 @@ class TransferReport:
             label = self._title(name) + ("" if pretraining == "none" else f", {PRETRAINING_TITLES[pretraining]}")
             if records:
                 kept = examples(records[0])
+                if not len(kept["images"]):  # none of its scored photos holds the object
+                    continue
                 shown = shown or kept
                 same = np.array_equal(kept["images"], shown["images"])
                 predicted[label] = kept["predicted"] if same else OTHER_PHOTOS
@@ -430,7 +432,9 @@ class TransferReport:
         for pretraining in PRETRAININGS:
             by_seed: dict[int, list[pd.DataFrame]] = {}
             for record in self.find(model, pretraining, category):
-                by_seed.setdefault(record.parameters["seed"], []).append(record.history())
+                history = record.history()
+                if history["val_iou"].notna().any():  # else none of its validation photos holds the object
+                    by_seed.setdefault(record.parameters["seed"], []).append(history)
             if by_seed:
                 found[_label(pretraining)] = {seed: _mean_curve(folds) for seed, folds in by_seed.items()}
         return found

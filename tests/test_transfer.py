@@ -1,5 +1,6 @@
 """One fine-tuning run: its parameters are checked, it starts from the weights it names, and its record is complete."""
 
+import ast
 import json
 import math
 from dataclasses import replace
@@ -10,6 +11,7 @@ import torch
 from conftest import draw_photos
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.display import HTML
 from PIL import Image
 
 from chairlib import CompositeLoader, ObjectDiscovery, benchmark, fine_tune, paths, runs, transfer
@@ -216,6 +218,34 @@ def test_photos_without_the_object_validate_and_are_scored_as_undefined(tmp_path
     record = fine_tune(data=str(tmp_path / "drawn"), progress=False, **TINY)
     assert record.metrics["val"]["iou"] is record.metrics["test"]["iou"] is None
     assert record.metrics["test"]["precision"] is not None
+    full = open_report(str(tmp_path / "drawn"))
+    assert full.records == [record]
+    assert full.curves("car") == full.figure5("car") == {}
+    assert full.steps_to_reach().empty
+
+
+def test_the_chapter_says_in_words_what_needs_photos_with_the_object(tmp_path, own_runs):
+    draw_photos(tmp_path / "drawn", ("Car",))
+    for mask in (tmp_path / "drawn/Data/Car/GroundTruth").iterdir():
+        Image.new("L", (48, 40)).save(mask)
+    notebook = json.loads((paths.notebooks / "05_object_discovery.ipynb").read_text())
+    parameters, *cells = ("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    names = {}
+    exec(parameters, names)
+    names.update(TINY, data=str(tmp_path / "drawn"))
+    shown = []
+    for cell in map(ast.parse, cells):
+        *statements, last = cell.body
+        exec(compile(ast.Module(statements, []), "a cell", "exec"), names)
+        if isinstance(last, ast.Expr):  # what the notebook would show
+            shown.append(eval(compile(ast.Expression(last.value), "a cell", "eval"), names))
+        else:
+            exec(compile(ast.Module([last], []), "a cell", "exec"), names)
+    words = [output.data for output in shown if type(output) is HTML and "<" not in output.data]
+    assert words == [
+        "No curves: no validation photo holds the object, so there is no IoU.",
+        "No photos to show: none of those that are scored holds the object.",
+    ]
 
 
 @given(st.integers(1, 99), st.integers(1, 99), st.integers(0, 9))
