@@ -1,9 +1,9 @@
 """One run of the loss-landscape analysis (the paper's section 6): models that share a pretraining, and models that share nothing.
 
 A run has a pretrained model P, models F1, F2, ... fine-tuned from it and S1, S2, ... trained from scratch (the paper's Ft and
-Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the order and augmentation of
-their images, the S in their initial weights as well. What is missing of them is trained; then distances, the lines between
-pairs, planes and what goes beyond the paper are computed a cell at a time, and every cell is kept: an analysis that was
+Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the order of their images,
+and in their augmentation where the recipe has any, the S in their initial weights as well. What is missing of them is trained;
+then distances, the lines between pairs, planes and what goes beyond the paper are computed a cell at a time, and every cell is kept: an analysis that was
 stopped, or is asked for on a finer grid, computes only what is not there yet.
 """
 
