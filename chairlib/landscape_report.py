@@ -3,9 +3,11 @@
 Nothing else is read. Only the yardstick of distances is computed here, from the initial weights of two models.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from chairlib.barriers import barrier
 from chairlib.benchmark_report import model_title
 from chairlib.landscape import KIND, examples
 from chairlib.loss_landscape import BATCH_NORM, distances
+from chairlib.object_discovery import FOLDS
 from chairlib.runs import Record, load_records
 
 __all__ = ["KINDS", "LandscapeReport", "open_report"]
@@ -63,7 +66,7 @@ class LandscapeReport:
         """What stands over tables and figures: the model, the photos, the protocol and which split is scored."""
         settings = self.record.parameters
         return (
-            f"{model_title(settings['model'], settings['width'])} on {self.photos}, protocol {settings['protocol']}, "
+            f"{model_title(settings['model'], settings['width'])} on {self.photos}, protocol {_protocol(settings)}, "
             f"{self.record.content['scored_split']} images"
         )
 
@@ -96,21 +99,21 @@ class LandscapeReport:
         return NOT_POSSIBLE[name] if name in NOT_POSSIBLE and self.record.parameters["beyond"] else NOT_HERE
 
     def table5(self) -> pd.DataFrame:
-        """Table 5: a row for the paper's two tasks and for each category of ours; a cell of ours is (mean, lowest, highest)."""
+        """Table 5: a row for the paper's two tasks and for each set of models of ours; a cell of ours is (mean, lowest, highest)."""
         rows: list[dict[str, Any]] = []
         for row in published.table5().to_dict("records"):
             values = {kind: float(row[kind]) for kind in KINDS}
             rows.append({"task": f"the paper, {row['task']}", **_row(values), "trained": ""})
         # Analyses of the same models on other grids have the same distances.
         by_members = {_compared(record): record for record in [*self.others, self.record]}
-        for record in sorted(by_members.values(), key=lambda record: record.parameters["category"]):
-            own = LandscapeReport(record, [])
+        records = sorted(by_members.values(), key=lambda record: record.parameters["category"])
+        for record, task in zip(records, _tasks(records), strict=True):
             whole = record.table("distances").query("block == 'total'")
             found = {kind: whole.loc[whole["kind"] == kind, "l2"].to_numpy() for kind in KINDS}
             settings = record.parameters
             rows.append(
                 {
-                    "task": f"ours, {model_title(settings['model'], settings['width'])} on {own.photos}",
+                    "task": task,
                     **_row({kind: values.mean() for kind, values in found.items()}, found),
                     "trained": f"{settings['n_seeds']} seeds; "
                     + ("one pair each, no spread" if settings["n_seeds"] == 2 else "all pairs"),
@@ -268,6 +271,36 @@ class LandscapeReport:
 def _compared(record: Record) -> tuple[str, ...]:
     """The runs that Table 5 is about: those of shorter pretrainings (P@N) are no part of it."""
     return tuple(sorted(name for label, name in record.content["members"].items() if "@" not in label))
+
+
+def _protocol(settings: Mapping[str, Any]) -> str:
+    fold = f" (fold {settings['fold']} of {FOLDS})" if settings["protocol"] == "folds" else ""
+    return f"{settings['protocol']}{fold}"
+
+
+def _tasks(records: Sequence[Record]) -> list[str]:
+    """What Table 5 calls its rows of ours: model and photos, and of all other settings those in which the rows differ."""
+    described = [_training(record.parameters) for record in records]
+    names = dict.fromkeys(itertools.chain.from_iterable(described))
+    differing = [name for name in names if len({repr(one.get(name)) for one in described}) > 1]
+    tasks = []
+    for record, one in zip(records, described, strict=True):
+        model = model_title(record.parameters["model"], record.parameters["width"])
+        told = [f"{name} {'by default' if one.get(name) is None else one[name]}" for name in differing]
+        tasks.append(", ".join([f"ours, {model} on {LandscapeReport(record, []).photos}", *told]))
+    # Photos that were changed since, or others in a folder of the same name: another run with the same settings.
+    return [
+        task if tasks.count(task) == 1 else f"{task}, run {record.name}"
+        for task, record in zip(tasks, records, strict=True)
+    ]
+
+
+def _training(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide how the models of an analysis were trained, beside their architecture and photos."""
+    own = {name: settings[name] for name in ("resolution", "recipe", "images", "evaluations")}
+    of_p = {f"P's {name}": value for name, value in settings["pretrain"].items()}
+    collection = Path(settings["data"]).name  # the whole path is nobody's business on a page
+    return {"protocol": _protocol(settings), **own, "seeds": settings["n_seeds"], "P's data": collection, **of_p}
 
 
 def _paper() -> Mapping[str, float]:

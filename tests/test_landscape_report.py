@@ -161,6 +161,37 @@ def test_table_5_shows_other_categories_and_each_of_them_once(own_runs):
     ]
 
 
+def test_rows_of_table_5_say_what_tells_them_apart(own_runs):
+    def tasks(*changes):
+        records = [made(own_runs, **change) for change in changes]
+        for number, record in enumerate(records):
+            record.content["members"] = {"F1": f"of {number}"}
+        table = type(open_report(records[0], []))(records[0], records[1:]).table5()["task"]
+        return sorted(task.removeprefix("ours, U-Net, width 2 on car, the stand-in") for task in table.tolist()[2:])
+
+    assert tasks({"images": 32}, {"images": None}) == [", images 32", ", images by default"]
+    assert tasks({"resolution": 32}, {}) == [", resolution 32", ", resolution 64"]
+    folds = [{"protocol": "folds", "fold": fold} for fold in (1, 2)]
+    assert tasks({}, *folds) == [
+        ", protocol authors",
+        ", protocol folds (fold 1 of 5)",
+        ", protocol folds (fold 2 of 5)",
+    ]
+    assert tasks({"pretrain": {"images": 640}}, {"n_seeds": 3}) == [
+        ", seeds 2, P's images 640",
+        ", seeds 3, P's images by default",
+    ]
+    assert tasks({"data": "/home/me/mine"}, {}) == [", P's data mine", ", P's data mini"]
+    same = tasks({"plane": 2}, {"plane": 3})  # nothing that a setting would tell
+    assert len(set(same)) == 2
+    assert all(task.startswith(", run landscape-") for task in same)
+
+
+def test_the_title_says_which_fold(own_runs):
+    report = open_report(made(own_runs, protocol="folds", fold=3), [])
+    assert "protocol folds (fold 3 of 5), val images" in report.title
+
+
 def test_whole_models_by_kind(report, of_three):
     table = report.whole_distances().iloc[:4]
     assert table["models"].tolist() == list(KINDS.values())
