@@ -1,10 +1,10 @@
 """One run of the loss-landscape analysis (the paper's section 6): models that share a pretraining, and models that share nothing.
 
 A run has a pretrained model P, models F1, F2, ... fine-tuned from it and S1, S2, ... trained from scratch (the paper's Ft and
-Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the order of their images,
-and in their augmentation where the recipe has any, the S in their initial weights as well. What is missing of them is trained;
-then distances, the lines between pairs, planes and what goes beyond the paper are computed a cell at a time, and every cell is kept: an analysis that was
-stopped, or is asked for on a finer grid, computes only what is not there yet.
+Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the order of their images, and
+in their augmentation where the recipe has any, the S in their initial weights as well. What is missing of them is trained; then
+distances, the lines between pairs, planes and what goes beyond the paper are computed a cell at a time, and every cell is kept:
+an analysis that was stopped, or is asked for on a finer grid, computes only what is not there yet.
 """
 
 import base64
@@ -26,6 +26,7 @@ from torch import nn
 
 from chairlib import benchmark, paths, runs, transfer
 from chairlib.activations import default_layers
+from chairlib.compositing import mask_from_opacity
 from chairlib.dataset import CompositeLoader
 from chairlib.devices import describe_hardware, pick_device
 from chairlib.errors import ChairlibError, ParameterError, RecordError
@@ -44,6 +45,7 @@ from chairlib.loss_landscape import (
     rewind,
     score_ensemble,
 )
+from chairlib.metrics import MIN_CHAIR_PIXELS
 from chairlib.models import build_model
 from chairlib.progress import progress_bar
 from chairlib.runs import Record, Run
@@ -569,11 +571,13 @@ def analyse(run: Run, progress: bool = True) -> Record:
     """Train what is missing of the run's members, analyse them, and leave the record; a finished run is only read.
 
     Interrupted at any point, it goes on when called again: members from their checkpoints, the analysis from its cells.
-    Raises :class:`RecordError` where a member cannot be used, and as the training of members does.
+    Raises :class:`ParameterError` where no photo to be scored holds the object, :class:`RecordError` where a member cannot be used,
+    and as the training of members does.
     """
     if run.record is not None:
         return run.record
     opened = members(run.parameters)
+    _check_objects(opened["F1"].parameters)
     records = {label: _train(label, member, progress) for label, member in opened.items()}
     started = time.monotonic()  # of the analysis alone: each member's record has the seconds of its training
     _check_fair(records)
@@ -599,6 +603,19 @@ def analyse(run: Run, progress: bool = True) -> Record:
         n_scored=len(laboratory.test.indices),
         n_train=len(laboratory.train.indices),
     )
+
+
+def _check_objects(settings: Mapping[str, Any]) -> None:
+    """Refuse, before anything is trained, photos without an object to score: a line without IoU has no barrier."""
+    photos = transfer.open_sources(dict(settings), torch.device("cpu"))
+    for split, source in (("train", photos.train), (photos.scored_split, photos.scored)):
+        objects = mask_from_opacity(source.masks).flatten(1).sum(1)
+        if not (objects >= MIN_CHAIR_PIXELS).any():
+            raise ParameterError(
+                f"no {split} photo of {settings['category']} in {settings['data']} has an object of more than {MIN_CHAIR_PIXELS - 1} "
+                f"pixels at resolution {settings['resolution']}, so there is no IoU to follow; check the masks in GroundTruth, or use "
+                "other photos."
+            )
 
 
 def _check_fair(records: Mapping[str, Record]) -> None:

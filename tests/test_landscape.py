@@ -1,12 +1,14 @@
 """Landscape runs: their members, their cells, and what a stopped or finer analysis computes again."""
 
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision.ops import FrozenBatchNorm2d
 
 from chairlib import benchmark, build, landscape, paths, runs, transfer
@@ -16,6 +18,7 @@ from chairlib.landscape_report import KINDS, open_report
 from chairlib.loss_landscape import interpolate, l2_distance, recalibrate
 from chairlib.metrics import score_masks
 from chairlib.models import UNet
+from chairlib.object_discovery import ObjectDiscovery
 from chairlib.similarity import layer_similarity
 from chairlib.tensors import load_tensors
 from chairlib.training import evaluate, predict
@@ -516,6 +519,22 @@ def test_a_line_may_go_on_past_its_ends(asked):
     curves = landscape.analyse(run, progress=False).table("curves")
     assert sorted(curves["alpha"].unique()) == [-0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]
     assert (curves["extrapolated"] == ~curves["alpha"].between(0, 1)).all()
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_photos_without_an_object_are_refused_before_anything_is_trained(asked, photos, own_runs, tmp_path, split):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    for identity in ObjectDiscovery(folder, "car", split).ids:
+        mask = Image.new("L", (48, 40))
+        mask.putpixel((20, 20), 255)  # an object, but of no more than five pixels
+        mask.save(folder / "Data" / "Car" / "GroundTruth" / f"{identity}.png")
+    run = landscape.open_run(**{**asked, "photos": str(folder)})
+    with pytest.raises(
+        ParameterError,
+        match=f"no {split} photo of car in .*photos has an object of more than 5 pixels .*no IoU to follow",
+    ):
+        landscape.analyse(run, progress=False)
+    assert not own_runs.exists()
 
 
 def test_the_seconds_of_an_analysis_hold_no_training(asked, monkeypatch, tmp_path):
