@@ -11,7 +11,7 @@ from typing import Any
 
 from chairlib.errors import ChairlibError
 
-__all__ = ["atomic_folder", "atomic_path", "check_free", "disk_errors", "write_json", "write_text"]
+__all__ = ["atomic_folder", "atomic_path", "check_free", "check_replaceable", "disk_errors", "write_json", "write_text"]
 
 
 @contextmanager
@@ -52,9 +52,24 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
 
 
 def check_free(target: Path) -> None:
-    """Raise ChairlibError unless ``target`` is absent or an empty folder."""
+    """Raise ChairlibError unless ``target`` is absent, or an empty folder that another can take the place of."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ChairlibError(f"{target} exists and is not an empty folder; name a new folder, or remove it first.")
+    check_replaceable(target)
+
+
+def check_replaceable(target: Path) -> None:
+    """Raise ChairlibError where ``target`` is a folder that no other can take the place of: to be asked before the work, not after."""
+    if not target.is_dir():
+        return
+    if os.path.ismount(target):
+        raise ChairlibError(
+            f"{target} is the top of a disk, which no other folder can replace; name a new folder in it."
+        )
+    if Path.cwd().is_relative_to(target.resolve()):
+        raise ChairlibError(
+            f"{target} is the current folder or holds it, and cannot be replaced; name a new folder, or go elsewhere first."
+        )
 
 
 @contextmanager

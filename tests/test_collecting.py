@@ -463,7 +463,7 @@ def test_commands(call, start, tmp_path):
     code, out, _ = call(*begin, "--resume", "--any-licence")
     assert code == 0
     assert "local, segments: 12 found, 12 fetched" in out
-    assert "Collection('c'" in out
+    assert f"Collection('{tmp_path / 'c'}'" in out
     assert "12 found" in call("status", "--out", "c")[1]
     ledger = open_ledger("c")
     first, second = ledger.images("accepted", "segment")[:2]
@@ -481,6 +481,23 @@ def test_commands(call, start, tmp_path):
     assert call("status", "--out", "nothing")[2].startswith("chairlib: ")
     assert call("--providers", "commons", "--out", "x")[2].startswith("chairlib: no contact was given")
     assert call("--providers", "local:mine")[2].startswith("chairlib: collect needs the folder")
+
+
+def test_the_current_folder_is_refused_before_the_work(call, start, tmp_path, monkeypatch):
+    fill(tmp_path / "mine", start(24, share=1))
+    begin = ("--providers", f"local:{tmp_path / 'mine'}", "--out")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert f"{tmp_path / 'here'} is the current folder" in call(*begin, ".")[2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "mine"]
+    monkeypatch.chdir(tmp_path)
+    assert call(*begin, "here/../here/.")[0] == 0
+    monkeypatch.chdir(tmp_path / "here")
+    gone = Collection(".").manifest["id"][0]
+    assert "go elsewhere first" in call("remove", gone, "--out", ".")[2]
+    assert "go elsewhere first" in call("--resume", "--out", ".")[2]
+    assert gone in set(Collection(".").manifest["id"])
+    assert "12 found" in call("status", "--out", ".")[1]  # which replaces nothing
 
 
 # -- going on as begun ------------------------------------------------------------------------------------------------

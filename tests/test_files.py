@@ -13,7 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chairlib.errors import ChairlibError
-from chairlib.files import atomic_folder, atomic_path, disk_errors, write_json, write_text
+from chairlib.files import (
+    atomic_folder,
+    atomic_path,
+    check_free,
+    check_replaceable,
+    disk_errors,
+    write_json,
+    write_text,
+)
 
 
 def listing(folder: Path) -> list[str]:
@@ -156,6 +164,25 @@ def tiny_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_disk_is_no_folder_to_replace(tiny_disk):
+    with pytest.raises(ChairlibError, match="disk is the top of a disk"):
+        check_free(tiny_disk)
+    check_free(tiny_disk / "new")
+
+
+def test_where_a_folder_can_be_put(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    check_free(tmp_path / "empty")
+    check_free(tmp_path / "new")
+    with pytest.raises(ChairlibError, match=r"^/ is the top of a disk"):
+        check_replaceable(Path("/"))
+    monkeypatch.chdir(tmp_path / "empty")
+    for place in (Path("."), tmp_path / "empty", Path(".."), tmp_path):
+        with pytest.raises(ChairlibError, match="is the current folder or holds it"):
+            check_replaceable(place)
+    check_free(Path("new"))
+
+
 def test_disk_that_is_really_full(tiny_disk):
     write_text(tiny_disk / "file", "old")
     with pytest.raises(ChairlibError, match="No space left on device"):
@@ -197,10 +224,10 @@ def test_a_file_where_a_folder_is_needed(tmp_path):
 def test_relative_targets(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with (
-        pytest.raises(ChairlibError, match=r"cannot write \."),
+        pytest.raises(ChairlibError, match=r"^\. is the current folder"),
         atomic_folder("."),
-    ):  # nobody can replace their own place
-        pass
+    ):  # nobody can replace their own place, and it is said before the work
+        pytest.fail("the work was begun")
     write_text("file", "x")
     with pytest.raises(ChairlibError, match="is not an empty folder"), atomic_folder("."):
         pass

@@ -50,7 +50,7 @@ from chairlib.collection.queries import Query
 from chairlib.collection.screening import Thresholds, screen_background, screen_segment
 from chairlib.collection.texts import one_line
 from chairlib.errors import ChairlibError, CollectionError, ImageError, ParameterError
-from chairlib.files import check_free
+from chairlib.files import check_free, check_replaceable
 from chairlib.progress import progress_bar
 from chairlib.web import Limits, Turns, UnusableError, check_contact, open_client, read_url, url_problem
 
@@ -86,8 +86,20 @@ class CollectReport:
 
 def work_folder(out: str | Path) -> Path:
     """Where the ledger of a collection is: beside it, never in it."""
-    out = Path(out).expanduser().absolute()
+    out = _absolute(out)
     return out.with_name(f"{out.name}.collect")
+
+
+def _absolute(out: str | Path) -> Path:
+    """A path whose last part is a name, which ``.`` and ``..`` are not. A link stays one: the ledger is beside it."""
+    return Path(os.path.abspath(Path(out).expanduser()))
+
+
+def _place(out: str | Path) -> Path:
+    """Where the collection is, or will be, once that is known to be a place where it can be put."""
+    out = _absolute(out)
+    check_replaceable(out)
+    return out
 
 
 def open_ledger(out: str | Path, to_read: bool = False) -> Ledger:
@@ -141,7 +153,8 @@ def collect(
     Raises ParameterError for an unfit value, CollectionError where ``out`` or its ledger is in the way, or ``resume`` has nothing
     to go on with.
     """
-    out, limits, folder = Path(out).expanduser(), limits or Limits(), work_folder(out)
+    out, limits = _place(out), limits or Limits()
+    folder = work_folder(out)
     stored = _check_begun(folder, resume)
     given: dict[str, object] = {
         "queries": queries,
@@ -533,7 +546,7 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     collection's images go too. The rest is split anew; where too little is left to split, the collection is removed and the ledger
     stays. Run again after it was interrupted, it goes on. Raises CollectionError for an id that is not there.
     """
-    out = Path(out).expanduser()
+    out = _place(out)
     ledger = open_ledger(out)
     with _alone(ledger.folder):
         _finish_replacing(out)
