@@ -280,6 +280,7 @@ def open_report(data: str, runs: list[str] | None = None) -> Report:
 def describe_record(record: Record) -> str:
     """A run's scores and costs as lines of text."""
     test, content = record.metrics["test"], record.content
+    val = record.metrics["val"]["iou"]
     lines = [f"{record.name}  ({content['n_parameters']:,} parameters)"]
     for metric, title in (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("pooled_iou", "pooled IoU")):
         low, high = test["intervals"][metric]
@@ -291,7 +292,7 @@ def describe_record(record: Record) -> str:
         f"({test['n_groups'] or test['n_images']} {test['interval_units']}; {test['n_left_out']} left out of IoU and Dice)",
         f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; converged after "
         f"{content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
-        f"validation IoU {record.metrics['val']['iou']:.2f} %",
+        f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}",
     ]
     return "\n".join(lines)
 

@@ -744,16 +744,19 @@ def training_curves(
     """One run's losses, validation IoU and learning rate against images seen; the evaluation that was kept is marked.
 
     ``history`` has the columns images, train_loss, val_loss, val_iou (per cent), learning_rate, seconds; gaps (NaN) are skipped.
-    ``best_images``: images seen at the evaluation that was kept (default: the highest validation IoU). ``on``: the data, for the axes.
+    Where no validation IoU is defined, its panel says so. ``best_images``: images seen at the evaluation that was kept (default: the
+    highest validation IoU, if there is any). ``on``: the data, for the axes.
     """
     _columns(
         history, ("images", "train_loss", "val_loss", "val_iou", "learning_rate", "seconds"), "the training history"
     )
     scored = history.dropna(subset=["val_iou"])
-    _columns(scored, ("images",), "the validation IoU in the training history")
-    kept = scored.iloc[
-        int((scored["val_iou"] if best_images is None else -(scored["images"] - best_images).abs()).argmax())
-    ]
+    kept = None
+    if best_images is not None:
+        evaluations = history if scored.empty else scored
+        kept = evaluations.iloc[int((evaluations["images"] - best_images).abs().argmin())]
+    elif len(scored):
+        kept = scored.iloc[int(scored["val_iou"].argmax())]
     with _style():
         fig = matplotlib.figure.Figure(figsize=(_WIDTH, 6.2), layout="constrained")
         loss, iou, rate = fig.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.4))
@@ -764,15 +767,27 @@ def training_curves(
             if len(line):
                 ends.append((line["images"].iloc[-1], line[column].iloc[-1], name, colour))
         loss.set(ylabel="loss (BCE)")
-        iou.plot(scored["images"], scored["val_iou"], color=PALETTE[0], **_points(scored))
         iou.set(ylabel=f"validation IoU\non {on} (%)" if on else "validation\nIoU (%)")
-        note = f"kept: {kept['val_iou']:.1f} % after {kept['images']:,.0f} images"
-        iou.plot(
-            kept["images"], kept["val_iou"], "o", color="black", markersize=9, markerfacecolor="none", markeredgewidth=2
-        )
-        iou.set_title(note, fontsize=12)
-        for ax in (loss, iou, rate):
-            ax.axvline(kept["images"], color=_GREY, linewidth=1, linestyle=":")
+        if scored.empty:
+            told = "there is no validation IoU, since no validation image holds the object"
+            iou.set_yticks([])
+            said = "undefined: no validation image holds the object"
+            iou.text(0.5, 0.5, said, ha="center", va="center", transform=iou.transAxes)
+        else:
+            told = f"validation IoU goes from {scored['val_iou'].iloc[0]:.1f} to {scored['val_iou'].iloc[-1]:.1f} %"
+            iou.plot(scored["images"], scored["val_iou"], color=PALETTE[0], **_points(scored))
+        if kept is not None:
+            after = f"after {kept['images']:,.0f} images"
+            if scored.empty:
+                iou.set_title(f"kept: {after}", fontsize=12)
+                told += f"; the evaluation kept comes {after}"
+            else:
+                mark = {"color": "black", "markersize": 9, "markerfacecolor": "none", "markeredgewidth": 2}
+                iou.plot(kept["images"], kept["val_iou"], "o", **mark)
+                iou.set_title(f"kept: {kept['val_iou']:.1f} % {after}", fontsize=12)
+                told += f"; the evaluation kept has {kept['val_iou']:.1f} % {after}"
+            for ax in (loss, iou, rate):
+                ax.axvline(kept["images"], color=_GREY, linewidth=1, linestyle=":")
         rate.plot(history["images"], history["learning_rate"], color=PALETTE[2])
         rate.set(ylabel="learning\nrate", ylim=(0, None))
         rate.yaxis.set_major_locator(MaxNLocator(2))
@@ -783,8 +798,7 @@ def training_curves(
         losses = ", ".join(f"{name} loss ends at {value:.4f}" for _, value, name, _ in ends)
         alt = (
             f"Training curves over {history['images'].max():,.0f} images and {history['seconds'].max():,.0f} seconds: {losses}. "
-            f"Validation IoU goes from {scored['val_iou'].iloc[0]:.1f} to {scored['val_iou'].iloc[-1]:.1f} %; "
-            f"the evaluation kept has {kept['val_iou']:.1f} % after {kept['images']:,.0f} images"
+            f"{told[0].upper()}{told[1:]}"
         )
         return show(fig, _sentence(title, alt), title, caption)
 

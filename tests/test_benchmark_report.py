@@ -5,9 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from chairlib import benchmark, figures, paths, published
 from chairlib.benchmark_report import MISSING, describe_record, open_report, score_table, show_slips
+from chairlib.dataset import export
 from chairlib.errors import RecordError
 from chairlib.tables import style_table
 
@@ -122,6 +124,19 @@ def test_a_record_as_text_and_table(records):
     assert f"{records[0].metrics['test']['iou']:6.2f} %" in text
     assert "segment" not in score_table(records[0]).columns
     assert score_table(records[0]).loc["IoU, %"].iloc[0][0] == records[0].metrics["test"]["iou"]
+
+
+def test_a_run_without_a_validation_iou_is_told(collection, tmp_path, own_runs):
+    """Masks of a folder in the authors' layout may be empty, and the released recipe chooses by the loss."""
+    folder = tmp_path / "drawn"
+    export(collection, folder, 32)
+    for mask in (folder / "val" / "mask").iterdir():
+        Image.new("L", (32, 32)).save(mask)
+    settings = {**TINY, "resolution": 32, "recipe": "released", "data": str(folder)}
+    record = benchmark.train(benchmark.open_run(**settings), progress=False)
+    assert record.metrics["val"]["iou"] is None
+    assert describe_record(record).endswith("validation IoU undefined")
+    assert "no validation image" in figures.training_curves(record.history(), record.content["best_images"]).alt
 
 
 def test_slips_are_shown_escaped():

@@ -267,6 +267,16 @@ def test_gaps_in_a_history_are_skipped() -> None:
     assert "validation loss ends at 0.1400" in alt
 
 
+def test_a_history_without_a_validation_iou_says_so() -> None:
+    """No validation image holds the object: losses and rate are shown all the same, with the evaluation kept if it is named."""
+    undefined = history().assign(val_iou=np.nan)
+    words = "There is no validation IoU, since no validation image holds the object"
+    assert figures.training_curves(undefined).alt.endswith(f"{words}.")
+    alt = figures.training_curves(undefined, best_images=8000).alt
+    assert alt.endswith(f"{words}; the evaluation kept comes after 8,000 images.")
+    assert "validation loss ends at 0.1167" in alt
+
+
 def test_the_ground_truth_is_the_last_row_of_figure_5_and_the_second_of_figure_4() -> None:
     """Black photos, a white prediction and a mask that is white on its left quarter."""
     black, truth, white = np.zeros((1, 32, 32, 3), np.uint8), masks(1), np.ones((1, 32, 32), bool)
@@ -357,7 +367,7 @@ def test_no_training_code_is_imported() -> None:
         (lambda: figures.predictions(images(), masks(), masks(), [1]), "ious has 1"),
         (lambda: figures.figure4(images(), masks(), {"U-Net": masks(3)}), "U-Net has 3"),
         (lambda: figures.training_curves(history().drop(columns="seconds")), "lacks the column.s. seconds"),
-        (lambda: figures.training_curves(history().assign(val_iou=np.nan)), "no rows"),
+        (lambda: figures.training_curves(history()[:0]), "no rows"),
         (lambda: figures.iou_over_images({}), "at least one"),
         (lambda: figures.iou_by_resolution(OURS, PAPER[:0]), "no rows"),
         (lambda: figures.figure5(images(), masks(), {"U-Net": masks(3)}), "U-Net has 3"),
