@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from chairlib import published
+from chairlib import coco_chairs, published
 from chairlib.benchmark import DEFAULTS, KIND, examples
 from chairlib.collection import Collection
 from chairlib.models import FULL_WIDTH, MODEL_TITLES
 from chairlib.runs import Record, load_records
 
-__all__ = ["Report", "describe_record", "open_report", "score_table", "show_slips"]
+__all__ = ["Report", "describe_record", "open_report", "score_table", "scored_on", "show_slips"]
 
 #: What a cell without a record says.
 MISSING = "not trained in this profile"
@@ -277,6 +277,17 @@ def open_report(data: str, runs: list[str] | None = None) -> Report:
     return Report(collection.name, *load_records(KIND, collection.hash, runs))
 
 
+def _on_coco(record: Record) -> bool:
+    """Whether a run's data are crops of COCO's photos: not composites, and its validation crops once more in the place of a test."""
+    return record.content.get("source") == coco_chairs.SOURCE
+
+
+def scored_on(record: Record) -> str:
+    """What a run of the benchmark was scored on, in words: ``"100 test composites"``."""
+    count = f"{record.metrics['test']['n_images']:,}"
+    return f"{count} validation crops (COCO has no test split here)" if _on_coco(record) else f"{count} test composites"
+
+
 def describe_record(record: Record) -> str:
     """A run's scores and costs as lines of text."""
     test, content = record.metrics["test"], record.content
@@ -288,7 +299,7 @@ def describe_record(record: Record) -> str:
         interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
         lines.append(f"  {title:<11} {value}  ({interval})")
     lines += [
-        f"  on {test['n_images']:,} test composites of {content['data']['name']} "
+        f"  on {scored_on(record)} of {content['data']['name']} "
         f"({test['n_groups'] or test['n_images']} {test['interval_units']}; {test['n_left_out']} left out of IoU and Dice)",
         f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; converged after "
         f"{content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
@@ -298,14 +309,15 @@ def describe_record(record: Record) -> str:
 
 
 def score_table(record: Record) -> pd.DataFrame:
-    """A run's test scores: each with its interval, and what it means."""
+    """A run's scores: each with its interval, and what it means."""
     test = record.metrics["test"]
+    images = "validation crops" if _on_coco(record) else "images"
     scored = test["n_images"] - test["n_left_out"]
     meanings = {
-        "IoU, %": ("iou", f"mean over {scored:,} images"),
-        "Dice, %": ("dice", f"mean over {scored:,} images"),
-        "precision, %": ("precision", f"pixels classified correctly, of {test['n_images']:,} images"),
-        "pooled IoU, %": ("pooled_iou", f"all pixels of {test['n_images']:,} images taken together"),
+        "IoU, %": ("iou", f"mean over {scored:,} {images}"),
+        "Dice, %": ("dice", f"mean over {scored:,} {images}"),
+        "precision, %": ("precision", f"pixels classified correctly, of {test['n_images']:,} {images}"),
+        "pooled IoU, %": ("pooled_iou", f"all pixels of {test['n_images']:,} {images} taken together"),
     }
     rows = [(title, _triple([record], metric), meaning) for title, (metric, meaning) in meanings.items()]
     return pd.DataFrame(rows, columns=["score", "value (95 % interval)", "meaning"]).set_index("score")

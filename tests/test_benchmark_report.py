@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from chairlib import benchmark, figures, paths, published
-from chairlib.benchmark_report import MISSING, describe_record, open_report, score_table, show_slips
-from chairlib.dataset import export
+from chairlib.benchmark_report import MISSING, describe_record, open_report, score_table, scored_on, show_slips
+from chairlib.collection import SPLITS
+from chairlib.dataset import NOTE, export
 from chairlib.errors import RecordError
 from chairlib.tables import style_table
 
@@ -137,6 +138,25 @@ def test_a_run_without_a_validation_iou_is_told(collection, tmp_path, own_runs):
     assert record.metrics["val"]["iou"] is None
     assert describe_record(record).endswith("validation IoU undefined")
     assert "no validation image" in figures.training_curves(record.history(), record.content["best_images"]).alt
+
+
+def test_coco_crops_are_not_called_test_composites(collection, tmp_path, own_runs):
+    """The folder of COCO's crops holds its validation crops once more as test."""
+    folder = tmp_path / "drawn"
+    export(collection, folder, 32)
+    groups = {
+        split: [str(number) for number in range(len(list((folder / split / "mask").iterdir())))] for split in SPLITS
+    }
+    settings = {**TINY, "resolution": 32, "data": str(folder)}
+    for source, words, images in (
+        ("chair_segments", "8 test composites", "8 images"),
+        ("coco_chairs", "8 validation crops (COCO has no test split here)", "8 validation crops"),
+    ):
+        (folder / NOTE).write_text(json.dumps({"source": source, "name": "drawn", "groups": groups}))
+        record = benchmark.train(benchmark.open_run(**settings, seed=len(source)), progress=False)
+        assert scored_on(record) == words
+        assert f"on {words} of drawn" in describe_record(record)
+        assert f"of {images}" in score_table(record).loc["precision, %", "meaning"]
 
 
 def test_slips_are_shown_escaped():
