@@ -74,12 +74,18 @@ def test_opening_gives_the_same_collection(collection):
     pd.testing.assert_frame_equal(opened.manifest, collection.manifest)
 
 
-def test_the_hash_follows_content_and_splits_only(collection, tmp_path):
+def test_the_hash_follows_content_order_and_splits_only(collection, tmp_path):
     assert len(collection.hash) == 16
-    assert write_collection(tmp_path / "b", reversed(make_items()), seed=0).hash == collection.hash
+    assert write_collection(tmp_path / "b", make_items(), seed=0).hash == collection.hash
+    # A segment's number decides which backgrounds it meets.
+    assert write_collection(tmp_path / "e", reversed(make_items()), seed=0).hash != collection.hash
     assert write_collection(tmp_path / "c", make_items(), seed=1).hash != collection.hash
     assert write_collection(tmp_path / "d", make_items(10), seed=0).hash != collection.hash
     edit(collection, lambda rows: rows.assign(author="someone"))
+    assert Collection(collection.root).hash == Collection(tmp_path / "b").hash
+    edit(collection, lambda rows: rows[::-1])
+    assert Collection(collection.root).hash != Collection(tmp_path / "b").hash
+    edit(collection, lambda rows: rows[::-1])
     assert Collection(collection.root).hash == Collection(tmp_path / "b").hash
     edit(collection, lambda rows: rows.assign(group=rows["group"] + "x"))
     assert Collection(collection.root).hash != Collection(tmp_path / "b").hash
