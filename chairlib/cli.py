@@ -50,6 +50,16 @@ def _options(
     pass
 
 
+def _list_thresholds(given: list[str] | None) -> list[str] | None:
+    """Eager, so that `--threshold list` needs no other option."""
+    if given == ["list"]:
+        from chairlib.collection.screening import threshold_help
+
+        print(threshold_help())
+        raise typer.Exit
+    return given
+
+
 @app.command("import")
 def import_(
     segments: Annotated[Path, typer.Option(help="Folder of images with a transparent background.")],
@@ -58,18 +68,20 @@ def import_(
     seed: Seed = 0,
     threshold: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a screening rule's threshold; repeatable. `list` shows them all."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Set a screening rule's threshold; repeatable. `list` shows them all.",
+            callback=_list_thresholds,
+            is_eager=True,
+        ),
     ] = None,
 ) -> None:
     """Make a collection from folders of images; what cannot be used is listed with its reason."""
     from chairlib.collection.importing import import_folders
     from chairlib.collection.info import describe
-    from chairlib.collection.screening import parse_thresholds, threshold_help
+    from chairlib.collection.screening import parse_thresholds
     from chairlib.collection.texts import one_line
 
-    if threshold == ["list"]:
-        print(threshold_help())
-        return
     report = import_folders(segments, backgrounds, out, seed=seed, thresholds=parse_thresholds(threshold or ()))
     for path, reason in report.refused:
         print(one_line(f"refused {path}: {reason}"), file=sys.stderr)
@@ -368,8 +380,9 @@ def run(
     # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying kernel.
     logging.disable()
     given = _parameters(parameter or [], parameters)
-    for name in ("data", "photos"):
-        if isinstance(given.get(name), str) and Path(given[name]).is_dir():
+    for name, shipped in (("data", ("mini", "stand-in")), ("photos", ("stand-in",))):
+        # What ships with the package keeps its name, whatever folders are here: as in every other command.
+        if isinstance(given.get(name), str) and given[name] not in shipped and Path(given[name]).is_dir():
             given[name] = str(Path(given[name]).resolve())  # the notebook runs in another folder
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
     target = out or Path(f"{Path(notebook).stem}.out.ipynb")

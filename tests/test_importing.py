@@ -234,6 +234,15 @@ def test_a_manifest_s_groups_win(folders, column):
     assert group_of(report, "0.png") == group_of(report, "1.png") == "segment:label-x"
     assert group_of(report, "copy.png") == "segment:label-y"
     assert group_of(report, "2.png").startswith("segment:like-")
+    assert f"1 rows of segments' manifest.csv name no file (first: {segments / 'gone.png'})" in str(report)
+
+
+def test_a_manifest_that_names_no_file_is_an_error(folders):
+    note(folders[0], ["file", "shape_group"], ["chairs/0.png", "x"], ["chairs/1.png", "x"])
+    with pytest.raises(
+        CollectionError, match=r"none of the 2 rows of manifest.csv names a file \(first: .*chairs/0.png\)"
+    ):
+        run(folders)
 
 
 def test_labels_of_a_sub_folder_are_its_own(folders):

@@ -10,8 +10,8 @@ import csv
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chairlib.collection.building import (
@@ -51,6 +51,8 @@ class ImportReport:
     """Images taken, by kind."""
     refused: list[tuple[Path, str]]
     """Every file that was not taken, with its reason (``name: explanation``)."""
+    unmatched: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """Rows of the manifests that name no file, by kind."""
 
     def __str__(self) -> str:
         taken = " and ".join(f"{count} {kind}s" for kind, count in self.accepted.items())
@@ -58,6 +60,11 @@ class ImportReport:
         lines += [f"  {count:5d}  {name}" for name, count in by_reason(reason for _, reason in self.refused)]
         if self.refused:
             lines.append(f"  each file and its reason: {self.collection.root / REFUSED_FILE}")
+        lines += [
+            f"  {len(paths)} rows of {kind}s' {_MANIFEST} name no file (first: {paths[0]})"
+            for kind, paths in self.unmatched.items()
+            if paths
+        ]
         return "\n".join(lines)
 
 
@@ -86,7 +93,8 @@ def import_folders(
     left out and reported with the figure, as is an image whose licence, by the manifest, forbids changes.
     Exact copies are taken once, and of pictures that show the same (``duplicate_bits``) the first. Hidden files, ``manifest.csv``
     and README files are passed over. The same files and ``seed`` give the same collection. Raises CollectionError where a folder is
-    missing or empty or what is fit makes too few groups to split, ChairlibError where ``out`` is not empty; then nothing is written.
+    missing or empty, none of a manifest's rows names a file, or what is fit makes too few groups to split, ChairlibError where
+    ``out`` is not empty; then nothing is written.
     """
     out = Path(out).expanduser()
     check_free(out)
@@ -102,6 +110,7 @@ def import_folders(
         collection,
         accepted={kind: len(of_kind) for kind, of_kind in candidates.items()},
         refused=[refusal for _, refused in sifted for refusal in refused.items()],
+        unmatched={source.kind: [path for path in source.notes if not path.exists()] for source in sources},
     )
 
 
@@ -125,6 +134,12 @@ def _find_files(kind: str, folder: Path) -> _Source:
             notes |= read_notes(Path(place) / _MANIFEST, Path(place).relative_to(folder))
     if not files:
         raise CollectionError(f"{folder} holds no files; give the folder that holds the {kind}s.")
+    if notes and not any(path.exists() for path in notes):
+        # Groups and licences would be lost without a word.
+        raise CollectionError(
+            f"{folder}: none of the {len(notes)} rows of {_MANIFEST} names a file (first: {next(iter(notes))}); its column file "
+            "holds the images' names, with their suffix and relative to the manifest."
+        )
     return _Source(kind, folder, files, notes)
 
 
