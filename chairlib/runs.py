@@ -24,6 +24,7 @@ from typing import Any
 import pandas as pd
 
 from chairlib import __version__, paths
+from chairlib.checks import check_count
 from chairlib.errors import ParameterError, RecordError
 from chairlib.files import atomic_path, write_json
 
@@ -305,16 +306,6 @@ def load_records(kind: str, data_hash: str | None, names: list[str] | None = Non
         else:
             records.append(record)
     return records, reasons
-
-
-def check_count(name: str, value: Any, least: int = 1, most: int | None = None, none: bool = False) -> None:
-    """Raise :class:`ParameterError` unless ``value`` is a whole number within bounds (or None, where ``none``)."""
-    if none and value is None:
-        return
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):
-        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ParameterError(f"{name} {value!r} must be a whole number {bounds}{', or None' if none else ''}.")
 
 
 def fill(kind: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:

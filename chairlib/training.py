@@ -24,13 +24,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from chairlib.checks import check_count, check_positive
 from chairlib.dataset import CompositeLoader
 from chairlib.devices import training_dtype
 from chairlib.errors import ChairlibError, ParameterError, RecordError
 from chairlib.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
 from chairlib.models import name_of
 from chairlib.progress import progress_bar
-from chairlib.runs import check_count
 from chairlib.tensors import load_tensors, save_tensors
 
 __all__ = [
@@ -50,6 +50,8 @@ __all__ = [
 CHECKPOINT_SECONDS = 60
 #: Converged: the first evaluation within this many IoU points of the best one.
 CONVERGENCE_MARGIN = 0.5
+#: What :attr:`Recipe.select` may be.
+SELECTIONS = ("iou", "loss", "last")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,13 @@ class Recipe:
     """In points of validation IoU."""
     not_in_paper: tuple[str, ...] = ()
     """Names of the values above that the paper doesn't print."""
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+        check_positive("epochs", self.epochs)
+        check_count("patience", self.patience, none=True)
+        if self.select not in SELECTIONS:
+            raise ParameterError(f"select {self.select!r} is unknown; use one of {', '.join(SELECTIONS)}.")
 
 
 # The paper prints neither batch size nor what "the past few training steps" of early stopping are, and no number of epochs

@@ -279,6 +279,25 @@ def test_unknown_recipe_values_are_refused(collection, change):
         fit(small_unet(), *loaders(collection, recipe), recipe, images=8, progress=False)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"select": "dice"}, "select 'dice' is unknown; use one of iou, loss, last"),
+        ({"patience": 0}, "patience 0 must be a whole number of at least 1, or None"),
+        ({"patience": 1.5}, "patience 1.5 must be a whole number of at least 1, or None"),
+        ({"learning_rate": "x"}, "learning_rate 'x' must be a finite number above 0"),
+        ({"learning_rate": -1}, "learning_rate -1 must be a finite number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate nan must be a finite number above 0"),
+        ({"epochs": float("inf")}, "epochs inf must be a finite number above 0"),
+    ],
+)
+def test_a_recipe_is_checked_where_it_is_made(change, words):
+    with pytest.raises(ParameterError, match=words):
+        get_recipe("fast", "unet", **change)
+    with pytest.raises(ParameterError, match=words):
+        Recipe(**{"name": "own", "optimizer": "adam", "learning_rate": 1e-3, "epochs": 1, **change})
+
+
 def test_one_cycle_rises_then_falls_to_nothing():
     recipe = Recipe("r", "adam", 2.0, 1, schedule="one_cycle")
     rates = [training._learning_rate(recipe, step, 100) for step in range(100)]

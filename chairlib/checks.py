@@ -1,0 +1,27 @@
+"""Checks of single values, for every module that takes parameters from a person."""
+
+import math
+from typing import Any
+
+from chairlib.errors import ParameterError
+
+__all__ = ["check_count", "check_positive"]
+
+
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None, none: bool = False) -> None:
+    """Raise :class:`ParameterError` unless ``value`` is a whole number within bounds (or None, where ``none``)."""
+    if none and value is None:
+        return
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ParameterError(f"{name} {value!r} must be a whole number {bounds}{', or None' if none else ''}.")
+
+
+def check_positive(name: str, value: Any, none: bool = False) -> None:
+    """Raise :class:`ParameterError` unless ``value`` is a finite number above 0 (or None, where ``none``)."""
+    if none and value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:
+        raise ParameterError(f"{name} {value!r} must be a finite number above 0{', or None' if none else ''}.")
