@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from PIL import Image
 
 from chairlib._torchvision import torchvision
 from chairlib.augmentation import Augment
+from chairlib.checks import check_count
 from chairlib.collection import SPLITS, Collection
 from chairlib.compositing import Placement, blend, mask_from_opacity, padding
 from chairlib.devices import pick_device
@@ -56,8 +57,8 @@ def pair_table(
     Every segment meets ``per_segment`` different backgrounds, or all of them where the split has fewer; N is the number of
     segments times that. Each split draws from a stream of its own.
     """
-    if per_segment < 1:
-        raise ParameterError(f"backgrounds per segment {per_segment!r} must be at least 1.")
+    check_count("backgrounds_per_segment", per_segment)
+    check_count("pair_seed", seed, least=0)
     rng = np.random.default_rng([seed, SPLITS.index(check_split(split))])
     count = min(per_segment, n_backgrounds)
     backgrounds = [rng.permutation(n_backgrounds)[:count] for _ in range(n_segments)]
@@ -65,6 +66,7 @@ def pair_table(
     return torch.from_numpy(np.stack([segments, np.concatenate(backgrounds)], axis=1))
 
 
+@runtime_checkable
 class Source(Protocol):
     """Images and masks that live on a device and are addressed by number."""
 
@@ -207,15 +209,18 @@ class CompositeLoader:
         seed: int = 0,
         **options: Any,
     ):
-        if batch_size < 1:
-            raise ParameterError(f"batch size {batch_size!r} must be at least 1.")
-        if limit is not None and limit < 1:
-            raise ParameterError(f"limit {limit!r} must be at least 1 image, or None for all.")
+        check_count("batch_size", batch_size)
+        check_count("limit", limit, none=True)
+        check_count("seed", seed, least=0)
         check_split(split)
         if isinstance(root, str | Path | Collection):
             self.source = open_source(root, split, resolution, pick_device(device), soft=soft, **options)
-        else:
+        elif isinstance(root, Source):
             self.source = root
+        else:
+            raise ParameterError(
+                f"{root!r} holds no images; give a collection, a folder in the authors' layout, or a source such as ImageSource."
+            )
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
         self.flip, self.augment, self.drop_last, self.seed = flip, augment, drop_last, seed

@@ -181,15 +181,16 @@ class MaskScorer:
         """Score everything counted so far.
 
         groups: the segment group of each image, in the order of the updates; None where images are independent. Raises
-        ParameterError for values that are not what :meth:`update` asks for, for no images, or for the wrong number of groups.
+        ParameterError for values that are not what :meth:`update` asks for, for no images, for the wrong number of groups, or
+        for an image without one.
         """
         if not self._counts:
             raise ParameterError("no images were scored: pass at least one batch of masks before computing the scores.")
         for values in self._values:
             values.check()
         counts = torch.cat(self._counts).cpu().numpy().astype(np.int64)
-        if groups is not None and len(groups) != len(counts):
-            raise ParameterError(f"{len(groups)} groups for {len(counts)} images: give one group per image, in order.")
+        if groups is not None:
+            _check_groups(groups, len(counts))
         return _scores(pd.DataFrame(counts, columns=list(_COUNTS)), groups)
 
 
@@ -367,6 +368,16 @@ def _resample_ratio(
         drawn = rng.integers(0, n_units, (min(at_once, n_resamples - start), n_units))
         parts.append(numerator[drawn].sum(1) / denominator[drawn].sum(1))
     return np.concatenate(parts)
+
+
+def _check_groups(groups: Sequence[str], n_images: int) -> None:
+    if len(groups) != n_images:
+        raise ParameterError(f"{len(groups)} groups for {n_images} images: give one group per image, in order.")
+    for number, group in enumerate(groups):
+        if group is None or group != group:  # a NaN, where the groups come from a table
+            raise ParameterError(
+                f"image {number} has the group {group!r}: give every image a group, or groups=None where images are independent."
+            )
 
 
 def _check_interval(metric: str, level: float, n_resamples: int) -> None:

@@ -419,6 +419,8 @@ def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epo
             f"a batch of {train.batch_size} is more than the {len(train.indices)} training images, and drop_last leaves nothing; "
             "use a smaller batch_size."
         )
+    check_count("images", images, none=True)
+    check_positive("epochs", epochs, none=True)
     budget = images if images is not None else (recipe.epochs if epochs is None else epochs) * train.n_images
     if budget < 1:
         raise ParameterError(f"a budget of {budget:g} images trains nothing; give at least 1.")
@@ -460,7 +462,7 @@ def fit(
     ParameterError: an impossible budget, a recipe with unknown values, or a validation split that cannot choose weights.
     RecordError: ``checkpoint`` belongs to another run. ChairlibError: the loss is no longer finite.
     """
-    if isinstance(recipe, str):
+    if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe, name_of(model))
     check_count("evaluations", evaluations, none=True)
     n_steps = _count_steps(train, recipe, images, epochs)

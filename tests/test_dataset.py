@@ -176,6 +176,28 @@ def test_impossible_options_are_refused(collection, options):
         CompositeLoader(collection, **{"device": "cpu", **options})
 
 
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("batch_size", [2.5, 8.0, "8", None]),
+        ("limit", [2.5, True]),
+        ("seed", [-1, 0.5]),
+        ("pair_seed", [-1, None]),
+        ("backgrounds_per_segment", [2.5, "all"]),
+    ],
+)
+def test_numbers_that_are_not_whole_are_refused_by_name(collection, option, wrong):
+    for value in wrong:
+        with pytest.raises(ParameterError, match=f"^{option} {value!r} must be a whole number of at least"):
+            CompositeLoader(collection, resolution=32, device="cpu", **{option: value})
+
+
+@pytest.mark.parametrize("root", [None, 5, ["mini"]])
+def test_what_is_no_data_is_refused(root):
+    with pytest.raises(ParameterError, match="holds no images; give a collection, a folder"):
+        CompositeLoader(root)
+
+
 def test_misspelt_options_are_refused(collection):
     with pytest.raises(TypeError, match="fitt"):
         CompositeLoader(collection, device="cpu", fitt="keep")

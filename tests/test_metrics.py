@@ -174,6 +174,15 @@ def test_groups_must_match_the_images():
         score_masks(predicted, target, ["a", "b", "c"])
 
 
+@pytest.mark.parametrize("missing", [None, math.nan])
+def test_an_image_without_a_group_among_groups_is_refused(missing):
+    masks = torch.ones(3, 1, 4, 4, dtype=torch.bool)
+    with pytest.raises(
+        ParameterError, match=f"image 1 has the group {missing}: give every image a group, or groups=None"
+    ):
+        score_masks(masks, masks, groups=["a", missing, "b"])
+
+
 def test_intervals_are_seeded_and_hold_the_score():
     predicted, target = random_masks(4, n=60, share=0.3)
     scores = score_masks(predicted, target)

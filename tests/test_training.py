@@ -135,6 +135,21 @@ def test_impossible_budgets_are_refused(collection):
         fit(small_unet(), train, val, QUICK, images=0)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"images": float("nan")}, "images nan must be a whole number of at least 1, or None"),
+        ({"images": 2.5}, "images 2.5 must be a whole number"),
+        ({"epochs": float("inf")}, "epochs inf must be a finite number above 0, or None"),
+        ({"epochs": "2"}, "epochs '2' must be a finite number above 0, or None"),
+        ({"recipe": None}, "recipe None is unknown; use one of paper, released, fast"),
+    ],
+)
+def test_budgets_and_recipes_that_are_none(collection, wrong, words):
+    with pytest.raises(ParameterError, match=words):
+        fit(small_unet(), *loaders(collection), **{"recipe": QUICK, "progress": False, **wrong})
+
+
 def test_evaluations_are_evenly_spread_and_end_the_run(collection):
     train, val = loaders(collection)
     result = fit(small_unet(), train, val, QUICK, images=80, evaluations=5, progress=False)
