@@ -8,7 +8,8 @@ import sys
 import nbformat
 import pytest
 
-from chairlib import paths
+from chairlib import paths, runs
+from chairlib.errors import ParameterError
 
 CHAPTERS = sorted(paths.notebooks.glob("*.ipynb"))
 
@@ -54,6 +55,24 @@ def test_one_parameters_cell_of_literals_then_the_check(chapter):
         ast.literal_eval(statement.value)
     assert "check_parameters" in cells[1].source
     assert f'"{chapter.stem}"' in cells[1].source
+
+
+def test_no_import_hides_an_undeclared_parameter(chapter, monkeypatch):
+    """Papermill injects an undeclared parameter before the check, and a name that is bound in between would overwrite it."""
+    parameters, check = (cell.source for cell in code_cells(chapter)[:2])
+    bound = set()
+    for node in ast.walk(ast.parse(check)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+    for name in bound - {"chairlib", "check_parameters"}:
+        monkeypatch.setattr(runs, "_opened", set())
+        namespace = {}
+        exec(parameters, namespace)
+        namespace[name] = "unet"
+        with pytest.raises(ParameterError, match=f"parameter {name} is unknown to notebook {chapter.stem}"):
+            exec(check, namespace)
 
 
 def test_thin(chapter):
