@@ -389,7 +389,7 @@ def _too_small(plan: Plan) -> str | None:
     wanted = max(run.parameters["resolution"] for run in plan.runs)
     if sides.median() >= wanted - padding(wanted):
         return None
-    return f"note: half of the images are smaller than {sides.median():.0f} px and are enlarged for {wanted} px"
+    return f"note: half of the images are at most {sides.median():.0f} px wide or high and are enlarged for {wanted} px"
 
 
 def _format_seconds(seconds: float) -> str:

@@ -5,7 +5,10 @@ from typing import Any
 
 from chairlib.errors import ParameterError
 
-__all__ = ["check_count", "check_positive"]
+__all__ = ["LARGEST_SEED", "check_count", "check_positive"]
+
+#: Of what every random generator here takes.
+LARGEST_SEED = 2**32 - 1
 
 
 def check_count(name: str, value: Any, least: int = 1, most: int | None = None, none: bool = False) -> None:

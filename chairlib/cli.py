@@ -425,6 +425,13 @@ def _interrupted(hint: str) -> NoReturn:
     os._exit(130)  # worker threads may still be busy; nothing half-written is left
 
 
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has an error of its own for CUDA (a RuntimeError), and only words on the CPU; it is not imported for this."""
+    words = ("can't allocate memory", "not enough memory")
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
+
+
 def main() -> None:
     """Entry point of ``chairlib``."""
     try:
@@ -438,12 +445,13 @@ def main() -> None:
     except OSError as error:  # a full disk, say, met where no file of ours was being written
         print(f"chairlib: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
-    except MemoryError as error:
-        print(f"chairlib: out of memory ({error or 'no reason given'}); ask for less at a time.", file=sys.stderr)
-        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        _interrupted("started again, long work goes on where it stopped.")
+        _interrupted("started again, training and rendering go on where they stopped.")
     except Exception as error:
+        if _is_out_of_memory(error):
+            reason = " ".join(str(error).split()) or "no reason given"
+            print(f"chairlib: out of memory ({reason}); ask for less at a time.", file=sys.stderr)
+            sys.exit(1)
         show = getattr(error, "show", None)  # click's usage errors print themselves
         if show is None:
             raise

@@ -1,5 +1,6 @@
 """Tensors on disk: safetensors only, written atomically. Nothing in this project is ever unpickled."""
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,10 +21,12 @@ def save_tensors(
     # clone: safetensors refuses tensors that share memory, as tied weights or views do.
     on_cpu = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         try:
             save_file(on_cpu, temporary, dict(metadata or {}))
         except safetensors.SafetensorError as error:
             raise ChairlibError(f"cannot write {path}: {error}. Free some space, then run it again.") from error
+        temporary.chmod(mode)  # safetensors puts a file of its own in place, which its owner alone may read
 
 
 def load_tensors(
@@ -38,4 +41,6 @@ def load_tensors(
             tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
             return tensors, file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
-        raise ChairlibError(f"cannot read {path} as safetensors: {error}.") from error
+        raise ChairlibError(
+            f"cannot read {path} as safetensors: {error}. Where it is damaged, delete it and run it again."
+        ) from error

@@ -96,6 +96,7 @@ def test_examples_are_kept_for_reports(record, which):
         ({"images": 2.5}, "2.5"),
         ({"val_images": -1}, "val_images"),
         ({"seed": -1}, "seed"),
+        ({"seed": 2**64}, "seed 18446744073709551616 must be a whole number from 0 to 4294967295"),
         ({"device": "warp"}, "warp"),
         ({"widht": 4}, "widht"),
         ({"data": "no-such-folder"}, "no-such-folder"),

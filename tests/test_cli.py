@@ -356,13 +356,21 @@ def test_full_disk(collection, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_memory_that_is_not_there(fails, collection, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 9 PiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to\nallocate 9 bytes."),
+        type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."),
+    ],
+)
+def test_memory_that_is_not_there(fails, collection, monkeypatch, tmp_path, error):
     def export(*_, **__):
-        raise MemoryError("Unable to allocate 9 PiB")
+        raise error
 
     monkeypatch.setattr("chairlib.dataset.export", export)
     said = fails("export", collection.root, "--out", tmp_path / "x")
-    assert "out of memory (Unable to allocate 9 PiB)" in said
+    assert f"out of memory ({' '.join(str(error).split())}); ask for less" in said
 
 
 def test_output_that_nobody_can_read():
@@ -396,7 +404,7 @@ def test_ctrl_c_while_training_and_on_again(call, collection, own_runs, tmp_path
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert errors.endswith("\nchairlib: interrupted; started again, long work goes on where it stopped.\n")
+    assert errors.endswith("\nchairlib: interrupted; started again, training and rendering go on where they stopped.\n")
     assert "Traceback" not in errors
     (folder,) = own_runs.iterdir()
     assert [path.name for path in folder.iterdir()] == [next(folder.glob("checkpoint-*")).name]

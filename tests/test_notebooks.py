@@ -145,7 +145,7 @@ def test_ctrl_c_ends_the_notebook_and_leaves_nothing(notebook, tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.strip() == "chairlib: interrupted; started again, long work goes on where it stopped."
+    assert errors.strip() == "chairlib: interrupted; started again, training and rendering go on where they stopped."
     assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
     assert not _is_alive(int(line.split()[1]))
 

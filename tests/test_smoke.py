@@ -181,7 +181,7 @@ def test_ctrl_c_ends_a_build_and_all_it_started(built, tmp_path, moment):
     os.killpg(process.pid, signal.SIGINT)
     log, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert log.endswith("\nchairlib: interrupted; started again, long work goes on where it stopped.\n")
+    assert log.endswith("\nchairlib: interrupted; started again, training and rendering go on where they stopped.\n")
     assert "Traceback" not in log
     assert _wait_until_alone(home, 10)
     assert not list((home / "book").rglob("*.tmp"))

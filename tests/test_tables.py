@@ -75,7 +75,7 @@ def test_intervals_have_the_places_that_their_width_needs() -> None:
     # None, or no more than rounding: the places that were asked for.
     assert shown(40.0, 40.0, 40.0) == "40.00 (40.00–40.00)"
     assert shown(1.5, 1.5, 1.5 + 1e-9, decimals=1) == "1.5 (1.5–1.5)"
-    assert shown(1.5, float("nan"), float("nan")) == "1.50 (–––)"
+    assert shown(1.5, float("nan"), float("nan")) == "1.50 (no interval)"
 
 
 def test_cells_wrap_but_not_within_an_interval_or_a_name() -> None:

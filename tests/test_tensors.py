@@ -103,3 +103,12 @@ def test_disk_that_is_really_full(tmp_path):
         assert os.listdir(tmp_path) == []
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_whoever_may_read_a_record_may_read_its_weights(tmp_path):
+    umask = os.umask(0o027)
+    try:
+        save_tensors(tmp_path / "t.safetensors", {"t": torch.ones(1)})
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "t.safetensors").stat().st_mode & 0o777 == 0o640

@@ -381,7 +381,7 @@ def test_no_recipe_chooses_weights_on_what_it_is_scored_on(recipe):
         ({"share": 0}, "share 0 must be a whole number from 1 to 100"),
         ({"share": 101}, "share 101 must be"),
         ({"images": 0}, "images 0 must be a whole number of at least 1, or None"),
-        ({"seed": -1}, "seed -1 must be a whole number of at least 0"),
+        ({"seed": -1}, "seed -1 must be a whole number from 0 to 4294967295"),
         ({"resolution": 16}, "resolution 16 must be a whole number of at least 32"),
         ({"recipe": "slow"}, "recipe 'slow' is unknown; use one of paper, fast"),
         ({"model": "my.module:net", "recipe": "paper"}, "no 'paper' recipe for model"),
