@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+from scipy import ndimage
 
 from chairlib import paths
 from chairlib.collection import screening
@@ -25,7 +26,7 @@ from chairlib.collection.screening import (
     threshold_help,
 )
 from chairlib.collection.screening.objects import valley_depth
-from chairlib.collection.screening.patterns import checkerboard_match
+from chairlib.collection.screening.patterns import checkerboard_match, painted_panel
 from chairlib.collection.screening.views import channel_range, grown, neighbour_range, shrunk
 from chairlib.errors import ParameterError
 
@@ -162,6 +163,77 @@ def test_a_plain_block_is_no_painted_panel():
     assert screen_segment(image) is None
 
 
+BALL = (6, 6, 250, 250)
+
+
+def ball(*colours):
+    """A sphere with gores of these colours, lit from the upper left, with a highlight."""
+    y, x = (np.mgrid[:256, :256] - 128) / 122
+    z = np.sqrt(np.clip(1 - x * x - y * y, 0, 1))
+    light = np.clip(-0.5 * x - 0.6 * y + 0.62 * z, 0, 1)
+    gleam = np.clip(2 * light * z - 0.62, 0, 1) ** 30
+    turn = np.arctan2(0.4 * x + 0.9 * y, z - 0.3 * x)  # around an axis that no side of the image is parallel to
+    base = np.array(colours)[((turn + np.pi) / (np.pi / 4)).astype(int) % len(colours)]
+    values = base * (0.15 + 0.85 * light[..., None]) + 128 * gleam[..., None]
+    values += np.random.default_rng(0).normal(0, 2, (256, 256, 1))
+    return outlined(Image.fromarray(np.clip(values, 0, 255).astype(np.uint8)), "ellipse", BALL)
+
+
+def outlined(image, kind, frame):
+    """What lies inside a shape, drawn at four times the size."""
+    large = Image.new("L", (4 * image.width, 4 * image.height))
+    options = {"radius": 60} if kind == "rounded_rectangle" else {}
+    getattr(ImageDraw.Draw(large), kind)([4 * side for side in frame], fill=255, **options)
+    image = image.convert("RGBA")
+    image.putalpha(large.resize(image.size, Image.Resampling.BOX))
+    return image
+
+
+@pytest.mark.parametrize("colour", [(230, 60, 40), (245, 245, 245), (30, 30, 30)])
+def test_a_highlight_does_not_make_a_sphere_a_panel(colour):
+    assert screen_segment(ball(colour)) is None
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "ellipse"])
+@pytest.mark.parametrize("colour", [(240, 240, 240), (120, 80, 45)])
+def test_a_thing_that_is_darker_towards_its_edges_is_no_panel(kind, colour):
+    """A cushion, say."""
+    thing = np.array(outlined(textured(256, colour), kind, BALL))
+    depth = ndimage.distance_transform_edt(thing[..., 3] > 128)[..., None]
+    thing[..., :3] = thing[..., :3] * (1 - 0.25 * np.exp(-depth / 13))
+    assert screen_segment(Image.fromarray(thing)) is None
+
+
+@pytest.mark.parametrize("square", [8, 20, 50])
+def test_a_chequered_ball_is_no_photograph(square):
+    x, y = np.meshgrid(np.arange(256), np.arange(256))
+    light = np.where(((x + y) // square + (x - y) // square) % 2, 210, 40)[..., None] - 0.1 * x[..., None]
+    cloth = light + np.random.default_rng(0).normal(0, 4, (256, 256, 3))
+    assert screen_segment(outlined(Image.fromarray(cloth.astype(np.uint8)), "ellipse", BALL), (painted_panel,)) is None
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "rounded_rectangle", "ellipse"])
+def test_a_photograph_in_a_transparent_margin_is_refused(kind):
+    photograph = outlined(room(256, 256), kind, BALL)
+    assert re.match(
+        r"painted panel: its outline is an? .* \(to (99|100)\.\d%; below 98\.5% it is none\), and \d+% of its rim has none of "
+        r"3 smooth colours \(at most 15%\): a photograph",
+        screen_segment(photograph),
+    )
+    assert screen_segment(photograph, thresholds=Thresholds(photo_rim=1)) is None
+
+
+def test_only_a_regular_outline_makes_a_photograph():
+    crooked = room(256, 256).convert("RGBA")
+    crooked.putalpha(shape(256, polygon=((10, 10), (246, 24), (240, 246), (16, 238))).getchannel("A"))
+    assert screen_segment(crooked) is None
+
+
+@pytest.mark.parametrize("colours", [2, 3, 4])
+def test_a_ball_in_a_few_colours_is_no_photograph(colours):
+    assert screen_segment(ball(*((200, 30, 30), (240, 240, 240), (30, 60, 200), (20, 20, 20))[:colours])) is None
+
+
 def test_several_objects_are_refused_and_loose_bits_are_not():
     two = Image.new("RGBA", (260, 128))
     two.paste(shape(), (0, 0))
@@ -256,6 +328,39 @@ def test_an_object_that_touches_the_frame_is_not_cut():
     assert screen_segment(image) is None
 
 
+def standing(*ends, side=256):
+    """A seat on legs of 4 pixels that end at these heights above the image's bottom edge."""
+    alpha = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(alpha)
+    pen.polygon(((30, 40), (226, 40), (210, 150), (46, 150)), fill=255)
+    for number, end in enumerate(ends):
+        left = 50 + number * 150 // max(1, len(ends) - 1)
+        pen.rectangle((left, 150, left + 3, side - 1 - end), fill=255)
+    image = textured(side)
+    image.putalpha(alpha)
+    return image
+
+
+def test_legs_cut_by_the_frame_all_end_there():
+    assert screen_segment(standing(0, 0, 0, 0)) == (
+        "object cut: 4 legs end on the frame's bottom edge as broad as they are above it (at most 2)"
+    )
+    assert screen_segment(standing(0, 0, 0, 0), thresholds=Thresholds(legs_cut=4)) is None
+    assert screen_segment(standing(0, 5, 5, 0)) is None  # feet: those behind end higher
+    assert screen_segment(standing(9, 9, 9, 9)) is None
+
+
+def test_feet_that_touch_the_frame_are_not_cut():
+    assert screen_segment(standing(0, 0)) is None
+    short = standing(0, 0, 0, 0)
+    short = short.crop((0, 0, 256, 160))  # too short to tell
+    assert screen_segment(short) is None
+    blended = standing(0, 0, 0, 0)
+    pixels = np.array(blended)
+    pixels[-1, :, 3] //= 2
+    assert screen_segment(Image.fromarray(pixels)) is None
+
+
 def test_a_soft_floor_shadow_is_fine_until_it_counts_as_object():
     def shadowed(strength):
         layer = Image.new("L", (256, 256))
@@ -266,6 +371,36 @@ def test_a_soft_floor_shadow_is_fine_until_it_counts_as_object():
 
     assert screen_segment(shadowed(80)) is None
     assert re.match(r"soft shadow: \d+% of its object is shadow of opacity above 0.4", screen_segment(shadowed(170)))
+
+
+def with_drop_shadow(image, strength, offset, blur):
+    """The object's blurred, black silhouette behind it, moved by ``offset``, as style sheets draw it."""
+    layer = Image.new("L", image.size)
+    layer.paste(image.getchannel("A"), offset)
+    black = Image.new("RGBA", image.size)
+    black.putalpha(layer.filter(ImageFilter.GaussianBlur(blur)).point(lambda value: int(value * strength)))
+    return Image.alpha_composite(black, image)
+
+
+@pytest.mark.parametrize(("strength", "blur"), [(0.5, 3), (0.7, 6), (0.85, 3), (1.0, 8)])
+@pytest.mark.parametrize("offset", [(14, 14), (-18, 0), (14, -14)])
+def test_a_drop_shadow_on_any_side_is_refused(strength, blur, offset):
+    chair = shape(256, polygon=((60, 32), (200, 40), (168, 220), (60, 208)))
+    assert re.match(
+        r"soft shadow: \d+% of its object is shadow of opacity above 0.4 \(at most 6%\)",
+        screen_segment(with_drop_shadow(chair, strength, offset, blur)),
+    )
+    assert screen_segment(with_drop_shadow(chair, 0.3, offset, blur)) is None
+
+
+def test_a_soft_outline_and_smoked_glass_in_a_frame_are_no_shadow():
+    black = shape(256, polygon=((60, 32), (200, 40), (168, 220), (60, 208)), colour=(12, 12, 12))
+    blurred = black.copy()
+    blurred.putalpha(black.getchannel("A").filter(ImageFilter.GaussianBlur(1.5)))
+    assert screen_segment(blurred) is None
+    glazed = np.array(black)
+    glazed[60:96, 80:160, 3] = 160  # a tenth of it
+    assert screen_segment(Image.fromarray(glazed)) is None
 
 
 def test_a_fringe_needs_an_inside_of_another_colour():
@@ -446,8 +581,6 @@ def test_a_threshold_given_twice_or_of_another_type():
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
 def test_growing_and_shrinking_are_scipy_s(seed, steps):
-    from scipy import ndimage
-
     mask = np.random.default_rng(seed).random((9, 13)) < 0.3
     square = np.ones((3, 3), bool)
     before = mask.copy()

@@ -18,6 +18,12 @@ __all__ = [
 ]
 
 _EIGHT = np.ones((3, 3), bool)
+#: Opacity, of 255, of what is no blended outline.
+_OPAQUE = 250
+#: How far from the frame a cut object still looks as at the frame, as a share of the image's longer side.
+_CUT_DEPTH = 0.015
+#: Legs are followed for this many depths, and are at least this broad at the frame, compared with one depth further in.
+_LEG_DEPTHS, _LEG_BREADTH = 3, 0.8
 
 
 def no_real_alpha(view: SegmentView, limits: Thresholds) -> str | None:
@@ -111,13 +117,16 @@ def valley_depth(mask: NDArray[np.bool_]) -> float:
 
 
 def object_cut(view: SegmentView, limits: Thresholds) -> str | None:
-    """Cut by the frame: it leaves the image as broad as it is just inside.
+    """Cut by the frame: it leaves the image as broad as it is just inside, in one broad part or in several thin ones."""
+    return _body_cut(view, limits) or _legs_cut(view, limits)
 
-    An object that merely touches the frame, as in an image cropped to its box, does so with a curved or blended outline:
+
+def _body_cut(view: SegmentView, limits: Thresholds) -> str | None:
+    """An object that merely touches the frame, as in an image cropped to its box, does so with a curved or blended outline:
     only fully opaque pixels count, and only where the object is not much broader a little further in.
     """
     opacity = view.opacity
-    depth = max(2, round(0.015 * max(opacity.shape)))
+    depth = _cut_depth(opacity)
     if min(opacity.shape) <= 2 * depth:
         return None
     edges = {
@@ -135,9 +144,31 @@ def object_cut(view: SegmentView, limits: Thresholds) -> str | None:
 
 def cut_share(strip: np.ndarray) -> float:
     """Of [depth, length] opacities, the frame's edge first: the share of the edge that is solid all the way in."""
-    edge = strip[0] >= 250
+    edge = strip[0] >= _OPAQUE
     broad = np.count_nonzero(strip[-1] > MASK_OPACITY)
     # A touching outline widens quickly; a cut one goes on as it is.
     if np.count_nonzero(edge) < 0.6 * broad:
         return 0.0
-    return float((edge & (strip >= 250).all(axis=0)).mean())
+    return float((edge & (strip >= _OPAQUE).all(axis=0)).mean())
+
+
+def _legs_cut(view: SegmentView, limits: Thresholds) -> str | None:
+    """Legs that the frame cuts all end in one row, and go on above it as they are. Two may do so as feet; of more, some end higher."""
+    depth = _cut_depth(view.opacity)
+    rows = view.opacity[::-1][: _LEG_DEPTHS * depth + 1 : depth]
+    inside = rows > MASK_OPACITY
+    if len(rows) <= _LEG_DEPTHS or np.count_nonzero(inside[0]) < _LEG_BREADTH * np.count_nonzero(inside[1]):
+        return None
+    legs = min(_runs(rows[0] >= _OPAQUE), *(_runs(row) for row in inside))
+    if legs <= limits.legs_cut:
+        return None
+    return f"{legs} legs end on the frame's bottom edge as broad as they are above it (at most {limits.legs_cut:g})"
+
+
+def _cut_depth(opacity: NDArray[np.uint8]) -> int:
+    return max(2, round(_CUT_DEPTH * max(opacity.shape)))
+
+
+def _runs(row: NDArray[np.bool_]) -> int:
+    """How many unbroken runs of true pixels a row has."""
+    return int(np.count_nonzero(row[1:] & ~row[:-1]) + row[0])

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy import fft
+from scipy import fft, ndimage
 from scipy.spatial import ConvexHull, QhullError
 
 from chairlib.collection.screening.thresholds import Thresholds
@@ -18,10 +18,19 @@ _SQUARES = (3, 64)
 _GREYNESS = 16
 #: Least difference of the two tones, and how far (as a share of it) a pixel may be from its tone.
 _TONE_STEP = 5
+#: With fewer pixels just inside its outline, an object is too small or thin to tell what it stands on.
+_RIM_PIXELS = 40
 #: Of 255: how far a colour may be from the backdrop's (a smooth gradient) and still be the backdrop.
 _PANEL_TOLERANCE = 7
 #: Least share of the panel's border that is plain; the object may cover the rest.
 _PANEL_BORDER = 0.5
+#: Least step of colour, of 255, where something stands on a panel, and the least share of its border with such a step: a sphere's
+#: highlight has the panel's outline around it, but fades out.
+_SHARP_STEP, _SHARP_BORDER = 20, 0.5
+#: How many colours, each as smooth as light makes it, the rim of a patterned thing has; and how far, of 255, a pixel may be from its own.
+_RIM_COLOURS, _RIM_TOLERANCE = 3, 12
+#: That rim's depth in pixels, and the largest difference, of 255, to a pixel's neighbours: at a larger one it straddles two colours.
+_EDGE_WIDTH, _STRADDLING = 6, 40
 
 
 def painted_checkerboard(view: SegmentView, limits: Thresholds) -> str | None:
@@ -112,25 +121,17 @@ def _autocorrelation(signs: Array) -> Array:
 
 
 def painted_panel(view: SegmentView, limits: Thresholds) -> str | None:
-    """An opaque rectangle, rounded rectangle or disc with the object painted on it: the alpha outlines the panel.
+    """An opaque rectangle, rounded rectangle or disc with the object painted on it, or a photograph: the alpha outlines the panel."""
+    return _plain_panel(view, limits) or _photograph(view, limits)
 
-    The panel's colour, flat or a smooth gradient, is fitted to the object's rim; what has that colour must have a convex
-    outline of one of these shapes, must be filled, and something else must stand on it.
+
+def _plain_panel(view: SegmentView, limits: Thresholds) -> str | None:
+    """The panel's colour, flat or a smooth gradient, is fitted to the object's rim; what has that colour must have a convex outline
+    of one of these shapes, must be filled, and something else must stand on it, with a sharp border.
     """
-    found = _panel(view, limits)
-    if found is None:
-        return None
-    shape, fit, other = found
-    return (
-        f"a plain area with the outline of {shape} (to {fit:.0%}; below {limits.panel_fit:.0%} it is none), "
-        f"{other:.0%} of it covered by something else: a panel, not an object"
-    )
-
-
-def _panel(view: SegmentView, limits: Thresholds) -> tuple[str, float, float] | None:
     opaque = view.mask
-    rim = shrunk(opaque) & ~shrunk(opaque, 3)
-    if np.count_nonzero(rim) < 40:
+    rim = _rim(opaque, 3)
+    if np.count_nonzero(rim) < _RIM_PIXELS:
         return None
     backdrop = _like_rim(view, rim)
     if np.count_nonzero(backdrop & rim) < 0.35 * np.count_nonzero(rim):
@@ -142,22 +143,77 @@ def _panel(view: SegmentView, limits: Thresholds) -> tuple[str, float, float] | 
     size = np.count_nonzero(hull)
     if size < 0.5 * view.area or np.count_nonzero(hull & opaque) < 0.97 * size:
         return None
-    border = hull & ~shrunk(hull, 4)
+    inner = shrunk(hull, 4)
+    border = hull & ~inner
     if np.count_nonzero(backdrop & border) < _PANEL_BORDER * np.count_nonzero(border):
         return None
     other = 1 - np.count_nonzero(backdrop & hull) / size
-    if other < limits.panel_object:
+    if other < limits.panel_object or not _stands_out(view, inner & ~backdrop, backdrop):
         return None
     shape, fit = _shape_fit(hull)
-    return (shape, fit, other) if fit >= limits.panel_fit else None
+    if fit < limits.panel_fit:
+        return None
+    return (
+        f"a plain area with the outline of {shape} (to {fit:.0%}; below {limits.panel_fit:.0%} it is none), "
+        f"{other:.0%} of it covered by something else: a panel, not an object"
+    )
+
+
+def _stands_out(view: SegmentView, area: NDArray[np.bool_], backdrop: NDArray[np.bool_]) -> bool:
+    """Whether colours change abruptly along most of the area's border, by more than the backdrop's own grain."""
+    steps = ndimage.maximum_filter(view.variation, 5)
+    border = steps[area & ~shrunk(area)]
+    abrupt = border >= _SHARP_STEP + np.median(steps[backdrop])
+    return np.count_nonzero(abrupt) >= _SHARP_BORDER * border.size
+
+
+def _photograph(view: SegmentView, limits: Thresholds) -> str | None:
+    """A strictly regular outline, and along it many things: objects of such a shape have few colours there, shaded or in a pattern."""
+    rim = _rim(view.mask, _EDGE_WIDTH) & (view.variation <= _STRADDLING)
+    if np.count_nonzero(rim) < _RIM_PIXELS:
+        return None
+    shape, fit = _shape_fit(view.mask)
+    if fit < limits.photo_fit:
+        return None
+    motley = _motley(view, rim)
+    if motley <= limits.photo_rim:
+        return None
+    return (
+        f"its outline is {shape} (to {fit:.1%}; below {limits.photo_fit:.1%} it is none), and {motley:.0%} of its rim has none of "
+        f"{_RIM_COLOURS} smooth colours (at most {limits.photo_rim:.0%}): a photograph with its backdrop, not an object"
+    )
+
+
+def _motley(view: SegmentView, rim: NDArray[np.bool_]) -> float:
+    """The share of the rim far from all of a few colours, each a quadratic function of place, that are fitted to it in turns."""
+    places, colours = _sample(view, rim)
+    at = _terms(places, rim.shape)
+    brightness = colours.mean(axis=-1)
+    nearest = np.digitize(brightness, np.quantile(brightness, np.arange(1, _RIM_COLOURS) / _RIM_COLOURS))
+    for _ in range(8):
+        members = [nearest == number for number in range(_RIM_COLOURS)]
+        fitted = [at @ np.linalg.lstsq(at[own], colours[own], rcond=None)[0] for own in members]
+        away = np.abs(np.stack(fitted) - colours).max(axis=-1)
+        nearest = away.argmin(axis=0)
+    return float((away.min(axis=0) > _RIM_TOLERANCE).mean())
+
+
+def _rim(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """A band just inside the outline, which may be blended, down to a depth of ``width`` pixels."""
+    return shrunk(mask) & ~shrunk(mask, width)
+
+
+def _sample(view: SegmentView, area: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Array]:
+    """About 600 of the area's pixels: flat indices [N] and colours [N, 3]."""
+    places = np.flatnonzero(area)
+    places = places[:: max(1, len(places) // 600)]
+    return places, view.coarse[..., :3].reshape(-1, 3)[places].astype(np.float32)
 
 
 def _like_rim(view: SegmentView, rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The opaque pixels whose colour fits the rim's, as a quadratic function of place, without its outliers."""
-    places = np.flatnonzero(rim)
-    places = places[:: max(1, len(places) // 600)]
-    colours = view.coarse[..., :3].reshape(-1, 3)
-    at, values = _terms(places, rim.shape), colours[places].astype(np.float32)
+    places, values = _sample(view, rim)
+    at = _terms(places, rim.shape)
     near = np.abs(values - np.median(values, axis=0)).max(axis=-1)
     kept = near <= max(_PANEL_TOLERANCE, float(np.quantile(near, 0.5)))
     for _ in range(3):
@@ -166,6 +222,7 @@ def _like_rim(view: SegmentView, rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if kept.mean() < 0.3:
             return np.zeros_like(rim)
     inside = np.flatnonzero(view.mask)
+    colours = view.coarse[..., :3].reshape(-1, 3)
     alike = np.abs(_terms(inside, rim.shape) @ fitted - colours[inside]).max(axis=-1) <= _PANEL_TOLERANCE
     found = np.zeros(rim.size, bool)
     found[inside[alike]] = True

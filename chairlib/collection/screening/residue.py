@@ -23,12 +23,16 @@ _EIGHT = np.ones((3, 3), bool)
 _GRID = 6
 #: Least step of opacity, of 255, at a watermark's strokes.
 _STROKE_STEP = 6
+#: Opacity, of 255, from which on a pixel is more than a trace: 0.1.
+_VEIL_OPACITY = 26
 #: Opacity, of 255, that varies by more than this within 7 pixels is that of wires and weaves.
 _MESH_STEP = 60
 #: Shadows are dark and without colour; both of 255.
 _SHADOW_LIGHT, _SHADOW_COLOUR = 90, 36
 #: They lie in the lowest part of the object or below it; from here down, as a share of its height.
 _SHADOW_FLOOR = 0.67
+#: Drop shadows lie anywhere, so only what is nearly black counts; both of 255.
+_DROP_LIGHT, _DROP_COLOUR = 40, 16
 #: A fringe is light and without colour, and this much lighter than what lies inside it.
 _FRINGE_LIGHT, _FRINGE_COLOUR, _FRINGE_STEP = 205, 36, 50
 #: Least share of the outline that must belong to thick parts. Where most of it is tubes and wires, light ones look like fringes.
@@ -55,7 +59,7 @@ def soft_shadow(view: SegmentView, limits: Thresholds) -> str | None:
 
     Masks take opacity above 0.4, so an ordinary soft shadow stays out of them, and stays in the picture as it should.
     """
-    shadow = _veil(view) & _shadow_like(view)
+    shadow = (_veil(view) & _shadow_like(view)) | _drop_shadow(view)
     inside = float(np.count_nonzero(shadow & view.mask)) / view.area
     if inside > limits.shadow_in_object:
         return f"{inside:.0%} of its object is shadow of opacity above 0.4 (at most {limits.shadow_in_object:.0%})"
@@ -173,7 +177,7 @@ def drawing(view: SegmentView, limits: Thresholds) -> str | None:
 def _veil(view: SegmentView) -> Mask:
     """Pixels of middling opacity (0.1 to 0.9) that are neither outline nor mesh: so are all around them, with much the same opacity."""
     opacity = view.coarse[..., 3]
-    middling = (opacity >= 26) & (opacity < SOLID_OPACITY)
+    middling = _middling(opacity)
     core = shrunk(middling, 2)
     if core.any():
         core &= ndimage.maximum_filter(opacity, 7) - ndimage.minimum_filter(opacity, 7) <= _MESH_STEP
@@ -187,6 +191,22 @@ def _shadow_like(view: SegmentView) -> Mask:
     low = np.arange(view.mask.shape[0])[:, None] >= floor
     shadow: Mask = low & (view.lightest <= _SHADOW_LIGHT) & (view.lightest - view.darkest <= _SHADOW_COLOUR)
     return shadow
+
+
+def _drop_shadow(view: SegmentView) -> Mask:
+    """Nearly black pixels of middling opacity in bands too broad for an outline, reached from outside: smoked glass in a frame is not."""
+    opacity = view.coarse[..., 3]
+    black = (view.lightest <= _DROP_LIGHT) & (view.lightest - view.darkest <= _DROP_COLOUR)
+    soft = _middling(opacity) & black
+    soft &= grown(shrunk(soft, 2), 3)
+    pieces, _ = ndimage.label(np.pad(soft | (opacity < _VEIL_OPACITY), 1, constant_values=True))
+    outside: Mask = pieces[1:-1, 1:-1] == pieces[0, 0]
+    return soft & outside
+
+
+def _middling(opacity: NDArray[np.uint8]) -> Mask:
+    found: Mask = (opacity >= _VEIL_OPACITY) & (opacity < SOLID_OPACITY)
+    return found
 
 
 def _cells(values: Mask) -> list[list[Mask]]:

@@ -45,15 +45,20 @@ class Thresholds:
         0.94, "least overlap of a plain area's outline with a rectangle, rounded rectangle or ellipse"
     )
     panel_object: float = _share(0.05, "least share of such a panel that something else covers")
+    photo_fit: float = _share(
+        0.985, "least overlap of the object's outline with such a shape for it to be a photograph's frame"
+    )
+    photo_rim: float = _share(0.15, "largest share of such an outline's rim that has none of three smooth colours")
     second_object: float = _share(0.08, "largest second piece of the object, as a share of the largest")
     loose_pieces: float = _share(0.15, "largest share of the object that all pieces but the largest may hold")
     valley_depth: float = _share(
         0.25, "deepest valley between two summits of the object's upper outline, as a share of its height"
     )
     edge_cut: float = _share(0.08, "largest share of any of the frame's four edges that the object may cover")
+    legs_cut: float = _threshold(2, "legs", 100, "most legs that may end on the frame's bottom edge as if cut by it")
     translucent_share: float = _share(0.15, "largest share of the object with opacity below 0.9 away from its outline")
     shadow_share: float = _share(0.8, "largest area of soft shadow or haze, as a share of the object's", high=100)
-    shadow_in_object: float = _share(0.08, "largest share of the object that is a dark shadow above opacity 0.4")
+    shadow_in_object: float = _share(0.06, "largest share of the object that is a dark shadow above opacity 0.4")
     watermark_spread: float = _share(
         0.3, "largest share of the empty cells of a 6 x 6 grid that may hold thin faint strokes"
     )
