@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from chairlib.checks import check_count
 from chairlib.dataset import CompositeLoader, spread
 from chairlib.errors import ChairlibError, ParameterError
 from chairlib.models import UNet
 from chairlib.progress import progress_bar
-from chairlib.runs import check_count
 from chairlib.states import State, check_entries, check_state
 
 __all__ = ["CrossProducts", "activations", "default_layers"]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from chairlib import runs
-from chairlib.checks import LARGEST_SEED
+from chairlib.checks import LARGEST_SEED, check_count
 from chairlib.collection import KINDS, SPLITS, Collection
 from chairlib.compositing import padding
 from chairlib.dataset import (
@@ -75,8 +75,8 @@ def open_run(**parameters: Any) -> Run:
             f"resolution {settings['resolution']} is too small for a model; use at least {MIN_SIZE} pixels."
         )
     for name in ("width", "images", "train_images", "val_images", "test_images", "evaluations"):
-        runs.check_count(name, settings[name], none=True)
-    runs.check_count("seed", settings["seed"], least=0, most=LARGEST_SEED)
+        check_count(name, settings[name], none=True)
+    check_count("seed", settings["seed"], least=0, most=LARGEST_SEED)
     check_model(settings["model"], settings["width"])
     get_recipe(settings["recipe"], settings["model"])
     pick_device(settings["device"])

@@ -26,6 +26,7 @@ from torch import nn
 
 from chairlib import benchmark, paths, runs, transfer
 from chairlib.activations import default_layers
+from chairlib.checks import check_count
 from chairlib.compositing import mask_from_opacity
 from chairlib.dataset import CompositeLoader
 from chairlib.devices import describe_hardware, pick_device
@@ -106,11 +107,11 @@ def open_run(**parameters: Any) -> Run:
     Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
     """
     settings = runs.fill(KIND, DEFAULTS, parameters)
-    runs.check_count("n_seeds", settings["n_seeds"], least=2)
-    runs.check_count("n_alphas", settings["n_alphas"], least=2)
+    check_count("n_seeds", settings["n_seeds"], least=2)
+    check_count("n_alphas", settings["n_alphas"], least=2)
     for name, least in (("plane", 2), ("n_early", 2)):
         if settings[name] != 0:
-            runs.check_count(name, settings[name], least=least)
+            check_count(name, settings[name], least=least)
     if not isinstance(settings["beyond_ends"], int | float) or not 0 <= settings["beyond_ends"] <= 2:
         raise ParameterError(f"beyond_ends {settings['beyond_ends']!r} must be a number from 0 to 2.")
     if not isinstance(settings["beyond"], bool):

@@ -29,11 +29,11 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from chairlib.barriers import as_numbers, barrier
+from chairlib.checks import check_count
 from chairlib.dataset import CompositeLoader
 from chairlib.errors import ParameterError
 from chairlib.metrics import MaskScorer
 from chairlib.progress import progress_bar
-from chairlib.runs import check_count
 from chairlib.states import (
     State,
     check_alike,

@@ -24,14 +24,13 @@ from typing import Any
 import pandas as pd
 
 from chairlib import __version__, paths
-from chairlib.checks import check_count
+from chairlib.checks import is_whole
 from chairlib.errors import ParameterError, RecordError
 from chairlib.files import atomic_path, write_json
 
 __all__ = [
     "Record",
     "Run",
-    "check_count",
     "check_parameters",
     "code_hash",
     "fill",
@@ -315,7 +314,9 @@ def fill(kind: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any]) 
         raise ParameterError(
             f"a {kind} run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(defaults)}."
         )
-    return {**defaults, **parameters}
+    # NumPy's whole numbers are as good as Python's, but JSON has none.
+    given = {name: int(value) if is_whole(value) else value for name, value in parameters.items()}
+    return {**defaults, **given}
 
 
 _opened: set[str] = set()

@@ -19,7 +19,7 @@ from torch import nn
 
 from chairlib import benchmark, paths, runs, training
 from chairlib.augmentation import Augment
-from chairlib.checks import LARGEST_SEED
+from chairlib.checks import LARGEST_SEED, check_count
 from chairlib.dataset import CompositeLoader, ImageSource, to_arrays
 from chairlib.devices import describe_hardware, pick_device, training_dtype
 from chairlib.errors import CollectionError, ParameterError, RecordError
@@ -166,11 +166,11 @@ def open_run(**parameters: Any) -> Run:
     """
     settings = runs.fill(KIND, DEFAULTS, parameters)
     for name in ("width", "images", "evaluations"):
-        runs.check_count(name, settings[name], none=True)
-    runs.check_count("seed", settings["seed"], least=0, most=LARGEST_SEED)
-    runs.check_count("init_seed", settings["init_seed"], least=0, most=LARGEST_SEED, none=True)
-    runs.check_count("resolution", settings["resolution"], least=MIN_SIZE)
-    runs.check_count("share", settings["share"], most=100)
+        check_count(name, settings[name], none=True)
+    check_count("seed", settings["seed"], least=0, most=LARGEST_SEED)
+    check_count("init_seed", settings["init_seed"], least=0, most=LARGEST_SEED, none=True)
+    check_count("resolution", settings["resolution"], least=MIN_SIZE)
+    check_count("share", settings["share"], most=100)
     if settings["pretraining"] not in PRETRAININGS:
         raise ParameterError(
             f"pretraining {settings['pretraining']!r} is unknown; use one of {', '.join(PRETRAININGS)}."

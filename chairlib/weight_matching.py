@@ -28,10 +28,10 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from chairlib.activations import CrossProducts, activations
+from chairlib.checks import check_count
 from chairlib.dataset import CompositeLoader
 from chairlib.errors import ParameterError
 from chairlib.models import FCNVGG16, UNet
-from chairlib.runs import check_count
 from chairlib.states import State, check_alike, l2_distance, trainable
 
 __all__ = ["SUPPORTED", "PermutationSpec", "Permutations", "match", "match_activations", "permutation_spec", "permute"]

@@ -1,5 +1,7 @@
 """One benchmark run: its parameters are checked, its record is complete, and it is never trained twice."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,13 @@ def test_a_finished_run_is_only_read(record, collection, monkeypatch):
 def test_device_and_path_of_the_data_are_not_part_of_the_question(record, collection, tmp_path):
     (tmp_path / "elsewhere").symlink_to(collection.root)
     assert benchmark.open_run(data=str(tmp_path / "elsewhere"), **{**TINY, "device": "auto"}).name == record.name
+
+
+def test_numpys_numbers_ask_the_same(record, collection):
+    asked = {name: np.int64(value) if type(value) is int else value for name, value in TINY.items()}
+    run = benchmark.open_run(data=str(collection.root), **asked)
+    assert run.name == record.name
+    assert json.loads(json.dumps(run.parameters)) == run.parameters
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"images": 65}, {"width": 3}, {"test_images": 5}, {"recipe": "paper"}])
