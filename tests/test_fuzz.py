@@ -52,7 +52,8 @@ def seeds():
     rgb = Image.fromarray(colours).resize((120, 140), Image.Resampling.BICUBIC)
     rgba = rgb.convert("RGBA")
     y, x = np.mgrid[:140, :120]
-    rgba.putalpha(Image.fromarray((255 * (np.hypot(x - 60, y - 70) < 50)).astype(np.uint8)))
+    radius = 42 + 8 * np.cos(3 * np.arctan2(y - 70, x - 60))  # no disc: that would be a photo's
+    rgba.putalpha(Image.fromarray((255 * (np.hypot(x - 60, y - 70) < radius)).astype(np.uint8)))
     wide = Image.fromarray(rng.integers(0, 65536, (90, 100), dtype=np.uint16))
     kinds = [
         (rgba, "PNG", {}),
