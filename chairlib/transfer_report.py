@@ -51,7 +51,7 @@ _RESAMPLES = 2000
 #: Figure 6 and the steps needed look at runs that used all training images.
 _WHOLE = 100
 #: Fewer validation photos with the object than these don't tell when a curve crosses a line.
-_LEAST_VALIDATION = 30
+_LEAST_VALIDATION = 25
 #: What two runs that are compared need not have in common.
 _NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "fold", "share", "data", "device")
 _CONFIGURATION = tuple(name for name in DEFAULTS if name not in _NOT_CONFIGURATION)
