@@ -60,21 +60,24 @@ def _list_thresholds(given: list[str] | None) -> list[str] | None:
     return given
 
 
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Set a screening rule's threshold; repeatable. `list` shows them all.",
+        callback=_list_thresholds,
+        is_eager=True,
+    ),
+]
+
+
 @app.command("import")
 def import_(
     segments: Annotated[Path, typer.Option(help="Folder of images with a transparent background.")],
     backgrounds: Annotated[Path, typer.Option(help="Folder of photos of rooms.")],
     out: Out,
     seed: Seed = 0,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="Set a screening rule's threshold; repeatable. `list` shows them all.",
-            callback=_list_thresholds,
-            is_eager=True,
-        ),
-    ] = None,
+    threshold: Threshold = None,
 ) -> None:
     """Make a collection from folders of images; what cannot be used is listed with its reason."""
     from chairlib.collection.importing import import_folders
@@ -126,22 +129,16 @@ def collect(
         bool | None,
         typer.Option("--reviewed-only/--unreviewed-too", help="Build from the images that a person kept."),
     ] = None,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Set a screening rule's threshold; repeatable. `list` shows them all."),
-    ] = None,
+    threshold: Threshold = None,
 ) -> None:
     """Collect images from the web: search, fetch, screen, build; every image with its author and licence."""
     if context.invoked_subcommand:
         return
     from chairlib.collection.collecting import collect as run
     from chairlib.collection.queries import read_queries
-    from chairlib.collection.screening import parse_thresholds, threshold_help
+    from chairlib.collection.screening import parse_thresholds
     from chairlib.errors import CollectionError
 
-    if threshold == ["list"]:
-        print(threshold_help())
-        return
     if out is None:
         raise ParameterError("collect needs the folder of the new collection; name it with --out.")
     try:

@@ -27,7 +27,6 @@ from torch import nn
 from chairlib import benchmark, paths, runs, transfer
 from chairlib.activations import default_layers
 from chairlib.checks import check_count
-from chairlib.compositing import mask_from_opacity
 from chairlib.dataset import CompositeLoader
 from chairlib.devices import describe_hardware, pick_device
 from chairlib.errors import ChairlibError, ParameterError, RecordError
@@ -53,7 +52,7 @@ from chairlib.runs import Record, Run
 from chairlib.similarity import layer_similarity
 from chairlib.states import State
 from chairlib.tensors import load_tensors, save_tensors
-from chairlib.training import Recipe, predict
+from chairlib.training import Recipe, holds_objects, predict
 from chairlib.weight_matching import SUPPORTED, Permutations, match, match_activations, permutation_spec, permute
 
 __all__ = ["DEFAULTS", "KIND", "N_EXAMPLES", "analyse", "count_images", "examples", "members", "open_run"]
@@ -610,8 +609,7 @@ def _check_objects(settings: Mapping[str, Any]) -> None:
     """Refuse, before anything is trained, photos without an object to score: a line without IoU has no barrier."""
     photos = transfer.open_sources(dict(settings), torch.device("cpu"))
     for split, source in (("train", photos.train), (photos.scored_split, photos.scored)):
-        objects = mask_from_opacity(source.masks).flatten(1).sum(1)
-        if not (objects >= MIN_CHAIR_PIXELS).any():
+        if not holds_objects(CompositeLoader(source, split, batch_size=256)):
             raise ParameterError(
                 f"no {split} photo of {settings['category']} in {settings['data']} has an object of more than {MIN_CHAIR_PIXELS - 1} "
                 f"pixels at resolution {settings['resolution']}, so there is no IoU to follow; check the masks in GroundTruth, or use "

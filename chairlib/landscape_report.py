@@ -19,7 +19,6 @@ from chairlib.barriers import barrier
 from chairlib.benchmark_report import model_title
 from chairlib.landscape import KIND, examples
 from chairlib.loss_landscape import BATCH_NORM, distances
-from chairlib.object_discovery import FOLDS
 from chairlib.runs import Record, load_records
 
 __all__ = ["KINDS", "LandscapeReport", "open_report"]
@@ -66,7 +65,7 @@ class LandscapeReport:
         """What stands over tables and figures: the model, the photos, the protocol and which split is scored."""
         settings = self.record.parameters
         return (
-            f"{model_title(settings['model'], settings['width'])} on {self.photos}, protocol {_protocol(settings)}, "
+            f"{model_title(settings['model'], settings['width'])} on {self.photos}, protocol {transfer.protocol_title(settings)}, "
             f"{self.record.content['scored_split']} images"
         )
 
@@ -273,11 +272,6 @@ def _compared(record: Record) -> tuple[str, ...]:
     return tuple(sorted(name for label, name in record.content["members"].items() if "@" not in label))
 
 
-def _protocol(settings: Mapping[str, Any]) -> str:
-    fold = f" (fold {settings['fold']} of {FOLDS})" if settings["protocol"] == "folds" else ""
-    return f"{settings['protocol']}{fold}"
-
-
 def _tasks(records: Sequence[Record]) -> list[str]:
     """What Table 5 calls its rows of ours: model and photos, and of all other settings those in which the rows differ."""
     described = [_training(record.parameters) for record in records]
@@ -300,7 +294,13 @@ def _training(settings: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: settings[name] for name in ("resolution", "recipe", "images", "evaluations")}
     of_p = {f"P's {name}": value for name, value in settings["pretrain"].items()}
     collection = Path(settings["data"]).name  # the whole path is nobody's business on a page
-    return {"protocol": _protocol(settings), **own, "seeds": settings["n_seeds"], "P's data": collection, **of_p}
+    return {
+        "protocol": transfer.protocol_title(settings),
+        **own,
+        "seeds": settings["n_seeds"],
+        "P's data": collection,
+        **of_p,
+    }
 
 
 def _paper() -> Mapping[str, float]:

@@ -112,9 +112,9 @@ def _cell_classes(column: pd.Series, paper: bool) -> tuple[str, bool]:
 def _cell_text(value: Any, decimals: int, missing: str) -> str:
     if _is_missing(value):
         return missing
-    if isinstance(value, tuple) and len(value) == 3 and any(map(_is_missing, value[1:])):
-        return f"{_cell_text(value[0], decimals, missing)} (no interval)"
     if isinstance(value, tuple) and len(value) == 3:
+        if any(map(_is_missing, value[1:])):
+            return f"{_cell_text(value[0], decimals, missing)} (no interval)"
         places = _interval_places(float(value[2]) - float(value[1]), decimals)
         middle, low, high = (_cell_text(float(part), places, missing) for part in value)
         return f"{middle} ({low}–{high})"

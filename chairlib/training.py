@@ -42,6 +42,7 @@ __all__ = [
     "fit",
     "forward_precision",
     "get_recipe",
+    "holds_objects",
     "predict",
     "segmentation_loss",
 ]
@@ -406,7 +407,7 @@ def _has_settled(ious: list[float], recipe: Recipe) -> bool:
     return max(ious[-recipe.patience :]) <= max(ious[: -recipe.patience]) + recipe.min_change
 
 
-def _holds_objects(loader: CompositeLoader) -> bool:
+def holds_objects(loader: CompositeLoader) -> bool:
     """Whether IoU is defined on any image; looks at the first batch, as a rule."""
     return any((masks.sum(dim=(1, 2, 3)) >= MIN_CHAIR_PIXELS).any().item() for _, masks in loader.in_order())
 
@@ -466,7 +467,7 @@ def fit(
         recipe = get_recipe(recipe, name_of(model))
     check_count("evaluations", evaluations, none=True)
     n_steps = _count_steps(train, recipe, images, epochs)
-    if recipe.select == "iou" and not _holds_objects(val):
+    if recipe.select == "iou" and not holds_objects(val):
         raise ParameterError(
             f"no {val.split} image of {val.source.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
             "look at its masks, or use a recipe with select='last'."

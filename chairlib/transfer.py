@@ -8,6 +8,7 @@ validate and test is the protocol's matter (:mod:`chairlib.object_discovery`), a
 import hashlib
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,7 @@ __all__ = [
     "open_run",
     "open_sources",
     "pretraining_of",
+    "protocol_title",
     "run_title",
     "train",
 ]
@@ -233,11 +235,16 @@ def count_images(run: Run) -> tuple[int, int]:
     return trained, (1 + evaluations) * sizes[names[1]] + sizes[names[2]]
 
 
+def protocol_title(settings: Mapping[str, Any]) -> str:
+    """A run's protocol, with its fold where it has one: ``"folds (fold 0 of 5)"``."""
+    fold = f" (fold {settings['fold']} of {FOLDS})" if settings["protocol"] == "folds" else ""
+    return f"{settings['protocol']}{fold}"
+
+
 def run_title(run: Run | Record, split: str | None = None) -> str:
     """What every figure of a run says of its photos: their name, the protocol, and which split of it is shown (the scored one)."""
     data, asked = (run.data if isinstance(run, Run) else run.content["data"]), run.parameters
-    fold = f" (fold {asked['fold']} of {FOLDS})" if asked["protocol"] == "folds" else ""
-    return f"{data['name']}, protocol {asked['protocol']}{fold}, {split or _splits(asked['protocol'])[2]} images"
+    return f"{data['name']}, protocol {protocol_title(asked)}, {split or _splits(asked['protocol'])[2]} images"
 
 
 def pretraining_of(record: Record) -> str:

@@ -77,6 +77,12 @@ class _Source:
     files: list[Path]
     notes: Mapping[Path, Mapping[str, str]]
 
+    @property
+    def unmatched(self) -> list[Path]:
+        """What rows of the manifests name and what is no file to be read: those rows say nothing of any image."""
+        found = set(self.files)
+        return [path for path in self.notes if path not in found]
+
 
 def import_folders(
     segments_dir: str | Path,
@@ -110,7 +116,7 @@ def import_folders(
         collection,
         accepted={kind: len(of_kind) for kind, of_kind in candidates.items()},
         refused=[refusal for _, refused in sifted for refusal in refused.items()],
-        unmatched={source.kind: [path for path in source.notes if not path.exists()] for source in sources},
+        unmatched={source.kind: source.unmatched for source in sources},
     )
 
 
@@ -134,13 +140,14 @@ def _find_files(kind: str, folder: Path) -> _Source:
             notes |= read_notes(Path(place) / _MANIFEST, Path(place).relative_to(folder))
     if not files:
         raise CollectionError(f"{folder} holds no files; give the folder that holds the {kind}s.")
-    if notes and not any(path.exists() for path in notes):
+    source = _Source(kind, folder, files, notes)
+    if notes and len(source.unmatched) == len(notes):
         # Groups and licences would be lost without a word.
         raise CollectionError(
             f"{folder}: none of the {len(notes)} rows of {_MANIFEST} names a file (first: {next(iter(notes))}); its column file "
             "holds the images' names, with their suffix and relative to the manifest."
         )
-    return _Source(kind, folder, files, notes)
+    return source
 
 
 def _refuse_folder(error: OSError) -> None:
