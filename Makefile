@@ -46,13 +46,13 @@ lint: install
 install: .venv/.installed
 
 # The stamp is newer than the files that decide what is installed, or the environment is brought up to date.
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml extras/chairfinder/pyproject.toml extras/chairmaker/pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name it: make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: 3.11 or newer is needed; name it: make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (on Debian: python3-venv)" >&2; exit 1; }
 	@# An environment without pip is one whose making was interrupted, or whose Python is gone.
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]" -e "extras/chairfinder[review]" -e extras/chairmaker
 	@touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""The paper as a graph of papermill runs. `make paper` (chairlib.build) starts it; chairlib.build.Plan knows what to run.
+"""The paper as a graph of papermill runs. `make paper` (chairlib.build.plan) starts it; chairlib.build.plan.Plan knows what to run.
 
 Records and the site are declared with update(): Snakemake deletes a job's other outputs before it starts it, and a finished
 run must not be trained again because a figure's code changed, nor a site vanish because its successor fails. Checkpoints are not declared at all, for the same reason.
@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from chairlib.build import Plan
+from chairlib.build.plan import Plan
 
 plan = Plan(
     config.get("profile", "quick"),

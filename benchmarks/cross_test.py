@@ -10,12 +10,12 @@ renderer still lacks.
 import argparse
 from typing import Any
 
-from chairlib import benchmark
-from chairlib.dataset import CompositeLoader
-from chairlib.metrics import Scores
-from chairlib.models import build_model
-from chairlib.tensors import load_tensors
-from chairlib.training import evaluate
+from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.metrics import Scores
+from chairlib.benchmark.models import build_model
+from chairlib.benchmark.training import evaluate
+from chairlib.compositing.datasets import CompositeLoader
+from chairlib.core.tensors import load_tensors
 
 
 def train(data: str, settings: dict[str, Any]) -> Any:

@@ -23,11 +23,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from chairlib.dataset import CompositeLoader
-from chairlib.devices import describe_hardware, pick_device
-from chairlib.loss_landscape import BATCH_NORM, curve_table, interpolation_curve
-from chairlib.models import build_model
-from chairlib.training import evaluate
+from chairlib.benchmark.models import build_model
+from chairlib.benchmark.training import evaluate
+from chairlib.compositing.datasets import CompositeLoader
+from chairlib.core.devices import describe_hardware, pick_device
+from chairlib.landscape.space import BATCH_NORM, curve_table, interpolation_curve
 
 FIGURES = ("iou", "dice", "precision")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from chairlib._torchvision import torchvision
-from chairlib.dataset import CompositeLoader, ReleasedChairSegments, export
-from chairlib.devices import describe_hardware, pick_device
+from chairlib.compositing.datasets import CompositeLoader, ReleasedChairSegments, export
+from chairlib.core.devices import describe_hardware, pick_device
+from chairlib.core.vision import torchvision
 
 
 def rate(batches, n_images: int, device: torch.device) -> float:

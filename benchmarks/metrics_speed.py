@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from chairlib import _torchvision  # noqa: F401  # isort: skip - torchmetrics imports torchvision by itself
+from chairlib.core import vision  # noqa: F401  # isort: skip - torchmetrics imports torchvision by itself
 from torchmetrics.functional.classification import binary_accuracy, binary_f1_score, binary_jaccard_index
 
-from chairlib.metrics import METRICS, score_masks
+from chairlib.benchmark.metrics import METRICS, score_masks
 
 N_IMAGES, SIZE, N_GROUPS = 20_000, 64, 200
 N_TORCHMETRICS, N_LOOPED_RESAMPLES, N_RESAMPLES = 500, 50, 1000

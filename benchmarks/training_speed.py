@@ -13,9 +13,9 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from chairlib.devices import describe_hardware, pick_device, training_dtype
-from chairlib.models import build_model
-from chairlib.training import forward_precision, segmentation_loss
+from chairlib.benchmark.models import build_model
+from chairlib.benchmark.training import forward_precision, segmentation_loss, training_dtype
+from chairlib.core.devices import describe_hardware, pick_device
 
 
 def step_seconds(arguments: argparse.Namespace, device: torch.device, ours: bool, steps: int = 6) -> float:

@@ -9,17 +9,17 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ChairSegments": "chairlib.dataset",
-    "CocoChairs": "chairlib.coco_chairs",
+    "ChairSegments": "chairlib.compositing.datasets",
+    "CocoChairs": "chairlib.transfer.coco_chairs",
     "Collection": "chairlib.collection",
-    "CompositeLoader": "chairlib.dataset",
-    "ObjectDiscovery": "chairlib.object_discovery",
-    "ReleasedChairSegments": "chairlib.dataset",
-    "build_model": "chairlib.models",
-    "fine_tune": "chairlib.transfer",
-    "fit": "chairlib.training",
-    "get_recipe": "chairlib.training",
-    "score_masks": "chairlib.metrics",
+    "CompositeLoader": "chairlib.compositing.datasets",
+    "ObjectDiscovery": "chairlib.transfer.object_discovery",
+    "ReleasedChairSegments": "chairlib.compositing.datasets",
+    "build_model": "chairlib.benchmark.models",
+    "fine_tune": "chairlib.transfer.run",
+    "fit": "chairlib.benchmark.training",
+    "get_recipe": "chairlib.benchmark.training",
+    "score_masks": "chairlib.benchmark.metrics",
 }
 __all__ = ["__version__", *_HOMES]
 

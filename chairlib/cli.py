@@ -1,5 +1,8 @@
 """The command line: ``chairlib --help``. Each command is a thin door to one library call.
 
+Other packages add commands through the entry-point group ``chairlib.commands``: each entry is a function that is given
+:data:`app` and adds its commands to it.
+
 An error of the input is one line on stderr and exit status 1; wrong usage is status 2; Ctrl-C is 130.
 """
 
@@ -7,19 +10,39 @@ import json
 import logging
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from chairlib import __version__
-from chairlib.errors import ChairlibError, ParameterError
+from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
 __all__ = ["app", "main"]
 
+#: What an unknown command is told. Collections are made by packages of their own, which the library does without.
+_MORE_COMMANDS = (
+    "Rendering, importing, collecting and fetching (render, import, collect, fetch) come with the packages in the folder "
+    "extras/ of the project's repository: in a clone of it, run `make install`, or `pip install . ./extras/*`."
+)
+
+
+class _Commands(TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:  # typer's own class of usage errors, which has no stable name
+            if isinstance(message := getattr(error, "message", None), str):
+                error.message = f"{message} {_MORE_COMMANDS}"  # type: ignore[attr-defined]
+            raise
+
+
 app = typer.Typer(
     name="chairlib",
-    help="Chair Segments: collections of chairs and rooms, the segmentation benchmark on them, and the paper built from both.",
+    cls=_Commands,
+    help="Chair Segments: collections of chairs and rooms, the segmentation benchmark, and the paper built from both.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,7 +53,6 @@ Data = Annotated[
     str, typer.Argument(metavar="C", help="A collection: a folder, or 'mini', the one that ships with chairlib.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits.")]
 Resolution = Annotated[int, typer.Option(help="Pixels a side, at least 16.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 
@@ -48,197 +70,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def _list_thresholds(given: list[str] | None) -> list[str] | None:
-    """Eager, so that `--threshold list` needs no other option."""
-    if given == ["list"]:
-        from chairlib.collection.screening import threshold_help
-
-        print(threshold_help())
-        raise typer.Exit
-    return given
-
-
-Threshold = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE",
-        help="Set a screening rule's threshold; repeatable. `list` shows them all.",
-        callback=_list_thresholds,
-        is_eager=True,
-    ),
-]
-
-
-@app.command("import")
-def import_(
-    segments: Annotated[Path, typer.Option(help="Folder of images with a transparent background.")],
-    backgrounds: Annotated[Path, typer.Option(help="Folder of photos of rooms.")],
-    out: Out,
-    seed: Seed = 0,
-    threshold: Threshold = None,
-) -> None:
-    """Make a collection from folders of images; what cannot be used is listed with its reason."""
-    from chairlib.collection.importing import import_folders
-    from chairlib.collection.info import describe
-    from chairlib.collection.screening import parse_thresholds
-    from chairlib.collection.texts import one_line
-
-    report = import_folders(segments, backgrounds, out, seed=seed, thresholds=parse_thresholds(threshold or ()))
-    for path, reason in report.refused:
-        print(one_line(f"refused {path}: {reason}"), file=sys.stderr)
-    print(f"{describe(report.collection)}\n\n{report}")
-
-
-collect_app = typer.Typer(invoke_without_command=True, no_args_is_help=True)
-app.add_typer(collect_app, name="collect", context_settings={"help_option_names": ["-h", "--help"]})
-Collected = Annotated[Path, typer.Option("--out", "-o", help="The collection.")]
-
-
-@collect_app.callback()
-def collect(
-    context: typer.Context,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A new folder; the ledger is beside it, in <out>.collect.")
-    ] = None,
-    queries: Annotated[
-        Path | None, typer.Option(help="A text file, one query a line, in sections by kind; ours by default.")
-    ] = None,
-    providers: Annotated[
-        str | None,
-        typer.Option(
-            help="Any of commons, openverse, serpapi and local:FOLDER, with commas between them; the first two by default."
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Results taken of each query from each provider; 100 by default.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on as begun; options that are given again take the place of the old.")
-    ] = False,
-    contact: Annotated[
-        str | None, typer.Option(envvar="CHAIRLIB_CONTACT", help="Your e-mail or web address, told to every host.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the splits; 0 by default.")] = None,
-    any_licence: Annotated[
-        bool | None,
-        typer.Option("--any-licence/--stated-licence", help="Also images that state no licence, at your own risk."),
-    ] = None,
-    reviewed_only: Annotated[
-        bool | None,
-        typer.Option("--reviewed-only/--unreviewed-too", help="Build from the images that a person kept."),
-    ] = None,
-    threshold: Threshold = None,
-) -> None:
-    """Collect images from the web: search, fetch, screen, build; every image with its author and licence."""
-    if context.invoked_subcommand:
-        return
-    from chairlib.collection.collecting import collect as run
-    from chairlib.collection.queries import read_queries
-    from chairlib.collection.screening import parse_thresholds
-    from chairlib.errors import CollectionError
-
-    if out is None:
-        raise ParameterError("collect needs the folder of the new collection; name it with --out.")
-    try:
-        report = run(
-            None if queries is None else read_queries(queries),
-            None if providers is None else [name.strip() for name in providers.split(",") if name.strip()],
-            out,
-            limit=limit,
-            resume=resume,
-            contact=contact,
-            seed=seed,
-            any_licence=any_licence,
-            reviewed_only=reviewed_only,
-            thresholds=parse_thresholds(threshold) if threshold else None,
-        )
-    except KeyboardInterrupt:
-        _interrupted("with --resume, it goes on where it stopped.")
-    print(report)
-    if report.collection is None:
-        raise CollectionError(f"{report.shortage} What was found is kept; go on with --resume.")
-    print(report.collection)
-
-
-@collect_app.command("status")
-def collect_status(out: Collected) -> None:
-    """Say how far a collection from the web is."""
-    from chairlib.collection.collecting import describe_status, open_ledger
-
-    print(describe_status(open_ledger(out, to_read=True)))
-
-
-@collect_app.command("remove")
-def collect_remove(
-    image: Annotated[str, typer.Argument(metavar="ID", help="The image's id, as in manifest.csv.")], out: Collected
-) -> None:
-    """Take an image out of the ledger and the collection, for good: it is never taken again."""
-    from chairlib.collection.collecting import remove
-
-    print(remove(image, out))
-
-
-@collect_app.command("decisions")
-def collect_decisions(
-    out: Collected,
-    export: Annotated[Path | None, typer.Option(help="Write the decisions to this CSV file.")] = None,
-    replay: Annotated[Path | None, typer.Option(help="Apply the decisions of this CSV file.")] = None,
-) -> None:
-    """Print, export or replay what reviewers decided."""
-    from chairlib.collection import decisions
-    from chairlib.collection.collecting import open_ledger
-
-    if export and replay:
-        raise ParameterError("--export and --replay exclude each other; run one after the other.")
-    ledger = open_ledger(out, to_read=replay is None)
-    if replay:
-        print(decisions.replay_decisions(ledger, replay))
-    elif export:
-        print(f"{decisions.export_decisions(ledger, export)} decisions in {export}")
-    else:
-        print(decisions.decisions_table(ledger), end="")
-
-
-@app.command()
-def render(
-    out: Out,
-    segments: Annotated[int, typer.Option(help="How many chairs.")] = 180,
-    backgrounds: Annotated[int, typer.Option(help="How many rooms.")] = 500,
-    size: Annotated[int, typer.Option(help="Pixels a side.")] = 128,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the designs and the splits.")] = 0,
-) -> None:
-    """Render a collection of chairs and rooms: no network, no licence question."""
-    from chairlib.collection.info import describe
-    from chairlib.collection.procedural import render_collection
-
-    print(describe(render_collection(out, segments, backgrounds, size=size, seed=seed)))
-
-
-@app.command("render-stand-in")
-def render_stand_in(
-    out: Out,
-    images: Annotated[int, typer.Option(help="How many of each: airplanes, cars, horses.")] = 160,
-    size: Annotated[int, typer.Option(help="Pixels of the longer side.")] = 128,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes.")] = 0,
-) -> None:
-    """Render the stand-in for the Object Discovery dataset, in its layout."""
-    from chairlib.collection.procedural.stand_in import render_stand_in as write
-
-    print(f"The stand-in (not Object Discovery) is in {write(out, images, size=size, seed=seed)}")
-
-
-@app.command()
-def fetch(
-    name: Annotated[str, typer.Argument(help="object-discovery, released-64 or coco-chairs.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder; started again, the fetch goes on in it.")],
-    url: Annotated[str | None, typer.Option(help="Another address of the archive: a mirror's.")] = None,
-) -> None:
-    """Fetch a public dataset, checked and unpacked; where its host is gone, say what to do by hand."""
-    from chairlib.fetching import fetch as get
-
-    print(f"Read it: {get(name, out, url)}")
 
 
 @app.command()
@@ -279,7 +110,7 @@ def export(
     soft: Annotated[bool, typer.Option("--soft", help="Masks hold the opacity itself instead of 0 and 255.")] = False,
 ) -> None:
     """Write every composite to files, in the layout of the authors' archives."""
-    from chairlib.dataset import export as write
+    from chairlib.compositing.datasets import export as write
 
     print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
 
@@ -291,7 +122,7 @@ def coco_chairs(
     out: Out,
 ) -> None:
     """Crop the chairs of COCO photos to files in the authors' layout: another source to pretrain on."""
-    from chairlib.coco_chairs import export as write
+    from chairlib.transfer.coco_chairs import export as write
 
     for split, data in write(images, annotations, out).items():
         left_out = ", ".join(f"{count} {reason}" for reason, count in data.n_left_out.items() if count) or "none"
@@ -321,8 +152,8 @@ def benchmark(
     device: Device = "auto",
 ) -> None:
     """Train one model and score it, without notebooks; started again, it goes on where it stopped."""
-    from chairlib import benchmark as bench
-    from chairlib.benchmark_report import describe_record
+    from chairlib.benchmark import run as bench
+    from chairlib.benchmark.report import describe_record
 
     sys.path.insert(0, "")  # a module of one's own is looked for in the current folder, as `python -m` does
     run = bench.open_run(
@@ -372,7 +203,7 @@ def run(
     ] = None,
 ) -> None:
     """Execute a chapter with papermill; a parameter that it doesn't have is an error."""
-    from chairlib import notebooks
+    from chairlib.build import notebooks
 
     # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying kernel.
     logging.disable()
@@ -401,7 +232,7 @@ def paper(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Build the paper: train what is missing, execute the chapters, render the book."""
-    from chairlib import build
+    from chairlib.build import plan as build
 
     page = build.build(profile, data, device, dry_run, photos, coco)
     if not dry_run:
@@ -411,13 +242,13 @@ def paper(
 @app.command("render-book", hidden=True)
 def render_book() -> None:
     """Render executed notebooks and prose (a step of ``paper``)."""
-    from chairlib import build
+    from chairlib.build import plan as build
 
     build.render()
 
 
-def _interrupted(hint: str) -> NoReturn:
-    print(f"\nchairlib: interrupted; {hint}", file=sys.stderr)
+def _exit_interrupted(message: str) -> NoReturn:
+    print(f"\nchairlib: {message}", file=sys.stderr)
     sys.stderr.flush()
     os._exit(130)  # worker threads may still be busy; nothing half-written is left
 
@@ -429,6 +260,10 @@ def _is_out_of_memory(error: Exception) -> bool:
     return named or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
 
 
+for _entry in sorted(entry_points(group="chairlib.commands")):
+    _entry.load()(app)
+
+
 def main() -> None:
     """Entry point of ``chairlib``."""
     try:
@@ -436,6 +271,8 @@ def main() -> None:
         if status == 130:  # some versions of typer raise Ctrl-C, others return its status
             raise KeyboardInterrupt
         sys.stdout.flush()
+    except Interrupted as error:
+        _exit_interrupted(str(error))
     except ChairlibError as error:
         print(f"chairlib: {error}", file=sys.stderr)
         sys.exit(1)
@@ -443,7 +280,7 @@ def main() -> None:
         print(f"chairlib: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        _interrupted("started again, training and rendering go on where they stopped.")
+        _exit_interrupted("interrupted; started again, training and rendering go on where they stopped.")
     except Exception as error:
         if _is_out_of_memory(error):
             reason = " ".join(str(error).split()) or "no reason given"

@@ -14,7 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from chairlib import paths
+from chairlib.core import paths
 
 __all__ = [
     "BUILD_FLAGS",
@@ -90,8 +90,8 @@ OBJECTS = """
 import pandas as pd
 from matplotlib.figure import Figure
 from myst_nb import glue
-from chairlib.figures import show
-from chairlib.tables import style_table
+from chairlib.show.figures import show
+from chairlib.show.tables import style_table
 
 columns = pd.MultiIndex.from_product([("32 × 32", "64 × 64", "128 × 128"), ("ours", "paper")])
 rows = [[77.59, 85.08, 60.75, 61.09, 53.59, 60.19]] * 2

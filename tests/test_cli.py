@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from chairlib import __version__, cli, notebooks, paths
+from chairlib import __version__, cli
+from chairlib.build import notebooks
+from chairlib.core import paths
 
 SCRATCH = ["--images", "64", "--val-images", "4", "--test-images", "4", "--width", "2", "--resolution", "32"]
 
@@ -368,7 +370,7 @@ def test_memory_that_is_not_there(fails, collection, monkeypatch, tmp_path, erro
     def export(*_, **__):
         raise error
 
-    monkeypatch.setattr("chairlib.dataset.export", export)
+    monkeypatch.setattr("chairlib.compositing.datasets.export", export)
     said = fails("export", collection.root, "--out", tmp_path / "x")
     assert f"out of memory ({' '.join(str(error).split())}); ask for less" in said
 

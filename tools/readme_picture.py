@@ -3,10 +3,11 @@
 python tools/readme_picture.py
 """
 
-from chairlib import CompositeLoader, paths
-from chairlib.dataset import to_arrays
-from chairlib.figures import composite_grid
-from chairlib.files import atomic_path
+from chairlib import CompositeLoader
+from chairlib.compositing.datasets import to_arrays
+from chairlib.core import paths
+from chairlib.core.files import atomic_path
+from chairlib.show.figures import composite_grid
 
 
 def main() -> None:

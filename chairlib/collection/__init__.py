@@ -1,6 +1,6 @@
 """Collections of segments and backgrounds: where they come from, which are fit, and how they are split (section 3 of the paper).
 
-Making one is :mod:`chairlib.collection.importing` (folders of images) and :mod:`chairlib.collection.procedural` (rendered);
+Making one is :mod:`chairfinder.importing` (folders of images) and :mod:`chairmaker` (rendered);
 describing one is :mod:`chairlib.collection.info`. None of them is imported here, so that opening a collection stays quick.
 """
 

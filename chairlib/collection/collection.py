@@ -11,6 +11,7 @@ split (near-duplicates, colour variants, mirrored copies); its name belongs to o
 """
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -18,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
-from chairlib import paths
+from chairlib.collection.cells import from_cell, guard_table, to_cell
 from chairlib.collection.splits import BACKGROUND_RATIOS, SEGMENT_RATIOS, SPLITS, assign_splits
-from chairlib.collection.texts import from_cell, guard_table, to_cell
-from chairlib.errors import CollectionError
-from chairlib.files import atomic_folder
+from chairlib.core import paths
+from chairlib.core.errors import CollectionError
+from chairlib.core.files import atomic_folder
 
 __all__ = ["KINDS", "MANIFEST_COLUMNS", "OPTIONAL_COLUMNS", "Collection", "Item", "write_collection"]
 
@@ -45,6 +47,7 @@ MANIFEST_COLUMNS = (
 OPTIONAL_COLUMNS = ("landing_page", "licence_url")
 _FOLDERS = {"segment": "segments", "background": "backgrounds"}
 _SUFFIXES = {"segment": ".png", "background": ".jpg"}
+_MODES = {"segment": "RGBA", "background": "RGB"}
 _RATIOS = {"segment": SEGMENT_RATIOS, "background": BACKGROUND_RATIOS}
 _MANIFEST = "manifest.csv"
 
@@ -109,6 +112,27 @@ class Collection:
     def path(self, kind: str, id: str) -> Path:
         """The file of one segment or background."""
         return self.root / _FOLDERS[kind] / f"{id}{_SUFFIXES[kind]}"
+
+    def open(self, kind: str, id: str) -> Image.Image:
+        """The image of one segment (mode RGBA, straight colour) or background (RGB), proved to be the one that was hashed.
+
+        Raises CollectionError, naming the file, where its bytes are no longer those that its name is the hash of, and where
+        it cannot be read as an image.
+        """
+        path = self.path(kind, id)
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest()[:16] != path.stem:
+                raise CollectionError(
+                    f"{path} has been changed since the collection was made (its name is a hash of its content); "
+                    "restore it, or make the collection again from the changed images."
+                )
+            with Image.open(io.BytesIO(data)) as image:
+                return image.convert(_MODES[kind])
+        except (OSError, SyntaxError, ValueError) as error:
+            raise CollectionError(
+                f"{path} cannot be read as an image ({error}); restore it or make the collection again."
+            ) from error
 
     def __repr__(self) -> str:
         counts = self.manifest["kind"].value_counts()

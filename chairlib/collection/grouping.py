@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from chairlib.collection.screening import object_box
+from chairlib.collection.opacity import object_box
 
 __all__ = [
     "BACKGROUND_BITS",

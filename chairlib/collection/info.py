@@ -10,11 +10,10 @@ import pandas as pd
 from PIL import Image
 
 from chairlib.collection.collection import KINDS, Collection
-from chairlib.collection.decode import read_segment
-from chairlib.collection.screening import MASK_OPACITY
+from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.collection.splits import SPLITS
-from chairlib.published import FOREGROUND_SHARE
-from chairlib.tables import style_table
+from chairlib.core.published import FOREGROUND_SHARE
+from chairlib.show.tables import style_table
 
 __all__ = ["Description", "describe"]
 
@@ -85,11 +84,11 @@ class Description:
 
 
 def describe(collection: Collection) -> Description:
-    """Count, measure and weigh a collection. Reads every segment; raises ImageError where one is damaged."""
+    """Count, measure and weigh a collection. Reads every segment; raises CollectionError where one is damaged."""
     rows = {kind: collection.rows(kind) for kind in KINDS}
-    files = [collection.path("segment", identity) for identity in rows["segment"]["id"]]
     with ThreadPoolExecutor() as pool:
-        shares = np.array(list(pool.map(lambda file: _shares(read_segment(file)), files)))
+        opened = pool.map(lambda identity: _shares(collection.open("segment", identity)), rows["segment"]["id"])
+        shares = np.array(list(opened))
     canvas_share, composite_share = shares.mean(axis=0)
     return Description(
         name=collection.name,

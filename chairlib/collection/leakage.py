@@ -15,17 +15,15 @@ labels, shapes and mean colours, which the import weighs too, are not looked at:
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from chairlib.collection.collection import KINDS, Collection
-from chairlib.collection.decode import read_background, read_segment
 from chairlib.collection.grouping import Signature, background_signature, segment_signature
-from chairlib.errors import CollectionError, ParameterError
-from chairlib.progress import progress_bar
+from chairlib.core.errors import CollectionError, ParameterError
+from chairlib.core.progress import progress_bar
 
 __all__ = ["COMPARISONS", "HASH_BITS", "THRESHOLD", "LeakageReport", "Pair", "audit", "check"]
 
@@ -119,7 +117,7 @@ def audit(collection: Collection, kind: str | None = None, progress: bool = Fals
     """Find each validation and test image's nearest image in another split.
 
     ``kind``: ``"segment"``, ``"background"`` or None for both; ``progress`` shows a bar. Reads every image once. Raises
-    ImageError where one is damaged, ParameterError for an unknown kind.
+    CollectionError where one is damaged, ParameterError for an unknown kind.
     """
     if kind is not None and kind not in KINDS:
         raise ParameterError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}, or None for both.")
@@ -157,7 +155,7 @@ def _check_threshold(threshold: int) -> None:
 
 def _nearest_of_kind(collection: Collection, kind: str, progress: bool) -> pd.DataFrame:
     rows = collection.rows(kind)
-    signatures = _sign(kind, [collection.path(kind, identity) for identity in rows["id"]], progress)
+    signatures = _sign(collection, kind, rows["id"].tolist(), progress)
     colours, mirrored = _signs([s.colours for s in signatures]), _signs([s.mirrored_colours for s in signatures])
     hashes = [("colours", colours, colours), ("colours", colours, mirrored)]
     if kind == "segment":
@@ -181,17 +179,12 @@ def _nearest_of_kind(collection: Collection, kind: str, progress: bool) -> pd.Da
     return pd.concat(parts, ignore_index=True)
 
 
-def _sign(kind: str, files: Sequence[Path], progress: bool) -> list[Signature]:
-    def signature(file: Path) -> Signature:
-        return (
-            segment_signature(read_segment(file)) if kind == "segment" else background_signature(read_background(file))
-        )
-
+def _sign(collection: Collection, kind: str, ids: Sequence[str], progress: bool) -> list[Signature]:
+    sign = segment_signature if kind == "segment" else background_signature
     with ThreadPoolExecutor() as pool:
-        bar = progress_bar(
-            pool.map(signature, files), f"comparing {kind}s", total=len(files), unit="image", disable=not progress
-        )
-        return list(bar)
+        signatures = pool.map(lambda identity: sign(collection.open(kind, identity)), ids)
+        title = f"comparing {kind}s"
+        return list(progress_bar(signatures, title, total=len(ids), unit="image", disable=not progress))
 
 
 def _signs(hashes: Sequence[NDArray[np.bool_] | None]) -> Signs:

@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from chairlib.errors import CollectionError
+from chairlib.core.errors import CollectionError
 
 __all__ = ["BACKGROUND_RATIOS", "SEGMENT_RATIOS", "SPLITS", "assign_splits"]
 

@@ -1,0 +1,362 @@
+"""The four models of the benchmark (the paper's section 5), and models of one's own by name.
+
+Every model maps images [B, 3, H, W], float in [0, 1], to logits [B, 1, H, W] of the same height and width; a pixel is
+predicted as chair where its logit is above 0. Any size from 32 x 32 up will do. Where the paper leaves a detail open, it is
+taken from what the authors' released code does: U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and
+torchvision's dilated ResNets without an auxiliary head.
+
+Weights start at random: U-Net and the transposed convolutions from PyTorch's defaults, VGG-16 and the ResNets as torchvision
+initialises them (He initialisation, without which 13 plain convolutions in a row would not train). ImageNet backbones are
+an option, `backbone_weights="imagenet"`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import textwrap
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chairlib.core.code import code_hash
+from chairlib.core.errors import ChairlibError, ParameterError
+from chairlib.core.vision import torchvision
+
+__all__ = [
+    "FULL_WIDTH",
+    "MIN_SIZE",
+    "MODELS",
+    "MODEL_TITLES",
+    "build_model",
+    "check_model",
+    "count_parameters",
+    "name_of",
+    "source_hash",
+]
+_NAME = "chairlib_name"
+
+#: The names that :func:`build_model` knows, with the paper's titles.
+MODEL_TITLES = {
+    "unet": "U-Net",
+    "fcn_vgg16": "FCN-VGG-16",
+    "fcn_resnet50": "FCN-ResNet-50",
+    "fcn_resnet101": "FCN-ResNet-101",
+}
+MODELS = tuple(MODEL_TITLES)
+#: The width of the paper's U-Net and VGG-16: channels of the first convolution, to which all others are in proportion.
+FULL_WIDTH = 64
+#: The smallest height and width in pixels: VGG-16 halves its input five times.
+MIN_SIZE = 32
+
+
+def build_model(name: str, width: int | None = None, backbone_weights: str | None = None) -> nn.Module:
+    """Build a model by name.
+
+    name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no arguments
+    (with `width=` where one is given) and must return a module that maps [B, 3, H, W] to logits [B, 1, H, W].
+
+    width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default. The ResNets have one
+    width.
+
+    backbone_weights: "imagenet" starts VGG-16 (full width) or a ResNet from torchvision's ImageNet weights, fetched into
+    torch's hub folder where they are missing. None, the default, starts from random weights.
+
+    Raises ParameterError for a name, width or model that cannot be used, ChairlibError for weights that cannot be had.
+    """
+    model = _build(name, width, backbone_weights)
+    model.__dict__[_NAME] = name  # a plain attribute; nn.Module's own way of setting one is for modules and tensors
+    return model
+
+
+def name_of(model: nn.Module) -> str:
+    """The name that :func:`build_model` was given for ``model``; the name of its class where it was built otherwise."""
+    return str(model.__dict__.get(_NAME, type(model).__name__))
+
+
+def _build(name: str, width: int | None, backbone_weights: str | None) -> nn.Module:
+    _check_name(name)
+    _check_width(width)
+    if backbone_weights not in (None, "imagenet"):
+        raise ParameterError(
+            f"unknown backbone weights {backbone_weights!r}: choose 'imagenet', or None for random weights."
+        )
+    if ":" in name:
+        return _build_third_party(name, width, backbone_weights)
+    if name not in MODELS:
+        raise ParameterError(_unknown_name(name))
+    if name == "unet":
+        if backbone_weights:
+            raise ParameterError("unet has no backbone with ImageNet weights: leave backbone_weights out.")
+        return UNet(width or FULL_WIDTH)
+    if name == "fcn_vgg16":
+        return _build_vgg16(width or FULL_WIDTH, backbone_weights)
+    if width is not None:
+        raise ParameterError(f"{name} has a fixed width, found width={width}: only unet and fcn_vgg16 can be scaled.")
+    return _build_resnet(name, backbone_weights)
+
+
+def check_model(name: str, width: int | None = None) -> None:
+    """Raise :class:`ParameterError` as :func:`build_model` would, at little cost: a plan opens hundreds of runs of few models."""
+    _check_name(name)
+    if ":" in name:
+        build_model(name, width)  # a file that may be edited, and need not know how to be built without memory
+    else:
+        _build_on_meta(name, width)
+
+
+@cache
+def _build_on_meta(name: str, width: int | None) -> None:
+    with torch.device("meta"):
+        build_model(name, width)
+
+
+def source_hash(name: str) -> str | None:
+    """For ``package.module:callable``, 16 hexadecimal digits over its code; None for our own models.
+
+    Its code is the module's and that of all modules of its project that it imports (:mod:`chairlib.core.code`): to edit a
+    helper makes the model another one. None too where there is no source, as for a model written in C.
+    """
+    if ":" not in name:
+        return None
+    try:
+        return code_hash(name.partition(":")[0], skip=("chairlib",))
+    except (ModuleNotFoundError, SyntaxError):
+        return None
+
+
+def count_parameters(model: nn.Module) -> int:
+    """The number of trainable and frozen parameters (buffers such as BatchNorm's statistics are not parameters)."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+class UNet(nn.Module):
+    """U-Net: four halvings, bilinear upsampling, concatenated skips, zero padding; 13,395,329 parameters at width 64."""
+
+    def __init__(self, width: int = FULL_WIDTH) -> None:
+        super().__init__()
+        w = width
+        self.stem = _double_convolution(3, w)
+        self.down = nn.ModuleList(
+            _double_convolution(a, b) for a, b in [(w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w), (8 * w, 8 * w)]
+        )
+        self.up = nn.ModuleList(
+            _double_convolution(a, b) for a, b in [(16 * w, 4 * w), (8 * w, 2 * w), (4 * w, w), (2 * w, w)]
+        )
+        self.classifier = nn.Conv2d(w, 1, kernel_size=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        _check_images(images)
+        skips = [self.stem(images)]
+        for block in self.down:
+            skips.append(block(F.max_pool2d(skips[-1], 2)))
+        features = skips.pop()
+        for block in self.up:
+            skip = skips.pop()
+            # Upsampling to the skip's own size is what keeps sizes that 16 does not divide aligned to the pixel.
+            features = F.interpolate(features, size=skip.shape[-2:], mode="bilinear", align_corners=True)
+            features = block(torch.cat([skip, features], dim=1))
+        return self.classifier(features)
+
+
+def _double_convolution(n_in: int, n_out: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (n_in, n_out):
+        layers += [nn.Conv2d(channels, n_out, kernel_size=3, padding=1), nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+class FCNVGG16(nn.Module):
+    """Plain VGG-16 features; five transposed convolutions back up, to each of which the features of that size are added."""
+
+    def __init__(self, width: int = FULL_WIDTH) -> None:
+        super().__init__()
+        channels = [width, 2 * width, 4 * width, 8 * width, 8 * width]
+        self.stages = nn.ModuleList(
+            _vgg_stage(n_in, n_out, depth)
+            for n_in, n_out, depth in zip([3, *channels], channels, (2, 2, 3, 3, 3), strict=False)
+        )
+        # pool5 goes up to pool4's channels and so on; the last, to full size, has half the width.
+        up_channels = [*channels[::-1][1:], max(1, width // 2)]
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(n_in, n_out, kernel_size=3, stride=2, padding=1)
+            for n_in, n_out in zip(channels[::-1], up_channels, strict=True)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(n_out) for n_out in up_channels)
+        self.classifier = nn.Conv2d(up_channels[-1], 1, kernel_size=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        _check_images(images)
+        sizes, pooled = [], []
+        features = images
+        for stage in self.stages:
+            sizes.append(features.shape[-2:])
+            features = stage(features)
+            pooled.append(features)
+        features = pooled.pop()
+        for up, norm in zip(self.up, self.norms, strict=True):
+            features = norm(F.relu(up(features, output_size=sizes.pop())))
+            if pooled:
+                features = features + pooled.pop()
+        return self.classifier(features)
+
+
+def _vgg_stage(n_in: int, n_out: int, depth: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in [n_in] + [n_out] * (depth - 1):
+        convolution = nn.Conv2d(channels, n_out, kernel_size=3, padding=1)
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
+        layers += [convolution, nn.ReLU(inplace=True)]
+    # Rounding up loses no row of an odd size, so that a stride-2 transposed convolution can restore every size exactly.
+    return nn.Sequential(*layers, nn.MaxPool2d(2, ceil_mode=True))
+
+
+class FCNResNet(nn.Module):
+    """torchvision's FCN on a dilated ResNet (stride 8), with its output as a tensor at the input's size."""
+
+    def __init__(self, backbone: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        _check_images(images)
+        logits = self.classifier(self.backbone(images)["out"])
+        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _build_vgg16(width: int, backbone_weights: str | None) -> FCNVGG16:
+    if backbone_weights and width != FULL_WIDTH:
+        raise ParameterError(f"ImageNet weights exist for fcn_vgg16 at width {FULL_WIDTH} only, found width={width}.")
+    model = FCNVGG16(width)
+    if backbone_weights:
+        # Layer by layer the same sequence as torchvision's, so its keys fit.
+        features = nn.Sequential(*(layer for stage in model.stages for layer in stage.children()))
+        _load_imagenet("fcn_vgg16", features, torchvision.models.VGG16_Weights.IMAGENET1K_V1)
+    return model
+
+
+def _build_resnet(name: str, backbone_weights: str | None) -> FCNResNet:
+    build = getattr(torchvision.models.segmentation, name)
+    network = build(weights=None, weights_backbone=None, num_classes=1, aux_loss=False)
+    if backbone_weights:
+        weights = {
+            "fcn_resnet50": torchvision.models.ResNet50_Weights.IMAGENET1K_V1,
+            "fcn_resnet101": torchvision.models.ResNet101_Weights.IMAGENET1K_V1,
+        }[name]
+        _load_imagenet(name, network.backbone, weights)
+    return FCNResNet(network.backbone, network.classifier)
+
+
+def _load_imagenet(name: str, backbone: nn.Module, weights: Any) -> None:
+    """Load ImageNet weights as tensors; torch's hub would unpickle whatever the file holds, `weights_only` forbids it."""
+    try:
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        kept = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
+        backbone.load_state_dict({key.removeprefix("features."): value for key, value in kept.items()})
+    except Exception as error:
+        file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+        raise ChairlibError(
+            f"the ImageNet weights of {name} could not be loaded ({type(error).__name__}: {_one_line(error)}). Tried {file}, "
+            f"then {weights.url}. Without a network, put the file there yourself, or leave backbone_weights out (the recipe "
+            "'paper' starts from random weights)."
+        ) from error
+
+
+def _build_third_party(name: str, width: int | None, backbone_weights: str | None) -> nn.Module:
+    if backbone_weights:
+        raise ParameterError(f"backbone_weights is for the built-in models; let {name} load its own weights.")
+    factory = _find_callable(name)
+    try:
+        model = factory() if width is None else factory(width=width)
+    except Exception as error:
+        call = "no arguments" if width is None else f"width={width}"
+        raise ParameterError(
+            f"model {name} failed when called with {call}: {type(error).__name__}: {_one_line(error)}."
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise ParameterError(f"model {name} returned {_describe(model)}: it must return a torch.nn.Module.")
+    _probe(name, model)
+    return model
+
+
+def _find_callable(name: str) -> Callable[..., Any]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise ParameterError(
+            f"model {name}: importing {module_name!r} failed ({type(error).__name__}: {_one_line(error)}). Models of one's own "
+            "are named package.module:callable; put the package's folder on PYTHONPATH, or install it."
+        ) from error
+    factory = getattr(module, attribute, None)
+    if factory is None:
+        raise ParameterError(f"model {name}: module {module_name!r} has no {attribute!r}.")
+    if not callable(factory):
+        raise ParameterError(f"model {name}: {attribute!r} is of type {type(factory).__name__} and cannot be called.")
+    return factory
+
+
+def _probe(name: str, model: nn.Module) -> None:
+    """Show the model two black images, so that a wrong one fails before its training starts."""
+    training = model.training
+    first = next(model.parameters(), None)
+    try:
+        with torch.no_grad():
+            output = model.eval()(torch.zeros(2, 3, 64, 64, device=first.device if first is not None else None))
+    except Exception as error:
+        raise ParameterError(
+            f"model {name} failed on float images of shape [2, 3, 64, 64]: {type(error).__name__}: {_one_line(error)}."
+        ) from error
+    finally:
+        model.train(training)
+    if not isinstance(output, Tensor) or list(output.shape) != [2, 1, 64, 64] or not output.is_floating_point():
+        raise ParameterError(
+            f"model {name} returned {_describe(output)} for images of shape [2, 3, 64, 64]: it must return one float tensor of "
+            "logits, [2, 1, 64, 64]."
+        )
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} tensor {list(value.shape)}"
+    if isinstance(value, dict):
+        return f"a {type(value).__name__} with keys {', '.join(map(str, value)) or '(none)'}"
+    return f"something of type {type(value).__name__}"
+
+
+def _one_line(error: Exception) -> str:
+    # torch lists every key of a file that does not fit, hundreds of them.
+    return textwrap.shorten(str(error), 300, placeholder=" ...").rstrip(".")
+
+
+def _unknown_name(name: str) -> str:
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), MODELS, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown model {name!r}.{hint} Choose one of {', '.join(MODELS)}, or package.module:callable for your own."
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise ParameterError(f"model {name!r} must be a name: {', '.join(MODELS)}, or package.module:callable.")
+
+
+def _check_width(width: int | None) -> None:
+    if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
+        raise ParameterError(f"a model's width is a whole number of channels, at least 1; found {width!r}.")
+
+
+def _check_images(images: Tensor) -> None:
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ParameterError(f"models take images of shape [B, 3, H, W], found {list(images.shape)}.")
+    if min(images.shape[-2:]) < MIN_SIZE:
+        raise ParameterError(
+            f"models take images of at least {MIN_SIZE} x {MIN_SIZE} pixels, found {list(images.shape[-2:])}."
+        )

@@ -1,0 +1,571 @@
+"""Training one model: recipes, budgets in images, early stopping on validation IoU, and resuming to the same bits.
+
+Recipes (section 5.2 and the released code):
+
+- ``paper``: random initialisation and the values printed in section 5.2; what is not printed there has the released value
+  and is listed in :attr:`Recipe.not_in_paper`.
+- ``released``: what the authors' code does: a second sigmoid before the loss, ImageNet backbones for the ResNets, the
+  epoch of the lowest validation loss.
+- ``fast``: ours; AdamW on a one-cycle schedule, for short budgets.
+
+Budgets are counted in images, never in seconds: a clock would break "same seed, same bits" and exact resuming.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
+from chairlib.benchmark.models import name_of
+from chairlib.compositing.datasets import CompositeLoader
+from chairlib.core.checks import check_count, check_positive
+from chairlib.core.errors import ChairlibError, ParameterError, RecordError
+from chairlib.core.progress import progress_bar
+from chairlib.core.tensors import load_tensors, save_tensors
+
+__all__ = [
+    "RECIPES",
+    "Evaluation",
+    "Fit",
+    "Recipe",
+    "evaluate",
+    "fit",
+    "forward_precision",
+    "get_recipe",
+    "holds_objects",
+    "predict",
+    "segmentation_loss",
+]
+
+#: At most this many seconds of training are lost by a kill.
+CHECKPOINT_SECONDS = 60
+#: Converged: the first evaluation within this many IoU points of the best one.
+CONVERGENCE_MARGIN = 0.5
+#: What :attr:`Recipe.select` may be.
+SELECTIONS = ("iou", "loss", "last")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a model is trained, the data and the seed aside."""
+
+    name: str
+    optimizer: str
+    """``adam``, ``adamw``, ``sgd`` or ``rmsprop``."""
+    learning_rate: float
+    epochs: float
+    """Passes over the training images where no other budget is asked for."""
+    batch_size: int = 10
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    """``constant``, or ``one_cycle``: up over the first 30 % of the steps, then down to zero by a cosine."""
+    loss: str = "bce"
+    """Per pixel: ``bce`` on logits, or ``double_sigmoid`` (the released code: BCE on logits of the model's sigmoid)."""
+    flip: bool = False
+    backbone_weights: str | None = None
+    select: str = "iou"
+    """What chooses the weights to keep: the highest validation ``iou``, the lowest ``loss``, or nothing (the ``last`` ones)."""
+    patience: int | None = 3
+    """Early stopping: evaluations in a row without a change of more than ``min_change``; None never stops early."""
+    min_change: float = 0.1
+    """In points of validation IoU."""
+    not_in_paper: tuple[str, ...] = ()
+    """Names of the values above that the paper doesn't print."""
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+        check_positive("epochs", self.epochs)
+        check_count("patience", self.patience, none=True)
+        if self.select not in SELECTIONS:
+            raise ParameterError(f"select {self.select!r} is unknown; use one of {', '.join(SELECTIONS)}.")
+
+
+# The paper prints neither batch size nor what "the past few training steps" of early stopping are, and no number of epochs
+# beyond saying that U-Net converges in four (section 5.1).
+_UNPRINTED = ("batch_size", "epochs", "patience", "min_change")
+_ALL = ("*",)
+_RESNET = Recipe("paper", "rmsprop", 1e-5, 100, momentum=0.9, weight_decay=1e-6, not_in_paper=_UNPRINTED)
+_RELEASED: dict[str, Any] = {"loss": "double_sigmoid", "select": "loss", "patience": None, "not_in_paper": _ALL}
+_FAST = Recipe(
+    "fast",
+    "adamw",
+    4e-3,
+    1,
+    batch_size=32,
+    weight_decay=1e-2,
+    schedule="one_cycle",
+    flip=True,
+    patience=None,
+    not_in_paper=_ALL,
+)
+
+#: Recipes by name, then by model; ``*`` stands for every other model.
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "paper": {
+        "unet": Recipe("paper", "adam", 1e-3, 20, not_in_paper=_UNPRINTED),
+        "fcn_vgg16": Recipe(
+            "paper",
+            "sgd",
+            1e-4,
+            50,
+            momentum=0.9,
+            weight_decay=1e-5,
+            not_in_paper=(*_UNPRINTED, "momentum", "weight_decay"),
+        ),
+        "fcn_resnet50": _RESNET,
+        "fcn_resnet101": _RESNET,
+    },
+    "released": {
+        "unet": Recipe("released", "adam", 1e-3, 20, **_RELEASED),
+        "fcn_vgg16": Recipe("released", "sgd", 1e-4, 50, momentum=0.9, weight_decay=1e-5, **_RELEASED),
+        "fcn_resnet50": Recipe(
+            "released", "sgd", 1e-4, 100, momentum=0.9, weight_decay=1e-5, backbone_weights="imagenet", **_RELEASED
+        ),
+        "fcn_resnet101": Recipe(
+            "released", "rmsprop", 1e-6, 100, momentum=0.9, weight_decay=1e-7, backbone_weights="imagenet", **_RELEASED
+        ),
+    },
+    "fast": {
+        "*": replace(_FAST, learning_rate=1e-3),
+        "unet": replace(_FAST, learning_rate=5e-3, batch_size=16),
+        "fcn_vgg16": replace(_FAST, learning_rate=2e-3),
+    },
+}
+
+
+def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, **changes: Any) -> Recipe:
+    """The recipe ``name`` for ``model``, with single values changed by keyword.
+
+    ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an unknown recipe or
+    value, and where there is no such recipe for the model.
+    """
+    if not isinstance(name, str) or name not in recipes:
+        raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(recipes)}.")
+    by_model = recipes[name]
+    recipe = by_model.get(model, by_model.get("*"))
+    if recipe is None:
+        raise ParameterError(
+            f"there is no {name!r} recipe for model {model!r}; use recipe 'fast', or one of {', '.join(by_model)}."
+        )
+    unknown = changes.keys() - asdict(recipe).keys()
+    if unknown:
+        raise ParameterError(f"a recipe has no {', '.join(sorted(unknown))}; it has {', '.join(asdict(recipe))}.")
+    return replace(recipe, **changes)
+
+
+def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bce") -> torch.Tensor:
+    """Mean per-pixel binary cross entropy of logits [B, 1, H, W] against masks in [0, 1] of the same shape.
+
+    ``double_sigmoid`` repeats the released code's slip: the sigmoid of the logits is taken for logits once more, so the
+    loss never falls below 0.31 on chair pixels and 0.69 on the others.
+    """
+    if loss == "double_sigmoid":
+        logits = torch.sigmoid(logits)
+    elif loss != "bce":
+        raise ParameterError(f"loss {loss!r} is unknown; use bce or double_sigmoid.")
+    return F.binary_cross_entropy_with_logits(logits, masks)
+
+
+def training_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware multiplies it faster than float32 (CUDA, CPUs with AMX), float32 elsewhere.
+
+    It decides the precision of the forward pass in training only; weights and scores are float32 everywhere.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16
+    # Without the tile unit a CPU emulates bfloat16, several times slower than float32.
+    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return torch.bfloat16 if device.type == "cpu" and has_tiles() else torch.float32
+
+
+def forward_precision(device: torch.device) -> torch.autocast:
+    """The context of a training forward pass: bf16 where the hardware is faster at it. See :func:`training_dtype`."""
+    dtype = training_dtype(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's scores on a loader's images, and its mean per-pixel loss there."""
+
+    scores: Scores
+    loss: float
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progress: bool = False) -> Evaluation:
+    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32. Leaves the model's training mode as it was."""
+    was_training = model.training
+    model.eval()
+    scorer, losses = MaskScorer(), []
+    try:
+        for images, masks in progress_bar(
+            loader.in_order(),
+            "scoring",
+            math.ceil(len(loader.indices) / loader.batch_size),
+            delay=1,
+            leave=False,
+            disable=not progress,
+        ):
+            logits = model(images.to(memory_format=torch.channels_last))
+            scorer.update(logits > 0, masks)
+            losses.append(segmentation_loss(logits, masks, loss).double() * len(images))
+    finally:
+        model.train(was_training)
+    return Evaluation(scorer.compute(loader.groups), (torch.stack(losses).sum() / len(loader.indices)).item())
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; the training mode is left as it was."""
+    was_training = model.training
+    try:
+        return torch.sigmoid(model.eval()(images))
+    finally:
+        model.train(was_training)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training run came to. The model that was given holds the chosen weights."""
+
+    history: pd.DataFrame
+    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, val_iou, val_dice, val_precision (per cent).
+
+    Where the start was scored, the first row has 0 images and a training loss of NaN."""
+    images_seen: int
+    seconds: float
+    """Training and evaluation, summed over resumed parts."""
+    best_images: int
+    """Images seen when the chosen weights were reached."""
+    converged_images: int
+    converged_seconds: float
+    """When validation IoU first came within 0.5 points of its best."""
+    stopped_early: bool
+
+
+class _Trainer:
+    """The state of one training run: all of it goes into the checkpoint, so a resumed run ends with the same weights."""
+
+    def __init__(self, model: nn.Module, train: CompositeLoader, recipe: Recipe, n_steps: int, seed: int):
+        self.model, self.train, self.recipe, self.n_steps = model, train, recipe, n_steps
+        self.optimizer = _make_optimizer(model, recipe)
+        self.step = 0
+        self.images = 0
+        self.seconds = 0.0
+        self.start: dict[str, float] | None = None
+        self.history: list[dict[str, float]] = []
+        self.best = _copy_weights(model)
+        self.best_row = -1
+        self.stopped_early = False
+        # Summed on the device since the last evaluation: reading a loss at every step would wait for the device.
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=train.device)
+        self.loss_count = 0
+        torch.manual_seed(seed)
+
+    def advance(self) -> Iterator[None]:
+        """Train from the current step to the last, yielding after each step."""
+        device = self.train.device
+        autocast = forward_precision(device)
+        while self.step < self.n_steps:
+            epoch, start = divmod(self.step, len(self.train))
+            for images, masks in self.train.batches(epoch, start):
+                for group in self.optimizer.param_groups:
+                    group["lr"] = _learning_rate(self.recipe, self.step, self.n_steps)
+                with autocast:
+                    logits = self.model(images.to(memory_format=torch.channels_last))
+                loss = segmentation_loss(logits.float(), masks, self.recipe.loss)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                self.optimizer.step()
+                self.step += 1
+                self.images += len(images)
+                self.loss_sum += loss.detach()
+                self.loss_count += 1
+                yield
+                if self.step == self.n_steps:
+                    return
+
+    @property
+    def train_loss(self) -> float:
+        """Mean over the steps since the last evaluation."""
+        return self.loss_sum.item() / max(1, self.loss_count)
+
+    def row(self, evaluation: Evaluation) -> dict[str, float]:
+        """A row of the history."""
+        scores = evaluation.scores
+        return {
+            "images": self.images,
+            "seconds": round(self.seconds, 3),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "train_loss": self.train_loss,
+            "val_loss": evaluation.loss,
+            "val_iou": scores.iou,
+            "val_dice": scores.dice,
+            "val_precision": scores.precision,
+        }
+
+    def record(self, evaluation: Evaluation) -> None:
+        """Add a row to the history, keep the weights if they are the best so far, and decide whether to stop early."""
+        recipe, row = self.recipe, self.row(evaluation)
+        if not all(math.isfinite(row[name]) for name in ("train_loss", "val_loss")):
+            raise ChairlibError(
+                f"the loss is not finite after {self.images} images (recipe {recipe.name!r}, learning rate "
+                f"{recipe.learning_rate:g}); use a lower learning rate or another recipe."
+            )
+        self.history.append(row)
+        self.loss_sum.zero_()
+        self.loss_count = 0
+        figures = [-past["val_loss"] if recipe.select == "loss" else past["val_iou"] for past in self.history]
+        if self.best_row < 0 or recipe.select == "last" or figures[-1] > figures[self.best_row]:
+            self.best_row, self.best = len(self.history) - 1, _copy_weights(self.model)
+        self.stopped_early = _has_settled([past["val_iou"] for past in self.history], recipe)
+
+    # -- checkpoint -------------------------------------------------------------------------------------------------
+
+    _SCALARS = ("step", "images", "seconds", "start", "history", "best_row", "stopped_early", "loss_count")
+
+    def save(self, path: Path, fingerprint: dict[str, Any]) -> None:
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        tensors["loss_sum"] = self.loss_sum
+        tensors["rng.cpu"] = torch.get_rng_state()
+        if self.train.device.type == "cuda":
+            tensors["rng.cuda"] = torch.cuda.get_rng_state(self.train.device)
+        plain: dict[str, Any] = {name: getattr(self, name) for name in self._SCALARS}
+        plain["optimizer"] = {}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                if isinstance(value, torch.Tensor):
+                    tensors[f"optimizer.{index}.{name}"] = value
+                else:
+                    plain["optimizer"][f"{index}.{name}"] = value
+        save_tensors(
+            path, tensors, {"state": json.dumps(plain), "fingerprint": json.dumps(fingerprint, sort_keys=True)}
+        )
+
+    def load(self, path: Path, fingerprint: dict[str, Any]) -> None:
+        tensors, metadata = load_tensors(path)
+        if metadata.get("fingerprint") != json.dumps(fingerprint, sort_keys=True):
+            raise RecordError(f"{path} is the checkpoint of another run; delete it, or name another file.")
+        plain = json.loads(metadata["state"])
+        for name in self._SCALARS:
+            setattr(self, name, plain[name])
+        self.model.load_state_dict(_under("model.", tensors))
+        device = self.train.device
+        self.best = {name: tensor.to(device) for name, tensor in _under("best.", tensors).items()}
+        self.loss_sum = tensors["loss_sum"].to(device)
+        states: dict[int, dict[str, Any]] = {}
+        for key, value in (_under("optimizer.", tensors) | plain["optimizer"]).items():
+            index, name = key.split(".", 1)
+            states.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        torch.set_rng_state(tensors["rng.cpu"])
+        if "rng.cuda" in tensors and device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["rng.cuda"], device)
+
+
+def _under(prefix: str, tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _copy_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters, rate, decay = model.parameters(), recipe.learning_rate, recipe.weight_decay
+    match recipe.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, rate, weight_decay=decay)
+        case "adamw":
+            return torch.optim.AdamW(parameters, rate, weight_decay=decay)
+        case "sgd":
+            return torch.optim.SGD(parameters, rate, momentum=recipe.momentum, weight_decay=decay)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, rate, momentum=recipe.momentum, weight_decay=decay)
+    raise ParameterError(f"optimizer {recipe.optimizer!r} is unknown; use adam, adamw, sgd or rmsprop.")
+
+
+def _learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    if recipe.schedule != "one_cycle":
+        raise ParameterError(f"schedule {recipe.schedule!r} is unknown; use constant or one_cycle.")
+    progress, peak = (step + 1) / (n_steps + 1), 0.3
+    if progress < peak:
+        return recipe.learning_rate * progress / peak
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - peak) / (1 - peak)))
+
+
+def _has_settled(ious: list[float], recipe: Recipe) -> bool:
+    """Early stopping: no evaluation of the last ``patience`` raised validation IoU by more than ``min_change`` (5.1)."""
+    if recipe.patience is None or len(ious) <= recipe.patience:
+        return False
+    if max(ious) <= recipe.min_change:  # nothing is learnt yet, so nothing can have settled
+        return False
+    return max(ious[-recipe.patience :]) <= max(ious[: -recipe.patience]) + recipe.min_change
+
+
+def holds_objects(loader: CompositeLoader) -> bool:
+    """Whether IoU is defined on any image; looks at the first batch, as a rule."""
+    return any((masks.sum(dim=(1, 2, 3)) >= MIN_CHAIR_PIXELS).any().item() for _, masks in loader.in_order())
+
+
+def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epochs: float | None) -> int:
+    if images is not None and epochs is not None:
+        raise ParameterError("give a budget in images or in epochs, not in both.")
+    if len(train) == 0:
+        raise ParameterError(
+            f"a batch of {train.batch_size} is more than the {len(train.indices)} training images, and drop_last leaves nothing; "
+            "use a smaller batch_size."
+        )
+    check_count("images", images, none=True)
+    check_positive("epochs", epochs, none=True)
+    budget = images if images is not None else (recipe.epochs if epochs is None else epochs) * train.n_images
+    if budget < 1:
+        raise ParameterError(f"a budget of {budget:g} images trains nothing; give at least 1.")
+    whole, rest = divmod(math.ceil(budget), train.n_images)
+    return whole * len(train) + math.ceil(rest / train.batch_size)
+
+
+def fit(
+    model: nn.Module,
+    train: CompositeLoader,
+    val: CompositeLoader,
+    recipe: Recipe | str,
+    *,
+    images: int | None = None,
+    epochs: float | None = None,
+    evaluations: int | None = None,
+    score_start: bool = False,
+    checkpoint: Path | str | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Fit:
+    """Train ``model`` in place on ``train``, choosing weights and the moment to stop on ``val``. The test split has no part.
+
+    Parameters
+    ----------
+    model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with AMX.
+    recipe: from :func:`get_recipe`, or its name: that of the model that :func:`chairlib.build_model` made.
+    images, epochs: the budget; the recipe's epochs where neither is given. Rounded up to whole batches.
+    evaluations: how many, evenly spread, the last at the end; by default one an epoch, and at least eight.
+    score_start: put a row before the first step into the history, at 0 images; it has no training loss and no part in choosing
+        weights or stopping.
+    checkpoint: a safetensors file that is written every minute and at each evaluation. If it is there when
+        training starts, training goes on from it and ends with the weights it would have had (bit for bit on the CPU; on
+        CUDA the backward pass of bilinear upsampling is not deterministic).
+    seed: of whatever draws random numbers while training (dropout); order and flips have the loader's seed.
+
+    Raises
+    ------
+    ParameterError: an impossible budget, a recipe with unknown values, or a validation split that cannot choose weights.
+    RecordError: ``checkpoint`` belongs to another run. ChairlibError: the loss is no longer finite.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = get_recipe(recipe, name_of(model))
+    check_count("evaluations", evaluations, none=True)
+    n_steps = _count_steps(train, recipe, images, epochs)
+    if recipe.select == "iou" and not holds_objects(val):
+        raise ParameterError(
+            f"no {val.split} image of {val.source.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
+            "look at its masks, or use a recipe with select='last'."
+        )
+    n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
+    marks = {math.ceil(n_steps * (number + 1) / n_evaluations) for number in range(n_evaluations)}
+    path = None if checkpoint is None else Path(checkpoint)
+    fingerprint = {
+        "recipe": json.loads(json.dumps(asdict(recipe))),
+        "steps": n_steps,
+        "evaluations": n_evaluations,
+        "score_start": score_start,
+        "seeds": [seed, train.seed],
+        "precision": str(training_dtype(train.device)),
+        "train": [
+            train.source.data_hash,
+            len(train.indices),
+            train.batch_size,
+            train.shuffle,
+            train.flip,
+            repr(train.augment),
+            train.drop_last,
+        ],
+        "val": [val.source.data_hash, len(val.indices)],
+        "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
+    }
+    model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    trainer = _Trainer(model, train, recipe, n_steps, seed)
+    if path is not None and path.exists():
+        trainer.load(path, fingerprint)
+
+    def save() -> None:
+        if path is not None:
+            trainer.save(path, fingerprint)
+
+    epochs_done, rest = divmod(n_steps, len(train))  # an epoch's last batch may be smaller
+    bar = progress_bar(
+        total=epochs_done * train.n_images + min(rest * train.batch_size, train.n_images),
+        initial=trainer.images,
+        desc="training",
+        unit="image",
+        disable=not progress,
+    )
+    clock = saved = shown = time.monotonic()
+    try:
+        if score_start and trainer.start is None:
+            trainer.start = {**trainer.row(evaluate(model, val, recipe.loss)), "train_loss": math.nan}
+        if not trainer.stopped_early:
+            for _ in trainer.advance():
+                now = time.monotonic()
+                trainer.seconds, clock = trainer.seconds + now - clock, now
+                if now - shown > 0.5:  # reading the loss waits for the device, so not at every step
+                    shown = now
+                    iou = trainer.history[-1]["val_iou"] if trainer.history else math.nan
+                    bar.set_postfix(loss=f"{trainer.train_loss:.3f}", val_iou=f"{iou:.1f}", refresh=False)
+                    bar.update(trainer.images - bar.n)
+                if trainer.step in marks:
+                    trainer.record(evaluate(model, val, recipe.loss))
+                    now = time.monotonic()
+                    trainer.seconds, clock = trainer.seconds + now - clock, now
+                    trainer.history[-1]["seconds"] = round(trainer.seconds, 3)
+                    save()
+                    saved = now
+                elif now - saved > CHECKPOINT_SECONDS:
+                    save()
+                    saved = now
+                if trainer.stopped_early:
+                    break
+    finally:
+        bar.update(trainer.images - bar.n)
+        bar.close()
+    model.load_state_dict(trainer.best)
+    return _summarise(trainer)
+
+
+def _summarise(trainer: _Trainer) -> Fit:
+    history = pd.DataFrame(trainer.history)
+    near = history["val_iou"] >= history["val_iou"].max() - CONVERGENCE_MARGIN
+    converged = history.loc[near.idxmax() if near.any() else history.index[-1]]
+    if trainer.start is not None:
+        history = pd.concat([pd.DataFrame([trainer.start]), history], ignore_index=True)
+    return Fit(
+        history=history,
+        images_seen=trainer.images,
+        seconds=round(trainer.seconds, 3),
+        best_images=int(trainer.history[trainer.best_row]["images"]),
+        converged_images=int(converged["images"]),
+        converged_seconds=float(converged["seconds"]),
+        stopped_early=trainer.stopped_early,
+    )

@@ -1,0 +1,110 @@
+"""Executing a chapter headlessly with papermill, so that a mistake is an error and a failure leaves nothing to be mistaken.
+
+What plain papermill doesn't do: it warns of a parameter that the notebook never declared and goes on; it writes a failed
+notebook where a good one was expected.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from chairlib.core import paths
+from chairlib.core.errors import ChairlibError, ParameterError
+from chairlib.core.files import atomic_path
+from chairlib.core.progress import HEADLESS
+
+__all__ = ["execute", "names"]
+
+
+def names() -> list[str]:
+    """The chapters, e.g. ``02_compositing``."""
+    return sorted(path.stem for path in paths.notebooks.glob("[0-9]*.ipynb"))
+
+
+def _find(name: str) -> Path:
+    file = Path(name) if name.endswith(".ipynb") else paths.notebooks / f"{name}.ipynb"
+    if not file.is_file():
+        raise ParameterError(
+            f"notebook {name!r} does not exist in {paths.notebooks}; use {', '.join(names()) or 'a path'}, "
+            "or the path of an .ipynb file."
+        )
+    return file
+
+
+def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool = True) -> Path:
+    """Run chapter ``name`` (or an .ipynb file) with ``parameters`` and write the executed copy to ``out``, atomically.
+
+    The working directory of the notebook is :data:`chairlib.core.paths.home`; ``log`` repeats its output on stderr as it comes.
+    When a cell fails, ``out`` is left as it was, the failed copy lies beside it as ``<name>.failed.ipynb``, and
+    :class:`ChairlibError` names the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
+    """
+    try:
+        import nbformat
+        import papermill
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+    except ModuleNotFoundError as error:
+        raise ChairlibError(f"{error.name} is not installed; pip install 'chairlib[notebooks]' brings it.") from error
+
+    file, out = _find(name), Path(out)
+    failed = out.with_suffix(".failed.ipynb")
+    _check_names(file, parameters)
+    os.environ[HEADLESS] = "1"
+    with atomic_path(out) as temporary, TemporaryDirectory(prefix="chairlib-") as folder:
+        copy = Path(folder) / file.name
+        try:
+            notebook = papermill.execute_notebook(
+                file,
+                copy,
+                dict(parameters),
+                kernel_name="python3",
+                cwd=str(paths.home),
+                progress_bar=False,
+                log_output=False,
+                stdout_file=sys.stderr if log else None,
+                stderr_file=sys.stderr if log else None,
+                # Or each kernel warns that it talks to this process over unencrypted TCP, and of being stopped by Ctrl-C.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            )
+        except PapermillExecutionError as error:
+            shutil.copyfile(copy, failed)
+            reason = " ".join(f"{error.ename}: {error.evalue}".split())
+            raise ChairlibError(f"notebook {file.stem} failed: {reason} (see {failed})") from error
+        except DeadKernelError as error:
+            raise ChairlibError(
+                f"notebook {file.stem} stopped: its process died, for lack of memory perhaps."
+            ) from error
+        _hide_machine(notebook, parameters)
+        nbformat.write(notebook, temporary)
+    failed.unlink(missing_ok=True)
+    return out
+
+
+def _check_names(file: Path, parameters: Mapping[str, Any]) -> None:
+    import papermill
+
+    try:
+        declared = papermill.inspect_notebook(file)
+    except Exception as error:  # nbformat raises whatever it stumbles over
+        reason = " ".join(str(error).split())
+        raise ChairlibError(f"{file} cannot be read as a notebook ({reason[:200]}).") from error
+    unknown = parameters.keys() - declared.keys()
+    if unknown:
+        raise ParameterError(
+            f"parameter {', '.join(sorted(unknown))} is unknown to notebook {file.stem}; it has {', '.join(declared) or 'none'}."
+        )
+
+
+def _hide_machine(notebook: Any, parameters: Mapping[str, Any]) -> None:
+    """Keep paths of this machine off the book's pages: papermill's notes go, an injected folder keeps only its name."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.source = cell.source.replace("# Parameters", "# The values of this build")
+            for value in parameters.values():
+                if isinstance(value, str) and Path(value).is_absolute():
+                    cell.source = cell.source.replace(value, Path(value).name)

@@ -1,0 +1,139 @@
+"""Profiles: how much of everything a build of the paper does. ``profiles/{smoke,quick,paper}.yaml``, or a file of one's own.
+
+A profile lists runs of the benchmark and of fine-tuning. A list as a value means one run for each of its elements.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chairlib.core import paths
+from chairlib.core.errors import ParameterError
+
+__all__ = ["Profile", "load_profile"]
+
+_SECTIONS = {"description", "estimate", "collection", "gallery", "compositing", "benchmark", "transfer", "landscape"}
+_COLLECTION = {"leakage_threshold"}
+_GALLERY = {"size", "each", "n_angles", "n_values"}
+_COMPOSITING = {"n_examples"}
+_RUNS = {"common", "runs", "featured"}
+#: Stored settings of chapters 05 and 07, for a profile without a section of its own: the book has the chapters in any case.
+_STORED: dict[str, dict[str, Any]] = {
+    "transfer": {"width": 8, "images": 320, "evaluations": 4},
+    "landscape": {
+        "pretrain": {"recipe": "fast", "images": 640, "val_images": 80, "test_images": 80, "evaluations": 2},
+        **{"width": 4, "images": 320, "evaluations": 2, "n_alphas": 11, "plane": 5},
+    },
+}
+_FEATURED = {
+    "benchmark": ("model", "resolution", "recipe", "seed"),
+    "transfer": ("model", "category", "pretraining", "recipe", "seed"),
+    "landscape": ("model", "category", "recipe"),
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    name: str
+    description: str
+    """One sentence for the reader of the book: how much was done."""
+    estimate: bool
+    """Print how long the build will take before starting it."""
+    collection: dict[str, Any]
+    """Parameters of notebook 01_collection."""
+    gallery: dict[str, Any]
+    """Parameters of notebook 01_gallery."""
+    compositing: dict[str, Any]
+    """Parameters of notebook 02."""
+    benchmark: list[dict[str, Any]]
+    """Parameters of each benchmark run; the featured one, which chapter 03 shows, comes first."""
+    transfer: list[dict[str, Any]]
+    """Parameters of each fine-tuning run, chapter 05's first; ``pretrained`` is left to the build."""
+    landscape: list[dict[str, Any]]
+    """Parameters of each analysis of the loss landscape, chapter 07's first; ``pretrain`` is left to the build."""
+
+
+def _names() -> list[str]:
+    return sorted(path.stem for path in (paths.home / "profiles").glob("*.yaml"))
+
+
+def _keys(found: Any, known: set[str], where: str) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ParameterError(f"{where} must be a mapping with {', '.join(sorted(known))}, found {found!r}.")
+    unknown = found.keys() - known
+    if unknown:
+        raise ParameterError(
+            f"{where} has unknown entry {', '.join(map(str, unknown))}; it may have {', '.join(sorted(known))}."
+        )
+    return found
+
+
+def _expand(run: dict[str, Any]) -> list[dict[str, Any]]:
+    values = [value if isinstance(value, list) else [value] for value in run.values()]
+    return [dict(zip(run, choice, strict=True)) for choice in itertools.product(*values)]
+
+
+def load_profile(name: str) -> Profile:
+    """Read a profile by name (``profiles/<name>.yaml``) or by path (``*.yaml``).
+
+    Raises :class:`ParameterError` for a profile that doesn't exist, isn't YAML, or has an entry that nothing reads.
+    """
+    from chairlib.benchmark import run as benchmark
+    from chairlib.landscape import run as landscape
+    from chairlib.transfer import run as transfer  # late: they bring torch along, which `chairlib --help` needn't wait for
+
+    file = Path(name) if name.endswith((".yaml", ".yml")) else paths.home / "profiles" / f"{name}.yaml"
+    if not file.is_file():
+        raise ParameterError(
+            f"profile {name!r} does not exist; use {', '.join(_names()) or 'a path'}, or the path of a .yaml file."
+        )
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"profile {file} is not YAML: {' '.join(str(error).split())}") from error
+    content = _keys(content, _SECTIONS, f"profile {file.name}")
+    where = f"of profile {file.name}"
+    return Profile(
+        file.stem,
+        str(content.get("description", "")).strip(),
+        bool(content.get("estimate", False)),
+        _keys(content.get("collection") or {}, _COLLECTION, f"collection {where}"),
+        _keys(content.get("gallery") or {}, _GALLERY, f"gallery {where}"),
+        _keys(content.get("compositing") or {}, _COMPOSITING, f"compositing {where}"),
+        _runs(content.get("benchmark"), "benchmark", set(benchmark.DEFAULTS), where),
+        _runs(content["transfer"], "transfer", set(transfer.DEFAULTS) - {"pretrained"}, where)
+        if "transfer" in content
+        else [dict(_STORED["transfer"])],
+        _runs(
+            content["landscape"], "landscape", set(landscape.DEFAULTS) - {"data", "photos", "device", "pretrain"}, where
+        )
+        if "landscape" in content
+        else [dict(_STORED["landscape"])],
+    )
+
+
+def _runs(content: Any, section: str, known: set[str], where: str) -> list[dict[str, Any]]:
+    """The runs that a section lists, one for each combination, the featured one first."""
+    content = _keys(content, _RUNS, f"{section} {where}")
+    common = _keys(content.get("common") or {}, known, f"common {where}")
+    entries = content.get("runs") or []
+    if not isinstance(entries, list):
+        raise ParameterError(f"runs {where} must be a list, found {entries!r}.")
+    runs = [
+        run
+        for number, entry in enumerate(entries, 1)
+        for run in _expand({**common, **_keys(entry, known, f"run {number} {where}")})
+    ]
+    if not runs:
+        raise ParameterError(
+            f"the section {section} {where} has no {section} runs; list at least one under {section}: runs:."
+        )
+    featured = _keys(content.get("featured") or {}, set(_FEATURED[section]), f"featured {where}")
+    is_featured = [all(run.get(key) == value for key, value in featured.items()) for run in runs]
+    if True not in is_featured:
+        raise ParameterError(f"no run {where} is the featured one ({featured}).")
+    runs.insert(0, runs.pop(is_featured.index(True)))
+    return runs

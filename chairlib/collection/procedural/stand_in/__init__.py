@@ -1,6 +1,0 @@
-"""A rendered stand-in for the Object Discovery data set: airplanes, cars and horses out of doors, with exact masks."""
-
-from chairlib.collection.procedural.stand_in.dataset import render_stand_in, render_subject
-from chairlib.collection.procedural.stand_in.scenes import CATEGORIES
-
-__all__ = ["CATEGORIES", "render_stand_in", "render_subject"]

@@ -1,0 +1,72 @@
+"""A leakage audit as the book shows it: a table, the distances as a histogram, and the nearest pairs side by side."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+from numpy.typing import NDArray
+from PIL import Image
+
+from chairlib.collection.collection import KINDS
+from chairlib.collection.leakage import THRESHOLD, LeakageReport
+from chairlib.collection.opacity import object_box
+from chairlib.core.errors import ParameterError
+from chairlib.show.figures import Figure, distance_histogram, pair_grid
+from chairlib.show.tables import style_table
+
+__all__ = ["distances_figure", "leakage_table", "worst_pairs_figure"]
+
+_SIDE = 160
+
+
+def leakage_table(report: LeakageReport, threshold: int = THRESHOLD, caption: str = "") -> HTML:
+    """Least and median distance, and how many images are closer than ``threshold`` bits, for each kind and pair of splits."""
+    found = report.summary(threshold)
+    table = pd.DataFrame(
+        {
+            "images of": found["kind"] + "s, " + found["split"],
+            "nearest in": found["other_split"],
+            "images": found["images"],
+            "least bits": found["least"],
+            "median bits": found["median"],
+            f"closer than {threshold}": found["closer"],
+        }
+    )
+    return style_table(table, caption or "Distance to the nearest image of another split", decimals=0)
+
+
+def distances_figure(report: LeakageReport, threshold: int = THRESHOLD, title: str = "", caption: str = "") -> Figure:
+    """The histogram of the distances, by kind: each validation and test image to its nearest in another split."""
+    found = report.nearest
+    distances: Mapping[str, NDArray[np.int64]] = {
+        f"{kind}s": found.loc[found["kind"] == kind, "bits"].to_numpy()
+        for kind in KINDS
+        if (found["kind"] == kind).any()
+    }
+    return distance_histogram(distances, threshold, title, caption)
+
+
+def worst_pairs_figure(
+    report: LeakageReport, n: int = 6, kind: str | None = None, title: str = "", caption: str = ""
+) -> Figure:
+    """The ``n`` nearest pairs side by side, of both kinds or of one, each with its splits and its distance in bits.
+
+    Segments are cropped to their object and everything is squashed to a square, which is what the hashes see. Raises
+    ParameterError where ``n`` is below 1 or the report has no such kind.
+    """
+    worst = report.worst(n, kind)
+    if not worst:
+        raise ParameterError(f"the report has no {kind}s; found {', '.join(report.nearest['kind'].unique())}.")
+    pictures = [(_picture(report, pair.kind, pair.id), _picture(report, pair.kind, pair.other)) for pair in worst]
+    labels = [f"{number}: {pair.bits} bits ({pair.by})" for number, pair in enumerate(worst, 1)]
+    notes = [(f"{pair.split} {pair.id[:6]}", f"{pair.other_split} {pair.other[:6]}") for pair in worst]
+    noun = f"nearest {kind or 'image'}s of two splits"
+    return pair_grid(pictures, labels, notes, title=title, caption=caption, noun=noun)
+
+
+def _picture(report: LeakageReport, kind: str, identity: str) -> NDArray[np.uint8]:
+    """One image [160, 160, 4] as uint8, squashed as its hash squashes it."""
+    image = report.collection.open(kind, identity).convert("RGBA")
+    box = object_box(np.asarray(image.getchannel("A")))
+    return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX, box=box))

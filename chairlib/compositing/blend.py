@@ -1,0 +1,117 @@
+"""How one composite is made: padding, resizing, alpha blending, and the mask (paper, section 3).
+
+A segment is a chair with straight (not premultiplied) colour and an opacity channel; a background is an opaque photo. At
+resolution d the background is squashed to d x d, the segment is resized to (d - k) x (d - k) and placed with its corner at
+floor(k / 2), and the two are blended: ``I = opacity * F + (1 - opacity) * B``. The mask is where the opacity exceeds 0.4,
+the rule of the released code.
+
+Everything works on 8-bit levels and rounds once, so a composite is the same on every device, and equals Pillow's.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from chairlib.collection.opacity import MASK_THRESHOLD
+from chairlib.core.errors import ParameterError
+
+__all__ = [
+    "MASK_THRESHOLD",
+    "RESOLUTIONS",
+    "Placement",
+    "blend",
+    "blend_arrays",
+    "mask_from_opacity",
+    "padding",
+    "resize_background",
+    "resize_segment",
+]
+
+#: The paper's four resolutions.
+RESOLUTIONS = (32, 64, 128, 256)
+#: Opacity above which a pixel counts as part of the segment when the canvas is cropped to its content.
+CROP_THRESHOLD = 0.03
+#: Smaller composites show nothing; larger ones need another benchmark, and more memory than a typing error should take.
+MIN_RESOLUTION, MAX_RESOLUTION = 16, 4096
+
+Placement = Literal["stretch", "keep"]
+FITS = ("stretch", "keep")
+
+# Non-negative, so that opacity cannot ring beyond its true range; widened by Pillow when shrinking, so it antialiases.
+_FILTER = Image.Resampling.BILINEAR
+
+
+def padding(resolution: int) -> int:
+    """The number of pixels k left free around a segment: 3, 6, 13, 26 at 32, 64, 128, 256 (paper, section 3).
+
+    Those four are round(0.1 d), which serves for every other resolution. ``resolution`` is in pixels, from 16 to 4096.
+    """
+    whole = isinstance(resolution, int | np.integer) and not isinstance(resolution, bool)
+    if not whole or not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
+        raise ParameterError(
+            f"resolution {resolution!r} is not a whole number of pixels from {MIN_RESOLUTION} to {MAX_RESOLUTION}."
+        )
+    return round(0.1 * int(resolution))
+
+
+def _content_box(segment: Image.Image) -> tuple[int, int, int, int]:
+    """The smallest box that holds every pixel of opacity > 0.03; the whole canvas where there is none."""
+    opaque = segment.getchannel("A").point(lambda level: 255 if level > 255 * CROP_THRESHOLD else 0)
+    return opaque.getbbox() or (0, 0, *segment.size)
+
+
+def resize_segment(segment: Image.Image, resolution: int, fit: Placement = "stretch", crop: bool = False) -> np.ndarray:
+    """Place a segment on its transparent canvas of ``resolution`` x ``resolution`` pixels.
+
+    Parameters: ``segment`` a Pillow image of mode RGBA, straight colour; ``fit`` is ``"stretch"`` (the paper: the canvas
+    becomes a square) or ``"keep"`` (aspect kept, centred); ``crop`` first cuts the canvas to its content.
+
+    Returns uint8 [d, d, 4], straight colour. Colour is weighted by opacity while resizing (Pillow does so for RGBA), so the
+    invisible colour of transparent pixels never bleeds in as a fringe.
+    """
+    free = padding(resolution)
+    if fit not in FITS:
+        raise ParameterError(f"fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
+    if crop:
+        segment = segment.crop(_content_box(segment))
+    side = resolution - free
+    width = height = side
+    if fit == "keep":
+        scale = side / max(segment.size)
+        width, height = (max(1, round(length * scale)) for length in segment.size)
+    canvas = np.zeros((resolution, resolution, 4), np.uint8)
+    left, top = free // 2 + (side - width) // 2, free // 2 + (side - height) // 2
+    canvas[top : top + height, left : left + width] = np.asarray(segment.resize((width, height), _FILTER))
+    return canvas
+
+
+def resize_background(background: Image.Image, resolution: int) -> np.ndarray:
+    """Squash a background (Pillow, mode RGB) to uint8 [d, d, 3], antialiased; the aspect is not kept (paper, section 3)."""
+    padding(resolution)
+    return np.asarray(background.resize((resolution, resolution), _FILTER))
+
+
+def blend(segments: torch.Tensor, backgrounds: torch.Tensor) -> torch.Tensor:
+    """Alpha-blend segments over backgrounds, rounding once.
+
+    ``segments`` uint8 [..., 4, d, d], straight colour; ``backgrounds`` uint8 [..., 3, d, d], on the same device.
+    Returns float32 [..., 3, d, d] holding whole levels 0..255.
+
+    The products stay below 2**24, so float32 holds them exactly, and a sum over 255 is never half-way between two whole
+    numbers: every device rounds to the same level.
+    """
+    opacity = segments[..., 3:4, :, :].float()
+    return (opacity * segments[..., :3, :, :] + (255 - opacity) * backgrounds).div_(255).round_()
+
+
+def blend_arrays(segments: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:
+    """:func:`blend` for numpy, channels last: uint8 [..., d, d, 4] over uint8 [..., d, d, 3] gives uint8 [..., d, d, 3]."""
+    parts = [torch.from_numpy(np.ascontiguousarray(array)).movedim(-1, -3) for array in (segments, backgrounds)]
+    return blend(*parts).byte().movedim(-3, -1).numpy()
+
+
+def mask_from_opacity(opacity: torch.Tensor, threshold: float = MASK_THRESHOLD) -> torch.Tensor:
+    """Boolean mask of ``opacity / 255 > threshold`` for uint8 opacity levels of any shape."""
+    return opacity > threshold * 255

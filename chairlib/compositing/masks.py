@@ -1,0 +1,123 @@
+"""Masks in the encodings met in the wild: 0/255, 0/1, boolean, 16 bits, palette, RGB. Understood, or refused with what was found.
+
+:func:`read_mask` is for masks of two values, :func:`read_levels` for those that may be soft (the authors' grey masks).
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from chairlib.core.errors import ImageError
+
+__all__ = ["read_levels", "read_mask", "read_photo"]
+
+#: How many of a file's values a message shows.
+_SHOWN = 8
+#: Background, object, and the undecided border between them, as PASCAL VOC's masks of one class have them.
+_VOC = [0, 1, 255]
+
+
+def read_photo(path: Path) -> Image.Image:
+    """An image file as RGB. Raises :class:`ImageError` where it cannot be read."""
+    return open_image(path).convert("RGB")
+
+
+def read_mask(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
+    """A mask file as mode L, 0 and 255, whatever two values it holds: black is background, the other one the object.
+
+    Read are 1, 8 and 16 bits, palettes (by their colours), and colour images, transparent or not. A file of more values, of
+    one that is neither black nor the largest, or of another ``size`` (width, height) raises :class:`ImageError`.
+    """
+    image = open_image(path)
+    _check_size(path, image, size)
+    values = _scalars(image)
+    found = np.unique(values)
+    is_whole = len(found) == 1 and found[0] in (0, 1, 255, 65535, 0xFFFFFF)
+    if not is_whole and (len(found) != 2 or found[0] != 0):
+        raise ImageError(_bad_values(path, image, found))
+    if _hides_values(image, len(found)):
+        raise ImageError(
+            f"{path} (mode {image.mode}, {_by(image.size)}) tells pixels of one colour apart by palette index or opacity, so which are "
+            "the object is unclear; save it as PNG, black for background and white for the object."
+        )
+    return Image.fromarray((values != 0).astype(np.uint8) * 255)
+
+
+def read_levels(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
+    """A grey mask, soft ones too, as opacity levels 0..255 in mode L: what the released rule (above 0.4) is applied to.
+
+    A mask of nothing above 1 is one of 0 and 1; 16 bits are scaled to 8. Colours that aren't grey, and masks with
+    transparent parts, must have two values, as in :func:`read_mask`, whose errors are raised for all others.
+    """
+    image = open_image(path)
+    _check_size(path, image, size)
+    values = _scalars(image)
+    transparent = "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
+    if not _has_grey_mode(image):
+        if transparent or (values >> 16 != values & 255).any() or (values >> 8 & 255 != values & 255).any():
+            return read_mask(path, size)
+        values = values & 255
+    found = np.unique(values)
+    if found[0] < 0 or found[-1] > 65535 or found.tolist() == _VOC:
+        raise ImageError(_bad_values(path, image, found))
+    scale = 255 if found[-1] <= 1 else 1 if found[-1] <= 255 else 1 / 257
+    return Image.fromarray(np.rint(values * float(scale)).astype(np.uint8))
+
+
+def open_image(path: Path) -> Image.Image:
+    """An image file, decoded, in its own mode. Raises :class:`ImageError` where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+        raise ImageError(f"{path} cannot be read as an image ({reason}); unpack or download it again.") from error
+
+
+def _check_size(path: Path, image: Image.Image, size: tuple[int, int] | None) -> None:
+    if size is not None and image.size != size:
+        raise ImageError(
+            f"{path} is {_by(image.size)} pixels, its image {_by(size)}; a mask must have the size of its image: unpack or draw it again."
+        )
+
+
+def _has_grey_mode(image: Image.Image) -> bool:
+    return image.mode in ("1", "L", "F") or image.mode.startswith("I")
+
+
+def _scalars(image: Image.Image) -> np.ndarray:
+    """One number a pixel [H, W], 0 for black: the grey value, or red, green and blue in one."""
+    if _has_grey_mode(image):
+        return np.asarray(image)
+    red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int64), -1, 0)
+    return red << 16 | green << 8 | blue
+
+
+def _hides_values(image: Image.Image, colours: int) -> bool:
+    """Whether pixels of one colour differ in what colour doesn't show: their palette index, or their opacity."""
+    if image.mode == "P":
+        return len(np.unique(np.asarray(image))) != colours
+    if "A" in image.getbands():
+        return len(np.unique(_scalars(image) << 8 | np.asarray(image.getchannel("A")))) != colours
+    return False
+
+
+def _bad_values(path: Path, image: Image.Image, found: np.ndarray) -> str:
+    shown = ", ".join(f"{value:g}" if _has_grey_mode(image) else f"#{value:06x}" for value in found[:_SHOWN].tolist())
+    more = f", ... ({len(found)} in all)" if len(found) > _SHOWN else ""
+    dtype = np.asarray(image).dtype
+    mend = (
+        "1 is the object, 255 the border that PASCAL VOC leaves undecided: save `mask == 1`"
+        if found.tolist() == _VOC
+        else "threshold it, for instance `mask > 127`, and save it as PNG"
+    )
+    return (
+        f"{path} (mode {image.mode}, {dtype}, {_by(image.size)}) holds the values {shown}{more}; a mask has two, "
+        f"black for background and one other for the object: {mend}."
+    )
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"

@@ -1,0 +1,35 @@
+"""Checks of single values, for every module that takes parameters from a person."""
+
+import math
+import numbers
+from typing import Any
+
+from chairlib.core.errors import ParameterError
+
+__all__ = ["LARGEST_SEED", "check_count", "check_positive", "is_whole"]
+
+#: Of what every random generator here takes.
+LARGEST_SEED = 2**32 - 1
+
+
+def is_whole(value: Any) -> bool:
+    """Whether ``value`` is a whole number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None, none: bool = False) -> None:
+    """Raise :class:`ParameterError` unless ``value`` is a whole number within bounds (or None, where ``none``)."""
+    if none and value is None:
+        return
+    if not is_whole(value) or value < least or (most is not None and value > most):
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ParameterError(f"{name} {value!r} must be a whole number {bounds}{', or None' if none else ''}.")
+
+
+def check_positive(name: str, value: Any, none: bool = False) -> None:
+    """Raise :class:`ParameterError` unless ``value`` is a finite number above 0 (or None, where ``none``)."""
+    if none and value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:
+        raise ParameterError(f"{name} {value!r} must be a finite number above 0{', or None' if none else ''}.")

@@ -1,0 +1,110 @@
+"""Which code a result came from: a hash over the syntax of a module and of every module that it imports.
+
+Only what the interpreter acts on counts. Comments, docstrings, blank lines and the wording of errors may change, and the hash
+stays; a constant, a condition or an import may not. Python's version plays no part.
+"""
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["code_hash", "imported_modules"]
+
+_INSTALLED = {"site-packages", "dist-packages"}
+
+
+@cache
+def code_hash(module: str, skip: tuple[str, ...] = ()) -> str:
+    """16 hexadecimal digits over the syntax of ``module`` and of the modules that it imports, directly or through others.
+
+    Which modules those are is said at :func:`imported_modules`. Raises as that does, and SyntaxError.
+    """
+    digest = hashlib.sha256()
+    for name, file in sorted(imported_modules(module, skip).items()):
+        digest.update(repr((name, _syntax(ast.parse(file.read_bytes())))).encode())
+    return digest.hexdigest()[:16]
+
+
+def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]:
+    """``module`` and what it imports of the same project, directly or through others: files by dotted name.
+
+    The project is the folder that holds the top-level package or file of ``module``, without packages that are installed there
+    (``site-packages``); for an installed package it is the package alone. An import counts wherever it stands, in functions
+    too. ``skip``: dotted names that are left out, with all below them. Nothing is imported to find out.
+
+    Raises ModuleNotFoundError where ``module`` has no source file.
+    """
+    root = _project(module.partition(".")[0])
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found or any(f"{name}.".startswith(f"{prefix}.") for prefix in skip):
+            continue
+        file = _file(root, name)
+        if file is not None:
+            found[name] = file
+            waiting += _imports(name, file, root)
+    if module not in found:
+        raise ModuleNotFoundError(f"no source file of module {module!r} was found", name=module)
+    return found
+
+
+def _project(top: str) -> Path:
+    """The folder that a top-level module or package lies in."""
+    spec = importlib.util.find_spec(top)
+    places = list((spec.submodule_search_locations if spec else None) or [])
+    if not places and spec is not None and spec.origin is not None:
+        places = [spec.origin]
+    if not places:
+        raise ModuleNotFoundError(f"no source file of module {top!r} was found", name=top)
+    return Path(places[0]).resolve().parent
+
+
+def _file(root: Path, name: str) -> Path | None:
+    """The source file of the module ``name`` below ``root``; None where there is none."""
+    path = root.joinpath(*name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _imports(module: str, file: Path, root: Path) -> Iterator[str]:
+    """Dotted names that ``module`` imports from its project, those of attributes among them: they have no file."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    top = module.partition(".")[0]
+    installed = _INSTALLED & set(root.parts)
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parts, *([node.module] if node.module else [])])
+            names = [name for alias in node.names for name in _candidates(root, base, alias.name)]
+        else:
+            continue
+        yield from (name for name in names if not installed or name.partition(".")[0] == top)
+
+
+def _candidates(root: Path, base: str, name: str) -> list[str]:
+    """What ``from base import name`` loads: the module of that name, or the one (or the package) that defines it."""
+    return [f"{base}.{name}"] if _file(root, f"{base}.{name}") else [base]
+
+
+def _syntax(node: Any) -> Any:
+    """A tree as nested tuples without docstrings, positions, empty fields and the texts of errors that are raised."""
+    if isinstance(node, list):
+        return tuple(_syntax(item) for item in node if not _is_text(item))
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.Raise):
+        return ("Raise",)
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+    return (type(node).__name__, *((name, _syntax(value)) for name, value in fields))
+
+
+def _is_text(node: Any) -> bool:
+    """Whether a statement is nothing but a text: a docstring, of a module, a function or an attribute."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

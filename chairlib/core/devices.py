@@ -1,0 +1,44 @@
+"""Which device to compute on, and what to call it in a record."""
+
+import os
+import platform
+
+import torch
+
+from chairlib.core.errors import ParameterError
+
+__all__ = ["describe_hardware", "pick_device"]
+
+
+def pick_device(name: str | torch.device = "auto") -> torch.device:
+    """Resolve ``"auto"`` (CUDA where there is one, else the CPU) or any name that torch knows.
+
+    Raises :class:`ParameterError` for a name torch doesn't know and for a device this machine doesn't have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()  # reading a value back proves that it computes: "meta" only pretends
+    except (RuntimeError, AssertionError, ImportError, TypeError) as error:
+        reason = str(error).split("\n")[0]
+        usable = "'auto', 'cpu' or 'cuda'" if torch.cuda.is_available() else "'auto' or 'cpu'"
+        raise ParameterError(f"device {str(name)!r} cannot be used here ({reason}); use {usable}.") from error
+    return device
+
+
+def _cpu_model() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            return next(line.split(":", 1)[1].strip() for line in stream if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def describe_hardware(device: torch.device) -> str:
+    """One line for people, e.g. ``"Intel(R) Xeon(R) Processor, 1 of 2 cores"`` or ``"NVIDIA H200"``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    used = min(torch.get_num_threads(), cores)
+    return f"{_cpu_model()}, {used} of {cores} cores"

@@ -1,0 +1,102 @@
+"""Writing files so that a crash at any moment leaves the old file or the new one, never half of one."""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chairlib.core.errors import ChairlibError
+
+__all__ = ["atomic_folder", "atomic_path", "check_free", "check_replaceable", "disk_errors", "write_json", "write_text"]
+
+
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn the operating system's complaints about writing ``target`` into one clear line (full disk, no permission, ...)."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ChairlibError(
+            f"cannot write {target}: {reason}. Free some space or choose another folder, then run it again."
+        ) from error
+
+
+def _beside(target: Path) -> Path:
+    return target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+@contextmanager
+def atomic_path(target: Path | str) -> Iterator[Path]:
+    """Give an empty temporary file beside ``target``; move it there, durably, if the block succeeds, delete it if not.
+
+    >>> with atomic_path("runs/a/record.json") as path:  # doctest: +SKIP
+    ...     path.write_text("{}")
+    """
+    target = Path(target)
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(target)
+        try:
+            temporary.touch(exist_ok=False)  # a folder that can't be written to is found out before the work, not after
+            yield temporary
+            with open(temporary, "rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def check_free(target: Path) -> None:
+    """Raise ChairlibError unless ``target`` is absent, or an empty folder that another can take the place of."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ChairlibError(f"{target} exists and is not an empty folder; name a new folder, or remove it first.")
+    check_replaceable(target)
+
+
+def check_replaceable(target: Path) -> None:
+    """Raise ChairlibError where ``target`` is a folder that no other can take the place of: to be asked before the work, not after."""
+    if not target.is_dir():
+        return
+    if os.path.ismount(target):
+        raise ChairlibError(
+            f"{target} is the top of a disk, which no other folder can replace; name a new folder in it."
+        )
+    if Path.cwd().is_relative_to(target.resolve()):
+        raise ChairlibError(
+            f"{target} is the current folder or holds it, and cannot be replaced; name a new folder, or go elsewhere first."
+        )
+
+
+@contextmanager
+def atomic_folder(target: Path | str) -> Iterator[Path]:
+    """Give a temporary folder beside ``target``; rename it to ``target`` if the block succeeds, delete it if not.
+
+    ``target`` must not exist or be an empty folder: what a person already has there is never replaced.
+    """
+    target = Path(target)
+    check_free(target)
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(target)
+        try:
+            temporary.mkdir()
+            yield temporary
+            temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(target: Path | str, text: str) -> None:
+    """Write ``text`` (UTF-8) to ``target`` atomically."""
+    with atomic_path(target) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path | str, value: Any) -> None:
+    """Write ``value`` as indented JSON to ``target`` atomically. NaN and infinity are refused: they are not JSON."""
+    write_text(target, json.dumps(value, indent=2, allow_nan=False) + "\n")

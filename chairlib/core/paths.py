@@ -1,0 +1,42 @@
+"""Every folder the project uses, computed in one place.
+
+Nothing else in the project does path arithmetic on folders of its own, so notebooks, papermill, Snakemake and the command
+line agree whatever directory they are started from.
+
+``home`` is the environment variable ``CHAIRLIB_HOME`` where it is set; in a source checkout it is the checkout; for an
+installed package it is ``~/.chairlib``.
+"""
+
+import os
+from pathlib import Path
+
+__all__ = ["assets", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs", "stand_in"]
+
+package = Path(__file__).resolve().parent.parent
+#: Data that ships inside the package.
+assets = package / "assets"
+#: The small rendered collection, the default wherever a collection is asked for.
+mini = assets / "mini"
+#: Rendered photos of airplanes, cars and horses in the layout of Object Discovery, which they stand in for.
+stand_in = assets / "stand-in"
+#: The paper's tables as CSV.
+published = assets / "published"
+
+
+def _find_home() -> Path:
+    named = os.environ.get("CHAIRLIB_HOME")
+    if named:
+        return Path(named).expanduser().resolve()
+    checkout = package.parent
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.home() / ".chairlib"
+
+
+home = _find_home()
+#: Packed images and whatever else can be made again at any time.
+cache = home / ".cache"
+#: One folder a run, see :mod:`chairlib.core.runs`.
+runs = home / "runs"
+#: The chapters, stored without outputs.
+notebooks = home / "notebooks"
+#: The prose of the book; executed chapters land in ``book / "notebooks"``.
+book = home / "book"

@@ -1,0 +1,324 @@
+"""Runs and their records.
+
+A run trains or analyses something, and leaves a folder ``runs/<name>/`` with ``record.json`` (parameters, metrics, seconds,
+images seen, data, code, packages, hardware), ``history.csv`` and tensors as safetensors. ``record.json`` is written last and
+atomically: where it is, the run is complete. Its name is made from what the run was asked and the content of its data, so
+another question never meets an old answer.
+
+Reports read records and nothing else. :func:`load_records` refuses those made from other data or by other code.
+"""
+
+import hashlib
+import json
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from chairlib import __version__
+from chairlib.core import code, paths
+from chairlib.core.checks import is_whole
+from chairlib.core.errors import ParameterError, RecordError
+from chairlib.core.files import atomic_path, write_json
+
+__all__ = [
+    "Record",
+    "Run",
+    "check_parameters",
+    "code_hash",
+    "fill",
+    "load_records",
+    "open_run",
+    "read_record",
+    "weights_hash",
+]
+
+#: Raise when the layout of ``record.json`` changes.
+FORMAT = 1
+#: Kinds of runs. Each is the name of the chapter's folder, whose module ``run`` makes them.
+KINDS = ("benchmark", "transfer", "landscape")
+#: Folders that decide no number: what they hold may change without making a record stale.
+DECIDES_NOTHING = ("chairlib.core", "chairlib.show")
+#: Where a run computes and where its data lies don't belong to the question it answers (the data's content does).
+NOT_IDENTITY = ("data", "photos", "device")
+PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
+
+
+def code_hash(kind: str) -> str:
+    """16 hexadecimal digits over the code that decides what a run of ``kind`` comes to: see :mod:`chairlib.core.code`."""
+    return code.code_hash(f"chairlib.{kind}.run", DECIDES_NOTHING)
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with a ``+`` where files differ from it; None outside a checkout."""
+    checkout = paths.package.parent
+    if not (checkout / ".git").exists():  # an installed package may lie inside a repository of something else
+        return None
+    git = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run, as its ``record.json`` tells it."""
+
+    folder: Path
+    content: dict[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.content["parameters"]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return self.content["metrics"]
+
+    def history(self) -> pd.DataFrame:
+        """The run's ``history.csv``."""
+        return self.table("history")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """``<name>.csv`` of the run's folder."""
+        return pd.read_csv(self.file(f"{name}.csv"))
+
+    def file(self, name: str) -> Path:
+        """A file of the run's folder; :class:`RecordError` where it is missing."""
+        path = self.folder / name
+        if not path.is_file():
+            raise RecordError(f"{path} is missing although the run is recorded; delete {self.folder} and run it again.")
+        return path
+
+    def mismatch(self, data_hash: str | None = None) -> str | None:
+        """Why a report must not use this record: other data, other code, another format. None where it may."""
+        if self.content.get("format") != FORMAT:
+            return f"it has format {self.content.get('format')!r}, expected {FORMAT}"
+        kind = self.content["kind"]
+        if kind not in KINDS:
+            return f"its kind {kind!r} is unknown"
+        if self.content["code"]["hash"] != code_hash(kind):
+            return f"it was made by other code ({self.content['code']['hash']}, now {code_hash(kind)})"
+        if data_hash is not None and self.content["data"]["hash"] != data_hash:
+            return f"it was made from other data ({self.content['data']['name']}, {self.content['data']['hash']})"
+        if (started := self.content.get("started_from")) and started != weights_hash(self.parameters["pretrained"]):
+            return f"it started from other weights than those that {self.parameters['pretrained']} holds now"
+        for name, weights in self.content.get("made_from", {}).items():
+            if weights != weights_hash(name):
+                return f"it was made from other weights than those that {name} holds now"
+        return None
+
+
+def weights_hash(name: str) -> str | None:
+    """16 hexadecimal digits over the weights of the run of this name; None where it has none."""
+    file = paths.runs / name / "weights.safetensors"
+    try:
+        now = file.stat()
+        return _hash_file(file, now.st_mtime_ns, now.st_size)
+    except OSError:
+        return None
+
+
+@cache
+def _hash_file(file: Path, modified: int, size: int) -> str:
+    """Read once a process as long as it stays as it is: a landscape asks for the weights of all its models again and again."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def _is_record(content: Any) -> bool:
+    if not isinstance(content, dict) or not isinstance(content.get("kind"), str):
+        return False
+    parts = {"data": {"name", "hash"}, "code": {"hash"}, "parameters": set(), "metrics": set()}
+    return all(isinstance(content.get(part), dict) and keys <= content[part].keys() for part, keys in parts.items())
+
+
+def read_record(folder: Path) -> Record:
+    """The record in a run's folder; :class:`RecordError` where it is missing or damaged."""
+    file = folder / "record.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RecordError(f"{file} does not exist; make the run first.") from error
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{file} cannot be read ({error}); delete {folder} and run it again.") from error
+    if not _is_record(content):
+        raise RecordError(f"{file} is not a run record; delete {folder} and run it again.")
+    return Record(folder, content)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A question that is being answered, or was: :attr:`record` tells which."""
+
+    kind: str
+    parameters: dict[str, Any]
+    data: dict[str, str]
+    """``name`` and ``hash`` of the data."""
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def checkpoint(self) -> Path:
+        # The code's hash is part of the name: a checkpoint of other code is never gone on with.
+        return self.folder / f"checkpoint-{code_hash(self.kind)}.safetensors"
+
+    @property
+    def record(self) -> Record | None:
+        """The finished run; None where it isn't finished, or was made by other code."""
+        if not (self.folder / "record.json").is_file():
+            return None
+        record = read_record(self.folder)
+        return None if record.mismatch(self.data["hash"]) else record
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write ``<name>.csv`` into the run's folder, atomically."""
+        with atomic_path(self.folder / f"{name}.csv") as path:
+            table.to_csv(path, index=False)
+
+    def finish(
+        self, metrics: Mapping[str, Any], *, seconds: float, images_seen: int, hardware: str, **more: Any
+    ) -> Record:
+        """Write the record, last of all files, and drop the checkpoints, and what killed processes left of files."""
+        content = {
+            "format": FORMAT,
+            "name": self.name,
+            "kind": self.kind,
+            "parameters": self.parameters,
+            "data": self.data,
+            "code": {"version": __version__, "hash": code_hash(self.kind), "commit": _commit()},
+            "packages": _versions(),
+            "hardware": hardware,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "seconds": round(seconds, 2),
+            "images_seen": images_seen,
+            **more,
+            "metrics": dict(metrics),
+        }
+        write_json(self.folder / "record.json", content)
+        for pattern in ("checkpoint-*.safetensors", ".*.tmp"):
+            for file in self.folder.glob(pattern):
+                file.unlink(missing_ok=True)
+        return read_record(self.folder)
+
+
+def run_name(kind: str, parameters: Mapping[str, Any], data_hash: str) -> str:
+    """``<kind>-<what was asked>-<8 digits>``: a name for people, made unique by a hash of the whole question."""
+    identity = {name: value for name, value in parameters.items() if name not in NOT_IDENTITY}
+    question = json.dumps({"kind": kind, "data": data_hash, **identity}, sort_keys=True)
+    parts = [str(identity[name]) for name in ("category", "model") if name in identity]
+    parts += [f"w{identity['width']}"] if identity.get("width") is not None else []
+    parts += [f"{identity['resolution']}px"] if "resolution" in identity else []
+    parts += [str(identity["pretraining"])] if "pretraining" in identity else []
+    parts += [str(identity["recipe"])] if "recipe" in identity else []
+    parts += [f"seed{identity['seed']}"] if "seed" in identity else []
+    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join([kind, *parts])).strip("-.")
+    return f"{slug}-{hashlib.sha256(question.encode()).hexdigest()[:8]}"
+
+
+def open_run(
+    kind: str, parameters: Mapping[str, Any], data_name: str, data_hash: str, model_source: str | None = None
+) -> Run:
+    """The run that answers ``parameters`` on this data, whether or not it has been done.
+
+    ``model_source``: a hash of code from outside this library that the run depends on; with other code it is another run.
+    """
+    question = {**parameters, **({"model_source": model_source} if model_source else {})}
+    folder = paths.runs / run_name(kind, question, data_hash)
+    return Run(kind, dict(parameters), {"name": data_name, "hash": data_hash}, folder)
+
+
+def load_records(kind: str, data_hash: str | None, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
+    """The finished runs of ``kind`` on this data (None: on any), sorted by name, and what was left out: ``(records, reasons)``.
+
+    With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the code.
+    Without, every matching record of ``paths.runs``; the others are named in the reasons.
+    """
+    if names:
+        records = [read_record(paths.runs / name) for name in names]
+        for record in records:
+            if reason := record.mismatch(data_hash):
+                raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
+        return records, []
+    records, reasons = [], []
+    for file in sorted(paths.runs.glob(f"{kind}-*/record.json")):
+        try:
+            record = read_record(file.parent)
+        except RecordError as error:
+            reasons.append(f"{file.parent.name}: {error}")
+            continue
+        if reason := record.mismatch(data_hash):
+            reasons.append(f"{record.name}: {reason}")
+        else:
+            records.append(record)
+    return records, reasons
+
+
+def fill(kind: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a run of ``kind``, defaults where none is given; :class:`ParameterError` for a name that it doesn't have."""
+    unknown = parameters.keys() - defaults.keys()
+    if unknown:
+        raise ParameterError(
+            f"a {kind} run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(defaults)}."
+        )
+    # NumPy's whole numbers are as good as Python's, but JSON has none.
+    given = {name: int(value) if is_whole(value) else value for name, value in parameters.items()}
+    return {**defaults, **given}
+
+
+_opened: set[str] = set()
+
+
+def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iterable[str]) -> dict[str, Any]:
+    """The values of the parameters that a notebook ``declared``, from the ``globals()`` of its second cell.
+
+    Fails on a parameter that the notebook never declared, where papermill only warns of a misspelt ``-p`` name.
+
+    To be called right after the parameters cell: a simple global (number, text, list, ...) that is
+    not in ``declared`` must have been injected. Only the first call of a session looks, so that someone who tries things in
+    JupyterLab and runs the cell again isn't held up by variables of their own.
+    """
+    declared = list(declared)
+    missing = [name for name in declared if name not in namespace]
+    if missing:
+        raise ParameterError(f"notebook {notebook} lacks the parameter {', '.join(missing)}; give it a value above.")
+    parameters = {name: namespace[name] for name in declared}
+    if notebook in _opened:
+        return parameters
+    simple = (bool, int, float, str, list, dict, tuple, type(None))
+    unknown = [
+        name
+        for name, value in namespace.items()
+        if type(value) in simple and not name.startswith("_") and name not in declared and name not in ("In", "Out")
+    ]
+    if unknown:
+        raise ParameterError(
+            f"parameter {', '.join(sorted(unknown))} is unknown to notebook {notebook}; it has {', '.join(declared)}."
+        )
+    _opened.add(notebook)
+    return parameters

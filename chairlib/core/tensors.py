@@ -1,0 +1,46 @@
+"""Tensors on disk: safetensors only, written atomically. Nothing in this project is ever unpickled."""
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+
+from chairlib.core.errors import ChairlibError
+from chairlib.core.files import atomic_path
+
+__all__ = ["load_tensors", "save_tensors"]
+
+
+def save_tensors(
+    path: Path | str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors (copied to the CPU) and string metadata to one safetensors file, atomically."""
+    # clone: safetensors refuses tensors that share memory, as tied weights or views do.
+    on_cpu = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        mode = stat.S_IMODE(temporary.stat().st_mode)
+        try:
+            save_file(on_cpu, temporary, dict(metadata or {}))
+        except safetensors.SafetensorError as error:
+            raise ChairlibError(f"cannot write {path}: {error}. Free some space, then run it again.") from error
+        temporary.chmod(mode)  # safetensors puts a file of its own in place, which its owner alone may read
+
+
+def load_tensors(
+    path: Path | str, device: torch.device | str = "cpu", prefix: str = ""
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read what :func:`save_tensors` wrote: ``(tensors, metadata)``; with a ``prefix``, only tensors whose names begin so.
+
+    Raises :class:`ChairlibError` when the file is missing, cut short or not a safetensors file.
+    """
+    try:
+        with safetensors.safe_open(str(path), framework="pt", device=str(device)) as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ChairlibError(
+            f"cannot read {path} as safetensors: {error}. Where it is damaged, delete it and run it again."
+        ) from error

@@ -1,0 +1,198 @@
+"""What the layers of a model compute for a loader's images, a batch at a time.
+
+Activations of a whole split would not fit into memory (50,000 images at the first layer of U-Net: 52 GB), so whoever needs
+means or products of them adds them up as the batches come: :class:`CrossProducts`.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chairlib.benchmark.models import UNet
+from chairlib.compositing.datasets import CompositeLoader, spread
+from chairlib.core.checks import check_count
+from chairlib.core.errors import ChairlibError, ParameterError
+from chairlib.core.progress import progress_bar
+from chairlib.landscape.states import State, check_entries, check_state
+
+__all__ = ["CrossProducts", "activations", "default_layers"]
+
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+#: A feature whose squares about its mean are less than this share of its squares is constant: float32 resolves 1e-14.
+CONSTANT = 1e-20
+
+
+def default_layers(model: nn.Module, images: Tensor) -> list[str]:
+    """The layers worth comparing, in the order in which they run: U-Net's blocks and classifier, another model's convolutions.
+
+    A convolution that runs several times a pass has no output of its own, and one that never does has none: they are left out,
+    and nothing may remain. ``images``: float [B, 3, H, W] that a copy of the model is sent, to see what runs.
+    """
+    if isinstance(model, UNet):
+        blocks = [f"{part}.{number}" for part in ("down", "up") for number in range(len(getattr(model, part)))]
+        return ["stem", *blocks, "classifier"]
+    network, passes = copy.deepcopy(model).to(images.device).eval(), Counter[str]()
+    for name, module in network.named_modules():
+        if isinstance(module, CONVOLUTIONS):
+            module.register_forward_hook(lambda *_, name=name: passes.update([name]))
+    with torch.no_grad():
+        network(images.to(memory_format=torch.channels_last))
+    return [name for name, count in passes.items() if count == 1]
+
+
+def activations(
+    model: nn.Module,
+    states: Mapping[str, State],
+    loader: CompositeLoader,
+    layers: Sequence[str] | None = None,
+    n_images: int | None = None,
+    grid: int | None = None,
+    progress: bool = False,
+) -> Iterator[dict[str, dict[str, Tensor]]]:
+    """Run ``model`` with each of ``states`` over the same images; a batch at a time, give each layer's output as features.
+
+    Parameters
+    ----------
+    model: only its architecture counts. Copies of it are run, in eval mode on the loader's device; it is left untouched.
+    states: weights by name; the name is that of the result and of errors.
+    layers: names as in ``model.named_modules()``, each of which gives one tensor [B, C, H, W] (or [B, C]) a pass. None:
+        :func:`default_layers`.
+    n_images: that many of the loader's images, evenly spread, in order; None for all. Never shuffled, flipped or augmented.
+    grid: average every output to ``grid`` x ``grid`` positions first; None keeps all positions.
+
+    Yields
+    ------
+    ``{state: {layer: float64 [examples, channels]}}``, where every position of every image is one example.
+
+    Raises
+    ------
+    ParameterError: weights that don't fit the model or aren't finite, an unknown layer, a layer that runs never or twice, no layer
+    at all, or an impossible count.
+    """
+    for count_name, count in (("n_images", n_images), ("grid", grid)):
+        check_count(count_name, count, none=True)
+    asked = default_layers(model, loader.source.batch(loader.indices[:1])[0]) if layers is None else layers
+    if layers is None and not asked:
+        raise ParameterError(
+            f"{type(model).__name__} has no convolution that runs once a pass: name the layers to compare."
+        )
+    names = _check_layers(model, asked)
+    copies = {name: _copy(model, state, name, loader.device) for name, state in states.items()}
+    chosen = loader.indices if n_images is None else loader.indices[spread(len(loader.indices), n_images)]
+    batches = chosen.to(loader.device).split(loader.batch_size)
+    for batch in progress_bar(batches, "activations", delay=1, leave=False, disable=not progress):
+        images, _ = loader.source.batch(batch)
+        features = {name: _features(network, images, names, grid) for name, network in copies.items()}
+        if layers is not None:
+            for captured in features.values():
+                for layer in names:
+                    if layer not in captured:
+                        raise ParameterError(f"layer {layer!r} did not run: name one that the model uses.")
+            features = {name: {layer: captured[layer] for layer in names} for name, captured in features.items()}
+        yield features
+
+
+class CrossProducts:
+    """The products of features x [n, p] and y [n, q] about their means, summed over examples that come in batches.
+
+    Taken about the first batch's means, so that large means cost no digits. The result does not depend on how the examples
+    were split into batches, rounding aside.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, x: Tensor, y: Tensor) -> None:
+        """Add examples: float64 [n, p] and [n, q]."""
+        if not self.count:
+            self._origins = x.mean(0), y.mean(0)
+            self._sums = torch.zeros_like(x[0]), torch.zeros_like(y[0])
+            self._squares = torch.zeros_like(x[0]), torch.zeros_like(y[0])
+            self._products = x.new_zeros(x.shape[1], y.shape[1])
+        x, y = x - self._origins[0], y - self._origins[1]
+        self.count += len(x)
+        for values, sums, squares in zip((x, y), self._sums, self._squares, strict=True):
+            sums += values.sum(0)
+            squares += values.square().sum(0)
+        self._products += x.T @ y
+
+    def centred(self) -> Tensor:
+        """Sum of ``(x - mean x)^T (y - mean y)``: float64 [p, q]."""
+        return self._products - torch.outer(*self._sums) / self.count
+
+    def spreads(self) -> tuple[Tensor, Tensor]:
+        """Sums of squares of x and of y about their means, [p] and [q]; 0 for a feature that varies by rounding alone."""
+        spreads = []
+        for origin, sums, squares in zip(self._origins, self._sums, self._squares, strict=True):
+            spread = squares - sums.square() / self.count
+            spreads.append(torch.where(spread > CONSTANT * (self.count * origin.square() + squares), spread, 0.0))
+        return spreads[0], spreads[1]
+
+    def correlations(self) -> Tensor:
+        """Pearson correlation of every feature of x with every one of y: [p, q]; 0 where one of them is constant."""
+        scale = torch.outer(*self.spreads()).sqrt()
+        return torch.where(scale > 0, self.centred() / scale, 0.0)
+
+
+def _check_layers(model: nn.Module, layers: Sequence[str]) -> list[str]:
+    known = [name for name, _ in model.named_modules() if name]
+    for number, layer in enumerate(layers):
+        if layer not in known:
+            near = difflib.get_close_matches(layer, known, n=3) or known[:3]
+            raise ParameterError(f"{type(model).__name__} has no layer {layer!r}; for example {', '.join(near)}.")
+        if layer in layers[:number]:
+            raise ParameterError(f"layer {layer!r} is named twice.")
+    if not layers:
+        raise ParameterError("name at least one layer, or None for the model's own.")
+    return list(layers)
+
+
+def _copy(model: nn.Module, state: State, name: str, device: torch.device) -> nn.Module:
+    check_state(state, name)
+    check_entries(state, model.state_dict(), name, "the model", devices=False)
+    network = copy.deepcopy(model)
+    network.load_state_dict(state)
+    return network.to(device).eval()
+
+
+@torch.no_grad()
+def _features(network: nn.Module, images: Tensor, layers: Sequence[str], grid: int | None) -> dict[str, Tensor]:
+    captured: dict[str, Tensor] = {}
+    handles = [network.get_submodule(layer).register_forward_hook(_hook(captured, layer, grid)) for layer in layers]
+    try:
+        network(images.to(memory_format=torch.channels_last))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return captured
+
+
+def _hook(captured: dict[str, Tensor], layer: str, grid: int | None) -> Callable[[nn.Module, object, object], None]:
+    def keep(module: nn.Module, inputs: object, output: object) -> None:
+        if layer in captured:
+            raise ParameterError(f"layer {layer!r} runs twice a pass, so it has no output of its own: name another.")
+        captured[layer] = _as_examples(output, layer, grid)
+
+    return keep
+
+
+def _as_examples(output: object, layer: str, grid: int | None) -> Tensor:
+    if not isinstance(output, Tensor) or output.ndim not in (2, 4):
+        found = f"a tensor {list(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        raise ParameterError(f"layer {layer!r} gives {found}: compare layers that give [B, C, H, W] or [B, C].")
+    if output.ndim == 4:
+        if grid is not None:
+            output = F.adaptive_avg_pool2d(output, grid)
+        output = output.movedim(1, -1).flatten(0, 2)
+    # A copy, at once: the ReLU that comes next may overwrite this output in place.
+    features = output.to(torch.float64, copy=True)
+    if not torch.isfinite(features).all():
+        raise ChairlibError(f"layer {layer!r} gives NaN or infinite values.")
+    return features

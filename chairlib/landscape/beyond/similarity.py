@@ -1,0 +1,138 @@
+"""Linear CKA: how alike two networks' representations of the same images are, whatever their units are called.
+
+Kornblith, Norouzi, Lee & Hinton, *Similarity of Neural Network Representations Revisited* (ICML 2019), section 3. For centred
+feature matrices X [N, p] and Y [N, q] of the same N examples,
+
+    CKA(X, Y) = |X^T Y|^2 / (|X^T X| |Y^T Y|)    (Frobenius norms; their equation 4)
+
+is 1 where X and Y are the same up to rotation and scale and 0 where no linear direction of one varies with one of the other.
+It asks for no correspondence of units, which is why two networks trained from scratch can be compared at all.
+
+What an example is: Kornblith et al. flatten a convolutional layer to one vector of C x H x W features an image. Here every
+position of every image is an example with C features, as in the studies of units that followed them (and as for a fully
+convolutional network, whose every position is a prediction). That keeps the products small, C x C, so they are added up
+batch by batch and the number of images is unlimited; and it has N far above p, where the estimate's upward bias vanishes
+(with flattened features and few images even unrelated networks look alike). Layers of different resolutions are averaged to
+the same ``grid`` x ``grid`` positions first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from chairlib.compositing.datasets import CompositeLoader
+from chairlib.core.errors import ParameterError
+from chairlib.landscape.beyond.activations import CrossProducts, activations
+from chairlib.landscape.states import State
+
+__all__ = ["GRID", "layer_similarity", "linear_cka"]
+
+#: Positions along each side to which layers are averaged; 16 positions and more describe where a chair is.
+GRID = 8
+#: What the products of the layers may take, in bytes, before it is refused.
+MAX_BYTES = 2 * 2**30
+
+
+def linear_cka(x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> float:
+    """Linear CKA in [0, 1] of two feature matrices [N, p] and [N, q], whose rows are the same N examples.
+
+    Unchanged by orthogonal transforms (permutations of units among them), isotropic scaling and shifts of either; not by
+    other invertible linear maps. nan where one of them is constant. Computed in float64. Raises :class:`ParameterError` for
+    other shapes, fewer than two examples, and values that are not finite.
+    """
+    features = [_centred(x, "x"), _centred(y, "y")]
+    (n, p), (n_other, q) = features[0].shape, features[1].shape
+    if n != n_other:
+        raise ParameterError(f"x has {n} examples and y has {n_other}: linear_cka compares the same examples.")
+    if any(not matrix.any() for matrix in features):
+        return float("nan")
+    if max(p, q) > n:  # the same sums by way of the N x N kernels, which are smaller
+        kernels = [matrix @ matrix.T for matrix in features]
+        return _ratio((kernels[0] * kernels[1]).sum(), *map(torch.linalg.norm, kernels))
+    a, b = features
+    return _ratio((a.T @ b).square().sum(), *(torch.linalg.norm(matrix.T @ matrix) for matrix in features))
+
+
+def layer_similarity(
+    model: nn.Module,
+    state_a: State,
+    state_b: State,
+    loader: CompositeLoader,
+    layers: Sequence[str] | None = None,
+    n_images: int | None = None,
+    grid: int | None = GRID,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Linear CKA between corresponding layers of one model with two sets of weights: a row a layer, ``layer`` and ``cka``.
+
+    Parameters
+    ----------
+    model: its architecture; weights and mode are neither used nor changed.
+    state_a, state_b: state dicts that fit it. BatchNorm uses their running statistics.
+    loader: of the test split, as a rule; its images are taken in order, un-augmented.
+    layers: names as in ``model.named_modules()``; by default the blocks of U-Net, or every convolution of another model
+        that runs once a pass, in forward order.
+    n_images: only so many, evenly spread over the loader's; None for all.
+    grid: positions a side that layers are averaged to; None compares every position.
+
+    ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size. Raises
+    :class:`ParameterError` for weights that don't fit the model or are not finite, for unknown layers, and where a model has none
+    by default.
+    """
+    sums: dict[str, tuple[CrossProducts, CrossProducts, CrossProducts]] = {}
+    states = {"state_a": state_a, "state_b": state_b}
+    for features in activations(model, states, loader, layers, n_images, grid, progress):
+        ours, theirs = features.values()
+        if not sums:
+            _check_memory([(matrix.shape[1], 3 * matrix.shape[1]) for matrix in ours.values()], len(ours))
+            sums = {layer: (CrossProducts(), CrossProducts(), CrossProducts()) for layer in ours}
+        for layer, (self_a, self_b, cross) in sums.items():
+            x, y = ours[layer], theirs[layer]
+            self_a.add(x, x)
+            self_b.add(y, y)
+            cross.add(x, y)
+    rows = [
+        (layer, _ratio(cross.centred().square().sum(), _norm(self_a), _norm(self_b)))
+        for layer, (self_a, self_b, cross) in sums.items()
+    ]
+    return pd.DataFrame(rows, columns=["layer", "cka"])
+
+
+def _centred(values: np.ndarray | Tensor, name: str) -> Tensor:
+    """Float64 features about their means, scaled to a largest entry of 1; all zero where they are constant."""
+    matrix = torch.as_tensor(values).detach().to("cpu", torch.float64)
+    if matrix.ndim != 2 or len(matrix) < 2 or not matrix.shape[1]:
+        raise ParameterError(
+            f"{name} has shape {list(matrix.shape)}: features are [examples, features] of two examples or more."
+        )
+    if not torch.isfinite(matrix).all():
+        raise ParameterError(f"{name} holds NaN or infinite values.")
+    matrix = matrix / matrix.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
+    centred = matrix - matrix.mean(0)
+    # Centring a constant can leave rounding errors, which would be compared as if they were features.
+    largest = centred.abs().max()
+    return torch.zeros_like(centred) if largest < 1e-14 else centred / largest
+
+
+def _norm(products: CrossProducts) -> Tensor:
+    """Of features with themselves: the Frobenius norm of their products, nan where all of them are constant."""
+    norm = torch.linalg.norm(products.centred())
+    return norm if products.spreads()[0].any() else norm.new_tensor(float("nan"))
+
+
+def _ratio(cross: Tensor, norm_a: Tensor, norm_b: Tensor) -> float:
+    # Rounding can lift it above 1. min() with nan first keeps nan.
+    return min((cross / norm_a / norm_b).item(), 1.0)
+
+
+def _check_memory(shapes: Iterable[tuple[int, int]], n_layers: int) -> None:
+    needed = sum(8 * rows * columns for rows, columns in shapes)
+    if needed > MAX_BYTES:
+        raise ParameterError(
+            f"comparing these {n_layers} layers needs {needed / 2**30:.1f} GiB, more than {MAX_BYTES / 2**30:g}: name fewer."
+        )

@@ -1,0 +1,337 @@
+"""Table 5, Figure 7 and what goes beyond them, from the records of landscape runs.
+
+Nothing else is read. Only the yardstick of distances is computed here, from the initial weights of two models.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from chairlib.benchmark.report import model_title
+from chairlib.core import published
+from chairlib.core.runs import Record, load_records
+from chairlib.landscape.barriers import barrier
+from chairlib.landscape.run import KIND, examples
+from chairlib.landscape.space import BATCH_NORM, distances
+from chairlib.transfer import run as transfer
+
+__all__ = ["KINDS", "LandscapeReport", "open_report"]
+
+#: The paper's four kinds of pairs: two fine-tuned, two from scratch (Ri), and each with the pretrained model.
+KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P"}
+#: Its two ratios: how near the fine-tuned models stay, measured by models from scratch.
+RATIOS = {"Ft & Ft / Ri & Ri": ("ft_ft", "ri_ri"), "Ft & P / Ri & P": ("ft_p", "ri_p")}
+#: What a page says in place of an analysis that its profile leaves out.
+NOT_HERE = (
+    "Not part of this profile; <code>make paper PROFILE=paper</code> has it (matching: for U-Net and FCN-VGG-16)."
+)
+#: What it says in place of one that was asked for and that this model has nothing for.
+NOT_POSSIBLE = {
+    "matched": "Matching knows the units of U-Net and FCN-VGG-16, not those of this model.",
+    "similarities": "No convolution of this model runs exactly once a pass, so there are no corresponding layers to compare.",
+}
+#: Most frames of the scrubber: each carries a curve and masks, and a page is to stay below 3 MB.
+MOST_FRAMES = 25
+#: Beside every plane, whose marks would else be taken for the models' own scores.
+PLANE_NOTE = (
+    "Each cell has the colour of the weights at its middle. The models lie between the middles, where the grid doesn't happen to meet "
+    "them: the colour under a mark is its cell's, not the model's own score."
+)
+_SPLITS = {"val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class LandscapeReport:
+    """One analysis, and the others beside it in Table 5."""
+
+    record: Record
+    others: list[Record]
+
+    @property
+    def photos(self) -> str:
+        """What the photos are, in as few words as an axis has room for; the stand-in is always called so."""
+        settings = self.record.parameters
+        what = "the stand-in" if settings["photos"] == transfer.STAND_IN else self.record.content["data"]["name"]
+        return f"{settings['category']}, {what}"
+
+    @property
+    def title(self) -> str:
+        """What stands over tables and figures: the model, the photos, the protocol and which split is scored."""
+        settings = self.record.parameters
+        return (
+            f"{model_title(settings['model'], settings['width'])} on {self.photos}, protocol {transfer.protocol_title(settings)}, "
+            f"{self.record.content['scored_split']} images"
+        )
+
+    @property
+    def scored(self) -> str:
+        """The split that is scored: under the authors' protocol there is no test."""
+        return self.record.content["scored_split"]
+
+    def axis(self, metric: str = "IoU", unit: str = "%") -> str:
+        """What an axis measures and on which photos: "validation IoU on car, the stand-in (%)"."""
+        return f"{_SPLITS[self.scored]} {metric} on {self.photos} ({unit})"
+
+    @property
+    def pairs(self) -> str:
+        """How many pairs a distance or barrier is the mean of; said where one is alone, since it has no spread to judge it by."""
+        count = self.record.parameters["n_seeds"]
+        if count == 2:
+            return "2 seeds, so one pair each of Ft & Ft and of Ri & Ri, which show no spread: what another pair would give is not known"
+        return f"{count} seeds, {math.comb(count, 2)} pairs each of Ft & Ft and of Ri & Ri: mean (nearest – farthest)"
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """A table of the record; None where this analysis was not asked for, or isn't possible for this model."""
+        if name not in self.record.content["tables"]:
+            return None
+        table = self.record.table(name)
+        return table if len(table) else None
+
+    def missing(self, name: str) -> str:
+        """Why :meth:`table` is None."""
+        return NOT_POSSIBLE[name] if name in NOT_POSSIBLE and self.record.parameters["beyond"] else NOT_HERE
+
+    def table5(self) -> pd.DataFrame:
+        """Table 5: a row for the paper's two tasks and for each set of models of ours; a cell of ours is (mean, lowest, highest)."""
+        rows: list[dict[str, Any]] = []
+        for row in published.table5().to_dict("records"):
+            values = {kind: float(row[kind]) for kind in KINDS}
+            rows.append({"task": f"the paper, {row['task']}", **_row(values), "trained": ""})
+        # Analyses of the same models on other grids have the same distances.
+        by_members = {_compared(record): record for record in [*self.others, self.record]}
+        records = sorted(by_members.values(), key=lambda record: record.parameters["category"])
+        for record, task in zip(records, _tasks(records), strict=True):
+            whole = record.table("distances").query("block == 'total'")
+            found = {kind: whole.loc[whole["kind"] == kind, "l2"].to_numpy() for kind in KINDS}
+            settings = record.parameters
+            rows.append(
+                {
+                    "task": task,
+                    **_row({kind: values.mean() for kind, values in found.items()}, found),
+                    "trained": f"{settings['n_seeds']} seeds; "
+                    + ("one pair each, no spread" if settings["n_seeds"] == 2 else "all pairs"),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def distances(self, block: bool = False) -> pd.DataFrame:
+        """Rows for :func:`chairlib.show.landscape.distance_bars` (whole models), or for ``block_distances``."""
+        table = self.record.table("distances")
+        return table[table["block"] != "total"] if block else table[table["block"] == "total"]
+
+    def whole_distances(self) -> pd.DataFrame:
+        """Whole models: l2, the mean norm of the two, and l2 relative to it; (mean, lowest, highest) over pairs.
+
+        A row a kind, and last the yardstick: two models of this architecture before they have learned anything.
+        """
+        table = self.distances().assign(norm=lambda rows: (rows["norm_a"] + rows["norm_b"]) / 2)
+        columns = {"l2": "l2 distance", "norm": "mean norm of the two", "relative": "relative to it"}
+        rows = []
+        for kind, title in KINDS.items():
+            own = table[table["kind"] == kind]
+            spreads = {label: _spread(own[name].to_numpy()) for name, label in columns.items()}
+            rows.append({"models": title, "pairs": len(own), **spreads})
+        fresh = self._fresh_distance()
+        yardstick = {label: fresh[name] for name, label in columns.items()}
+        return pd.DataFrame([*rows, {"models": "S1 & S2 before training", "pairs": 1, **yardstick}])
+
+    def _fresh_distance(self) -> dict[str, float]:
+        """How far apart two models are that have nothing in common but how their weights start: those of S1 and S2."""
+        settings = self.record.parameters
+        with torch.random.fork_rng(devices=[]):  # a report leaves the caller's random numbers as they were
+            one, other = (
+                transfer.initial_model({**settings, "seed": seed, "init_seed": None}).state_dict() for seed in (0, 1)
+            )
+        whole = distances(one, other).to_dict("index")["total"]
+        return {"l2": whole["l2"], "norm": (whole["norm_a"] + whole["norm_b"]) / 2, "relative": whole["relative"]}
+
+    def block_distances(self) -> pd.DataFrame:
+        """l2 distance by block, from the network's input to its output: a row a block, a column a kind, as in Table 5."""
+        table = self.distances(block=True)
+        grouped = table.groupby(["block", "kind"], sort=False)["l2"]
+        spreads = {key: _spread(values.to_numpy()) for key, values in grouped}
+        places = table["block"].unique()
+        columns = {title: [spreads[place, kind] for place in places] for kind, title in KINDS.items()}
+        return pd.DataFrame({"block": places, **columns})
+
+    def matching(self) -> pd.DataFrame | None:
+        """What permuting does to the barrier between models from scratch: a row a way to match and of treating BatchNorm.
+
+        The barrier of IoU in points and the l2 distance, before and after: (mean, lowest, highest) over pairs. None where nothing
+        was matched.
+        """
+        table = self.table("matched")
+        if table is None:
+            return None
+        lengths = pd.DataFrame(self.record.metrics["matched_l2"]).set_index("matching")
+        rows = []
+        for (matching, way), own in table.groupby(["matching", "batch_norm"], sort=False):
+            heights = [
+                _spread(np.array([barrier(line["alpha"], line["iou"]) for _, line in lines.groupby("name")]))
+                for lines in (own[~own["permuted"]], own[own["permuted"]])
+            ]
+            l2 = [_spread(lengths.loc[[matching], name].to_numpy()) for name in ("before", "after")]
+            cells = (matching, way, own["name"].nunique(), *heights, *l2)
+            columns = ("barrier before, points", "barrier after, points", "l2 before", "l2 after")
+            rows.append(dict(zip(("matched by", "BatchNorm", "pairs", *columns), cells, strict=True)))
+        return pd.DataFrame(rows)
+
+    def barriers(self) -> pd.DataFrame:
+        """The barrier of IoU on scored and training images in both BatchNorm ways, in points: (mean, lowest, highest) over pairs."""
+        table = pd.DataFrame(self.record.metrics["barriers"])
+        rows = []
+        for (pair, way), own in table[table["metric"] == "iou"].groupby(["pair", "batch_norm"], sort=False):
+            name = {"F": "fine-tuned (F)", "S": "from scratch (S)"}[str(pair)]
+            spread = {
+                f"{title} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"].to_numpy())
+                for split, title in (("test", self.scored), ("train", "train"))
+            }
+            rows.append({"models": name, "BatchNorm": way, "pairs": own["name"].nunique(), **spread})
+        return pd.DataFrame(rows)
+
+    def recalibration_shift(self) -> pd.DataFrame:
+        """What recalibrating does to the trained models themselves: IoU as trained, and recalibrated, in per cent."""
+        curves = self.record.table("curves").query("split == 'test'")
+        rows = {}
+        for (pair, name, alpha), own in curves[curves["alpha"].isin((0, 1))].groupby(
+            ["pair", "name", "alpha"], sort=False
+        ):
+            first, second = str(name).split(" & ")
+            ious = own.set_index("batch_norm")["iou"]
+            rows[f"{pair}{first if alpha == 1 else second}"] = {
+                "as trained": ious["average"],
+                "recalibrated": ious.get("recalibrate", np.nan),
+            }
+        table = pd.DataFrame(rows).T.sort_index().rename_axis("model").reset_index()
+        table["shift, points"] = table["recalibrated"] - table["as trained"]
+        return table
+
+    def scrubber(self) -> dict[str, Any]:
+        """Arguments of :func:`chairlib.show.scrubber.alpha_scrubber`: the first pair of each kind.
+
+        At most :data:`MOST_FRAMES` frames, 0 and 1 among them; the curves keep all their points.
+        """
+        curves = self.record.table("curves")
+        curves = curves[(curves["split"] == "test") & (curves["name"] == "1 & 2")]
+        alphas = sorted(curves["alpha"].unique())
+        shown, kept = examples(self.record), _frames(alphas)
+        shown["predicted"] = {key: masks[kept] for key, masks in shown["predicted"].items()}
+        return {"alphas": [alphas[i] for i in kept], "curves": curves, **shown, "data_label": self.axis()}
+
+    def plane(self, pair: str, metric: str = "iou") -> dict[str, Any] | None:
+        """Arguments of :func:`chairlib.show.landscape.plane_map`; None where no plane was asked for."""
+        table = self.record.table("planes")
+        own = table[table["pair"] == pair]
+        if own.empty:
+            return None
+        grid = own.pivot(index="y", columns="x", values=metric)
+        return {
+            "x": grid.columns.to_numpy(),
+            "y": grid.index.to_numpy(),
+            "values": grid.to_numpy(),
+            "points": self.record.metrics["points"][pair],
+            "data_label": self.axis() if metric == "iou" else self.axis("loss", "BCE"),
+            "caption": PLANE_NOTE,
+        }
+
+    def sentence(self, profile: str = "", description: str = "") -> str:
+        """What this analysis is and what was spent on it."""
+        head = description or (f"Profile {profile}." if profile else "")
+        content = self.record.content
+        count, minutes = self.record.parameters["n_seeds"], content["member_seconds"] / 60
+        return (
+            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {count} models fine-tuned, {count} from "
+            f"scratch; {minutes:.1f} minutes of training, P's too, {content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
+        ).strip()
+
+    def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
+        """The values that the book's prose quotes."""
+        whole = self.distances().groupby("kind")["l2"].mean()
+        values = {"landscape_sentence": self.sentence(profile, description), "landscape_photos": self.photos}
+        for over, under in RATIOS.values():
+            values[f"ratio_{over}"] = f"{whole[over] / whole[under]:.3f}"
+            values[f"paper_ratio_{over}"] = f"{_paper()[over] / _paper()[under]:.3f}"
+        table = pd.DataFrame(self.record.metrics["barriers"]).query("split == 'test' and metric == 'iou'")
+        for pair, name in (("F", "fine_tuned"), ("S", "scratch")):
+            for way in BATCH_NORM:
+                found = table.loc[(table["pair"] == pair) & (table["batch_norm"] == way), "barrier"]
+                values[f"barrier_{name}_{way}"] = (
+                    f"{found.mean():.1f}" if len(found) else "(without BatchNorm: nothing to recalibrate)"
+                )
+        return values
+
+
+def _compared(record: Record) -> tuple[str, ...]:
+    """The runs that Table 5 is about: those of shorter pretrainings (P@N) are no part of it."""
+    return tuple(sorted(name for label, name in record.content["members"].items() if "@" not in label))
+
+
+def _tasks(records: Sequence[Record]) -> list[str]:
+    """What Table 5 calls its rows of ours: model and photos, and of all other settings those in which the rows differ."""
+    described = [_training(record.parameters) for record in records]
+    names = dict.fromkeys(itertools.chain.from_iterable(described))
+    differing = [name for name in names if len({repr(one.get(name)) for one in described}) > 1]
+    tasks = []
+    for record, one in zip(records, described, strict=True):
+        model = model_title(record.parameters["model"], record.parameters["width"])
+        told = [f"{name} {'by default' if one.get(name) is None else one[name]}" for name in differing]
+        tasks.append(", ".join([f"ours, {model} on {LandscapeReport(record, []).photos}", *told]))
+    # Photos that were changed since, or others in a folder of the same name: another run with the same settings.
+    return [
+        task if tasks.count(task) == 1 else f"{task}, run {record.name}"
+        for task, record in zip(tasks, records, strict=True)
+    ]
+
+
+def _training(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide how the models of an analysis were trained, beside their architecture and photos."""
+    own = {name: settings[name] for name in ("resolution", "recipe", "images", "evaluations")}
+    of_p = {f"P's {name}": value for name, value in settings["pretrain"].items()}
+    collection = Path(settings["data"]).name  # the whole path is nobody's business on a page
+    return {
+        "protocol": transfer.protocol_title(settings),
+        **own,
+        "seeds": settings["n_seeds"],
+        "P's data": collection,
+        **of_p,
+    }
+
+
+def _paper() -> Mapping[str, float]:
+    """The paper's segmentation row."""
+    table = published.table5()
+    row = table[table["task"].str.startswith("segmentation")].iloc[0]
+    return {kind: float(row[kind]) for kind in KINDS}
+
+
+def _frames(alphas: Sequence[float]) -> list[int]:
+    """Which of the alphas are frames: every so-manieth counted from 0, so that steps are equal, and 1 in any case."""
+    start, end = alphas.index(0), alphas.index(1)
+    for step in range(1, len(alphas) + 1):
+        kept = sorted({*range(start % step, len(alphas), step), end})
+        if len(kept) <= MOST_FRAMES:
+            break
+    return kept
+
+
+def _spread(values: np.ndarray) -> tuple[float, float, float] | float:
+    return (float(values.mean()), float(values.min()), float(values.max())) if len(values) > 1 else float(values.mean())
+
+
+def _row(means: Mapping[str, float], found: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
+    cells = {title: means[kind] if found is None else _spread(found[kind]) for kind, title in KINDS.items()}
+    return {**cells, **{name: round(means[over] / means[under], 3) for name, (over, under) in RATIOS.items()}}
+
+
+def open_report(record: Record, beside: list[str] | None = None) -> LandscapeReport:
+    """The report of ``record``, with those named in ``beside`` in its Table 5 (None: every other that was finished by this code)."""
+    names = None if beside is None else [name for name in beside if name != record.name]
+    others = [] if names == [] else load_records(KIND, None, names)[0]
+    return LandscapeReport(record, [other for other in others if other.name != record.name])

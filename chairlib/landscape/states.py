@@ -1,0 +1,109 @@
+"""States, the weights of models by name: which of their entries are trained, whether two belong together, and their distance."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from chairlib.core.errors import ParameterError
+
+__all__ = [
+    "State",
+    "check_alike",
+    "check_entries",
+    "check_state",
+    "is_statistic",
+    "l2_distance",
+    "squared_norms",
+    "trainable",
+]
+
+#: Names and tensors of a module, as its ``state_dict()`` gives them.
+State = Mapping[str, Tensor]
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def is_statistic(key: str) -> bool:
+    """Whether an entry is one of BatchNorm's running statistics, which no optimiser sets."""
+    return key.rpartition(".")[2] in _STATISTICS
+
+
+def trainable(state: State) -> dict[str, Tensor]:
+    """The entries that distances are measured over: floating-point ones but BatchNorm's running statistics."""
+    return {key: tensor for key, tensor in state.items() if tensor.is_floating_point() and not is_statistic(key)}
+
+
+def check_alike(states: Sequence[State], names: Sequence[str] | None = None) -> None:
+    """Raise :class:`ParameterError` for what is no state, weights that are not finite, and states of different models or devices.
+
+    ``names``: what to call them in errors; "state 1", "state 2", ... where None.
+    """
+    named = names or [f"state {number}" for number in range(1, len(states) + 1)]
+    for state, name in zip(states, named, strict=True):
+        check_state(state, name)
+        check_entries(states[0], state, named[0], name)
+
+
+def check_state(state: State, name: str) -> None:
+    """Raise :class:`ParameterError`, naming the entry, unless ``state`` maps names to finite tensors, floating-point ones among them."""
+    if not isinstance(state, Mapping):
+        raise ParameterError(f"{name} must be a state_dict of named tensors, found {type(state).__name__}.")
+    for key, tensor in state.items():
+        if not isinstance(tensor, Tensor):
+            raise ParameterError(f"{key!r} of {name} must be a tensor, found {type(tensor).__name__}.")
+    if not trainable(state):
+        raise ParameterError(f"{name} has no floating-point weights: give the state_dict of a model.")
+    floats = {key: tensor for key, tensor in state.items() if tensor.is_floating_point()}
+    # One answer for all, so that a GPU is waited for once.
+    finite = torch.stack([tensor.isfinite().all() for tensor in floats.values()]).tolist()
+    for key, is_finite in zip(floats, finite, strict=True):
+        if not is_finite:
+            raise ParameterError(f"{key!r} of {name} holds NaN or infinity: has its training diverged?")
+
+
+def check_entries(one: State, other: State, name: str, other_name: str, devices: bool = True) -> None:
+    """Raise :class:`ParameterError`, naming the first, where keys, shapes, dtypes or (unless ``devices`` is False) devices differ."""
+    mend = "give states of the same model and width"
+    for key in itertools.chain(one, other):
+        if key not in one or key not in other:
+            has, lacks = (name, other_name) if key in one else (other_name, name)
+            raise ParameterError(f"{lacks} has no entry {key!r}, which {has} has: {mend}.")
+        a, b = one[key], other[key]
+        for what in ("shape", "dtype"):
+            if getattr(a, what) != getattr(b, what):
+                found = [list(t.shape) if what == "shape" else t.dtype for t in (a, b)]
+                raise ParameterError(f"{key!r} has {what} {found[0]} in {name} and {found[1]} in {other_name}: {mend}.")
+        if devices and a.device != b.device:
+            raise ParameterError(
+                f"{key!r} is on {a.device} in {name} and on {b.device} in {other_name}: move one of them."
+            )
+
+
+def squared_norms(state: State, less: State | None = None) -> dict[str, float]:
+    """Squared l2 norm of each trainable entry (less another state's), accumulated in float64 on the states' device."""
+    entries = trainable(state)
+    if not entries:
+        return {}
+    sums = [
+        (tensor.detach().double() if less is None else tensor.detach().double() - less[key].detach().double())
+        .square()
+        .sum()
+        for key, tensor in entries.items()
+    ]
+    return dict(zip(entries, torch.stack(sums).tolist(), strict=True))
+
+
+def l2_distance(state_a: State, state_b: State) -> float:
+    """Euclidean distance between two models in parameter space (the paper's Table 5, after Neyshabur et al. 2020).
+
+    Over trainable parameters: all floating-point entries but BatchNorm's running statistics (``running_mean``,
+    ``running_var``, ``num_batches_tracked``), which no optimiser sets. BatchNorm's weight and bias count. Accumulated in
+    float64. At least 0; its size grows with the number of parameters, so compare it within one model.
+
+    Raises :class:`ParameterError` for states of different models and for weights that are not finite.
+    """
+    check_alike([state_a, state_b])
+    return math.sqrt(math.fsum(squared_norms(state_a, state_b).values()))

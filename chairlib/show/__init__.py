@@ -1,0 +1,1 @@
+"""Figures, tables and widgets. They see results, never training."""

@@ -1,0 +1,81 @@
+"""Polygon outlines against alpha masks: what an annotator's polygon of a chair gets wrong (the point of the paper's Figure 3)."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import contourpy
+import numpy as np
+from matplotlib.path import Path
+from numpy.typing import NDArray
+
+from chairlib.core.errors import ParameterError
+
+__all__ = ["polygon_outline", "rasterise", "simplify"]
+
+
+def simplify(ring: NDArray[np.floating[Any]], tolerance: float) -> NDArray[np.float64]:
+    """Douglas and Peucker's simplification of a closed ring [n, 2] (first point = last point), both ends included.
+
+    Every point left out lies within ``tolerance`` of the result.
+    """
+    points = np.asarray(ring, dtype=np.float64)
+    last = len(points) - 1
+    far = int(np.argmax(np.linalg.norm(points - points[0], axis=1)))
+    keep = np.zeros(len(points), dtype=bool)
+    keep[[0, far, last]] = True
+    pending = [(0, far), (far, last)]
+    while pending:
+        start, end = pending.pop()
+        if end - start < 2:
+            continue
+        distances = _distance_to_chord(points[start + 1 : end], points[start], points[end])
+        worst = int(np.argmax(distances))
+        if distances[worst] > tolerance:
+            middle = start + 1 + worst
+            keep[middle] = True
+            pending += [(start, middle), (middle, end)]
+    return points[keep]
+
+
+def _distance_to_chord(
+    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    chord = end - start
+    length2 = float(chord @ chord)
+    along = np.clip((points - start) @ chord / length2, 0, 1) if length2 else np.zeros(len(points))
+    nearest: NDArray[np.float64] = np.linalg.norm(points - (start + along[:, None] * chord), axis=1)
+    return nearest
+
+
+def polygon_outline(
+    opacity: NDArray[np.uint8], tolerance_px: float, threshold: float = 0.4
+) -> list[NDArray[np.float64]]:
+    """The outline of opacity > ``threshold`` as an annotator's polygons, closed rings [n, 2] of (x, y); pixel centres are integers.
+
+    As in polygon datasets, holes are not cut out, and parts too small for a polygon at this tolerance are skipped.
+    ``opacity`` is uint8 [h, w]; ``tolerance_px`` >= 0 is how far the outline may stray.
+    """
+    opacity = np.asarray(opacity)
+    if opacity.ndim != 2 or opacity.dtype != np.uint8:
+        raise ParameterError(f"opacity must be uint8 [h, w]; found {opacity.dtype}, shape {list(opacity.shape)}.")
+    if not tolerance_px >= 0:
+        raise ParameterError(f"tolerance_px must be 0 or more pixels; found {tolerance_px}.")
+    # Between two grey levels, so that no pixel centre lies on the contour; the border of zeros closes what the frame cuts.
+    level = math.floor(threshold * 255) + 0.5
+    generator = contourpy.contour_generator(
+        z=np.pad(opacity, 1).astype(np.float64), fill_type=contourpy.FillType.OuterOffset
+    )
+    rings, offsets = cast(tuple[list[Any], list[Any]], generator.filled(level, np.inf))
+    outers = [simplify(ring[: offset[1]] - 1, tolerance_px) for ring, offset in zip(rings, offsets, strict=True)]
+    return [outer for outer in outers if len(outer) > 3]
+
+
+def rasterise(polygons: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels of a [h, w] image whose centres lie inside any of the polygons (closed rings [n, 2] of (x, y)), bool [h, w]."""
+    rows, columns = np.indices(shape)
+    centres = np.column_stack([columns.ravel(), rows.ravel()])
+    inside = np.zeros(len(centres), dtype=bool)
+    for polygon in polygons:
+        inside |= Path(polygon, closed=True).contains_points(centres)
+    return inside.reshape(shape)

@@ -1,0 +1,161 @@
+"""Data frames as HTML tables that suit JupyterLab and the site, light and dark pages, wide screens and phones."""
+
+import html
+import math
+import numbers
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+
+from chairlib.core.errors import ParameterError
+
+__all__ = ["style_table"]
+
+# Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as the box
+# and, behind a parent of no width, doesn't widen the table. Cells wrap, but not within an interval, before the table has to scroll.
+_TABLE_STYLE = """<style>
+.chair-table-box{container-type:inline-size;overflow-x:auto;max-width:100%;margin:0 0 1em}
+.chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.9em;display:table}
+.chair-table-box .chair-table caption{caption-side:top;text-align:left;color:inherit;padding:0 0 .5em;font-size:1em}
+.chair-table-box .chair-table caption>span{display:block;position:sticky;left:0;width:0}
+.chair-table-box .chair-table caption>span>span{display:block;width:100cqw}
+.chair-table-box .chair-table :is(th,td){padding:.35em .55em;border:0;background:none;color:inherit;text-align:right;white-space:normal;
+overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
+.chair-table-box .chair-table .chair-whole{white-space:nowrap}
+.chair-table-box .chair-table :is(th,td).chair-text{text-align:left}
+.chair-table-box .chair-table thead th{font-weight:600;vertical-align:bottom;white-space:normal}
+.chair-table-box .chair-table thead th[colspan]{text-align:center;border-bottom:1px solid rgba(128,128,128,.45)}
+.chair-table-box .chair-table thead tr:last-child th{border-bottom:2px solid rgba(128,128,128,.7)}
+.chair-table-box .chair-table tbody th{font-weight:600;text-align:left}
+.chair-table-box .chair-table tbody tr{background:none}
+.chair-table-box .chair-table tbody tr+tr>*{border-top:1px solid rgba(128,128,128,.3)}
+.chair-table-box .chair-table :is(th,td).chair-paper{background:rgba(128,128,128,.16);font-style:italic}
+.chair-table-box .chair-table td.chair-missing{font-size:.85em;opacity:.75;min-width:8em}
+</style>"""
+
+
+#: What a line must not break within: "(71.5–77.7)", "(+0.9 to +7.9)", "▲ 2 seeds", "width 16", "FCN-VGG-16".
+_WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈⇅?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
+
+
+def style_table(
+    frame: pd.DataFrame,
+    caption: str,
+    paper_columns: Sequence[Any] | None = None,
+    decimals: int | Mapping[Any, int] = 2,
+    missing: str = "–",
+) -> HTML:
+    """A data frame as an HTML table for JupyterLab and the site, in light and dark mode; it scrolls sideways on a phone.
+
+    The index gives the row headers (the first column does where the index is only a count). Two-level columns become
+    grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of
+    three numbers (value, low, high) is shown with its interval, to as many places as show two digits of the interval's
+    width, one more than asked for at most; a text in a column of numbers (why there is none) is shown as a quiet remark,
+    and None or NaN as ``missing``. ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
+    """
+    if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
+        frame = frame.set_index(frame.columns[0])
+        frame.index.name = (
+            " ".join(map(str, frame.index.name)).strip() if isinstance(frame.index.name, tuple) else frame.index.name
+        )
+    paper = [column for column in frame.columns if _is_paper(column)] if paper_columns is None else list(paper_columns)
+    unknown = [column for column in paper if column not in frame.columns]
+    if unknown:
+        raise ParameterError(
+            f"no such column to mark as the paper's: {unknown[0]!r}; found {', '.join(map(str, frame.columns))}."
+        )
+    kinds = [_cell_classes(frame.iloc[:, position], column in paper) for position, column in enumerate(frame.columns)]
+    body = []
+    for key, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
+        names = key if isinstance(key, tuple) else (key,)
+        cells = "".join(f'<th scope="row">{_cell_html(str(name))}</th>' for name in names)
+        for value, column, (base, numeric) in zip(row, frame.columns, kinds, strict=True):
+            places = decimals if isinstance(decimals, int) else decimals.get(column, 2)
+            quiet = " chair-missing" if numeric and not _is_figure(value) else ""
+            cells += f'<td class="{(base + quiet).strip()}">{_cell_html(_cell_text(value, places, missing))}</td>'
+        body.append(f"<tr>{cells}</tr>")
+    title, head = html.escape(caption), _table_head(frame, [base for base, _ in kinds])
+    return HTML(
+        f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0"><table class="chair-table">'
+        f"<caption><span><span>{title}</span></span></caption><thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _is_paper(column: Any) -> bool:
+    return bool(
+        re.search(r"\bpaper\b", " ".join(map(str, column)) if isinstance(column, tuple) else str(column), re.IGNORECASE)
+    )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_figure(value: Any) -> bool:
+    """A number, a (value, low, high), or a text that begins like a number."""
+    if isinstance(value, str):
+        return bool(re.match(r"[-−+<>≈~]?\s*\d", value))
+    return isinstance(value, tuple) or (isinstance(value, numbers.Number) and not _is_missing(value))
+
+
+def _cell_classes(column: pd.Series, paper: bool) -> tuple[str, bool]:
+    """The CSS classes of a column's cells, and whether it is a column of numbers. A column with nothing to show counts as one."""
+    values = [value for value in column if not _is_missing(value)]
+    numeric = any(map(_is_figure, values)) or not values
+    return " ".join(name for name, yes in (("chair-paper", paper), ("chair-text", not numeric)) if yes), numeric
+
+
+def _cell_text(value: Any, decimals: int, missing: str) -> str:
+    if _is_missing(value):
+        return missing
+    if isinstance(value, tuple) and len(value) == 3:
+        if any(map(_is_missing, value[1:])):
+            return f"{_cell_text(value[0], decimals, missing)} (no interval)"
+        places = _interval_places(float(value[2]) - float(value[1]), decimals)
+        middle, low, high = (_cell_text(float(part), places, missing) for part in value)
+        return f"{middle} ({low}–{high})"
+    if isinstance(value, bool | np.bool_ | str):
+        return str(value)
+    if isinstance(value, numbers.Integral):
+        return f"{value:,}"
+    return f"{value:,.{decimals}f}" if isinstance(value, numbers.Real) else str(value)
+
+
+def _cell_html(text: str) -> str:
+    """The text escaped, with an interval, or a name with hyphens, kept on one line."""
+    return re.sub(_WHOLE, r'<span class="chair-whole">\g<0></span>', html.escape(text))
+
+
+def _interval_places(width: float, decimals: int) -> int:
+    """Places for an interval of this width: two digits of it, and one place more than was asked for at most."""
+    if not (1e-6 < width < math.inf):  # none, or no more than rounding
+        return decimals
+    return max(min(decimals, 1), min(decimals + 1, 1 - math.floor(math.log10(width))))
+
+
+def _table_head(frame: pd.DataFrame, classes: Sequence[str]) -> str:
+    """Header rows: one a level of the columns, equal neighbours of the upper levels joined."""
+    levels = frame.columns.nlevels
+    names = [html.escape(str(name)) if name is not None else "" for name in frame.index.names]
+    corner = "".join(
+        f'<th scope="col" class="chair-text"{f" rowspan={levels}" if levels > 1 else ""}>{name}</th>' for name in names
+    )
+    rows = []
+    for level in range(levels):
+        labels = [str(label) for label in frame.columns.get_level_values(level)]
+        cells = corner if level == 0 else ""
+        if level == levels - 1:
+            cells += "".join(
+                f'<th scope="col" class="{c}">{_cell_html(label)}</th>'
+                for label, c in zip(labels, classes, strict=True)
+            )
+        else:
+            starts = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
+            for start, end in zip(starts, [*starts[1:], len(labels)], strict=True):
+                cells += f'<th scope="colgroup" colspan="{end - start}">{html.escape(labels[start])}</th>'
+        rows.append(f"<tr>{cells}</tr>")
+    return "".join(rows)

@@ -1,0 +1,69 @@
+"""Fixtures of all tests, those of the packages in extras/ too: a tiny collection, photos, a home of the test's own."""
+
+import os
+import shutil
+
+# Tiny tensors gain nothing from threads, and lose a lot when the machine has other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+from chairlib.collection import Collection
+
+# Before any test file imports torchvision itself: see that module.
+from chairlib.core import (
+    paths,
+    vision,  # noqa: F401
+)
+from drawing import draw_photos, make_collection
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory) -> Collection:
+    """18 segments (10, 4, 4) and 10 backgrounds (6, 2, 2): 60 training, 8 validation and 8 test composites."""
+    return make_collection(tmp_path_factory.mktemp("collections") / "drawn")
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Three categories of 20 photos: 16 train, 4 validate."""
+    return draw_photos(tmp_path_factory.mktemp("photos") / "drawn")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Packed images and runs of the tests never land in the checkout."""
+    patch = pytest.MonkeyPatch()
+    home = tmp_path_factory.mktemp("home")
+    patch.setattr(paths, "cache", home / "cache")
+    patch.setattr(paths, "runs", home / "runs")
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def own_runs(tmp_path, monkeypatch):
+    """An empty folder of runs."""
+    monkeypatch.setattr(paths, "runs", tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium. One for all tests: Playwright's synchronous driver can run only once in a process at a time."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("needs a Chromium browser")
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
+    with driver.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=flags)
+        yield running
+        running.close()
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest first: where files are shared out among processes, none is left with them at the end."""
+    longest = ("test_smoke", "test_chapters", "test_collecting", "test_book", "test_site", "test_alpha_scrubber")
+    items.sort(key=lambda item: longest.index(item.path.stem) if item.path.stem in longest else len(longest))

@@ -1,0 +1,289 @@
+"""Image files into plain Pillow images: straight-alpha RGBA for segments, RGB for backgrounds, 8 bits, upright.
+
+A file is known by its content, never by its name. What cannot be decoded in full is refused with a reason: Pillow's leniency
+towards truncated files stays off, and a file that would fill memory is refused from its header alone.
+
+Memory: :data:`MAX_PIXELS` bounds the image, and decoding it takes at most :data:`BYTES_PER_PIXEL` bytes for each of its pixels and three
+times the file's own size (at most :data:`MAX_BYTES`) beside it. A PNG whose compressed data cannot fill the size that its header
+claims is refused before any of that is taken, as is a JPEG of more than :data:`MAX_SCANS` scans, which would take hours: each scan goes
+over the whole image again, and may have few bytes. Compressed text and colour profiles are limited by Pillow (1 MiB each, 64 MiB together).
+
+Where Pillow 13 needs help (established with files made byte by byte, see the tests): 16-bit grey is clipped at 255 by
+``convert`` instead of scaled, and the transparent colour (tRNS) of grey or RGB pixels that have other than 8 bits is compared
+with scaled values without being scaled itself. Other 16-bit pixels are cut to their upper byte, within one level of rounding.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from chairlib.core.errors import ImageError
+
+__all__ = [
+    "BYTES_PER_PIXEL",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_SCANS",
+    "Decoded",
+    "count_pixels",
+    "decode_background",
+    "decode_segment",
+    "read_background",
+    "read_bytes",
+    "read_segment",
+]
+
+#: Largest image that is decoded, in pixels. Below Pillow's own limit, so that the reason given is always this one.
+MAX_PIXELS = 80_000_000
+#: Most memory that decoding takes for each pixel of the image, in bytes: turned or 16-bit images take the most (20 measured).
+BYTES_PER_PIXEL = 24
+#: Largest file that is read.
+MAX_BYTES = 256 * 1024**2
+#: Most scans of a JPEG that is decoded; libtiff's own limit. Encoders write about ten.
+MAX_SCANS = 100
+
+#: Decoders that are let near files from anywhere. Pillow has more; one of them starts an interpreter (PostScript).
+_FORMATS = ("PNG", "WEBP", "JPEG", "MPO", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_GREY, _PNG_RGB, _PNG_RGBA = 0, 2, 6
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+#: Deflate makes at most this many bytes of one.
+_DEFLATE_RATIO = 1032
+_BAND = 256
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+#: A marker, but for those that stand in the middle of a scan (restarts), and not a byte FF of its data, which a zero follows.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image, and whether its file already is what a collection holds (8-bit RGBA PNG, upright RGB JPEG)."""
+
+    image: Image.Image
+    finished: bool
+
+
+def read_segment(path: str | Path) -> Image.Image:
+    """A segment file as RGBA, 8 bits a channel, straight alpha. Without an alpha channel it comes out opaque everywhere.
+
+    Raises ImageError (one line: file and reason) for anything that is not one whole, still image.
+    """
+    return _read(path, decode_segment)
+
+
+def read_background(path: str | Path) -> Image.Image:
+    """A background file as RGB, 8 bits a channel, turned upright by its EXIF orientation. Of several frames, the first.
+
+    Raises ImageError (one line: file and reason) for anything that is not one whole image, or is transparent anywhere.
+    """
+    return _read(path, decode_background)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes. Raises ImageError with the bare reason where it can't be read, is no plain file or is too large."""
+    try:
+        if not path.is_file():
+            raise ImageError("not a plain file" if path.exists() else "no such file")
+        if path.stat().st_size > MAX_BYTES:
+            raise ImageError(f"too large: {path.stat().st_size:,} bytes, at most {MAX_BYTES:,} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"unreadable: {error.strerror or error}") from error
+
+
+def count_pixels(source: bytes | Path) -> int:
+    """Pixels of the image in a file or its bytes, as its header states them, at most :data:`MAX_PIXELS`; 0 for what is no image."""
+    Image.init()
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_readable()) as image:
+            return min(image.width * image.height, MAX_PIXELS)
+    except Exception:  # decoding it says what is wrong
+        return 0
+
+
+def _readable() -> list[str]:
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _explained(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]:
+    """Turn whatever a decoder raises into an ImageError: on damaged files Pillow's raise nearly every built-in exception."""
+
+    @wraps(decode)
+    def explained(data: bytes) -> Decoded:
+        try:
+            return decode(data)
+        except ImageError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ImageError(f"not an image: {_describe(data)}") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"too many pixels: at most {MAX_PIXELS:,} are decoded") from error
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ImageError(f"damaged: {reason}") from error
+
+    return explained
+
+
+@_explained
+def decode_segment(data: bytes) -> Decoded:
+    """As :func:`read_segment`, from a file's bytes. Raises ImageError with the bare reason."""
+    with _open(data) as image:
+        if getattr(image, "is_animated", False):
+            raise ImageError(f"animated: {getattr(image, 'n_frames', 'several')} frames; a segment is one still image")
+        image.load()
+        finished = _png_header(data) == (8, _PNG_RGBA) and _is_upright(image)
+        # Turned before it is converted: conversion loses some formats' orientation.
+        rgba = _to_rgba(ImageOps.exif_transpose(image), data)
+        return Decoded(_without_metadata(rgba), finished)
+
+
+@_explained
+def decode_background(data: bytes) -> Decoded:
+    """As :func:`read_background`, from a file's bytes. Raises ImageError with the bare reason."""
+    with _open(data) as image:
+        image.load()
+        finished = image.format == "JPEG" and image.mode == "RGB" and _is_upright(image)
+        upright = ImageOps.exif_transpose(image)
+        if finished:
+            return Decoded(_without_metadata(upright), finished)
+        rgba = _to_rgba(upright, data)
+        if rgba.getchannel("A").getextrema() != (255, 255):
+            raise ImageError("transparent: some of its pixels are; a background must be opaque everywhere")
+        return Decoded(_without_metadata(rgba.convert("RGB")), finished)
+
+
+def _read(path: str | Path, decode: Callable[[bytes], Decoded]) -> Image.Image:
+    try:
+        return decode(read_bytes(Path(path))).image
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    """The image's header. Frames and pixels are not decoded yet."""
+    if not data:
+        raise ImageError("not an image: an empty file")
+    Image.init()
+    image = Image.open(io.BytesIO(data), formats=_readable())
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"too many pixels: {image.width} x {image.height}, at most {MAX_PIXELS:,} are decoded")
+    _check_fills(image, data)
+    if image.format in ("JPEG", "MPO"):
+        _check_scans(data)
+    return image
+
+
+def _check_fills(image: Image.Image, data: bytes) -> None:
+    """Refuse a PNG whose file is too short for its pixels, however well they compress, before memory is taken for them."""
+    depth, colour_type = _png_header(data)
+    raw = image.height * (image.width * _PNG_CHANNELS.get(colour_type, 0) * depth // 8)
+    if raw > _DEFLATE_RATIO * len(data):
+        raise ImageError(
+            f"damaged: {len(data):,} bytes cannot hold the {image.width} x {image.height} pixels it claims"
+        )
+
+
+def _check_scans(data: bytes) -> None:
+    """Refuse a JPEG that goes over its pixels again and again."""
+    # A count of the marker is never too low, and far cheaper than looking where each stands.
+    if data.count(bytes([0xFF, _JPEG_SCAN])) > MAX_SCANS and (scans := _count_scans(data)) > MAX_SCANS:
+        raise ImageError(f"damaged: {scans:,} scans of its pixels, at most {MAX_SCANS} are decoded")
+
+
+def _count_scans(data: bytes) -> int:
+    """Scans up to the image's end: what metadata, or a film behind the image, holds by chance does not count."""
+    scans, at = 0, 0
+    while (marker := _JPEG_MARKER.search(data, at)) and marker[1][0] != _JPEG_END:
+        scans += marker[1][0] == _JPEG_SCAN
+        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        at = marker.end() + max(length, 2)
+    return scans
+
+
+def _to_rgba(image: Image.Image, data: bytes) -> Image.Image:
+    depth, colour_type = _png_header(data)
+    if image.mode.startswith("I;16") or (image.mode == "I" and depth == 16):
+        return _grey16_to_rgba(image)
+    if image.mode in ("I", "F"):
+        raise ImageError(f"mode {image.mode}: 32-bit grey has no known range; save it with 8 or 16 bits")
+    key: Any = image.info.get("transparency")
+    if key is not None and colour_type == _PNG_RGB and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    elif key is not None and colour_type == _PNG_GREY and depth in (2, 4):
+        image.info["transparency"] = key * 255 // (2**depth - 1)
+    if image.mode == "La":  # Pillow takes no direct way from this one
+        image = image.convert("LA")
+    has_alpha = key is not None or "A" in image.mode or image.mode == "RGBa"
+    return image.convert("RGBA") if has_alpha else image.convert("RGB").convert("RGBA")
+
+
+def _grey16_to_rgba(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
+    grey = np.empty(values.shape, np.uint8)
+    for row in range(
+        0, len(values), _BAND
+    ):  # a whole copy with 32 bits would take as much memory as the finished image
+        grey[row : row + _BAND] = (values[row : row + _BAND].astype(np.uint32) * 255 + 32767) // 65535
+    key = image.info.get("transparency")
+    opacity = np.full_like(grey, 255) if key is None else np.where(values == key, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.stack([grey, grey, grey, opacity], axis=-1))
+
+
+def _png_header(data: bytes) -> tuple[int, int]:
+    """Bit depth and colour type, from the fixed place where every PNG has them; zeros for another format."""
+    return (data[24], data[25]) if data.startswith(_PNG_SIGNATURE) else (0, 0)
+
+
+def _is_upright(image: Image.Image) -> bool:
+    return image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+
+
+def _without_metadata(image: Image.Image) -> Image.Image:
+    """The image without what would otherwise be written into copies of it."""
+    image.info = {}
+    return image
+
+
+_SIGNATURES = (
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer that stands for the image; fetch the image itself with `git lfs pull`",
+    ),
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (_PNG_SIGNATURE, "a damaged PNG file"),
+    (b"\xff\xd8\xff", "a damaged JPEG file"),
+    (b"RIFF", "a damaged WebP file, or another RIFF file"),
+    (b"GIF8", "a damaged GIF file"),
+    (b"8BPS", "a Photoshop document"),
+)
+
+
+def _describe(data: bytes) -> str:
+    """What a file that is no readable image is instead, in words."""
+    for signature, description in _SIGNATURES:
+        if data.startswith(signature):
+            return description
+    if data[4:8] == b"ftyp":
+        return f"a media file of type {data[8:12].decode('ascii', 'replace').strip()!r} (HEIC and video are not read)"
+    try:
+        start = data[:2048].decode("utf-8-sig", errors="strict" if len(data) <= 2048 else "ignore").strip().lower()
+    except UnicodeDecodeError:
+        start = "\0"
+    if "<svg" in start:
+        return "an SVG drawing; render it to PNG first"
+    if start.startswith(("<!doctype html", "<html", "<head", "<body")):
+        return "an HTML page, as servers send in place of a missing image"
+    if "\0" in start:
+        return "none of the formats read here (PNG, WebP, JPEG, GIF, BMP, TIFF, AVIF, JPEG 2000)"
+    return "a text file"

@@ -1,0 +1,270 @@
+"""A collection from two folders of one's own images: `chairlib import`.
+
+Every file is decoded, screened and compared with the others; each that is refused is reported with its reason. A
+``manifest.csv`` beside the images may say more about them: ``file`` (or ``filename``) names the image; ``shape_group`` says which belong
+together and wins over their looks; ``source`` (or ``source_repo`` and ``path``), ``url``, ``author``, ``licence`` (or
+``license``), ``retrieved``, ``landing_page`` and ``licence_url`` are kept with the image.
+"""
+
+import csv
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chairfinder.building import (
+    REFUSED_FILE,
+    Candidate,
+    Origin,
+    build,
+    by_reason,
+    decode,
+    final_bytes,
+    in_threads,
+    pixel_digest,
+    refused_table,
+    signature,
+    take_out_near_duplicates,
+)
+from chairfinder.decode import read_bytes
+from chairfinder.licences import forbids_changes
+from chairfinder.screening import Thresholds, screen_background, screen_segment
+from chairfinder.texts import text_of, url_of
+from chairlib.collection.cells import from_cell, one_line
+from chairlib.collection.collection import KINDS, OPTIONAL_COLUMNS, Collection
+from chairlib.core.errors import CollectionError, ImageError
+from chairlib.core.files import check_free, disk_errors
+from chairlib.core.progress import progress_bar
+
+__all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_passed_over", "read_notes"]
+
+_MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import made of the files it found."""
+
+    collection: Collection
+    accepted: Mapping[str, int]
+    """Images taken, by kind."""
+    refused: list[tuple[Path, str]]
+    """Every file that was not taken, with its reason (``name: explanation``)."""
+    unmatched: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """Rows of the manifests that name no file, by kind."""
+
+    def __str__(self) -> str:
+        taken = " and ".join(f"{count} {kind}s" for kind, count in self.accepted.items())
+        lines = [f"{self.collection.root}: {taken} imported, {len(self.refused)} files refused"]
+        lines += [f"  {count:5d}  {name}" for name, count in by_reason(reason for _, reason in self.refused)]
+        if self.refused:
+            lines.append(f"  each file and its reason: {self.collection.root / REFUSED_FILE}")
+        lines += [
+            f"  {len(paths)} rows of {kind}s' {_MANIFEST} name no file (first: {paths[0]})"
+            for kind, paths in self.unmatched.items()
+            if paths
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A folder of images of one kind, with what its manifests say about them by path."""
+
+    kind: str
+    folder: Path
+    files: list[Path]
+    notes: Mapping[Path, Mapping[str, str]]
+
+    @property
+    def unmatched(self) -> list[Path]:
+        """What rows of the manifests name and what is no file to be read: those rows say nothing of any image."""
+        found = set(self.files)
+        return [path for path in self.notes if path not in found]
+
+
+def import_folders(
+    segments_dir: str | Path,
+    backgrounds_dir: str | Path,
+    out: str | Path,
+    seed: int = 0,
+    progress: bool = True,
+    thresholds: Thresholds | None = None,
+) -> ImportReport:
+    """Make the collection ``out`` from a folder of segments and one of backgrounds, sub-folders included.
+
+    8-bit RGBA PNG (segments) and upright RGB JPEG files (backgrounds) are kept byte for byte, at any size; whatever else can be
+    decoded is written anew. What the rules of :mod:`chairfinder.screening` refuse, with ``thresholds`` or its defaults, is
+    left out and reported with the figure, as is an image whose licence, by the manifest, forbids changes.
+    Exact copies are taken once, and of pictures that show the same (``duplicate_bits``) the first. Hidden files, ``manifest.csv``
+    and README files are passed over. The same files and ``seed`` give the same collection. Raises CollectionError where a folder is
+    missing or empty, none of a manifest's rows names a file, or what is fit makes too few groups to split, ChairlibError where
+    ``out`` is not empty; then nothing is written.
+    """
+    out = Path(out).expanduser()
+    check_free(out)
+    sources = [
+        _find_files(kind, Path(folder)) for kind, folder in zip(KINDS, (segments_dir, backgrounds_dir), strict=True)
+    ]
+    with tempfile.TemporaryDirectory(prefix="chairlib-import-") as copies:
+        sifted = [_sift(source, Path(copies), progress, thresholds) for source in sources]
+        origins = [_origin(source, refused) for source, (_, refused) in zip(sources, sifted, strict=True)]
+        candidates = {source.kind: found for source, (found, _) in zip(sources, sifted, strict=True)}
+        collection = build(out, candidates, origins, seed, {REFUSED_FILE: refused_table(origins)}, progress)
+    return ImportReport(
+        collection,
+        accepted={kind: len(of_kind) for kind, of_kind in candidates.items()},
+        refused=[refusal for _, refused in sifted for refusal in refused.items()],
+        unmatched={source.kind: source.unmatched for source in sources},
+    )
+
+
+def _origin(source: _Source, refused: Mapping[Path, str]) -> Origin:
+    names = {file.relative_to(source.folder).as_posix(): reason for file, reason in refused.items()}
+    return Origin(source.kind, f"{len(source.files)} files in {source.folder}", names)
+
+
+def _find_files(kind: str, folder: Path) -> _Source:
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise CollectionError(f"{folder} is not a folder; give the folder that holds the {kind}s.")
+    files: list[Path] = []
+    notes: dict[Path, dict[str, str]] = {}
+    for place, folders, names in os.walk(folder, onerror=_refuse_folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        # A link to a folder isn't followed (it may lead in a circle) but reported, like any entry that is no image.
+        names += [name for name in folders if (Path(place) / name).is_symlink()]
+        files += [Path(place) / name for name in sorted(names) if not is_passed_over(name)]
+        if _MANIFEST in names:
+            notes |= read_notes(Path(place) / _MANIFEST, Path(place).relative_to(folder))
+    if not files:
+        raise CollectionError(f"{folder} holds no files; give the folder that holds the {kind}s.")
+    source = _Source(kind, folder, files, notes)
+    if notes and len(source.unmatched) == len(notes):
+        # Groups and licences would be lost without a word.
+        raise CollectionError(
+            f"{folder}: none of the {len(notes)} rows of {_MANIFEST} names a file (first: {next(iter(notes))}); its column file "
+            "holds the images' names, with their suffix and relative to the manifest."
+        )
+    return source
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise CollectionError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a file of this name is no image: hidden, a manifest, a README."""
+    name = name.lower()
+    return name.startswith((".", "readme")) or name in (_MANIFEST, "thumbs.db", "desktop.ini")
+
+
+def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
+    """The manifest's rows by the path of their image, each text in one line of printable characters.
+
+    Labels of a sub-folder's manifest are its own (``place``, relative).
+    """
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, restval="")
+            rows = list(reader)
+            columns = reader.fieldnames or []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CollectionError(f"{file} cannot be read as CSV ({error}); mend it, or remove it.") from error
+    column = next((name for name in ("file", "filename") if name in columns), None)
+    if column is None and "shape_group" in columns:
+        raise CollectionError(f"{file} has a column shape_group but none that names the images; add a column file.")
+    if column is None:
+        return {}
+    return {file.parent / row[column]: _note(row, place) for row in rows}
+
+
+def _note(row: Mapping[str, str], place: Path) -> dict[str, str]:
+    def field(*names: str) -> str:
+        found = (url_of(from_cell(row.get(name) or "")) for name in names)
+        return next((text for text in found if text), "")
+
+    group = field("shape_group")
+    return {
+        "label": (place / group).as_posix() if group else "",
+        "source": text_of(field("source") or "/".join(filter(None, [field("source_repo"), field("path")]))),
+        "url": field("url"),
+        "author": text_of(field("author")),
+        "licence": text_of(field("licence", "license")),
+        "retrieved": text_of(field("retrieved")),
+        "landing_page": field("landing_page"),
+        "licence_url": field("licence_url", "license_url"),
+    }
+
+
+def _sift(
+    source: _Source, copies: Path, progress: bool, thresholds: Thresholds | None
+) -> tuple[list[Candidate], dict[Path, str]]:
+    """What is fit, and what is refused with its reason by path, each in order."""
+    candidates: list[Candidate] = []
+    refused: dict[Path, str] = {}
+    known: dict[str, Path] = {}
+    bar = progress_bar(
+        in_threads(lambda file: _examine(source, file, copies, thresholds), source.files),
+        f"reading {source.kind}s",
+        total=len(source.files),
+        unit="file",
+        disable=not progress,
+    )
+    for file, result in zip(source.files, bar, strict=True):
+        if isinstance(result, str):
+            refused[file] = result
+            continue
+        candidate, final_digest = result
+        # Different pixels may still make the same JPEG bytes.
+        twin = known.get(candidate.pixel_digest) or known.get(final_digest)
+        if twin:
+            refused[file] = f"duplicate: the same image as {twin.relative_to(source.folder).as_posix()}"
+            continue
+        candidates.append(candidate)
+        known[candidate.pixel_digest] = known[final_digest] = file
+    kept, near = take_out_near_duplicates(
+        candidates,
+        (thresholds or Thresholds()).duplicate_bits,
+        lambda candidate: Path(candidate.name).relative_to(source.folder).as_posix(),
+    )
+    return kept, refused | {Path(candidate.name): reason for candidate, reason in near}
+
+
+def _examine(
+    source: _Source, file: Path, copies: Path, thresholds: Thresholds | None = None
+) -> tuple[Candidate, str] | str:
+    """The candidate and the digest of its final bytes, or why the file is refused."""
+    kind, note = source.kind, source.notes.get(file, {})
+    if forbids_changes(note.get("licence", "")):
+        return f"licence forbids changes: {note['licence']}; a composite is one"
+    try:
+        data = read_bytes(file)
+        decoded = decode(kind, data)
+        image = decoded.image
+        screen = screen_segment if kind == "segment" else screen_background
+        refusal = screen(image, thresholds=thresholds)
+        if refusal is not None:
+            return refusal
+        final = file
+        if not decoded.finished:
+            data = final_bytes(kind, data, decoded)
+            final = copies / f"{kind}-{hashlib.sha256(bytes(file)).hexdigest()}"
+            with disk_errors(final):
+                final.write_bytes(data)
+    except ImageError as error:
+        return str(error)
+    candidate = Candidate(
+        final,
+        str(file),
+        image.width,
+        image.height,
+        pixel_digest(image),
+        signature(kind, image),
+        label=note.get("label") or None,
+        source=note.get("source") or one_line(file.relative_to(source.folder).as_posix()),
+        **{name: note.get(name, "") for name in ("url", "author", "licence", "retrieved", *OPTIONAL_COLUMNS)},
+    )
+    return candidate, hashlib.sha256(data).hexdigest()

@@ -1,0 +1,61 @@
+"""Where things stand, so that nothing is put into anything else."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chairmaker.materials import Part
+from chairmaker.meshes import Floats
+from chairmaker.rooms.shapes import Span, moved
+
+__all__ = ["Ground"]
+
+#: What lies flatter than this (rugs) is walked on, and what hangs higher is walked under (metres).
+_FLAT, _OVERHEAD = 0.05, 1.9
+#: How far things keep from one another (metres).
+_GAP = 0.03
+#: How often a place is tried for what is strewn about.
+_TRIES = 6
+
+
+def _rectangles(parts: Sequence[Part]) -> Floats:
+    """The ground that each part stands on or over, [N,2,2] of (low, high) in x and y."""
+    spans = [(part.mesh.vertices.min(axis=0), part.mesh.vertices.max(axis=0)) for part in parts]
+    standing = [(low[:2], high[:2]) for low, high in spans if high[2] > _FLAT and low[2] < _OVERHEAD]
+    return np.array(standing).reshape(-1, 2, 2)
+
+
+class Ground:
+    """A floor that knows what stands on it, within ``low`` and ``high`` (x, y) for those that must stay inside."""
+
+    def __init__(self, low: Sequence[float] = (-np.inf, -np.inf), high: Sequence[float] = (np.inf, np.inf)) -> None:
+        self._low, self._high = np.asarray(low), np.asarray(high)
+        self._taken = np.empty((0, 2, 2))
+
+    def take(self, parts: Sequence[Part], inside: bool = False) -> bool:
+        """Whether ``parts`` have their place to themselves, and if so, from now on nothing else may stand there.
+
+        With ``inside`` they must not leave the floor either, as what hangs on its walls does.
+        """
+        wanted = _rectangles(parts)
+        if not len(wanted):
+            return True
+        low, high = wanted[:, 0].min(axis=0), wanted[:, 1].max(axis=0)
+        if inside and ((low < self._low).any() or (high > self._high).any()):
+            return False
+        # A thing's own parts may be hollow, but what stands within another's legs is hardly ever meant.
+        meets = (self._taken[:, 0] < high + _GAP).all(axis=1) & (self._taken[:, 1] > low - _GAP).all(axis=1)
+        if meets.any():
+            return False
+        self._taken = np.concatenate([self._taken, wanted])
+        return True
+
+    def strewn(
+        self, rng: np.random.Generator, parts: Sequence[Part], x: Span, y: Span, turn: float = 0.0
+    ) -> list[Part]:
+        """``parts`` somewhere within spans of x and y, turned by up to ``turn`` degrees; nothing where there is no room left."""
+        for _ in range(_TRIES):
+            there = moved(parts, rng.uniform(*x), rng.uniform(*y), turn=rng.uniform(-turn, turn))
+            if self.take(there, inside=True):
+                return there
+        return []

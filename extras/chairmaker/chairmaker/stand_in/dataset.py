@@ -1,0 +1,197 @@
+"""The stand-in as files, in the layout of the Object Discovery release."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from chairlib.core.errors import ParameterError
+from chairlib.core.files import atomic_folder, check_free, write_json
+from chairlib.core.progress import progress_bar
+from chairmaker.engine import mitsuba
+from chairmaker.materials import Part, glow, plain
+from chairmaker.render import View, encode, smooth_light
+from chairmaker.stand_in.scenes import CATEGORIES, Scene, draw_scene
+from chairmaker.workers import in_processes
+
+__all__ = ["render_stand_in", "render_subject"]
+
+_PICTURE, _LAYOUT = range(2)
+_SMALLEST, _LARGEST = 32, 1024
+#: Ids are drawn from these, as gappy as the release's own.
+_IDS = 10_000
+_EMPTY, _UNLABELLED, _SUBSET = 0.04, 0.03, 1 / 3
+_QUALITY = 84
+_SAMPLES = 12
+#: Mean and spread of a picture's exposure: the grey that its log mean goes to, in linear light.
+_EXPOSURE = {"Airplane": (0.27, 0.07), "Car": (0.18, 0.06), "Horse": (0.21, 0.05)}
+
+#: Folder, category, seed, number, size in pixels, the image's id, whether the subject is there, and whether the mask is written.
+_Task = tuple[Path, str, int, int, int, str, bool, bool]
+
+
+def _window(scene: Scene, size: int) -> tuple[int, int, int, int]:
+    height = round(size * scene.aspect)
+    return 0, (size - height) // 2, size, height
+
+
+def _mask(scene: Scene, size: int, seed: int) -> NDArray[np.bool_]:
+    """Where the subject, as far as nothing stands before it, covers more than half of a pixel [H,W]."""
+    left, top, width, height = _window(scene, size)
+    if not scene.subjects:
+        return np.zeros((height, width), bool)
+    # What stands before shines, the subject is black: the guide's red is the share of each pixel that the former takes.
+    light, black = glow(np.ones(3), 1.0), plain(np.zeros(3))
+    parts = [Part(part.mesh, black) for part in scene.subjects] + [Part(p.mesh, light) for p in scene.place.before]
+    pixels = View(parts, [], scene.camera, size, (left, top, width, height)).guide("albedo", 25, seed)
+    return pixels[..., 3] * (1 - pixels[..., 0] / 100) > 0.5
+
+
+def _photograph(scene: Scene, rng: np.random.Generator, category: str, size: int, seed: int) -> Image.Image:
+    window = _window(scene, size)
+    parts = [*scene.subjects, *scene.place.behind, *scene.place.before]
+    view = View(parts, scene.sky.lights(), scene.camera, size, window)
+    lit, albedo = view.colour(_SAMPLES, seed), view.guide("albedo", _SAMPLES, seed)
+    # Slivers of triangles have no normal.
+    normal = np.nan_to_num(view.guide("normal", _SAMPLES, seed))
+    image = smooth_light(lit, albedo, normal, bounce=0.12)
+    colour = image[..., :3] + (1 - image[..., 3:]) * scene.sky.behind(scene.camera, size, window)
+    # As a camera's automatic exposure would: the picture's log mean goes to a middle grey.
+    mean, spread = _EXPOSURE[category]
+    grey = np.clip(rng.normal(mean, spread), 0.06, 0.5)
+    exposed = colour * grey / np.exp(np.log(colour.mean(axis=2) + 0.02).mean())
+    warmth = rng.normal(0, 0.05)
+    exposed = exposed * np.array([1 + warmth, 1.0, 1 - warmth])
+    bright = np.where(exposed > 0.7, 0.7 + 0.3 * (1 - np.exp(-(exposed - 0.7) / 0.3)), exposed)
+    return Image.fromarray(encode(bright, contrast=rng.uniform(0.0, 0.5)))
+
+
+def _check(category: str, seed: int, size: int) -> None:
+    if category not in CATEGORIES:
+        raise ParameterError(f"category is {category!r}; expected one of {', '.join(CATEGORIES)}.")
+    if not _SMALLEST <= size <= _LARGEST:
+        raise ParameterError(f"size is {size!r}; expected a whole number, from {_SMALLEST} to {_LARGEST}.")
+    if seed < 0:
+        raise ParameterError(f"seed is {seed!r}; expected a whole number, 0 or more.")
+
+
+def render_subject(
+    category: str, seed: int, index: int, size: int = 128, present: bool = True
+) -> tuple[Image.Image, Image.Image]:
+    """Picture number ``index`` of a category ("Airplane", "Car" or "Horse"), RGB, and its mask, 1 bit; ``size`` is the longer side.
+
+    Without the subject (``present=False``) the place alone is shown and the mask is black. Raises ParameterError for another
+    category, a size out of range or a negative seed.
+    """
+    _check(category, seed, size)
+    mitsuba()
+    rng = np.random.default_rng([seed, _PICTURE, CATEGORIES.index(category), index])
+    scene = draw_scene(rng, category, present)
+    number = int(rng.integers(2**31))
+    picture = _photograph(scene, rng, category, size, number)
+    return picture, Image.fromarray(_mask(scene, size, number))
+
+
+def _render_files(task: _Task) -> None:
+    """One image and its mask in their folders: the whole work of a process of the pool."""
+    folder, category, seed, index, size, name, present, labelled = task
+    picture, mask = render_subject(category, seed, index, size, present)
+    picture.save(folder / category / f"{name}.jpg", quality=_QUALITY, optimize=True)
+    if labelled:
+        mask.save(folder / category / "GroundTruth" / f"{name}.png", optimize=True)
+
+
+def _tasks(folder: Path, category: str, images: int, size: int, seed: int) -> list[_Task]:
+    rng = np.random.default_rng([seed, _LAYOUT, CATEGORIES.index(category)])
+    names = np.sort(rng.choice(np.arange(1, min(_IDS, 28 * images + 30)), images, replace=False))
+    order = rng.permutation(images)
+    empty, unlabelled = round(_EMPTY * images), round(_UNLABELLED * images)
+    without, without_mask = set(order[:empty]), set(order[empty : empty + unlabelled])
+    return [
+        (folder, category, seed, i, size, f"{names[i]:04d}", i not in without, i not in without_mask)
+        for i in range(images)
+    ]
+
+
+def _copy_subset(tasks: list[_Task], seed: int) -> None:
+    """A third of the labelled images, once more in the folder of the category's subset."""
+    folder, category = tasks[0][:2]
+    rng = np.random.default_rng([seed, _LAYOUT, CATEGORIES.index(category), 100])
+    labelled = [task[5] for task in tasks if task[7]]
+    for name in rng.choice(labelled, max(1, round(_SUBSET * len(labelled))), replace=False):
+        for part in (f"{name}.jpg", f"GroundTruth/{name}.png"):
+            (folder / f"{category}100" / part).write_bytes((folder / category / part).read_bytes())
+
+
+def _readme(name: str, images: int, size: int, seed: int) -> str:
+    command = f"chairlib render-stand-in --out {name} --images {images} --size {size} --seed {seed}"
+    return (
+        f"# {name}\n\nA stand-in, not Object Discovery: rendered airplanes, cars and horses with exact masks, in the layout of the "
+        "Object Discovery data set.\nNo score measured on it may be called a score on Object Discovery. Made by\n\n"
+        f"    {command}\n\n`Data/<Category>/NNNN.jpg` are the images and `GroundTruth/NNNN.png` their masks, missing for the "
+        "unlabelled few\nand black where the object is absent; `Data/<Category>100/` repeats a third of the labelled images.\n\n"
+        "Licence: CC0-1.0.\n"
+    )
+
+
+def _estimate(images: int, size: int, seed: int, workers: int) -> str:
+    """How long it will take, from one image of each category rendered here and now."""
+    start = time.perf_counter()
+    for category in CATEGORIES:
+        render_subject(category, seed, 0, size)
+    seconds = (time.perf_counter() - start) * images / min(workers, len(CATEGORIES) * images)
+    length = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    return f"about {length} with {workers} processes"
+
+
+def render_stand_in(
+    out: str | Path,
+    images: int = 160,
+    size: int = 128,
+    seed: int = 0,
+    progress: bool = True,
+    workers: int | None = None,
+) -> Path:
+    """Render the stand-in into the folder ``out``, which must be absent or empty: ``images`` of each category.
+
+    ``size`` is the longer side in pixels, ``workers`` the number of processes, each on one core (by default as many as there are
+    cores). With ``progress`` an estimate and a bar go to standard error. However the call ends before all is there, nothing is
+    left of it.
+
+    Raises ParameterError for fewer than 3 images or a size out of range, ChairlibError where Mitsuba is missing or nothing can be
+    written.
+    """
+    out = Path(out).expanduser()
+    if images < 3 or 28 * images > 28 * _IDS / 2:
+        raise ParameterError(f"images is {images!r}; expected a whole number, from 3 to {_IDS // 2}.")
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    if workers < 1:
+        raise ParameterError(f"workers is {workers!r}; expected a whole number, 1 or more.")
+    _check(CATEGORIES[0], seed, size)
+    check_free(out)
+    mitsuba()
+    if progress:
+        length = _estimate(images, size, seed, workers)
+        print(
+            f"Rendering {images} images each of airplanes, cars and horses, {size} pixels wide: {length}.",
+            file=sys.stderr,
+        )
+    with atomic_folder(out) as folder:
+        tasks = {category: _tasks(folder / "Data", category, images, size, seed) for category in CATEGORIES}
+        for category in CATEGORIES:
+            for name in (category, f"{category}100"):
+                (folder / "Data" / name / "GroundTruth").mkdir(parents=True)
+        every = [task for some in tasks.values() for task in some]
+        done = in_processes(_render_files, every, workers)
+        for _ in progress_bar(done, total=len(every), desc="rendering", unit="image", disable=not progress):
+            pass
+        for some in tasks.values():
+            _copy_subset(some, seed)
+        # In Data/, which is what gets copied: whoever reads it is told the stand-in's name, whatever the copy is called.
+        write_json(folder / "Data" / "source.json", {"source": "stand-in", "name": "stand-in", "groups": {}})
+        (folder / "README.md").write_text(_readme(out.name, images, size, seed), encoding="utf-8")
+    return out

@@ -1,0 +1,296 @@
+"""The four models have the paper's sizes, take any image from 32 pixels up, learn in every parameter, and fail clearly."""
+
+import functools
+import sys
+import types
+import urllib.error
+
+import pytest
+import torch
+from torch import nn
+
+from chairlib.benchmark.models import MODELS, UNet, build_model, check_model, count_parameters
+from chairlib.core.errors import ChairlibError, ParameterError
+from chairlib.core.vision import torchvision
+
+SMALL = {"unet": 2, "fcn_vgg16": 2, "fcn_resnet50": None, "fcn_resnet101": None}
+
+
+@functools.cache
+def on_meta(name, width=None):
+    with torch.device("meta"):
+        return build_model(name, width)
+
+
+def own_model(monkeypatch, **attributes):
+    monkeypatch.setitem(sys.modules, "own_models", types.SimpleNamespace(**attributes))
+
+
+def test_unet_has_the_papers_number_of_parameters():
+    assert count_parameters(on_meta("unet")) == 13_395_329
+
+
+def test_vgg16_is_torchvisions_features_plus_the_way_up():
+    with torch.device("meta"):
+        features = count_parameters(torchvision.models.vgg16(weights=None).features)
+    up = [(512, 512), (512, 256), (256, 128), (128, 64), (64, 32)]
+    way_up = sum(9 * n_in * n_out + 3 * n_out for n_in, n_out in up) + 32 + 1
+    assert count_parameters(on_meta("fcn_vgg16")) == features + way_up == 18_643_713
+
+
+@pytest.mark.parametrize("name", ["fcn_resnet50", "fcn_resnet101"])
+def test_resnets_are_torchvisions_with_one_channel_and_no_auxiliary_head(name):
+    with torch.device("meta"):
+        build = getattr(torchvision.models.segmentation, name)
+        reference = build(weights=None, weights_backbone=None, num_classes=1, aux_loss=False)
+        model = build_model(name)
+    assert {k: v.shape for k, v in model.state_dict().items()} == {
+        k: v.shape for k, v in reference.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [(32, 32), (33, 33), (50, 50), (64, 64), (96, 96), (100, 100), (37, 61)])
+def test_logits_have_the_images_size(name, size):
+    logits = on_meta(name, SMALL[name]).eval()(torch.zeros(2, 3, *size, device="meta"))
+    assert logits.shape == (2, 1, *size)
+
+
+@pytest.mark.parametrize("name", ["unet", "fcn_vgg16", "fcn_resnet50"])
+@pytest.mark.parametrize("size", [32, 45])
+def test_gradients_reach_every_parameter(name, size):
+    torch.manual_seed(0)
+    model = build_model(name, SMALL[name] and 4)
+    logits = model(torch.rand(2, 3, size, size))
+    nn.functional.binary_cross_entropy_with_logits(logits, torch.rand(logits.shape).round()).backward()
+    assert logits.isfinite().all()
+    assert [k for k, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+    if name != "fcn_vgg16":  # so narrow, some of its ReLUs are dead from the start
+        assert [k for k, p in model.named_parameters() if "bias" not in k and not p.grad.any()] == []
+
+
+@pytest.mark.parametrize("name", ["unet", "fcn_vgg16"])
+def test_a_few_steps_fit_one_image(name):
+    torch.manual_seed(0)
+    images, masks = torch.rand(2, 3, 32, 32), torch.zeros(2, 1, 32, 32)
+    masks[:, :, 8:24, 4:20] = 1
+    images = 0.5 * images + 0.5 * masks
+    model = build_model(name, 8)
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-2)
+    losses = []
+    for _ in range(30):
+        loss = nn.functional.binary_cross_entropy_with_logits(model(images), masks)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.35 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["unet", "fcn_vgg16"])
+def test_width_scales_every_layer(name):
+    assert build_model(name, 1)(torch.rand(2, 3, 32, 32)).shape == (2, 1, 32, 32)
+    narrow, wide = on_meta(name, 16), on_meta(name, 32)
+    for (key, a), b in zip(narrow.named_parameters(), wide.parameters(), strict=True):
+        for n, m in zip(a.shape, b.shape, strict=True):
+            assert m == 2 * n or m == n in (1, 3), key
+
+
+def test_unet_equals_a_plain_statement_of_itself_where_sizes_divide():
+    torch.manual_seed(0)
+    model, x = UNet(4), torch.rand(2, 3, 32, 32)
+    pool, up = nn.MaxPool2d(2), nn.UpsamplingBilinear2d(scale_factor=2)
+    x1 = model.stem(x)
+    x2 = model.down[0](pool(x1))
+    x3 = model.down[1](pool(x2))
+    x4 = model.down[2](pool(x3))
+    y = model.down[3](pool(x4))
+    for block, skip in zip(model.up, (x4, x3, x2, x1), strict=True):
+        y = block(torch.cat([skip, up(y)], 1))
+    torch.testing.assert_close(model(x), model.classifier(y))
+    assert {layer.padding_mode for layer in model.modules() if isinstance(layer, nn.Conv2d)} == {"zeros"}
+
+
+def test_vgg16_adds_pooled_features_where_sizes_divide():
+    torch.manual_seed(0)
+    model, x = build_model("fcn_vgg16", 4), torch.rand(2, 3, 64, 64)
+    pools = [x]
+    for stage in model.stages:
+        pools.append(stage(pools[-1]))
+    y = pools[5]
+    for i, skip in enumerate([pools[4], pools[3], pools[2], pools[1], None]):
+        up = model.up[i]
+        y = nn.functional.conv_transpose2d(y, up.weight, up.bias, stride=2, padding=1, output_padding=1)
+        y = model.norms[i](y.relu())
+        y = y if skip is None else y + skip
+    torch.testing.assert_close(model(x), model.classifier(y))
+
+
+@pytest.mark.parametrize("name", ["unet", "fcn_vgg16", "fcn_resnet50"])
+@pytest.mark.parametrize(
+    ("shape", "words"), [((1, 3, 31, 64), "31, 64"), ((1, 1, 64, 64), "1, 1, 64, 64"), ((3, 64, 64), "3, 64, 64")]
+)
+def test_images_that_are_too_small_or_not_rgb_are_refused(name, shape, words):
+    with pytest.raises(ParameterError, match=words):
+        on_meta(name, SMALL[name])(torch.zeros(shape, device="meta"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"name": "u-net"}, "Did you mean 'unet'"),
+        ({"name": "fcn_resnet5"}, "Did you mean 'fcn_resnet50'"),
+        ({"name": "segformer"}, "fcn_vgg16"),
+        ({"name": "unet", "width": 0}, "0"),
+        ({"name": "unet", "width": 2.5}, "2.5"),
+        ({"name": "fcn_resnet50", "width": 16}, "fixed width"),
+        ({"name": "unet", "backbone_weights": "imagenet"}, "no backbone"),
+        ({"name": "fcn_vgg16", "width": 16, "backbone_weights": "imagenet"}, "width 64"),
+        ({"name": "fcn_resnet50", "backbone_weights": "coco"}, "'coco'"),
+    ],
+)
+def test_names_and_widths_that_do_not_exist_are_refused(arguments, words):
+    with pytest.raises(ParameterError, match=words):
+        build_model(**arguments)
+
+
+@pytest.mark.parametrize("name", ["fcn_vgg16", "fcn_resnet50", "fcn_resnet101"])
+def test_imagenet_weights_that_cannot_be_fetched_are_one_clear_line(name, monkeypatch, tmp_path):
+    def offline(*args, **kwargs):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(
+        ChairlibError, match=r"ImageNet weights of fcn_.*no network.*\.pth.*put the file there"
+    ) as error:
+        build_model(name, backbone_weights="imagenet")
+    assert "\n" not in str(error.value)
+
+
+def test_imagenet_weights_reach_the_backbone(monkeypatch, tmp_path):
+    source = torchvision.models.resnet50(weights=None).state_dict()
+    save_as_downloaded(source, "resnet50", monkeypatch, tmp_path)
+    ours = build_model("fcn_resnet50", backbone_weights="imagenet").backbone.state_dict()
+    assert len(ours) == len(source) - 2  # all but the classifier
+    assert all(torch.equal(value, source[key]) for key, value in ours.items())
+
+
+def test_imagenet_weights_reach_vgg16_in_order(monkeypatch, tmp_path):
+    with torch.device("meta"):
+        features = torchvision.models.vgg16(weights=None).features.to_empty(device="cpu")
+    for value, parameter in enumerate(features.parameters()):
+        nn.init.constant_(parameter, value)
+    state = {f"features.{key}": value for key, value in features.state_dict().items()} | {
+        "classifier.0.weight": torch.ones(1)
+    }
+    save_as_downloaded(state, "vgg16", monkeypatch, tmp_path)
+    model = build_model("fcn_vgg16", backbone_weights="imagenet")
+    assert [p.unique().tolist() for p in model.stages.parameters()] == [[value] for value in range(26)]
+
+
+def test_imagenet_weights_are_never_unpickled(monkeypatch, tmp_path):
+    save_as_downloaded({"conv1.weight": Trap(str(tmp_path / "sprung"))}, "resnet50", monkeypatch, tmp_path)
+    with pytest.raises(ChairlibError, match="could not be loaded"):
+        build_model("fcn_resnet50", backbone_weights="imagenet")
+    assert not (tmp_path / "sprung").exists()
+
+
+class Trap:
+    """Pickled, it creates a file when somebody unpickles it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_a_file_of_other_weights_is_refused(monkeypatch, tmp_path):
+    save_as_downloaded({"conv1.weight": torch.ones(1)}, "resnet50", monkeypatch, tmp_path)
+    with pytest.raises(ChairlibError, match="could not be loaded") as error:
+        build_model("fcn_resnet50", backbone_weights="imagenet")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 800
+
+
+def save_as_downloaded(state, builder, monkeypatch, tmp_path):
+    weights = torchvision.models.get_model_weights(builder).IMAGENET1K_V1
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(state, tmp_path / "hub" / "checkpoints" / weights.url.rpartition("/")[2])
+
+
+def test_a_model_of_ones_own_is_built_by_name(monkeypatch):
+    own_model(
+        monkeypatch, net=lambda width=5: nn.Sequential(nn.Conv2d(3, width, 1), nn.Dropout(), nn.Conv2d(width, 1, 1))
+    )
+    assert build_model("own_models:net")[0].out_channels == 5
+    model = build_model("own_models:net", width=7)
+    assert model[0].out_channels == 7
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no_such_package:net", "importing 'no_such_package' failed"),
+        (":net", "failed"),
+        ("own_models:missing", "no 'missing'"),
+        ("own_models:number", "'number' is of type int"),
+        ("own_models:broken", "called with no arguments: ValueError: out of order"),
+        ("own_models:text", "returned something of type str"),
+        ("own_models:halves", r"float32 tensor \[2, 1, 32, 32\]"),
+        ("own_models:labels", r"int64 tensor \[2, 1, 64, 64\]"),
+        ("own_models:dictionary", "dict with keys out, aux"),
+        ("own_models:grey", r"failed on float images of shape \[2, 3, 64, 64\]"),
+    ],
+)
+def test_a_model_of_ones_own_that_will_not_do_is_refused(name, words, monkeypatch):
+    class Dictionary(nn.Module):
+        def forward(self, images):
+            return {"out": images, "aux": images}
+
+    class Labels(nn.Module):
+        def forward(self, images):
+            return images[:, :1].long()
+
+    def broken():
+        raise ValueError("out of\norder")
+
+    own_model(
+        monkeypatch,
+        number=3,
+        broken=broken,
+        text=lambda: "unet",
+        halves=lambda: nn.Conv2d(3, 1, 2, stride=2),
+        labels=Labels,
+        dictionary=Dictionary,
+        grey=lambda: nn.Conv2d(1, 1, 1),
+    )
+    with pytest.raises(ParameterError, match=words) as error:
+        build_model(name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_of_ones_own_loads_its_own_weights(monkeypatch):
+    own_model(monkeypatch, net=lambda: nn.Conv2d(3, 1, 1))
+    with pytest.raises(ParameterError, match="load its own weights"):
+        build_model("own_models:net", backbone_weights="imagenet")
+
+
+@pytest.mark.parametrize("name", [5, None, ["unet"]])
+def test_a_name_that_is_none(name):
+    for ask in (build_model, check_model):
+        with pytest.raises(ParameterError, match="must be a name: unet"):
+            ask(name)
+
+
+@pytest.mark.parametrize(("name", "width"), [("nope", None), ("unet", 0), ("fcn_resnet50", 8), ("torch.nn:Nope", None)])
+def test_checking_a_model_refuses_what_building_it_does(name, width):
+    said = []
+    for ask in (build_model, check_model):
+        with pytest.raises(ParameterError) as caught:
+            ask(name, width)
+        said.append(str(caught.value))
+    assert said[0] == said[1]

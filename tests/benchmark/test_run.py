@@ -1,0 +1,169 @@
+"""One benchmark run: its parameters are checked, its record is complete, and it is never trained twice."""
+
+import json
+
+import numpy as np
+import pytest
+
+from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.models import build_model
+from chairlib.benchmark.training import get_recipe
+from chairlib.compositing.datasets import export
+from chairlib.core import runs
+from chairlib.core.errors import ChairlibError
+from chairlib.core.tensors import load_tensors
+
+TINY = {
+    "width": 2,
+    "resolution": 32,
+    "images": 64,
+    "val_images": 6,
+    "test_images": 12,
+    "evaluations": 2,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def record(collection):
+    return benchmark.train(benchmark.open_run(data=str(collection.root), **TINY), progress=False)
+
+
+def test_a_record_tells_everything(record, collection):
+    content = record.content
+    assert content["data"] == {"name": "drawn", "hash": collection.hash}
+    assert content["images_seen"] == 76  # an epoch of 60, then a whole batch for the other 4
+    assert content["code"]["hash"] == runs.code_hash("benchmark")
+    assert content["packages"]["torch"]
+    assert content["hardware"]
+    assert content["recipe"]["batch_size"] == 16
+    test = record.metrics["test"]
+    assert test["n_images"] == 8
+    assert test["interval_units"] == "groups"
+    assert 0 <= test["iou"] <= test["dice"] <= 100
+    assert 50 < record.metrics["all_background_precision"] < 90
+    assert record.history()["images"].tolist() == [48, 76]
+    assert len(record.table("test_images")) == 8
+    assert not list(record.folder.glob("checkpoint*"))
+
+
+def test_the_weights_are_those_that_were_scored(record, collection):
+    from chairlib.benchmark.training import evaluate
+    from chairlib.compositing.datasets import CompositeLoader
+
+    model = build_model("unet", width=2)
+    model.load_state_dict(load_tensors(record.file("weights.safetensors"))[0])
+    loader = CompositeLoader(collection, "test", 32, 4, "cpu", limit=12)
+    assert evaluate(model, loader).scores.iou == pytest.approx(record.metrics["test"]["iou"], abs=0.05)
+
+
+def test_a_finished_run_is_only_read(record, collection, monkeypatch):
+    monkeypatch.setattr(benchmark, "fit", lambda *_, **__: pytest.fail("trained twice"))
+    again = benchmark.train(benchmark.open_run(data=str(collection.root), **TINY))
+    assert again.content == record.content
+
+
+def test_device_and_path_of_the_data_are_not_part_of_the_question(record, collection, tmp_path):
+    (tmp_path / "elsewhere").symlink_to(collection.root)
+    assert benchmark.open_run(data=str(tmp_path / "elsewhere"), **{**TINY, "device": "auto"}).name == record.name
+
+
+def test_numpys_numbers_ask_the_same(record, collection):
+    asked = {name: np.int64(value) if type(value) is int else value for name, value in TINY.items()}
+    run = benchmark.open_run(data=str(collection.root), **asked)
+    assert run.name == record.name
+    assert json.loads(json.dumps(run.parameters)) == run.parameters
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"images": 65}, {"width": 3}, {"test_images": 5}, {"recipe": "paper"}])
+def test_every_other_parameter_is(record, collection, change):
+    assert benchmark.open_run(data=str(collection.root), **{**TINY, **change}).name != record.name
+
+
+@pytest.mark.parametrize("which", ["fixed", "best", "worst"])
+def test_examples_are_kept_for_reports(record, which):
+    kept = benchmark.examples(record, which)
+    count = len(kept["ious"])
+    assert count == {"fixed": 6, "best": 4, "worst": 4}[which]
+    assert kept["images"].shape == (count, 32, 32, 3)
+    assert kept["targets"].dtype == bool
+    assert kept["probabilities"].max() <= 1
+    ious = record.table("test_images")["iou"].to_numpy()
+    if which == "best":
+        assert np.array_equal(kept["ious"], np.sort(ious)[::-1][:4])
+    if which == "worst":
+        assert np.array_equal(kept["ious"], np.sort(ious)[:4])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": "unett"}, "unett"),
+        ({"recipe": "slow"}, "slow"),
+        ({"resolution": 16}, "at least 32"),
+        ({"resolution": 8}, "8"),
+        ({"images": 0}, "images 0"),
+        ({"images": 2.5}, "2.5"),
+        ({"val_images": -1}, "val_images"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**64}, "seed 18446744073709551616 must be a whole number from 0 to 4294967295"),
+        ({"device": "warp"}, "warp"),
+        ({"widht": 4}, "widht"),
+        ({"data": "no-such-folder"}, "no-such-folder"),
+        ({"model": "fcn_resnet50"}, "width"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_at_once(collection, change, words):
+    with pytest.raises(ChairlibError, match=words):
+        benchmark.open_run(**{"data": str(collection.root), **TINY, **change})
+
+
+def test_data_in_the_authors_layout_can_be_benchmarked(collection, tmp_path, own_runs):
+    export(collection, tmp_path / "Chair032", 32)
+    record = benchmark.train(benchmark.open_run(data=str(tmp_path / "Chair032"), **TINY), progress=False)
+    assert record.metrics["test"]["interval_units"] == "images"
+    assert record.content["data"]["name"] == "Chair032"
+
+
+def test_a_model_of_ones_own(collection, tmp_path, own_runs, monkeypatch):
+    code = ["from torch import nn", "def net():", "    return nn.Sequential(nn.Conv2d(3, 1, 3, padding=1))"]
+    (tmp_path / "mine.py").write_text("\n".join(code))
+    monkeypatch.syspath_prepend(tmp_path)
+    record = benchmark.train(
+        benchmark.open_run(data=str(collection.root), **{**TINY, "model": "mine:net", "width": None}), progress=False
+    )
+    assert record.content["n_parameters"] == 28
+
+
+def test_the_budget_in_images(collection):
+    run = benchmark.open_run(data=str(collection.root), **{**TINY, "images": None, "recipe": "paper"})
+    assert benchmark.count_images(run) == (20 * 60, 2 * 6 + 8)
+
+
+def test_speed_is_measured_per_image():
+    ticks = iter([0.0, 10.0, 13.0, 15.0])
+    size = get_recipe("fast", "unet").batch_size
+    speed = benchmark.measure_speed({**TINY, "recipe": "fast"}, steps=3, clock=lambda: next(ticks))
+    assert speed == pytest.approx((3 / (3 * size), 2 / size))
+
+
+def test_an_edited_model_of_ones_own_is_another_run(collection, tmp_path, own_runs, monkeypatch):
+    code = "from torch import nn\ndef net():\n    return nn.Conv2d(3, 1, 3, padding=1)\n"
+    (tmp_path / "edited.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = {"data": str(collection.root), **TINY, "model": "edited:net", "width": None}
+    first = benchmark.open_run(**settings).name
+    assert benchmark.open_run(**settings).name == first
+    (tmp_path / "edited.py").write_text(code + "# another\n")
+    assert benchmark.open_run(**settings).name != first
+
+
+def test_too_few_groups_for_an_interval_is_said(tmp_path, own_runs):
+    from chairlib.benchmark.report import describe_record, open_report
+    from chairlib.show.tables import style_table
+    from drawing import make_collection
+
+    small = make_collection(tmp_path / "small", 3, 3)
+    record = benchmark.train(benchmark.open_run(data=str(small.root), **TINY), progress=False)
+    assert "too few groups" in describe_record(record)
+    style_table(open_report(small.root).table1(), "Table 1")

@@ -1,0 +1,105 @@
+"""The chapters themselves: stored clean, thin, and running top to bottom as they are."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from chairlib.core import paths, runs
+from chairlib.core.errors import ParameterError
+
+CHAPTERS = sorted(paths.notebooks.glob("*.ipynb"))
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request):
+    return request.param
+
+
+def test_there_are_chapters():
+    assert [path.stem for path in CHAPTERS] == [
+        "01_collection",
+        "01_gallery",
+        "02_compositing",
+        "03_benchmark",
+        "04_benchmark_report",
+        "05_object_discovery",
+        "06_transfer_report",
+        "07_loss_landscape",
+    ]
+
+
+def test_stored_clean(chapter):
+    """No outputs, no execution counts, no widget state: a diff shows what a person changed."""
+    notebook = nbformat.read(chapter, as_version=4)
+    nbformat.validate(notebook)
+    assert "widgets" not in notebook.metadata
+    for cell in code_cells(chapter):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+
+
+def test_one_parameters_cell_of_literals_then_the_check(chapter):
+    cells = code_cells(chapter)
+    tagged = [number for number, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == [0]
+    for statement in ast.parse(cells[0].source).body:
+        assert isinstance(statement, ast.Assign)
+        ast.literal_eval(statement.value)
+    assert "check_parameters" in cells[1].source
+    assert f'"{chapter.stem}"' in cells[1].source
+
+
+def test_no_import_hides_an_undeclared_parameter(chapter, monkeypatch):
+    """Papermill injects an undeclared parameter before the check, and a name that is bound in between would overwrite it."""
+    parameters, check = (cell.source for cell in code_cells(chapter)[:2])
+    bound = set()
+    for node in ast.walk(ast.parse(check)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+    for name in bound - {"chairlib", "check_parameters"}:
+        monkeypatch.setattr(runs, "_opened", set())
+        namespace = {}
+        exec(parameters, namespace)
+        namespace[name] = "unet"
+        with pytest.raises(ParameterError, match=f"parameter {name} is unknown to notebook {chapter.stem}"):
+            exec(check, namespace)
+
+
+def test_thin(chapter):
+    """No function of more than ten lines, no path arithmetic, no training loop: that is the library's work."""
+    for cell in code_cells(chapter):
+        tree = ast.parse(cell.source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 10
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+                assert not {"os", "pathlib", "Path", "glob", "torch", "sys"} & set(names)
+
+
+def test_runs_as_it_is(chapter, tmp_path):
+    """In a kernel of its own, from another folder, with an empty home: as in a fresh clone."""
+    command = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--nbval-lax",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=300",
+        str(chapter),
+    ]
+    environment = {**os.environ, "CHAIRLIB_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]

@@ -1,0 +1,163 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("papermill")
+from nbformat.v4 import new_code_cell, new_notebook  # noqa: E402
+
+from chairlib.core import paths# noqa: E402
+from chairlib.core.errors import ChairlibError, ParameterError  # noqa: E402
+from chairlib.build.notebooks import execute, names  # noqa: E402
+from chairlib.core.progress import HEADLESS  # noqa: E402
+
+PARAMETERS = "depth = 1\nname = 'x'\nnothing = None\ndata = ''"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    monkeypatch.setenv(HEADLESS, "1")  # execute sets it; this takes it back
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    def write(*cells: str, name: str = "given.ipynb") -> str:
+        kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+        parameters = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+        content = new_notebook(cells=[parameters, *map(new_code_cell, cells)], metadata=kernel)
+        nbformat.write(content, tmp_path / name)
+        return str(tmp_path / name)
+
+    return write
+
+
+def output(file: Path) -> str:
+    cells = nbformat.read(file, as_version=4).cells
+    return "".join(part.get("text", "") for cell in cells for part in cell.get("outputs", []))
+
+
+def test_chapters():
+    assert names() == sorted(names())
+    assert {"01_collection", "02_compositing", "03_benchmark", "04_benchmark_report"} <= set(names())
+
+
+def test_values_arrive_and_the_page_shows_them_without_paths(notebook, tmp_path, monkeypatch, capfd):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    given = {"depth": 5, "name": 'it\'s "{x}" ü', "nothing": [1, None, True], "data": str(tmp_path)}
+    code = "import os\nprint(depth, name, nothing, os.getcwd())"
+    file = execute(notebook(code), given, "out.ipynb")  # relative to here, though the notebook runs at home
+    assert file == Path("out.ipynb")
+    assert output(file) == f'5 it\'s "{{x}}" ü [1, None, True] {paths.home}\n'
+    assert [path.name for path in Path().iterdir()] == ["out.ipynb"]
+    done = nbformat.read(file, as_version=4)
+    injected = [cell for cell in done.cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert len(injected) == 1
+    assert "depth = 5" in injected[0].source
+    assert f'data = "{tmp_path.name}"' in injected[0].source
+    assert "papermill" not in done.metadata
+    assert str(tmp_path) not in "".join(cell.source for cell in done.cells)
+    log = capfd.readouterr().err
+    assert "5 it's" in log  # what the notebook prints is seen as it runs
+    assert "WARNING" not in log
+
+
+def test_a_failure_leaves_the_old_copy_and_shows_the_failed_one(notebook, tmp_path):
+    out, failed = tmp_path / "out.ipynb", tmp_path / "out.failed.ipynb"
+    out.write_text("old")
+    with pytest.raises(
+        ChairlibError, match=r"^notebook given failed: ValueError: two lines \(see .*out\.failed\.ipynb"
+    ):
+        execute(notebook("print('before')", "raise ValueError('two\\nlines')", "print('after')"), {}, out, log=False)
+    assert out.read_text() == "old"
+    assert "before" in output(failed)
+    assert "after" not in output(failed)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["given.ipynb", "out.failed.ipynb", "out.ipynb"]
+    execute(notebook("print('mended')"), {}, out, log=False)
+    assert output(out) == "mended\n"
+    assert not failed.exists()
+
+
+def test_process_that_dies(notebook, tmp_path):
+    with pytest.raises(ChairlibError, match="notebook given stopped: its process died"):
+        execute(notebook("import os; os._exit(9)"), {}, tmp_path / "out.ipynb", log=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
+
+
+def test_undeclared_parameter(notebook, tmp_path):
+    with pytest.raises(ParameterError, match="dpth, widht is unknown to notebook given; it has depth, name, nothing"):
+        execute(notebook(), {"widht": 1, "depth": 2, "dpth": 3}, tmp_path / "out.ipynb")
+    assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
+
+
+def test_undeclared_parameter_of_a_chapter(tmp_path):
+    with pytest.raises(ParameterError, match="parameter resolutoin is unknown to notebook 03_benchmark; it has data, "):
+        execute("03_benchmark", {"resolutoin": 64}, tmp_path / "out.ipynb")
+
+
+@pytest.mark.parametrize("name", ["05_nope", "nope.ipynb", "", "03_benchmark.py"])
+def test_notebook_that_does_not_exist(name, tmp_path):
+    with pytest.raises(
+        ParameterError, match=r"does not exist in .*notebooks; use 01_collection, .* or the path of an \.ipynb file"
+    ):
+        execute(name, {}, tmp_path / "out.ipynb")
+
+
+@pytest.mark.parametrize("content", [b"", b"no JSON", b"[]", b'{"cells": 3}', b"\xff\xfe", b'{"nbformat": 4}'])
+def test_file_that_is_no_notebook(content, tmp_path):
+    (tmp_path / "broken.ipynb").write_bytes(content)
+    with pytest.raises(ChairlibError, match=r"broken\.ipynb cannot be read as a notebook") as caught:
+        execute(str(tmp_path / "broken.ipynb"), {}, tmp_path / "out.ipynb")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.ipynb"]
+
+
+def test_folder_that_cannot_be_written_is_found_before_the_work(notebook, tmp_path):
+    (tmp_path / "file").write_text("x")
+    began = time.monotonic()
+    with pytest.raises(ChairlibError, match="cannot write"):
+        execute(notebook("import time; time.sleep(60)"), {}, tmp_path / "file" / "out.ipynb")
+    assert time.monotonic() - began < 30
+
+
+def test_without_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    with pytest.raises(ChairlibError, match=r"is not installed; pip install 'chairlib\[notebooks\]' brings it"):
+        execute("03_benchmark", {}, tmp_path / "out.ipynb")
+
+
+def test_ctrl_c_ends_the_notebook_and_leaves_nothing(notebook, tmp_path):
+    file = notebook("import os, time\nprint('kernel', os.getpid(), flush=True)\ntime.sleep(120)")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chairlib", "run", file, "-o", str(tmp_path / "out.ipynb")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        # A shell's background jobs, which this may be one of, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    line = next(line for line in process.stderr if line.startswith("kernel"))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == "chairlib: interrupted; started again, training and rendering go on where they stopped."
+    assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
+    assert not _is_alive(int(line.split()[1]))
+
+
+def _is_alive(process: int) -> bool:
+    for _ in range(50):
+        try:
+            os.kill(process, 0)
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (ProcessLookupError, FileNotFoundError):
+            return False
+        if state == "Z":
+            return False
+        time.sleep(0.1)
+    return True

@@ -1,0 +1,499 @@
+import fcntl
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chairlib.core import paths
+from chairlib.benchmark import run as benchmark
+from chairlib.build import plan as build
+from chairlib.transfer import run as transfer
+from chairlib.build.plan import Plan
+from chairlib.core.errors import ChairlibError, CollectionError, ParameterError
+
+PROFILE = """
+description: A profile of a test.
+gallery: {size: 32, each: 1, n_angles: 2, n_values: 1}
+collection: {leakage_threshold: 0}
+compositing: {n_examples: 3}
+benchmark:
+  featured: {resolution: 64}
+  common: {recipe: fast, width: 4, images: 20}
+  runs:
+    - {model: unet, resolution: [32, 64]}
+    - {model: unet, resolution: 64}
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home with a profile of its own, named so that every tool on the way has to quote it."""
+    home = tmp_path / "it's a home"
+    (home / "profiles").mkdir(parents=True)
+    (home / "profiles" / "toy.yaml").write_text(PROFILE)
+    for name in ("home", "cache", "runs", "notebooks", "book"):
+        monkeypatch.setattr(paths, name, {"home": home, "cache": home / ".cache"}.get(name, home / name))
+    return home
+
+
+TRANSFER = """
+transfer:
+  featured: {category: horse}
+  common: {recipe: fast, width: 4, images: 8}
+  runs:
+    - {category: [car, horse], pretraining: [none, chair_segments]}
+"""
+
+
+@pytest.fixture
+def plan(home, collection):
+    return Plan("toy", str(collection.root))
+
+
+def test_jobs(plan, collection, home):
+    pages = home / "book" / "notebooks"
+    data = str(collection.root.resolve())
+    assert [run.parameters["resolution"] for run in plan.runs] == [64, 32]  # the featured one first, each once
+    own = plan.run_jobs[: len(plan.runs)]  # what follows serves the landscape
+    assert [job.out for job in own] == [
+        pages / "03_benchmark.ipynb",
+        pages / "runs" / f"{plan.runs[1].name}.ipynb",
+    ]
+    for job, run in zip(own, plan.runs, strict=True):
+        assert job.notebook == "03_benchmark"
+        assert job.record == home / "runs" / run.name / "record.json"
+        assert job.parameters["data"] == data
+        assert job.parameters["device"] == "auto"
+    assert [job.out.stem for job in plan.chapters] == [job.notebook for job in plan.chapters]
+    assert plan.chapters[0].parameters == {"data": data, "leakage_threshold": 0}
+    assert plan.chapters[1].parameters == {"size": 32, "each": 1, "n_angles": 2, "n_values": 1}
+    assert plan.chapters[2].parameters == {"data": data, "n_examples": 3}
+    assert plan.report.parameters == {
+        "data": data,
+        "profile": "toy",
+        "description": "A profile of a test.",
+        "runs": [run.name for run in plan.runs],
+    }
+
+
+def test_parameters_are_those_that_the_notebooks_declare(plan):
+    papermill = pytest.importorskip("papermill")
+    for job in (*plan.chapters, *plan.run_jobs, plan.report):
+        file = paths.package.parent / "notebooks" / f"{job.notebook}.ipynb"
+        assert job.parameters.keys() <= papermill.inspect_notebook(file).keys()
+
+
+def test_relative_data_and_profile_mean_the_same_anywhere(home, collection, monkeypatch):
+    monkeypatch.chdir(collection.root.parent)
+    by_name = Plan("toy", collection.root.name)
+    assert by_name.data == str(collection.root.resolve())
+    assert by_name.profile_name == "toy"
+    monkeypatch.chdir(home)
+    assert Plan("profiles/toy.yaml", str(collection.root)).profile_name == str(home / "profiles" / "toy.yaml")
+
+
+def test_mistakes_are_found_before_anything_starts(home, collection, tmp_path):
+    with pytest.raises(ParameterError, match="profile 'nope' does not exist; use toy"):
+        Plan("nope", str(collection.root))
+    with pytest.raises(CollectionError, match="is not a folder"):
+        Plan("toy", str(tmp_path / "nope"))
+    with pytest.raises(ParameterError, match="device 'gpu' cannot be used here"):
+        Plan("toy", str(collection.root), "gpu")
+    (home / "profiles" / "toy.yaml").write_text(PROFILE.replace("model: unet", "model: unett"))
+    with pytest.raises(ParameterError, match="unett"):
+        Plan("toy", str(collection.root))
+    assert not paths.runs.exists()
+
+
+def test_fine_tuning_starts_from_the_benchmark_run_of_the_same_model(home, collection):
+    (home / "profiles" / "both.yaml").write_text(PROFILE + TRANSFER)
+    plan = Plan("both", str(collection.root))
+    chairs = plan.runs[0]  # 64 pixels, as the fine-tuning
+    own = plan.transfer_jobs[: len(plan.transfer_runs)]  # what follows serves the landscape
+    assert [(job.parameters["category"], job.parameters["pretrained"]) for job in own] == [
+        ("horse", None),
+        ("car", None),
+        ("car", chairs.name),
+        ("horse", chairs.name),
+    ]
+    assert [job.needs for job in own] == [(), (), *[(chairs.folder / "record.json",)] * 2]
+    assert plan.transfer_jobs[0].out == home / "book" / "notebooks" / "05_object_discovery.ipynb"
+    assert plan.transfer_jobs[1].out.parent.name == "transfer"
+    assert plan.transfer_report.parameters["runs"] == [run.name for run in plan.transfer_runs]
+    assert {job.notebook for job in plan.jobs} >= {"05_object_discovery", "06_transfer_report"}
+    before = plan.fingerprint(plan.transfer_jobs[0])
+    plan.transfer_runs[0].data["hash"] = "other photos"
+    assert plan.fingerprint(plan.transfer_jobs[0]) != before
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("width: 4, images: 8", "no benchmark run of unet with width 8 at 64 px to pretrain from"),
+        ("chair_segments]", "pretraining 'sofas' is unknown; use one of none, chair_segments, coco_chairs"),
+    ],
+)
+def test_pretraining_that_no_run_gives_is_told(home, collection, changed, message):
+    text = TRANSFER.replace(changed, {"w": "width: 8, images: 8", "c": "sofas]"}[changed[0]])
+    (home / "profiles" / "both.yaml").write_text(PROFILE + text)
+    with pytest.raises(ParameterError, match=message):
+        Plan("both", str(collection.root))
+
+
+LANDSCAPE = """
+landscape:
+  featured: {category: horse}
+  common: {recipe: fast, width: 4, images: 8, n_seeds: 3, n_alphas: 3}
+  runs:
+    - {category: [car, horse]}
+"""
+
+
+def test_landscapes_share_their_models_with_fine_tuning(home, collection):
+    (home / "profiles" / "all.yaml").write_text(PROFILE + TRANSFER + LANDSCAPE)
+    plan = Plan("all", str(collection.root))
+    horse, car = plan.landscape_runs  # the featured one first
+    assert (horse.parameters["category"], car.parameters["category"]) == ("horse", "car")
+    pretrained = next(run for run in plan.runs if run.parameters["resolution"] == 64)
+    # Fine-tuning has seed 0 of both arms of both categories; seeds 1 and 2 are the landscape's own.
+    assert len(plan.extra_transfer_runs) == 2 * 2 * 2
+    assert not plan.extra_runs
+    started = {run.parameters["pretrained"] for run in plan.extra_transfer_runs}
+    assert started == {None, pretrained.name}  # one pretraining for all: or they could share no basin
+    chapter, other = plan.landscape_jobs
+    assert chapter.out == home / "book" / "notebooks" / "07_loss_landscape.ipynb"
+    assert other.out.parent.name == "landscape"
+    assert other.record in chapter.needs  # its Table 5 shows all categories
+    assert chapter.record not in other.needs
+    needed = {path.parent.name for path in chapter.needs}
+    assert needed >= {run.name for run in plan.transfer_runs if run.parameters["category"] == "horse"} | {
+        pretrained.name
+    }
+    made = {job.record for job in (*plan.run_jobs, *plan.transfer_jobs, *plan.landscape_jobs)}
+    assert set(chapter.needs) | set(other.needs) <= made
+    assert not {run.name for run in plan.extra_transfer_runs} & set(plan.transfer_report.parameters["runs"])
+
+
+def test_a_profile_without_landscapes_has_the_stored_one(plan):
+    (run,) = plan.landscape_runs
+    assert run.parameters["width"] == 4
+    assert plan.landscape_jobs[0].out.stem == "07_loss_landscape"
+    assert {member.kind for member in plan.extra_runs} == {"benchmark"}
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """A folder as `chairlib coco-chairs` writes it: two training crops, one for validation."""
+    for split, count in (("train", 2), ("val", 1), ("test", 1)):
+        for kind in ("image", "mask"):
+            (tmp_path / "crops" / split / kind).mkdir(parents=True)
+            for number in range(count):
+                picture = np.random.default_rng(number).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+                mask = np.full((40, 40), 255, np.uint8)
+                Image.fromarray(picture if kind == "image" else mask).save(
+                    tmp_path / "crops" / split / kind / f"{number}.png"
+                )
+    note = {"source": "coco_chairs", "name": "COCO chairs (drawn)", "groups": {"train": ["7", "7"]}}
+    (tmp_path / "crops" / "source.json").write_text(json.dumps(note))
+    return tmp_path / "crops"
+
+
+def test_cocos_chairs_are_pretrained_on_where_they_are_given(home, collection, coco):
+    text = TRANSFER.replace("[none, chair_segments]", "[none, chair_segments, coco_chairs, chair_segments_matched]")
+    (home / "profiles" / "all.yaml").write_text(PROFILE + text)
+    without = Plan("all", str(collection.root))
+    landscape = {run.name for run in without.extra_runs}
+    assert {run.parameters["pretraining"] for run in without.transfer_runs} == {"none", "chair_segments"}
+
+    plan = Plan("all", str(collection.root), coco=str(coco))
+    assert len(plan.transfer_runs) == 8
+    on_coco, matched = (run for run in plan.extra_runs if run.name not in landscape)  # shared by both categories
+    assert on_coco.parameters["data"] == str(coco)
+    assert on_coco.data["name"] == "COCO chairs (drawn)"
+    assert matched.parameters["train_images"] == 2
+    base = plan.runs[0].parameters
+    for extra in (on_coco, matched):  # the same budget, and the same in all else
+        assert benchmark.count_images(extra)[0] == benchmark.count_images(plan.runs[0])[0]
+        different = {name for name in base if extra.parameters[name] != base[name]}
+        assert different <= {"data", "train_images", "evaluations"}
+    # As often as the run that they stand beside, which doesn't say how often and has seen less than eight epochs by the end.
+    assert on_coco.parameters["evaluations"] == matched.parameters["evaluations"] == 8
+    starts = {run.parameters["pretraining"]: run.parameters["pretrained"] for run in plan.transfer_runs}
+    assert starts["coco_chairs"] == on_coco.name
+    assert starts["chair_segments_matched"] == matched.name
+    # The benchmark's own report has nothing to do with them.
+    assert not {run.name for run in plan.extra_runs} & set(plan.report.parameters["runs"])
+    assert {run.folder / "record.json" for run in plan.extra_runs} <= {job.record for job in plan.run_jobs}
+
+
+def test_sources_that_are_compared_see_as_many_images(home, collection, coco):
+    text = TRANSFER.replace("[none, chair_segments]", "[none, coco_chairs, chair_segments_matched]")
+    # A recipe that stops early, scored once an epoch of two crops, would end as soon as its score stands still.
+    stopping = PROFILE.replace(
+        "recipe: fast, width: 4, images: 20", "recipe: paper, width: 4, images: 64, val_images: 2, test_images: 2"
+    )
+    (home / "profiles" / "all.yaml").write_text(stopping + text)
+    plan = Plan("all", str(collection.root), coco=str(coco))
+    starts = {run.parameters["pretrained"] for run in plan.transfer_runs} - {None}
+    records = [benchmark.train(run, progress=False) for run in plan.extra_runs if run.name in starts]
+    assert len(records) == 2
+    assert [record.content["images_seen"] for record in records] == [64, 64]
+    assert len({len(record.history()) for record in records}) == 1
+    assert [record.content["recipe"]["patience"] for record in records] == [None, None]
+
+
+def test_the_paper_profile_gives_every_arm_as_many_images(collection):
+    plan = Plan("paper", str(collection.root))
+    asked = [run.parameters for run in plan.transfer_runs]
+    assert len({(run["images"], run["evaluations"]) for run in asked}) == 1
+    assert None not in (asked[0]["images"], asked[0]["evaluations"])
+    assert {run["share"] for run in asked} == {5, 10, 25, 50, 100}
+    beside = [run for run in asked if run["protocol"] == "subset100"]
+    assert {(run["category"], run["pretraining"], run["seed"]) for run in beside} == set(
+        itertools.product(transfer.categories(), ("none", "chair_segments"), (0, 1, 2))
+    )
+
+
+def test_a_folder_without_cocos_chairs_is_told(home, collection, tmp_path):
+    with pytest.raises(ParameterError, match=r"is no folder of COCO's chairs; make one with: chairlib coco-chairs"):
+        Plan("toy", str(collection.root), coco=str(tmp_path))
+
+
+def test_photos_that_are_not_there_are_told_before_anything_starts(home, collection, tmp_path):
+    with pytest.raises(CollectionError, match="is not the Object Discovery release"):
+        Plan("toy", str(collection.root), photos=str(tmp_path / "nowhere"))
+
+
+def test_fingerprint_changes_with_what_decides_the_outcome(plan, collection, monkeypatch):
+    job = plan.run_jobs[0]
+    before = plan.fingerprint(job)
+    assert "\n" not in before
+    assert Plan("toy", str(collection.root)).fingerprint(job) == before
+    assert plan.fingerprint(plan.run_jobs[1]) != before
+    monkeypatch.setattr(plan, "data_hash", "another")
+    assert plan.fingerprint(job) != before
+
+
+def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collection, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    table = package / "assets" / "published" / "table1.csv"
+    table.parent.mkdir(parents=True)
+    (package / "collection").mkdir()
+    files = [package / "figures.py", package / "collection" / "collection.py", table]
+    for file in files:
+        file.write_text("as it was")
+
+    def fingerprint():
+        plan = Plan("toy", str(collection.root))
+        job = plan.run_jobs[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(paths, "package", package)
+            patch.setattr(paths, "published", table.parent)
+            return plan.fingerprint(job)
+
+    seen = {fingerprint()}
+    os.utime(files[0], (1, 1))  # a fresh clone has other times
+    assert fingerprint() in seen
+    for file in files:
+        file.write_text("changed")
+        seen.add(fingerprint())
+    files[0].rename(package / "pictures.py")
+    seen.add(fingerprint())
+    assert len(seen) == 5
+
+
+def test_leftovers_go_and_pages_of_the_plan_stay(plan, home):
+    pages = home / "book" / "notebooks"
+    wanted = [job.out for job in (*plan.chapters, *plan.run_jobs, plan.report)]
+    leftovers = [
+        pages / "runs" / "benchmark-of-another-profile.ipynb",
+        pages / "runs" / f"{plan.runs[1].name}.failed.ipynb",
+        pages / "03_benchmark.failed.ipynb",
+        pages / ".02_compositing.ipynb.0123abcd.tmp",
+    ]
+    for page in (*wanted, *leftovers):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("x")
+    plan.remove_leftovers()
+    assert all(page.exists() for page in wanted)
+    assert not any(page.exists() for page in leftovers)
+
+
+def test_leftovers_of_a_first_build(plan):
+    plan.remove_leftovers()
+
+
+def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
+    speeds = {32: 0.5, 64: 2.0}
+    asked = []
+    plan.extra_runs, plan.extra_transfer_runs, plan.landscape_runs = [], [], []
+
+    def measure_speed(settings, recipe):
+        asked.append((settings["resolution"], recipe.batch_size))
+        return speeds[settings["resolution"]], 0.0
+
+    monkeypatch.setattr(build.benchmark, "measure_speed", measure_speed)
+    # Of fine-tuning, which this profile leaves to chapter 05's stored settings, 320 images at 64 pixels.
+    assert build.estimate(plan) == 20 * 0.5 + 20 * 2.0 + 320 * 2.0
+    plan.runs[0].finish({}, seconds=1, images_seen=1, hardware="")
+    asked.clear()
+    assert build.estimate(plan) == 20 * 0.5 + 320 * 2.0
+    # By each kind's own recipe: theirs may differ in batch size, and with it in speed.
+    tuned = build.transfer.get_recipe("fast", "unet").batch_size
+    assert asked == [(32, 16), (64, tuned)]
+
+
+def test_second_build_is_refused(home):
+    held = build.paths.cache / "build.lock"
+    held.parent.mkdir()
+    with open(held, "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(ChairlibError, match="another build is running in"), build._only_one():
+            pytest.fail("the block must not run")
+    with build._only_one():
+        pass
+
+
+def test_lock_of_a_killed_build_is_no_obstacle(home):
+    code = (
+        "import time; from chairlib.build.plan import _only_one\nwith _only_one(): print('in', flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "CHAIRLIB_HOME": str(home)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "in\n"
+    with pytest.raises(ChairlibError), build._only_one():
+        pass
+    process.kill()
+    process.communicate()
+    with build._only_one():
+        pass
+
+
+def test_home_without_a_snakefile(home, collection):
+    with pytest.raises(ChairlibError, match=r"there is no Snakefile in .*; clone the project's repository"):
+        build.build("toy", str(collection.root))
+
+
+def test_seconds_for_people():
+    said = {0: "1 min", 59: "1 min", 150: "2 min", 3600: "1 h 0 min", 36_000: "10 h 0 min"}
+    assert {seconds: build._format_seconds(seconds) for seconds in said} == said
+
+
+@pytest.fixture
+def checkout(home):
+    """A copy of what a build needs, beside the profile of the test."""
+    pytest.importorskip("snakemake")
+    original = paths.package.parent
+    for name in ("Snakefile", "_config.yml"):
+        shutil.copy(original / name, home)
+    shutil.copytree(original / "notebooks", home / "notebooks")
+    shutil.copytree(original / "book", home / "book", ignore=shutil.ignore_patterns("notebooks", "__pycache__"))
+    return home
+
+
+def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, collection, tmp_path):
+    locks = checkout / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    for kind in ("input", "output"):
+        (locks / f"0.{kind}.lock").write_text("".join(f"{path}\n" for path in ("book/notebooks/01_collection.ipynb",)))
+    data = tmp_path / "my chairs: {x} #2"
+    shutil.copytree(collection.root, data)
+    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
+    command = [sys.executable, "-m", "chairlib", "paper", "--profile", "toy", "--data", str(data), "--dry-run"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False)
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log
+    count = len(Plan("toy", str(collection.root)).run_jobs) + 1 + 4 + 1  # fine-tuning, the landscape's models, and it
+    assert f"profile toy: {count} runs, {count} to train, on my chairs: {{x}} #2" in done.stdout
+    jobs = {line.split()[0] for line in log.splitlines() if line.split()[1:] == ["1"]}
+    plan = Plan("toy", str(collection.root))
+    assert {
+        "chapter_01_collection",
+        "chapter_01_gallery",
+        "chapter_02_compositing",
+        "report_04_benchmark_report",
+        "report_06_transfer_report",
+        "book",
+    } < jobs
+    assert {f"run_{run.name}" for run in plan.runs} < jobs
+    assert not (checkout / "runs").exists()
+    assert not (checkout / "_build").exists()
+    told = json.loads((checkout / ".cache" / "build.json").read_text())
+    assert told == {"profile": "toy", "data": str(data), "device": "auto", "photos": "stand-in", "coco": None}
+
+
+@pytest.mark.slow
+def test_a_cell_that_fails_after_training_costs_no_training(checkout, collection):
+    from nbformat import read, write
+    from nbformat.v4 import new_code_cell
+
+    (checkout / "profiles" / "toy.yaml").write_text(PROFILE.replace("[32, 64]", "64"))
+    for file in (checkout / "notebooks").glob("*.ipynb"):
+        notebook = read(file, 4)
+        del notebook.cells[
+            next(n for n, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])) + 1 :
+        ]
+        if file.stem == "03_benchmark":
+            names = ", ".join(f"{name}={name}" for name in build.benchmark.DEFAULTS)
+            train = f"from chairlib import benchmark\nbenchmark.train(benchmark.open_run({names}))"
+            notebook.cells += [new_code_cell(train), new_code_cell("1 / 0")]
+        if file.stem == "05_object_discovery":  # may be at work by then, or not
+            names = ", ".join(f"{name}={name}" for name in transfer.DEFAULTS)
+            notebook.cells.append(
+                new_code_cell(f"from chairlib import transfer\ntransfer.train(transfer.open_run({names}))")
+            )
+        write(notebook, file)
+    command = [sys.executable, "-m", "chairlib", "paper", "--profile", "toy", "--data", str(collection.root)]
+    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    log = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "chairlib: notebook 03_benchmark failed: ZeroDivisionError: division by zero (see " in log
+    assert list((checkout / "runs").glob("benchmark-*/record.json"))
+    count, n_made = 1 + 1 + 1 + 4 + 1, len(list((checkout / "runs").glob("*/record.json")))
+    planned = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True).stdout
+    assert f"{count} runs, {count - n_made} to train" in planned
+
+
+def test_why_a_build_could_not_start_is_said(checkout, collection):
+    (checkout / "Snakefile").write_text("rule: nonsense(")
+    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
+    command = [sys.executable, "-m", "chairlib", "paper", "--profile", "toy", "--data", str(collection.root)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "SyntaxError" in done.stdout + done.stderr
+    assert done.stderr.endswith(
+        "chairlib: the build stopped; the lines above say why. Started again, it goes on from here.\n"
+    )
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_site_is_replaced_when_the_new_one_is_whole(home, monkeypatch, status):
+    old, killed = home / "_build" / "html" / "old.html", paths.cache / "render" / "half.html"
+    for file in (old, killed):
+        file.parent.mkdir(parents=True)
+        file.write_text("x")
+
+    def jupyter_book(command, **_):
+        folder = Path(command[command.index("--path-output") + 1])
+        assert not (folder / "half.html").exists()
+        (folder / "_build" / "html").mkdir(parents=True)
+        (folder / "_build" / "html" / "new.html").write_text("x")
+        assert old.exists()
+        return subprocess.CompletedProcess(command, status)
+
+    monkeypatch.setattr(subprocess, "run", jupyter_book)
+    if status == 0:
+        build.render()
+    else:
+        with pytest.raises(ChairlibError, match="the book was not rendered"):
+            build.render()
+    assert [page.name for page in old.parent.iterdir()] == (["new.html"] if status == 0 else ["old.html"])
+    assert not (paths.cache / "render").exists()

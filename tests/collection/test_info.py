@@ -1,0 +1,90 @@
+"""The figures of a collection whose every figure is known beforehand."""
+
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from chairlib.collection import SPLITS, Item, write_collection
+from chairlib.collection.info import describe
+from chairlib.core.errors import ImageError
+
+
+def item(kind, number, image, group, licence):
+    stream = io.BytesIO()
+    image.save(stream, "PNG" if kind == "segment" else "JPEG")
+    return Item(kind, stream.getvalue(), *image.size, group=group, source="test", licence=licence)
+
+
+def half_opaque(number, size):
+    """The left half of the canvas is opaque, the right half at just 0.4."""
+    image = Image.new("RGBA", size, (number, 0, 0, 102))
+    image.paste((number, 0, 0, 255), (0, 0, size[0] // 2, size[1]))
+    return image
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    sizes = [(58, 58)] * 6 + [(116, 580)] * 2 + [(232, 116)]
+    segments = [
+        item("segment", i, half_opaque(i, size), f"segment:{i // 2}", "CC0" if i < 4 else "")
+        for i, size in enumerate(sizes)
+    ]
+    rooms = [
+        item("background", i, Image.new("RGB", (40 + i, 30), (i * 20, 0, 0)), f"room:{i}", "CC-BY") for i in range(10)
+    ]
+    return write_collection(tmp_path_factory.mktemp("info") / "known", [*segments, *rooms], 0)
+
+
+def test_counts_groups_sizes_and_licences(collection):
+    found = describe(collection)
+    assert (found.name, found.hash) == ("known", collection.hash)
+    assert found.counts["background"] == {"train": 6, "val": 2, "test": 2}
+    assert sum(found.counts["segment"].values()) == 9
+    assert sum(found.groups["segment"].values()) == 5
+    assert found.groups["background"] == found.counts["background"]
+    for split in SPLITS:
+        assert found.groups["segment"][split] == collection.rows("segment", split)["group"].nunique()
+    assert found.widths == {"segment": (58, 58, 232), "background": (40, 44, 49)}
+    assert found.heights == {"segment": (58, 58, 580), "background": (30, 30, 30)}
+    assert found.licences == {"segment": {"not stated": 5, "CC0": 4}, "background": {"CC-BY": 10}}
+
+
+def test_foreground_shares(collection):
+    found = describe(collection)
+    assert found.canvas_share == pytest.approx(0.5)
+    # Half of the 58 x 58 pixels that the canvas is stretched to, and a column where the edge is blended.
+    assert found.composite_share == pytest.approx(58 * 29 / 64**2, abs=58 / 64**2)
+
+
+def test_the_text_says_it_all(collection):
+    text = str(describe(collection))
+    for part in ("known", collection.hash, "segments", "backgrounds", "groups", "CC0", "not stated", "50.0%", "21.99"):
+        assert part in text
+    assert all(len(line) <= 120 for line in text.splitlines())
+
+
+def test_a_notebook_shows_a_table(collection):
+    shown = describe(collection)._repr_html_()
+    figures = re.findall(r"<td[^>]*>(.*?)</td>", shown)
+    counts = describe(collection).counts["segment"]
+    assert figures[0::4] == [*(str(counts[split]) for split in SPLITS), "9"]
+    assert figures[-4:] == ["9", "5", "10", "10"]
+    for part in ("58 to 232 (median 58) pixels wide", "30 high", "not stated (5), CC0 (4)", "50.0%"):
+        assert part in shown
+
+
+def test_a_damaged_segment_is_named(collection, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for folder in ("segments", "backgrounds"):
+        (copy / folder).mkdir()
+        for file in (collection.root / folder).iterdir():
+            (copy / folder / file.name).write_bytes(file.read_bytes())
+    (copy / "manifest.csv").write_bytes((collection.root / "manifest.csv").read_bytes())
+    broken = type(collection)(copy)
+    first = broken.path("segment", broken.rows("segment")["id"][0])
+    first.write_bytes(first.read_bytes()[:60])
+    with pytest.raises(ImageError, match=first.name):
+        describe(broken)

@@ -1,0 +1,76 @@
+"""Packing: what is cached is what would be made again, and a damaged cache mends itself."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from chairlib.compositing.blend import resize_background, resize_segment
+from chairlib.compositing.packing import load_split, sample_arrays
+from chairlib.core import paths
+from chairlib.core.errors import CollectionError, ParameterError
+from drawing import make_collection
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "cache", tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+def test_packed_images_are_the_resized_files(collection):
+    packed = load_split(collection, "val", 32)
+    segment = Image.open(collection.path("segment", packed.segment_ids[0])).convert("RGBA")
+    background = Image.open(collection.path("background", packed.background_ids[0])).convert("RGB")
+    assert np.array_equal(packed.segments[0].permute(1, 2, 0), resize_segment(segment, 32))
+    assert np.array_equal(packed.backgrounds[0].permute(1, 2, 0), resize_background(background, 32))
+    assert packed.segments.dtype == packed.backgrounds.dtype == torch.uint8
+
+
+def test_the_cache_lies_outside_the_collection_and_is_used(collection, own_cache, monkeypatch):
+    before = sorted(collection.root.rglob("*"))
+    first = load_split(collection, "train", 32)
+    assert sorted(collection.root.rglob("*")) == before
+    monkeypatch.setattr("chairlib.compositing.packing._pack", lambda *_: pytest.fail("packed twice"))
+    assert torch.equal(load_split(collection, "train", 32).segments, first.segments)
+
+
+def test_a_cut_cache_file_is_made_again(collection, own_cache):
+    whole = load_split(collection, "train", 32)
+    (file,) = (own_cache / "packed").iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    assert torch.equal(load_split(collection, "train", 32).segments, whole.segments)
+
+
+@pytest.mark.parametrize("options", [{"resolution": 48}, {"fit": "keep"}, {"crop": True}])
+def test_every_option_has_a_cache_file_of_its_own(collection, own_cache, options):
+    plain = load_split(collection, "train", 32)
+    other = load_split(collection, "train", **{"resolution": 32, **options})
+    assert plain.segments.shape != other.segments.shape or not torch.equal(plain.segments, other.segments)
+
+
+@pytest.mark.parametrize("damage", ["cut", "repainted"])
+def test_an_image_that_is_no_longer_what_its_name_says_is_refused(tmp_path, own_cache, damage):
+    collection = make_collection(tmp_path / "c")
+    broken = collection.path("segment", collection.rows("segment", "train")["id"].iloc[0])
+    if damage == "cut":
+        broken.write_bytes(broken.read_bytes()[:60])
+    else:
+        Image.new("RGBA", Image.open(broken).size, "red").save(broken)
+    with pytest.raises(CollectionError, match=f"{broken.name} has been changed"):
+        load_split(collection, "train", 32)
+    assert not list(own_cache.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("split", "resolution", "fit"), [("dev", 32, "stretch"), ("train", 8, "stretch"), ("train", 32, "fill")]
+)
+def test_bad_options_are_refused(collection, split, resolution, fit):
+    with pytest.raises(ParameterError):
+        load_split(collection, split, resolution, fit)
+
+
+def test_samples_are_spread_and_channels_last(collection):
+    packed = load_split(collection, "train", 32)
+    assert sample_arrays(packed.segments, 3).shape == (3, 32, 32, 4)
+    assert len(sample_arrays(packed.segments, 999)) == len(packed.segments)

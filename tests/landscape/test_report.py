@@ -1,0 +1,393 @@
+"""What a landscape's tables come to, from a record written by hand: every value of a table is known beforehand."""
+
+import json
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from ipywidgets.embed import dependency_state
+
+from chairlib.core import runs
+from chairlib.core.errors import RecordError
+from chairlib.core.tensors import save_tensors
+from chairlib.landscape import run as landscape
+from chairlib.landscape.report import KINDS, MOST_FRAMES, open_report
+from chairlib.landscape.states import l2_distance
+from chairlib.show import landscape as landscape_figures
+from chairlib.show.scrubber import alpha_scrubber
+from chairlib.show.tables import style_table
+from chairlib.transfer import run as transfer
+
+WAYS = ("average", "recalibrate")
+#: l2 of the first pair of each kind; every further pair is one longer.
+LENGTHS = {"ft_ft": 10.0, "ri_ri": 20.0, "ft_p": 8.0, "ri_p": 16.0}
+#: Deepest points below the line: F, S, and S matched by weights or by activations; half of it when recalibrated.
+DEPTHS = {"F": 4.0, "S": 40.0, "weights": 20.0, "activations": 12.0}
+#: What recalibrating does to every trained model.
+SHIFT = -3.0
+#: The paper profile's: 41 points from 0 to 1, and a quarter beyond both ends.
+PAPER = {"n_alphas": 41, "beyond_ends": 0.25}
+
+
+def parabola(alpha, depth, way):
+    """IoU: 80 at both ends, less ``depth`` half-way; the barrier of a second pair is a point higher."""
+    shift = SHIFT if way == "recalibrate" else 0.0
+    return 80 + shift - depth * (0.5 if way == "recalibrate" else 1.0) * max(0.0, 4 * alpha * (1 - alpha))
+
+
+def distances(n_seeds):
+    pairs = [f"{i} & {j}" for i, j in combinations(range(1, n_seeds + 1), 2)]
+    names = {kind: [f"{n} & P" for n in range(1, n_seeds + 1)] if kind.endswith("p") else pairs for kind in KINDS}
+    rows = []
+    for kind, length in LENGTHS.items():
+        for number, name in enumerate(names[kind]):
+            l2, common = length + number, {"norm_a": 30.0, "norm_b": 50.0, "kind": kind, "name": name}
+            parts = {"total": 1.0, "stem": 0.6, "classifier": 0.8}  # 0.6 and 0.8 squared are 1
+            rows += [{"block": b, "l2": l2 * part, "relative": l2 * part / 40, **common} for b, part in parts.items()]
+    return pd.DataFrame(rows)
+
+
+def curves(settings):
+    rows = []
+    pairs = list(combinations(range(1, settings["n_seeds"] + 1), 2))
+    grid = product("FS", enumerate(pairs), WAYS, landscape._alphas(settings), ("train", "test"))
+    for pair, (number, (i, j)), way, alpha, split in grid:
+        iou = parabola(alpha, DEPTHS[pair] + number, way) + (10 if split == "train" else 0)
+        scores = {"iou": iou, "dice": iou + 5, "precision": 90.0, "loss": 1 - iou / 100}
+        at = {"alpha": alpha, "extrapolated": not 0 <= alpha <= 1}
+        rows.append({"pair": pair, "name": f"{i} & {j}", "batch_norm": way, **at, "split": split, **scores})
+    return pd.DataFrame(rows)
+
+
+def matched(settings):
+    """Lines as trained and to the permuted second model; and the lengths, of which permuting takes a tenth or two."""
+    pairs = [f"{i} & {j}" for i, j in combinations(range(1, settings["n_seeds"] + 1), 2)]
+    rows, lengths = [], []
+    for (number, name), matching in product(enumerate(pairs), ("weights", "activations")):
+        share = {"weights": 0.8, "activations": 0.9}[matching]
+        before = LENGTHS["ri_ri"] + number
+        lengths.append({"name": name, "matching": matching, "before": before, "after": share * before})
+        for way, permuted, alpha in product(WAYS, (False, True), landscape._alphas(settings)):
+            iou = parabola(alpha, DEPTHS[matching if permuted else "S"] + number, way)
+            common = {"matching": matching, "permuted": permuted, "batch_norm": way, "name": name}
+            rows.append({**common, "alpha": alpha, "iou": iou})
+    return pd.DataFrame(rows), lengths
+
+
+def plane(size, rng):
+    """Two bowls and noise, in as many levels as a real plane has: what is smoother packs better."""
+    axis = np.linspace(-5, 25, size)
+    cells = pd.DataFrame(list(product("FS", axis, axis)), columns=["pair", "x", "y"])
+    near = np.exp(-((cells["x"] - 5) ** 2 + (cells["y"] - 8) ** 2) / 150)
+    noise = rng.uniform(-1, 1, (2, len(cells)))
+    return cells.assign(iou=5 + 70 * near + 3 * noise[0], loss=2 - 1.5 * near + 0.05 * noise[1])
+
+
+def made(own_runs, size=8, cells=0, **changes):
+    """A finished run with tables, metrics and examples made by hand."""
+    settings = {**landscape.DEFAULTS, "width": 2, "n_alphas": 5, "beyond": True, **changes}
+    run = runs.open_run(landscape.KIND, settings, "stand-in", "0")
+    table, lengths = matched(settings)
+    tables = {"distances": distances(settings["n_seeds"]), "curves": curves(settings), "matched": table}
+    tables["planes"] = plane(cells, np.random.default_rng(0))
+    points = {pair: {"P": [0.0, 0.0], f"{pair}1": [20.0, 0.0], f"{pair}2": [6.0, 18.0]} for pair in "FS"}
+    for name, frame in tables.items():
+        run.write_table(name, frame)
+    generator, n_alphas = torch.Generator().manual_seed(0), len(landscape._alphas(settings))
+    shape = (6, size, size)
+    masks = {f"masks.{pair}.{way}": masks_of(n_alphas, shape, generator) for pair, way in product("FS", WAYS)}
+    images = torch.randint(0, 256, (6, 3, size, size), generator=generator, dtype=torch.uint8)
+    save_tensors(
+        run.folder / "examples.safetensors",
+        {"images": images, "targets": masks_of(6, (1, size, size), generator), **masks},
+    )
+    metrics = {"barriers": landscape._barriers(tables["curves"]), "points": points, "matched_l2": lengths}
+    seen = {
+        "seconds": 60.0,
+        "images_seen": 0,
+        "hardware": "a CPU",
+        "member_seconds": 120.0,
+        "n_scored": 4,
+        "n_train": 16,
+    }
+    return run.finish(metrics, members={"F1": "one"}, scored_split="val", tables=list(tables), **seen)
+
+
+def masks_of(count, shape, generator):
+    """Blobs, no noise: a disc whose radius changes from mask to mask, with a ragged edge."""
+    size = shape[-1]
+    y, x = torch.meshgrid(*[torch.arange(size) - size / 2] * 2, indexing="ij")
+    radii = size * (0.2 + 0.15 * torch.rand(count, *shape[:-2], 1, 1, generator=generator))
+    edge = torch.rand(count, *shape, generator=generator) * size * 0.06
+    return ((x**2 + y**2).sqrt() + edge < radii).to(torch.uint8)
+
+
+@pytest.fixture
+def report(own_runs):
+    return open_report(made(own_runs), [])
+
+
+@pytest.fixture
+def of_three(own_runs):
+    return open_report(made(own_runs, n_seeds=3), [])
+
+
+# -- distances ----------------------------------------------------------------------------------------------------------
+
+
+def test_table_5_has_the_papers_rows_and_ours(report):
+    table = report.table5()
+    assert table["task"].tolist() == [
+        "the paper, classification (Neyshabur et al. 2020)",
+        "the paper, segmentation (Chair Segments)",
+        "ours, U-Net, width 2 on car, the stand-in",
+    ]
+    assert table["Ft & Ft / Ri & Ri"].tolist()[1:] == [0.587, 0.5]
+    assert table["Ft & P / Ri & P"].tolist()[1:] == [0.569, pytest.approx(8.5 / 16.5, abs=1e-3)]
+    assert [table[title].iloc[2] for title in ("Ft & Ft", "Ri & Ri")] == [10, 20]  # one pair: no spread
+    assert table["Ft & P"].iloc[2] == (8.5, 8, 9)
+    assert table["trained"].iloc[2] == "2 seeds; one pair each, no spread"
+
+
+def test_table_5_shows_other_categories_and_each_of_them_once(own_runs):
+    cars, planes, finer = made(own_runs), made(own_runs, category="airplane"), made(own_runs, n_alphas=9)
+    planes.content["members"] = {"F1": "another"}
+    finer.content["members"] = {"F1": "one", "F1@0": "an early one"}
+    report = open_report(cars, [cars.name])
+    assert report.others == []
+    both = type(report)(cars, [planes, finer])  # the finer one is of the same models
+    assert both.table5()["task"].tolist()[2:] == [
+        "ours, U-Net, width 2 on airplane, the stand-in",
+        "ours, U-Net, width 2 on car, the stand-in",
+    ]
+
+
+def test_rows_of_table_5_say_what_tells_them_apart(own_runs):
+    def tasks(*changes):
+        records = [made(own_runs, **change) for change in changes]
+        for number, record in enumerate(records):
+            record.content["members"] = {"F1": f"of {number}"}
+        table = type(open_report(records[0], []))(records[0], records[1:]).table5()["task"]
+        return sorted(task.removeprefix("ours, U-Net, width 2 on car, the stand-in") for task in table.tolist()[2:])
+
+    assert tasks({"images": 32}, {"images": None}) == [", images 32", ", images by default"]
+    assert tasks({"resolution": 32}, {}) == [", resolution 32", ", resolution 64"]
+    folds = [{"protocol": "folds", "fold": fold} for fold in (1, 2)]
+    assert tasks({}, *folds) == [
+        ", protocol authors",
+        ", protocol folds (fold 1 of 5)",
+        ", protocol folds (fold 2 of 5)",
+    ]
+    assert tasks({"pretrain": {"images": 640}}, {"n_seeds": 3}) == [
+        ", seeds 2, P's images 640",
+        ", seeds 3, P's images by default",
+    ]
+    assert tasks({"data": "/home/me/mine"}, {}) == [", P's data mine", ", P's data mini"]
+    same = tasks({"plane": 2}, {"plane": 3})  # nothing that a setting would tell
+    assert len(set(same)) == 2
+    assert all(task.startswith(", run landscape-") for task in same)
+
+
+def test_the_title_says_which_fold(own_runs):
+    report = open_report(made(own_runs, protocol="folds", fold=3), [])
+    assert "protocol folds (fold 3 of 5), val images" in report.title
+
+
+def test_whole_models_by_kind(report, of_three):
+    table = report.whole_distances().iloc[:4]
+    assert table["models"].tolist() == list(KINDS.values())
+    assert table["pairs"].tolist() == [1, 1, 2, 2]
+    assert table["l2 distance"].tolist() == [10, 20, (8.5, 8, 9), (16.5, 16, 17)]
+    assert table["mean norm of the two"].tolist() == [40, 40, (40, 40, 40), (40, 40, 40)]
+    assert table["relative to it"].tolist()[:2] == [0.25, 0.5]
+    assert table["relative to it"].iloc[2] == pytest.approx((0.2125, 0.2, 0.225))
+    assert of_three.whole_distances()["l2 distance"].tolist()[:2] == [(11, 10, 12), (21, 20, 22)]
+
+
+def test_the_yardstick_of_distances_is_two_fresh_models_of_this_architecture(own_runs):
+    """No constant: U-Net's BatchNorm scales start at 1 in every model, and carry much of its norm."""
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    last = {
+        name: open_report(made(own_runs, model=name, width=8), []).whole_distances().iloc[-1]
+        for name in ("unet", "fcn_vgg16")
+    }
+    assert torch.equal(torch.random.get_rng_state(), before)
+    one, other = (
+        transfer.initial_model({"model": "unet", "width": 8, "seed": seed, "init_seed": None}).state_dict()
+        for seed in (0, 1)
+    )
+    assert last["unet"]["models"] == "S1 & S2 before training"
+    assert last["unet"]["l2 distance"] == pytest.approx(l2_distance(one, other))
+    assert last["unet"]["relative to it"] == pytest.approx(
+        last["unet"]["l2 distance"] / last["unet"]["mean norm of the two"], abs=1e-6
+    )
+    assert last["unet"]["relative to it"] < 1
+    assert 1.3 < last["fcn_vgg16"]["relative to it"] < 2**0.5  # no BatchNorm, but upsampling that starts alike
+
+
+def test_blocks_have_absolute_distances(report):
+    table = report.block_distances()
+    assert table["block"].tolist() == ["stem", "classifier"]
+    assert table["Ri & Ri"].tolist() == [12, 16]
+    assert table["Ft & P"].iloc[0] == pytest.approx((5.1, 4.8, 5.4))
+    assert (report.distances()["block"] == "total").all()
+    assert set(report.distances(block=True)["block"]) == {"stem", "classifier"}
+
+
+def test_one_pair_is_said_to_have_no_spread(report, of_three):
+    assert "one pair each of Ft & Ft and of Ri & Ri" in report.pairs
+    assert "no spread" in report.pairs
+    assert "3 pairs each" in of_three.pairs
+    assert "no spread" not in of_three.pairs
+
+
+def test_values_are_shown_with_the_places_they_need(report):
+    shown = style_table(report.table5(), "", decimals=dict.fromkeys(("Ft & Ft / Ri & Ri", "Ft & P / Ri & P"), 3)).data
+    assert ">0.587<" in shown
+    assert ">0.500<" in shown
+
+
+# -- lines --------------------------------------------------------------------------------------------------------------
+
+
+def test_barriers_by_pair_and_way(report, of_three):
+    table = report.barriers()
+    assert table["models"].tolist() == ["fine-tuned (F)"] * 2 + ["from scratch (S)"] * 2
+    assert table["BatchNorm"].tolist() == [*WAYS, *WAYS]
+    for column in ("val images, points of IoU", "train images, points of IoU"):
+        assert table[column].tolist() == pytest.approx([4, 2, 40, 20])
+    assert of_three.barriers()["val images, points of IoU"].tolist()[2] == pytest.approx((41, 40, 42))
+
+
+def test_recalibrating_shifts_the_trained_models(report):
+    table = report.recalibration_shift()
+    assert table["model"].tolist() == ["F1", "F2", "S1", "S2"]
+    assert table["as trained"].tolist() == [80] * 4
+    assert table["recalibrated"].tolist() == [77] * 4
+    assert table["shift, points"].tolist() == [SHIFT] * 4
+
+
+def test_matching_in_numbers(report, of_three):
+    table = report.matching()
+    assert list(zip(table["matched by"], table["BatchNorm"], strict=True)) == list(
+        product(("weights", "activations"), WAYS)
+    )
+    assert table["barrier before, points"].tolist() == pytest.approx([40, 20, 40, 20])
+    assert table["barrier after, points"].tolist() == pytest.approx([20, 10, 12, 6])
+    assert table["l2 before"].tolist() == [20] * 4
+    assert table["l2 after"].tolist() == pytest.approx([16, 16, 18, 18])
+    assert table["pairs"].tolist() == [1] * 4
+    spread = of_three.matching().iloc[0]
+    assert spread["pairs"] == 3
+    assert spread["barrier before, points"] == pytest.approx((41, 40, 42))
+    assert spread["barrier after, points"] == pytest.approx((21, 20, 22))
+    assert spread["l2 after"] == pytest.approx((16.8, 16, 17.6))
+
+
+def test_what_was_not_asked_for_is_none(own_runs):
+    report = open_report(made(own_runs), [])
+    report.record.content["tables"].remove("matched")
+    assert report.matching() is None
+    assert report.table("early") is None
+    assert report.plane("F") is None
+    assert "Not part of this profile" in report.missing("early")
+    assert "Not part of this profile" in open_report(made(own_runs, beyond=False), []).missing("matched")
+
+
+# -- what is shown ------------------------------------------------------------------------------------------------------
+
+
+def test_axes_name_the_split_that_is_scored(report):
+    assert report.axis() == "validation IoU on car, the stand-in (%)"
+    assert report.scrubber()["data_label"] == report.axis()
+    report.record.content["scored_split"] = "test"
+    assert report.axis("loss", "BCE") == "test loss on car, the stand-in (BCE)"
+
+
+def test_planes_say_that_models_lie_between_the_cells(own_runs):
+    report = open_report(made(own_runs, cells=4), [])
+    shown = report.plane("F", "loss")
+    cells = report.record.table("planes").query("pair == 'F'").set_index(["x", "y"])["loss"]
+    assert shown["values"].shape == (4, 4)
+    assert shown["values"][1, 2] == cells[shown["x"][2], shown["y"][1]]
+    assert "not the model's own score" in shown["caption"]
+    assert shown["data_label"].startswith("validation loss")
+    assert "not the model's own" in landscape_figures.plane_map(**shown).alt
+
+
+def test_the_prose_is_given_its_values(report):
+    values = report.glued("toy", "A toy.")
+    assert values["landscape_sentence"] == (
+        "A toy. U-Net, width 2 on car, the stand-in, protocol authors, val images (4; 16 for training). 2 models fine-tuned, 2 from "
+        "scratch; 2.0 minutes of training, P's too, 1.0 of analysis on a CPU."
+    )
+    assert (values["ratio_ft_ft"], values["paper_ratio_ft_ft"]) == ("0.500", "0.587")
+    assert [values[f"barrier_{pair}_{way}"] for pair in ("fine_tuned", "scratch") for way in WAYS] == [
+        *("4.0", "2.0"),
+        *("40.0", "20.0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "grid", [{"n_alphas": 5}, {"n_alphas": 21}, {"n_alphas": 41}, {"n_alphas": 42, "beyond_ends": 0.5}, PAPER]
+)
+def test_a_scrubber_has_few_frames_each_with_its_own_masks(own_runs, grid):
+    record = made(own_runs, **grid)
+    shown, alphas = open_report(record, []).scrubber(), landscape._alphas({**landscape.DEFAULTS, **grid})
+    assert len(shown["alphas"]) <= MOST_FRAMES
+    assert {0, 1} <= set(shown["alphas"]) <= set(alphas)
+    steps = np.diff(shown["alphas"])
+    assert np.isclose(steps, steps[0]).sum() >= len(steps) - 2  # 1 may fall between two steps
+    if len(alphas) <= MOST_FRAMES:
+        assert shown["alphas"] == alphas
+    masks = landscape.examples(record)["predicted"]
+    for key, frames in shown["predicted"].items():
+        for alpha, frame in zip(shown["alphas"], frames, strict=True):
+            assert np.array_equal(frame, masks[key][alphas.index(alpha)])
+    assert shown["curves"]["alpha"].nunique() == len(alphas)  # curves stay as fine as they were computed
+
+
+def test_a_record_without_masks_says_so(own_runs):
+    record = made(own_runs)
+    save_tensors(record.file("examples.safetensors"), {"images": torch.zeros(1)})
+    with pytest.raises(RecordError, match="has no masks"):
+        open_report(record, []).scrubber()
+
+
+def test_a_page_at_the_papers_size_stays_below_3_mb(own_runs):
+    """What the page carries: the scrubber's state, once, and every figure, in base64; its text and tables take 0.2 MB."""
+    report = open_report(made(own_runs, size=64, cells=25, n_seeds=3, **PAPER), [])
+    assert report.record.table("curves")["alpha"].nunique() == 61
+    size = len(scrubber_state(report)) + sum(len(figure.data) for figure in papers_figures(report)) + 200_000
+    assert size < 3_000_000
+
+
+def papers_figures(report):
+    """All that the chapter draws when it has everything."""
+    for pair, metric in product("FS", ("iou", "loss")):
+        yield landscape_figures.plane_map(**report.plane(pair, metric))
+    yield landscape_figures.interpolation_curves(report.record.table("curves"), data_name=report.photos)
+    yield landscape_figures.distance_bars(report.distances())
+    yield landscape_figures.block_distances(report.distances(block=True))
+    for _, own in report.table("matched").groupby("matching"):
+        yield landscape_figures.matching_curves(own, report.axis())
+    early = [(48 * 4**power, way, 40.0 / (power + 1)) for power, way in product(range(6), WAYS)]
+    yield landscape_figures.barrier_over_pretraining(pd.DataFrame(early, columns=["images", "batch_norm", "barrier"]))
+    shown = ["F1", "F2", "F3", *(f"{what}, {way}" for way in WAYS for what in ("mean", "soup", "ensemble"))]
+    kinds = [*["member"] * 3, *["mean", "soup", "ensemble"] * 2]
+    soups = pd.DataFrame({"label": shown, "kind": kinds, "iou": 70.0, "low": 68.0, "high": 72.0})
+    yield from (landscape_figures.soup_bars(soups, report.axis()) for _ in "FS")
+    blocks = [f"{side}.{number}" for side in ("down", "up") for number in range(5)]
+    layers = [(kind, block, 0.8) for kind, block in product(("ft_ft", "ri_ri"), blocks)]
+    yield landscape_figures.cka_by_layer(pd.DataFrame(layers, columns=["kind", "layer", "cka"]))
+    rewound = [(pair, block, 60.0, 75.0) for pair, block in product("FS", blocks)]
+    columns = ["pair", "block", "iou", "untouched"]
+    yield landscape_figures.criticality_bars(pd.DataFrame(rewound, columns=columns), report.axis())
+
+
+def scrubber_state(report):
+    """The widgets of the scrubber, and no other that this process has made, as a page carries them."""
+    return json.dumps(dependency_state([alpha_scrubber(**report.scrubber())], drop_defaults=False))

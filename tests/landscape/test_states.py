@@ -1,0 +1,100 @@
+"""What is trained in a state, whether two belong together, and how far apart they are."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chairlib.benchmark.models import build_model
+from chairlib.core.errors import ParameterError
+from chairlib.landscape import space as loss_landscape
+from chairlib.landscape.states import check_alike, check_entries, is_statistic, l2_distance, squared_norms, trainable
+
+SEEDS = st.integers(0, 10_000)
+QUICK = settings(max_examples=15, deadline=None)
+
+
+def make_state(seed, size=6):
+    """A layer and BatchNorm, whose statistics are far larger than the weights."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "0.weight": torch.randn(size, 3, generator=generator),
+        "1.weight": torch.randn(size, generator=generator),
+        "1.running_mean": 1e4 * torch.randn(size, generator=generator),
+        "1.running_var": 1e4 * torch.rand(size, generator=generator),
+        "1.num_batches_tracked": torch.tensor(seed),
+    }
+
+
+def flat(state):
+    return torch.cat([state[key].double().flatten() for key in ("0.weight", "1.weight")])
+
+
+def scaled(state, factor):
+    return {key: tensor * factor if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+
+
+def test_the_loss_landscape_gives_this_distance():
+    assert loss_landscape.l2_distance is l2_distance
+
+
+def test_what_is_trained_is_what_an_optimiser_gets():
+    model = build_model("unet", 2)
+    assert set(trainable(model.state_dict())) == {name for name, _ in model.named_parameters()}
+    assert {key for key in model.state_dict() if is_statistic(key)} == {
+        name for name, buffer in model.named_buffers() if buffer is not None
+    }
+    assert not is_statistic("running_mean.weight")
+
+
+def test_squares_are_those_of_each_entry():
+    a, b = make_state(0), make_state(1)
+    assert squared_norms(a) == pytest.approx({key: a[key].square().sum().item() for key in ("0.weight", "1.weight")})
+    assert sum(squared_norms(a, b).values()) == pytest.approx(l2_distance(a, b) ** 2)
+    assert squared_norms({"steps": torch.tensor(3)}) == {}
+
+
+@QUICK
+@given(SEEDS, SEEDS, SEEDS, st.floats(0.01, 100))
+def test_l2_is_a_distance(first, second, third, factor):
+    a, b, c = (make_state(seed) for seed in (first, second, third))
+    assert l2_distance(a, b) == l2_distance(b, a) == pytest.approx((flat(a) - flat(b)).norm().item())
+    assert l2_distance(a, a) == 0
+    assert l2_distance(a, c) <= l2_distance(a, b) + l2_distance(b, c) + 1e-9
+    assert l2_distance(scaled(a, factor), scaled(b, factor)) == pytest.approx(factor * l2_distance(a, b), rel=1e-5)
+
+
+def test_l2_leaves_statistics_out_but_counts_batch_norms_weights():
+    a, b = make_state(0), make_state(0)
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        b[f"1.{name}"] = a[f"1.{name}"] + 5
+    assert l2_distance(a, b) == 0
+    b["1.weight"] = a["1.weight"] + 5
+    assert l2_distance(a, b) == pytest.approx(5 * math.sqrt(6), rel=1e-6)
+
+
+def test_l2_is_summed_in_double_precision():
+    """Ten million differences of 1e-3 after one of 1e4: float32 would lose every one of them."""
+    a = {"weight": torch.zeros(1_000_001)}
+    b = {"weight": torch.full((1_000_001,), 1e-3)}
+    b["weight"][0] = 1e4
+    assert l2_distance(a, b) ** 2 - 1e8 == pytest.approx(1.0, rel=1e-3)
+
+
+def test_states_are_named_as_the_caller_knows_them():
+    a, b = make_state(0), make_state(1)
+    check_alike([a, b], ["mine", "yours"])
+    with pytest.raises(ParameterError, match=r"yours has no entry '1\.weight', which mine has"):
+        check_alike([a, {key: tensor for key, tensor in b.items() if key != "1.weight"}], ["mine", "yours"])
+    with pytest.raises(ParameterError, match=r"'1\.weight' of state 2 holds NaN or infinity"):
+        check_alike([a, {**b, "1.weight": torch.full((6,), math.nan)}])
+
+
+def test_devices_may_differ_where_a_copy_is_made():
+    a = make_state(0)
+    there = {key: tensor.to("meta") for key, tensor in a.items()}
+    check_entries(a, there, "a", "b", devices=False)
+    with pytest.raises(ParameterError, match=r"'0\.weight' is on cpu in a and on meta in b: move one of them"):
+        check_entries(a, there, "a", "b")
