@@ -29,7 +29,7 @@ from chairlib.compositing.datasets import (
     ReleasedChairSegments,
     foreground_shares,
     is_released,
-    open_source,
+    open_images,
     read_note,
 )
 from chairlib.core import runs
@@ -66,8 +66,8 @@ N_FIXED, N_EXTREME = 6, 4
 def _data_identity(data: str | Path, resolution: int) -> tuple[str, str]:
     """(name, content hash) of a collection, or of a folder in the authors' layout."""
     if is_released(data):
-        sources = [open_source(data, split, resolution, torch.device("cpu")) for split in ("train", "val", "test")]
-        return sources[0].name, "".join(source.data_hash[:5] for source in sources)
+        image_sets = [open_images(data, split, resolution, torch.device("cpu")) for split in ("train", "val", "test")]
+        return image_sets[0].name, "".join(image_set.data_hash[:5] for image_set in image_sets)
     collection = Collection(data)
     return collection.name, collection.hash
 
@@ -195,7 +195,7 @@ def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores
     }
     tensors: dict[str, torch.Tensor] = {}
     for which, indices in chosen.items():
-        images, masks = test.source.batch(test.indices[indices].to(test.device))
+        images, masks = test.image_set.batch(test.indices[indices].to(test.device))
         parts = {"images": images, "targets": masks, "probabilities": predict(model, images)}
         tensors |= {f"{which}.{name}": (part * 255).round().byte() for name, part in parts.items()}
         tensors[f"{which}.iou"] = torch.tensor(ious[indices], dtype=torch.float64)

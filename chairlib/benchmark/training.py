@@ -14,10 +14,10 @@ Budgets are counted in images, never in seconds: a clock would break "same seed,
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import torch
@@ -202,8 +202,25 @@ class Evaluation:
     loss: float
 
 
+class ScoredImages(Protocol):
+    """What :func:`evaluate` needs of its images; a :class:`CompositeLoader` has it."""
+
+    batch_size: int
+    indices: torch.Tensor
+    """One number an image."""
+
+    @property
+    def groups(self) -> list[str] | None:
+        """The group of each image, in order; None where groups are unknown."""
+        ...
+
+    def in_order(self) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+        """Every image and mask once, unshuffled and unchanged, a batch at a time."""
+        ...
+
+
 @torch.no_grad()
-def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progress: bool = False) -> Evaluation:
+def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress: bool = False) -> Evaluation:
     """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32. Leaves the model's training mode as it was."""
     was_training = model.training
     model.eval()
@@ -480,7 +497,7 @@ def fit(
     n_steps = _count_steps(train, recipe, images, epochs)
     if recipe.select == "iou" and not holds_objects(val):
         raise ParameterError(
-            f"no {val.split} image of {val.source.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
+            f"no {val.split} image of {val.image_set.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
             "look at its masks, or use a recipe with select='last'."
         )
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
@@ -494,7 +511,7 @@ def fit(
         "seeds": [seed, train.seed],
         "precision": str(training_dtype(train.device)),
         "train": [
-            train.source.data_hash,
+            train.image_set.data_hash,
             len(train.indices),
             train.batch_size,
             train.shuffle,
@@ -502,7 +519,7 @@ def fit(
             repr(train.augment),
             train.drop_last,
         ],
-        "val": [val.source.data_hash, len(val.indices)],
+        "val": [val.image_set.data_hash, len(val.indices)],
         "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
     }
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]

@@ -24,7 +24,7 @@ from chairlib.benchmark.metrics import MaskScorer, none_if_nan
 from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
 from chairlib.benchmark.training import Recipe, evaluate, fit, predict, training_dtype
 from chairlib.compositing.augmentation import Augment
-from chairlib.compositing.datasets import CompositeLoader, ImageSource, to_arrays
+from chairlib.compositing.datasets import CompositeLoader, StoredSet, to_arrays
 from chairlib.core import paths, runs
 from chairlib.core.checks import LARGEST_SEED, check_count
 from chairlib.core.devices import describe_hardware, pick_device
@@ -46,13 +46,13 @@ __all__ = [
     "PRETRAININGS",
     "RECIPES",
     "STAND_IN",
-    "Sources",
+    "ImageSets",
     "examples",
     "fine_tune",
     "get_recipe",
     "initial_model",
     "open_run",
-    "open_sources",
+    "open_image_sets",
     "pretraining_of",
     "protocol_title",
     "run_title",
@@ -146,19 +146,19 @@ def _datasets(settings: dict[str, Any]) -> dict[str, ObjectDiscovery]:
 
 
 @dataclass(frozen=True)
-class Sources:
+class ImageSets:
     """The photos of a run on a device: those that train, and those that are scored, with the name of their split."""
 
-    train: ImageSource
-    scored: ImageSource
+    train: StoredSet
+    scored: StoredSet
     scored_split: str
 
 
-def open_sources(settings: dict[str, Any], device: torch.device) -> Sources:
+def open_image_sets(settings: dict[str, Any], device: torch.device) -> ImageSets:
     """The photos that a run with these settings trains on (all of them, whatever its share) and is scored on."""
     datasets, scored = _datasets(settings), _splits(settings["protocol"])[2]
-    train, test = (datasets[split].source(settings["resolution"], device) for split in ("train", scored))
-    return Sources(train, test, scored)
+    train, test = (datasets[split].image_set(settings["resolution"], device) for split in ("train", scored))
+    return ImageSets(train, test, scored)
 
 
 def initial_model(settings: dict[str, Any]) -> nn.Module:
@@ -308,9 +308,9 @@ def train(run: Run, progress: bool = True) -> Record:
     recipe = get_recipe(settings["recipe"], settings["model"])
     datasets, device = _datasets(settings), pick_device(settings["device"])
     names = _splits(settings["protocol"])
-    sources = {split: data.source(settings["resolution"], device) for split, data in datasets.items()}
-    train_loader = _training_loader(sources["train"], datasets["train"].ids, settings, recipe)
-    val_loader, test_loader = (CompositeLoader(sources[split], split, batch_size=256) for split in names[1:])
+    image_sets = {split: data.image_set(settings["resolution"], device) for split, data in datasets.items()}
+    train_loader = _training_loader(image_sets["train"], datasets["train"].ids, settings, recipe)
+    val_loader, test_loader = (CompositeLoader(image_sets[split], split, batch_size=256) for split in names[1:])
     model = initial_model(settings)
     started_from = load_pretrained(settings["pretrained"], model, settings) if settings["pretrained"] else None
     model.to(device)
@@ -388,12 +388,12 @@ def _spent_before(name: str | None) -> dict[str, Any] | None:
     }
 
 
-def _training_loader(source: ImageSource, ids: list[str], settings: dict[str, Any], recipe: Recipe) -> CompositeLoader:
+def _training_loader(image_set: StoredSet, ids: list[str], settings: dict[str, Any], recipe: Recipe) -> CompositeLoader:
     # Augmentation is ours: section 5.3 names none.
     augment = Augment() if settings["recipe"] == "fast" else None
     flip = recipe.flip and augment is None
     return CompositeLoader(
-        _share_of(source, ids, settings["share"], settings["seed"]),
+        _share_of(image_set, ids, settings["share"], settings["seed"]),
         "train",
         batch_size=recipe.batch_size,
         flip=flip,
@@ -402,17 +402,17 @@ def _training_loader(source: ImageSource, ids: list[str], settings: dict[str, An
     )
 
 
-def _share_of(source: ImageSource, ids: list[str], share: int, seed: int) -> ImageSource:
+def _share_of(image_set: StoredSet, ids: list[str], share: int, seed: int) -> StoredSet:
     """``share`` per cent of the photos, rounded up: other ones for each seed, the same for both arms of a comparison.
 
     Of one seed, each share holds all of the smaller ones, so that a curve over shares adds photos and exchanges none.
     """
     if share == 100:
-        return source
+        return image_set
     first = stable_order(ids, f"share {seed}")[: math.ceil(len(ids) * share / 100)]
-    chosen = torch.tensor(sorted(ids.index(identity) for identity in first), device=source.device)
-    images, masks = source.images[chosen].cpu(), source.masks[chosen].cpu()
-    return ImageSource(images, masks, source.device, source.name)
+    chosen = torch.tensor(sorted(ids.index(identity) for identity in first), device=image_set.device)
+    images, masks = image_set.images[chosen].cpu(), image_set.masks[chosen].cpu()
+    return StoredSet(images, masks, image_set.device, image_set.name)
 
 
 def fine_tune(
@@ -448,7 +448,7 @@ def _pick_examples(model: nn.Module, test: CompositeLoader, data: ObjectDiscover
         masks = torch.cat([masks for _, masks in test.in_order()])
         shown = torch.nonzero(masks.sum(dim=(1, 2, 3)) > 0).flatten().tolist()
         chosen = [shown[number * len(shown) // N_EXAMPLES] for number in range(min(N_EXAMPLES, len(shown)))]
-    images, targets = test.source.batch(torch.tensor(chosen, dtype=torch.int64, device=test.device))
+    images, targets = test.image_set.batch(torch.tensor(chosen, dtype=torch.int64, device=test.device))
     parts = {"images": images, "targets": targets, "probabilities": predict(model, images)}
     return {name: (part * 255).round().byte() for name, part in parts.items()}
 
@@ -456,8 +456,8 @@ def _pick_examples(model: nn.Module, test: CompositeLoader, data: ObjectDiscover
 def preview(run: Run, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first ``count`` training photos of a run and their masks: uint8 [N, d, d, 3], bool [N, d, d]."""
     settings = run.parameters
-    source = _datasets(settings)["train"].source(settings["resolution"], "cpu")
-    images, masks = to_arrays(*source.batch(torch.arange(min(count, len(source)))))
+    photos = _datasets(settings)["train"].image_set(settings["resolution"], "cpu")
+    images, masks = to_arrays(*photos.batch(torch.arange(min(count, len(photos)))))
     return images, masks > 127
 
 
