@@ -23,7 +23,7 @@ from chairlib.compositing.datasets import (
     ReleasedChairSegments,
     foreground_shares,
     is_released,
-    open_source,
+    open_images,
     read_note,
 )
 from chairlib.core import runs
@@ -171,7 +171,7 @@ def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores
     }
     tensors: dict[str, torch.Tensor] = {}
     for which, indices in chosen.items():
-        images, masks = test.source.batch(test.indices[indices].to(test.device))
+        images, masks = test.image_set.batch(test.indices[indices].to(test.device))
         parts = {"images": images, "targets": masks, "probabilities": predict(model, images)}
         tensors |= {f"{which}.{name}": (part * 255).round().byte() for name, part in parts.items()}
         tensors[f"{which}.iou"] = torch.tensor(ious[indices], dtype=torch.float64)

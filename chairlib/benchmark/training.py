@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import torch
@@ -291,7 +291,7 @@ def fit(
     n_steps = _count_steps(train, recipe, images, epochs)
     if recipe.select == "iou" and not holds_objects(val):
         raise ParameterError(
-            f"no {val.split} image of {val.source.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
+            f"no {val.split} image of {val.image_set.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
             "look at its masks, or use a recipe with select='last'."
         )
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
@@ -305,7 +305,7 @@ def fit(
         "seeds": [seed, train.seed],
         "precision": str(training_dtype(train.device)),
         "train": [
-            train.source.data_hash,
+            train.image_set.data_hash,
             len(train.indices),
             train.batch_size,
             train.shuffle,
@@ -313,7 +313,7 @@ def fit(
             repr(train.augment),
             train.drop_last,
         ],
-        "val": [val.source.data_hash, len(val.indices)],
+        "val": [val.image_set.data_hash, len(val.indices)],
         "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
     }
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]

@@ -32,14 +32,14 @@ __all__ = [
     "BACKGROUNDS_PER_SEGMENT",
     "ChairSegments",
     "CompositeLoader",
-    "CompositeSource",
-    "ImageSource",
+    "CompositeSet",
+    "StoredSet",
     "ReleasedChairSegments",
-    "Source",
+    "ImageSet",
     "export",
     "foreground_shares",
     "is_released",
-    "open_source",
+    "open_images",
     "pair_table",
     "spread",
     "to_arrays",
@@ -67,7 +67,7 @@ def pair_table(
 
 
 @runtime_checkable
-class Source(Protocol):
+class ImageSet(Protocol):
     """Images and masks that live on a device and are addressed by number."""
 
     device: torch.device
@@ -94,8 +94,8 @@ def spread(n: int, count: int) -> torch.Tensor:
     return torch.arange(count) * n // count
 
 
-class CompositeSource:
-    """A split of a collection, blended on the device a batch at a time. See :class:`Source`."""
+class CompositeSet:
+    """A split of a collection, blended on the device a batch at a time. See :class:`ImageSet`."""
 
     def __init__(
         self,
@@ -139,8 +139,8 @@ class CompositeSource:
         return by_turn[: min(count, len(self))].sort().values
 
 
-class ImageSource:
-    """Ready-made images and masks held on the device, such as the authors' archives. See :class:`Source`."""
+class StoredSet:
+    """Ready-made images and masks held on the device, such as the authors' archives. See :class:`ImageSet`."""
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class CompositeLoader:
 
     Parameters
     ----------
-    root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or a :class:`Source`.
+    root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or an :class:`ImageSet`.
     split: ``"train"``, ``"val"`` or ``"test"``.
     resolution: pixels d, at least 16.
     batch_size: images a batch; the last batch is smaller unless ``drop_last``.
@@ -184,7 +184,7 @@ class CompositeLoader:
     soft: give the opacity in [0, 1] instead of the 0/1 mask.
     limit: use only this many images, always the same, spread over all segments.
     seed: of order, flips and augmentation; the pairs are part of the benchmark and have a ``pair_seed`` of their own.
-    options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSource`.
+    options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSet`.
 
     Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Image values are
     whole levels over 255, equal to the bytes that :class:`ChairSegments` gives, unless ``augment`` changes them. Order, flips
@@ -194,7 +194,7 @@ class CompositeLoader:
 
     def __init__(
         self,
-        root: str | Path | Collection | Source = "mini",
+        root: str | Path | Collection | ImageSet = "mini",
         split: str = "train",
         resolution: int = 64,
         batch_size: int = 64,
@@ -214,22 +214,22 @@ class CompositeLoader:
         check_count("seed", seed, least=0)
         check_split(split)
         if isinstance(root, str | Path | Collection):
-            self.source = open_source(root, split, resolution, pick_device(device), soft=soft, **options)
-        elif isinstance(root, Source):
-            self.source = root
+            self.image_set = open_images(root, split, resolution, pick_device(device), soft=soft, **options)
+        elif isinstance(root, ImageSet):
+            self.image_set = root
         else:
             raise ParameterError(
-                f"{root!r} holds no images; give a collection, a folder in the authors' layout, or a source such as ImageSource."
+                f"{root!r} holds no images; give a collection, a folder in the authors' layout, or an image set such as StoredSet."
             )
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
         self.flip, self.augment, self.drop_last, self.seed = flip, augment, drop_last, seed
-        self.indices = torch.arange(len(self.source)) if limit is None else self.source.spread(limit)
+        self.indices = torch.arange(len(self.image_set)) if limit is None else self.image_set.spread(limit)
         self.epoch = 0
 
     @property
     def device(self) -> torch.device:
-        return self.source.device
+        return self.image_set.device
 
     @property
     def n_images(self) -> int:
@@ -239,7 +239,7 @@ class CompositeLoader:
     @property
     def groups(self) -> list[str] | None:
         """The segment group of each image in unshuffled order; None where groups are unknown."""
-        groups = self.source.groups
+        groups = self.image_set.groups
         return None if groups is None else [groups[index] for index in self.indices.tolist()]
 
     def __len__(self) -> int:
@@ -262,7 +262,7 @@ class CompositeLoader:
         order = order.to(self.device)
         for number in range(start, len(self)):
             chosen = slice(number * self.batch_size, (number + 1) * self.batch_size)
-            images, masks = self.source.batch(order[chosen])
+            images, masks = self.image_set.batch(order[chosen])
             if flips is not None:
                 mirrored = flips[chosen].to(self.device).view(-1, 1, 1, 1)
                 images = torch.where(mirrored, images.flip(-1), images)
@@ -276,11 +276,11 @@ class CompositeLoader:
     def in_order(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Every image once, unshuffled, unflipped and complete, a batch at a time: the order of :attr:`groups`."""
         for indices in self.indices.to(self.device).split(self.batch_size):
-            yield self.source.batch(indices)
+            yield self.image_set.batch(indices)
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({self.source.name!r}, split={self.split!r}, resolution={self.resolution}, "
+            f"{type(self).__name__}({self.image_set.name!r}, split={self.split!r}, resolution={self.resolution}, "
             f"images={len(self.indices)}, batch_size={self.batch_size}, device='{self.device}')"
         )
 
@@ -302,18 +302,18 @@ def to_arrays(images: torch.Tensor, masks: torch.Tensor) -> tuple[np.ndarray, np
     return levels[0].transpose(0, 2, 3, 1), levels[1][:, 0]
 
 
-def open_source(
+def open_images(
     root: str | Path | Collection, split: str, resolution: int, device: torch.device, **options: Any
-) -> Source:
-    """The images of ``root``: a folder in the authors' layout, or else a collection. Options as in :class:`CompositeSource`."""
+) -> ImageSet:
+    """The images of ``root``: a folder in the authors' layout, or else a collection. Options as in :class:`CompositeSet`."""
     if not isinstance(root, Collection) and is_released(root):
         if options.pop("soft", False) or options:
             raise ParameterError(
                 f"{root} holds finished composites: soft masks and {', '.join(options) or 'options'} need a collection."
             )
-        return ReleasedChairSegments(root, split).source(resolution, device)
+        return ReleasedChairSegments(root, split).image_set(resolution, device)
     collection = root if isinstance(root, Collection) else Collection(root)
-    return CompositeSource(collection, split, resolution, device, **options)
+    return CompositeSet(collection, split, resolution, device, **options)
 
 
 class ChairSegments(torchvision.datasets.VisionDataset):
@@ -321,7 +321,7 @@ class ChairSegments(torchvision.datasets.VisionDataset):
 
     Parameters: ``root`` a collection (``"mini"``, a folder or a :class:`Collection`); ``split`` train, val or test;
     ``resolution`` in pixels; ``transforms``, ``transform``, ``target_transform`` as everywhere in torchvision; options of
-    :class:`CompositeSource` by name.
+    :class:`CompositeSet` by name.
 
     >>> image, mask = ChairSegments("mini", split="val", resolution=64)[0]
     >>> image.size, image.mode, mask.mode
@@ -341,7 +341,7 @@ class ChairSegments(torchvision.datasets.VisionDataset):
         collection = root if isinstance(root, Collection) else Collection(root)
         super().__init__(str(collection.root), transforms, transform, target_transform)
         self.split, self.resolution = split, resolution
-        self.composites = CompositeSource(collection, check_split(split), resolution, torch.device("cpu"), **options)
+        self.composites = CompositeSet(collection, check_split(split), resolution, torch.device("cpu"), **options)
 
     def __len__(self) -> int:
         return len(self.composites)
@@ -450,7 +450,7 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
         mask = _to_pillow(mask_from_opacity(levels)[None].float())
         return self.transforms(image, mask) if self.transforms is not None else (image, mask)
 
-    def source(self, resolution: int, device: torch.device) -> ImageSource:
+    def image_set(self, resolution: int, device: torch.device) -> StoredSet:
         """All images on ``device`` at ``resolution``: images resized antialiased, masks by nearest neighbour."""
         padding(resolution)
         size = (resolution, resolution)
@@ -463,7 +463,7 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
             return np.dstack([np.asarray(image), np.asarray(mask)])
 
         both = map_images(read, self.numbers, f"reading {self.split}")
-        return ImageSource(both[:, :3], both[:, 3:], device, self.name, groups=self.groups)
+        return StoredSet(both[:, :3], both[:, 3:], device, self.name, groups=self.groups)
 
 
 def _numbered(folder: Path) -> dict[int, Path]:
@@ -487,18 +487,18 @@ def export(
     """
     collection = root if isinstance(root, Collection) else Collection(root)
     cpu = torch.device("cpu")
-    sources = {split: CompositeSource(collection, split, resolution, cpu, soft=soft, **options) for split in SPLITS}
-    total = sum(len(source) for source in sources.values())
+    image_sets = {split: CompositeSet(collection, split, resolution, cpu, soft=soft, **options) for split in SPLITS}
+    total = sum(len(image_set) for image_set in image_sets.values())
     with (
         atomic_folder(out) as folder,
         ThreadPoolExecutor() as pool,
         progress_bar(total=total, desc="exporting", unit="image", delay=1) as bar,
     ):
-        for split, source in sources.items():
+        for split, image_set in image_sets.items():
             for kind in ("image", "mask"):
                 (folder / split / kind).mkdir(parents=True)
-            for indices in torch.arange(len(source)).split(512):
-                images, masks = source.batch(indices)
+            for indices in torch.arange(len(image_set)).split(512):
+                images, masks = image_set.batch(indices)
                 jobs = [
                     pool.submit(_to_pillow(tensor).save, folder / split / kind / f"{index}.png")
                     for kind, tensors in (("image", images), ("mask", masks))

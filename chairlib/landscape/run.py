@@ -301,7 +301,7 @@ class _Laboratory:
         }
         self.names = list(range(1, self.settings["n_seeds"] + 1))
         self.pairs = list(itertools.combinations(self.names, 2))
-        tuned = transfer.open_sources(records["F1"].parameters, self.device)
+        tuned = transfer.open_image_sets(records["F1"].parameters, self.device)
         self.scored_split = tuned.scored_split
         self.train = CompositeLoader(tuned.train, "train", batch_size=_BATCH, shuffle=False)
         self.test = CompositeLoader(tuned.scored, "test", batch_size=256)
@@ -311,8 +311,8 @@ class _Laboratory:
         self.on_test = Evaluator(self.model, {"test": self.test}, recalibrate_on=self.train)
         # A cell is named by the weights it is about, so that it serves every analysis of them, however fine its grids.
         self.tags = {label: f"{label}.{str(runs.weights_hash(record.name))[:8]}" for label, record in records.items()}
-        sources = [loader.source.data_hash for loader in (self.train, self.test)]
-        asked = repr([runs.code_hash(KIND), self.settings["model"], self.settings["width"], self.device.type, sources])
+        data = [loader.image_set.data_hash for loader in (self.train, self.test)]
+        asked = repr([runs.code_hash(KIND), self.settings["model"], self.settings["width"], self.device.type, data])
         folder = paths.cache / KIND / hashlib.sha256(asked.encode()).hexdigest()[:16]
         n_cells = sum(sort.cells for sort in _work(self.settings, self.model, self.states))
         self.cells = _Cells(folder, n_cells, progress)
@@ -366,7 +366,7 @@ class _Laboratory:
 
     @cached_property
     def example_images(self) -> torch.Tensor:
-        return self.test.source.batch(self.example_indices)[0]
+        return self.test.image_set.batch(self.example_indices)[0]
 
     @cached_property
     def example_indices(self) -> torch.Tensor:
@@ -531,7 +531,7 @@ class _Laboratory:
 
     def _layer_similarity(self, ends: Sequence[State]) -> dict[str, Any]:
         first, second = ends
-        layers = default_layers(self.model, self.test.source.batch(self.test.indices[:1])[0])
+        layers = default_layers(self.model, self.test.image_set.batch(self.test.indices[:1])[0])
         if not layers:  # a model of one's own may have none, and all the rest is worth having
             return {"layer": [], "cka": []}
         table = layer_similarity(self.model, first, second, self.test, layers)
@@ -616,9 +616,9 @@ def analyse(run: Run, progress: bool = True) -> Record:
 
 def _check_objects(settings: Mapping[str, Any]) -> None:
     """Refuse, before anything is trained, photos without an object to score: a line without IoU has no barrier."""
-    photos = transfer.open_sources(dict(settings), torch.device("cpu"))
-    for split, source in (("train", photos.train), (photos.scored_split, photos.scored)):
-        if not holds_objects(CompositeLoader(source, split, batch_size=256)):
+    photos = transfer.open_image_sets(dict(settings), torch.device("cpu"))
+    for split, image_set in (("train", photos.train), (photos.scored_split, photos.scored)):
+        if not holds_objects(CompositeLoader(image_set, split, batch_size=256)):
             raise ParameterError(
                 f"no {split} photo of {settings['category']} in {settings['data']} has an object of more than {MIN_CHAIR_PIXELS - 1} "
                 f"pixels at resolution {settings['resolution']}, so there is no IoU to follow; check the masks in GroundTruth, or use "
@@ -655,7 +655,7 @@ def _all_analyses(laboratory: _Laboratory) -> tuple[dict[str, pd.DataFrame], dic
         tables["soups"], tables["similarities"] = laboratory.soups(), laboratory.similarities()
         tables["criticality"] = laboratory.criticality()
         tables["matched"], metrics["matched_l2"] = laboratory.matched()
-    images, targets = laboratory.test.source.batch(laboratory.example_indices)
+    images, targets = laboratory.test.image_set.batch(laboratory.example_indices)
     tensors = {"images": (images * 255).round().byte(), "targets": targets.byte(), **masks}
     return tables, metrics, tensors
 

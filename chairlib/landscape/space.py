@@ -270,7 +270,7 @@ class Evaluator:
         self.device = next(iter(loaders.values())).device
         self.loss, self.n_images = loss, n_images
         self._memory = _Memory(keep_gib)
-        self._loaders = {split: _KeptLoader(loader, self._memory) for split, loader in loaders.items()}
+        self._loaders = {split: _KeptImages(loader, self._memory) for split, loader in loaders.items()}
         self._recalibrate_on = recalibrate_on
         self._recalibration: _Batches | None = None
 
@@ -384,15 +384,15 @@ class _Batches:
         return self.make() if self.kept is None else iter(self.kept)
 
 
-class _KeptLoader(CompositeLoader):
-    """A loader as :func:`chairlib.benchmark.training.evaluate` reads it, with its batches kept."""
+class _KeptImages:
+    """A loader's images as :class:`chairlib.benchmark.training.ScoredImages`, with the batches kept."""
 
     def __init__(self, loader: CompositeLoader, memory: _Memory):
-        vars(self).update(vars(loader))
-        self._batches = _Batches(loader.in_order, memory)
+        self.batch_size, self.indices, self.groups = loader.batch_size, loader.indices, loader.groups
+        self.batches = _Batches(loader.in_order, memory)
 
-    def in_order(self) -> Iterator[Batch]:
-        return iter(self._batches)
+    def in_order(self) -> Iterable[Batch]:
+        return self.batches
 
 
 # -- BatchNorm ----------------------------------------------------------------------------------------------------------
@@ -426,7 +426,7 @@ def _recalibration_batches(loader: CompositeLoader, n_images: int | None) -> Ite
     count = len(loader.indices) if n_images is None else min(n_images, len(loader.indices))
     order = torch.randperm(len(loader.indices), generator=torch.Generator().manual_seed(0))
     chosen = loader.indices[order[: count - count % loader.batch_size or count]].to(loader.device)
-    return map(loader.source.batch, chosen.split(loader.batch_size))
+    return map(loader.image_set.batch, chosen.split(loader.batch_size))
 
 
 def recalibrated_layers(model: nn.Module) -> list[_BatchNorm]:

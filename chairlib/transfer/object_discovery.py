@@ -30,7 +30,7 @@ import torch
 from PIL import Image
 
 from chairlib.compositing.blend import padding
-from chairlib.compositing.datasets import ImageSource, read_note
+from chairlib.compositing.datasets import StoredSet, read_note
 from chairlib.compositing.masks import read_mask, read_photo
 from chairlib.compositing.packing import check_split, map_images
 from chairlib.core import paths
@@ -194,7 +194,7 @@ class MaskedPhotos(torchvision.datasets.VisionDataset):
         image, mask = self.read(index % len(self))
         return self.transforms(image, mask) if self.transforms is not None else (image, mask)
 
-    def source(self, resolution: int = 64, device: str | torch.device = "auto") -> ImageSource:
+    def image_set(self, resolution: int = 64, device: str | torch.device = "auto") -> StoredSet:
         """All images on ``device``, squashed to ``resolution`` x ``resolution`` as in the paper; untransformed.
 
         Images are resized antialiased, masks by nearest neighbour. :class:`~chairlib.compositing.datasets.CompositeLoader` takes it.
@@ -209,7 +209,7 @@ class MaskedPhotos(torchvision.datasets.VisionDataset):
             return np.dstack([np.asarray(image), np.asarray(mask.resize(size, Image.Resampling.NEAREST))])
 
         both = map_images(read, range(len(self)), f"reading {self.name} {self.split}")
-        return ImageSource(both[:, :3].contiguous(), both[:, 3:].contiguous(), device, self.name, groups=self.groups)
+        return StoredSet(both[:, :3].contiguous(), both[:, 3:].contiguous(), device, self.name, groups=self.groups)
 
 
 class ObjectDiscovery(MaskedPhotos):

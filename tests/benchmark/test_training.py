@@ -384,7 +384,7 @@ def test_a_batch_larger_than_all_there_is(collection):
 
 def test_a_validation_split_without_a_chair_is_told_before_training(collection):
     train, val = both(collection)
-    val.source.segments.zero_()
+    val.image_set.segments.zero_()
     model = build_model("unet", 2)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(ParameterError, match="no val image of drawn has 6 object pixels or more"):

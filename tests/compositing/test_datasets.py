@@ -139,11 +139,11 @@ def test_other_images_have_another_hash(collection):
         *({option: value} for option, value in OPTIONS.items()),
     ]
     hashes = [
-        CompositeLoader(collection, **{"split": "train", "resolution": 32, "device": "cpu", **more}).source.data_hash
+        CompositeLoader(collection, **{"split": "train", "resolution": 32, "device": "cpu", **more}).image_set.data_hash
         for more in asked
     ]
     assert len(set(hashes)) == len(asked)
-    assert CompositeLoader(collection, "train", 32, device="cpu", seed=9).source.data_hash == hashes[0]
+    assert CompositeLoader(collection, "train", 32, device="cpu", seed=9).image_set.data_hash == hashes[0]
 
 
 def test_a_limited_loader_spreads_over_segments(collection):
