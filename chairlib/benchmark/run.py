@@ -59,7 +59,7 @@ def _data_identity(settings: BenchmarkSettings) -> tuple[str, str]:
     """(name, content hash) of a collection, or of a folder in the authors' layout."""
     if is_released(settings.data):
         cpu = torch.device("cpu")
-        sources = [open_source(settings.data, split, settings.resolution, cpu) for split in SPLITS]
+        sources = [open_images(settings.data, split, settings.resolution, cpu) for split in SPLITS]
         return sources[0].name, "".join(source.data_hash[:5] for source in sources)
     collection = Collection(settings.data)
     return collection.name, collection.hash

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from chairlib.compositing.datasets import ImageSource, to_arrays
+from chairlib.compositing.datasets import StoredSet, to_arrays
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
 from chairlib.core.runs import Record, Run
@@ -66,19 +66,19 @@ def open_datasets(settings: TransferSettings) -> dict[str, ObjectDiscovery]:
 class Photos:
     """The photos of a run on a device: those that train, and those that are scored, with the name of their split."""
 
-    train: ImageSource
-    scored: ImageSource
+    train: StoredSet
+    scored: StoredSet
     scored_split: str
 
 
 def open_photos(settings: TransferSettings, device: torch.device) -> Photos:
     """The photos that a run with these settings trains on (all of them, whatever its share) and is scored on."""
     datasets, scored = open_datasets(settings), splits_of(settings.protocol)[2]
-    train, test = (datasets[split].source(settings.resolution, device) for split in ("train", scored))
+    train, test = (datasets[split].image_set(settings.resolution, device) for split in ("train", scored))
     return Photos(train, test, scored)
 
 
-def share_of(photos: ImageSource, ids: list[str], share: int, seed: int) -> ImageSource:
+def share_of(photos: StoredSet, ids: list[str], share: int, seed: int) -> StoredSet:
     """``share`` per cent of the photos, rounded up: other ones for each seed, the same for both arms of a comparison.
 
     With one seed, each share holds all photos of the smaller shares: a curve over shares adds photos and exchanges none.
@@ -88,7 +88,7 @@ def share_of(photos: ImageSource, ids: list[str], share: int, seed: int) -> Imag
     first = stable_order(ids, f"share {seed}")[: math.ceil(len(ids) * share / 100)]
     chosen = torch.tensor(sorted(ids.index(identity) for identity in first), device=photos.device)
     images, masks = photos.images[chosen].cpu(), photos.masks[chosen].cpu()
-    return ImageSource(images, masks, photos.device, photos.name)
+    return StoredSet(images, masks, photos.device, photos.name)
 
 
 def content_hash(settings: TransferSettings) -> str:
@@ -135,6 +135,6 @@ def run_title(run: Run[Any] | Record, split: str | None = None) -> str:
 
 def preview(run: Run[TransferSettings], count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first ``count`` training photos of a run and their masks: uint8 [N, d, d, 3], bool [N, d, d]."""
-    photos = open_datasets(run.settings)["train"].source(run.settings.resolution, "cpu")
+    photos = open_datasets(run.settings)["train"].image_set(run.settings.resolution, "cpu")
     images, masks = to_arrays(*photos.batch(torch.arange(min(count, len(photos)))))
     return images, masks > 127

@@ -18,7 +18,7 @@ from chairlib.benchmark.recipes import Recipe
 from chairlib.benchmark.run import leave_record
 from chairlib.benchmark.training import fit
 from chairlib.compositing.augmentation import Augment
-from chairlib.compositing.datasets import CompositeLoader, ImageSource
+from chairlib.compositing.datasets import CompositeLoader, StoredSet
 from chairlib.core import runs
 from chairlib.core.checks import check_count
 from chairlib.core.devices import pick_device
@@ -88,7 +88,7 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
     recipe, device = get_recipe(settings.recipe, settings.model), pick_device(settings.device)
     _, val_split, scored_split = splits_of(settings.protocol)
     datasets = open_datasets(settings)
-    photos = {split: data.source(settings.resolution, device) for split, data in datasets.items()}
+    photos = {split: data.image_set(settings.resolution, device) for split, data in datasets.items()}
     train_loader = _training_loader(photos["train"], datasets["train"].ids, settings, recipe)
     val_loader, test_loader = (
         CompositeLoader(photos[split], split, batch_size=256) for split in (val_split, scored_split)
@@ -135,9 +135,7 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
     )
 
 
-def _training_loader(
-    photos: ImageSource, ids: list[str], settings: TransferSettings, recipe: Recipe
-) -> CompositeLoader:
+def _training_loader(photos: StoredSet, ids: list[str], settings: TransferSettings, recipe: Recipe) -> CompositeLoader:
     # Augmentation is ours: section 5.3 names none.
     augment = Augment() if settings.recipe == "fast" else None
     return CompositeLoader(
@@ -166,7 +164,7 @@ def _pick_examples(model: nn.Module, test: CompositeLoader, data: ObjectDiscover
         with_object = torch.nonzero(masks.sum(dim=(1, 2, 3)) > 0).flatten().tolist()
         count = min(N_EXAMPLES, len(with_object))
         chosen = [with_object[number * len(with_object) // N_EXAMPLES] for number in range(count)]
-    images, targets = test.source.batch(torch.tensor(chosen, dtype=torch.int64, device=test.device))
+    images, targets = test.image_set.batch(torch.tensor(chosen, dtype=torch.int64, device=test.device))
     parts = {"images": images, "targets": targets, "probabilities": predict(model, images)}
     return {name: (part * 255).round().byte() for name, part in parts.items()}
 
