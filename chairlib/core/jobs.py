@@ -8,7 +8,7 @@ from typing import Any
 from chairlib.core import paths
 from chairlib.core.runs import Run
 
-__all__ = ["Inputs", "Job", "executed_notebook", "run_job", "unique"]
+__all__ = ["Inputs", "Job", "executed_notebook", "report_job", "run_job", "unique"]
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,12 @@ def run_job(notebook: str, run: Run, page: str, needs: Iterable[Path] = (), **mo
 def unique(runs: Iterable[Run]) -> list[Run]:
     """Each run once, in order: several entries of a profile may name the same one."""
     return list({run.name: run for run in runs}.values())
+
+
+def report_job(notebook: str, data: str, runs: Iterable[Run], profile: str, description: str) -> Job:
+    """The job of a chapter that reports on ``runs`` on ``data``, and says which profile they are of."""
+    runs = list(runs)
+    parameters = {"data": data, "profile": profile, "description": description, "runs": [run.name for run in runs]}
+    hashes = ",".join(sorted({run.data["hash"] for run in runs}))
+    records = tuple(run.folder / "record.json" for run in runs)
+    return Job(notebook, parameters, executed_notebook(notebook), needs=records, data_hash=hashes)
