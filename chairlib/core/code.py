@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["code_hash", "imported_modules"]
+__all__ = ["code_hash", "imported_modules", "project_folder"]
 
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -38,7 +38,7 @@ def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]
 
     Raises ModuleNotFoundError where ``module`` has no source file.
     """
-    root = _project(module.partition(".")[0])
+    root = project_folder(module.partition(".")[0])
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -54,7 +54,7 @@ def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]
     return found
 
 
-def _project(top: str) -> Path:
+def project_folder(top: str) -> Path:
     """The folder that a top-level module or package lies in."""
     spec = importlib.util.find_spec(top)
     places = list((spec.submodule_search_locations if spec else None) or [])

@@ -57,7 +57,7 @@ def code_hash(kind: str) -> str:
     return code.code_hash(f"chairlib.{kind}.run", DECIDES_NOTHING)
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The checkout's commit, with a ``+`` where files differ from it; None outside a checkout."""
     checkout = paths.package.parent
     if not (checkout / ".git").exists():  # an installed package may lie inside a repository of something else
@@ -222,7 +222,7 @@ class Run(Generic[S]):
             "kind": self.kind,
             "parameters": self.settings.to_dict(),
             "data": self.data,
-            "code": {"version": __version__, "hash": code_hash(self.kind), "commit": _commit()},
+            "code": {"version": __version__, "hash": code_hash(self.kind), "commit": commit()},
             "packages": _versions(),
             "hardware": hardware,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -74,7 +74,7 @@ def settings_class(kind: str) -> type[Settings] | None:
     return _CLASSES.get(kind)
 
 
-_checked_notebooks: set[str] = set()
+checked_notebooks: set[str] = set()
 
 
 def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iterable[str]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iter
     if missing:
         raise ParameterError(f"notebook {notebook} lacks the parameter {', '.join(missing)}; give it a value above.")
     parameters = {name: namespace[name] for name in declared}
-    if notebook in _checked_notebooks:
+    if notebook in checked_notebooks:
         return parameters
     simple = (bool, int, float, str, list, dict, tuple, type(None))
     unknown = [
@@ -103,5 +103,5 @@ def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iter
         raise ParameterError(
             f"parameter {', '.join(sorted(unknown))} is unknown to notebook {notebook}; it has {', '.join(declared)}."
         )
-    _checked_notebooks.add(notebook)
+    checked_notebooks.add(notebook)
     return parameters
