@@ -1,8 +1,8 @@
 """The paper as a graph of papermill runs: one rule a job of chairlib.build.plan.Plan, and one for the book.
 
-`make paper` starts it (chairlib.build.snakemake). Records and the site are declared with update(): Snakemake deletes a job's
-other outputs before it starts it, and a finished run must not be trained again because a figure's code changed, nor a site
-vanish because its successor fails. Checkpoints are not declared at all, for the same reason.
+`make paper` starts it (chairlib.build.snakemake). Records and the site are declared with update(): Snakemake deletes a
+job's other outputs before it starts it, and a finished run must not be trained again because a figure's code changed,
+nor a site vanish because its successor fails. Checkpoints are not declared at all, for the same reason.
 """
 
 import json
@@ -34,6 +34,8 @@ def execute(job):
     return f"{chairlib} run {job.notebook} -P {parameters} -o {out}"
 
 
+files = sorted(path for path in Path("book").glob("_*/**/*.*") if path.is_file())
+assets = [str(path) for path in files if path.suffix != ".pyc"]
 pages = [str(job.out) for job in plan.jobs]
 records = [str(job.record) for job in plan.jobs if job.record]
 
@@ -43,7 +45,7 @@ localrules:
     book,
 
 
-# Snakemake makes a missing file only where it is asked for, or where something that needs it is out of date: ask for all.
+# Snakemake makes a missing file only where it is asked for, or where something that needs it is out of date.
 rule everything:
     input:
         site,
@@ -55,7 +57,7 @@ rule book:
     input:
         pages=pages,
         prose=[str(path) for path in sorted(Path("book").glob("*.*"))],
-        assets=[str(path) for path in sorted(Path("book").glob("_*/**/*.*")) if path.is_file() and path.suffix != ".pyc"],
+        assets=assets,
         config="_config.yml",
     output:
         update(site),
@@ -63,7 +65,7 @@ rule book:
         f"{chairlib} render-book"
 
 
-# A rule's shell command is put together when it runs, after this loop has ended: what belongs to a job stands in params.
+# A rule's shell command is put together when it runs, after this loop has ended. What belongs to a job is in params.
 for job in plan.jobs:
     if job.record:
 

@@ -29,8 +29,8 @@ __all__ = ["app", "main"]
 
 #: What an unknown command is told. Collections are made by packages of their own, which the library does without.
 _MORE_COMMANDS = (
-    "Rendering, importing, collecting and fetching (render, import, collect, fetch) come with the packages in the folder "
-    "extras/ of the project's repository: in a clone of it, run `make install`, or `pip install . ./extras/*`."
+    "Rendering, importing, collecting and fetching (render, import, collect, fetch) come with the packages in the "
+    "folder extras/ of the project's repository: in a clone of it, run `make install`, or `pip install . ./extras/*`."
 )
 
 
@@ -197,7 +197,8 @@ def run(
     """Execute a chapter with papermill; a parameter that it doesn't have is an error."""
     from chairlib.build import notebooks
 
-    # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying kernel.
+    # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying
+    # kernel.
     logging.disable()
     given = _parameters(parameter or [], parameters)
     for name, shipped in (("data", ("mini", "stand-in")), ("photos", ("stand-in",))):
@@ -246,7 +247,7 @@ def _exit_interrupted(message: str) -> NoReturn:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch has an error of its own for CUDA (a RuntimeError), and only words on the CPU; it is not imported for this."""
+    """Whether memory ran out. PyTorch has an error of its own for CUDA, and only words for the CPU."""
     words = ("can't allocate memory", "not enough memory")
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))

@@ -38,7 +38,10 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progress: bool = False) -> Evaluation:
-    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32. Leaves the model's training mode as it was."""
+    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
+
+    Leaves the model's training mode as it was.
+    """
     was_training = model.training
     model.eval()
     scorer, losses = MaskScorer(), []
@@ -61,7 +64,10 @@ def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progr
 
 @torch.no_grad()
 def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; the training mode is left as it was."""
+    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d].
+
+    Leaves the model's training mode as it was.
+    """
     was_training = model.training
     try:
         return torch.sigmoid(model.eval()(images))

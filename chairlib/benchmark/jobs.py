@@ -39,7 +39,8 @@ def jobs(runs: Sequence[Run[BenchmarkSettings]]) -> list[Job]:
 def find_run(runs: Sequence[Run[BenchmarkSettings]], model: str, width: int | None, resolution: int, seed: int) -> Run:
     """The run to pretrain with: of this model, width and resolution, and of this seed where there is one.
 
-    A pretraining for each seed keeps one pretraining's luck out of the others. Raises ParameterError where there is none.
+    A pretraining for each seed keeps one pretraining's luck out of the others. Raises ParameterError where there is
+    none.
     """
     wanted = (model, width, resolution)
     same = [run for run in runs if (run.settings.model, run.settings.width, run.settings.resolution) == wanted]
@@ -54,8 +55,9 @@ def find_run(runs: Sequence[Run[BenchmarkSettings]], model: str, width: int | No
 def beside_coco(run: Run[BenchmarkSettings], coco: Path, matched: bool) -> Run[BenchmarkSettings]:
     """``run`` trained on COCO's chairs, or (``matched``) on as many different composites as those are.
 
-    The two are compared at the same number of images seen, so all else is fixed: a budget in images instead of epochs, the
-    number of evaluations, and a recipe that never stops early (it counts evaluations, so each would end somewhere else).
+    The two are compared at the same number of images seen, so all else is fixed: a budget in images instead of epochs,
+    the number of evaluations, and a recipe that never stops early (it counts evaluations, so each would end somewhere
+    else).
     """
     settings = run.settings
     budget = training_budget(settings)

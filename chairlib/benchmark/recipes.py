@@ -1,7 +1,7 @@
-"""Recipes: everything that decides how a model is trained, the data and the seed aside (section 5.2 and the released code).
+"""Recipes: everything that decides how a model is trained, the data and the seed aside (section 5.2, released code).
 
-- ``paper``: random initialisation and the values printed in section 5.2. What is not printed there has the released code's
-  value and is listed in :attr:`Recipe.not_in_paper`.
+- ``paper``: random initialisation and the values printed in section 5.2. What is not printed there has the released
+  code's value and is listed in :attr:`Recipe.not_in_paper`.
 - ``released``: what the authors' code does: a second sigmoid before the loss, ImageNet backbones for the ResNets, the
   epoch of the lowest validation loss.
 - ``fast``: ours, for short budgets: AdamW on a one-cycle schedule.
@@ -40,7 +40,7 @@ class Recipe:
     flip: bool = False
     backbone_weights: str | None = None
     select: str = "iou"
-    """What chooses the weights to keep: the highest validation ``iou``, the lowest ``loss``, or nothing (the ``last`` ones)."""
+    """The weights to keep: those with the highest validation ``iou``, the lowest ``loss``, or the ``last`` ones."""
     patience: int | None = 3
     """Early stopping: evaluations in a row without a change of more than ``min_change``; None never stops early."""
     min_change: float = 0.1
@@ -56,8 +56,8 @@ class Recipe:
             raise ParameterError(f"select {self.select!r} is unknown; use one of {', '.join(SELECTIONS)}.")
 
 
-# The paper prints neither batch size nor what "the past few training steps" of early stopping are, and no number of epochs
-# beyond saying that U-Net converges in four (section 5.1).
+# The paper prints neither batch size nor what "the past few training steps" of early stopping are, and no number of
+# epochs beyond saying that U-Net converges in four (section 5.1).
 _UNPRINTED = ("batch_size", "epochs", "patience", "min_change")
 _ALL = ("*",)
 _RESNET = Recipe("paper", "rmsprop", 1e-5, 100, momentum=0.9, weight_decay=1e-6, not_in_paper=_UNPRINTED)
@@ -112,8 +112,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, **changes: Any) -> Recipe:
     """The recipe ``name`` for ``model``, with single values changed by keyword.
 
-    ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an unknown recipe or
-    value, and where there is no such recipe for the model.
+    ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an
+    unknown recipe or value, and where there is no such recipe for the model.
     """
     if not isinstance(name, str) or name not in recipes:
         raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(recipes)}.")

@@ -1,4 +1,4 @@
-"""One run of the benchmark: a model trained on a collection at a resolution, and scored once on its test split (5.1, 5.2)."""
+"""One benchmark run: a model trained on a collection at a resolution, and scored once on its test split (5.1, 5.2)."""
 
 import math
 from collections.abc import Mapping
@@ -41,7 +41,8 @@ N_FIXED, N_EXTREME = 6, 4
 def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) -> Run[BenchmarkSettings]:
     """The run with these settings, with single ``parameters`` changed by name; nothing is computed yet.
 
-    Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
+    Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable
+    data.
     """
     settings = (settings or BenchmarkSettings()).with_changes(**parameters)
     padding(settings.resolution)
@@ -68,8 +69,8 @@ def _data_identity(settings: BenchmarkSettings) -> tuple[str, str]:
 def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
     """Train the run's model, score it on the test split, and leave its record; a finished run is only read.
 
-    Interrupted at any point, it goes on from its last checkpoint (at most a minute old) when called again, and ends with
-    the same weights.
+    Interrupted at any point, it goes on from its last checkpoint (at most a minute old) when called again, and ends
+    with the same weights.
     """
     if run.record is not None:
         return run.record
@@ -130,8 +131,8 @@ def leave_record(
 ) -> Record:
     """Write what training came to: the history, a table of test images, examples, weights, and last the record.
 
-    ``metrics``: beside the test scores; the validation IoU of the chosen weights joins its entry ``val``. ``more``: further
-    entries of the record.
+    ``metrics``: beside the test scores; the validation IoU of the chosen weights joins its entry ``val``. ``more``:
+    further entries of the record.
     """
     run.write_table("history", result.history)
     run.write_table("test_images", test_images)
@@ -160,7 +161,7 @@ def leave_record(
 
 
 def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores) -> dict[str, torch.Tensor]:
-    """Images, masks and probabilities (uint8) and IoU (per cent) of some fixed, the best and the worst test composites."""
+    """Some fixed, the best and the worst test composites: images, masks and probabilities as uint8, IoU in per cent."""
     ious = scores.per_image["iou"].to_numpy()
     by_iou = [index for index in np.argsort(ious, kind="stable").tolist() if not np.isnan(ious[index])]
     count = len(test.indices)
@@ -181,7 +182,8 @@ def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores
 def examples(record: Record, which: str) -> dict[str, np.ndarray]:
     """``fixed``, ``best`` or ``worst`` test composites of a finished run, as arrays for :mod:`chairlib.show.figures`.
 
-    ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], ``probabilities`` float [N, d, d] in [0, 1], ``ious`` [N] in per cent.
+    ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], ``probabilities`` float [N, d, d] in [0, 1], ``ious`` [N]
+    in per cent.
     """
     tensors, _ = load_tensors(record.file("examples.safetensors"))
     return {

@@ -56,7 +56,7 @@ class Fit:
     """What a training run came to. The model that was given holds the chosen weights."""
 
     history: pd.DataFrame
-    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, val_iou, val_dice, val_precision (per cent).
+    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, and in % val_iou, val_dice, val_precision.
 
     Where the start was scored, the first row has 0 images and a training loss of NaN."""
     images_seen: int
@@ -71,7 +71,7 @@ class Fit:
 
 
 class _Trainer:
-    """The state of one training run: all of it goes into the checkpoint, so a resumed run ends with the same weights."""
+    """The state of a training run. All of it goes into the checkpoint, so a resumed run ends with the same weights."""
 
     def __init__(self, model: nn.Module, train: CompositeLoader, recipe: Recipe, n_steps: int, seed: int):
         self.model, self.train, self.recipe, self.n_steps = model, train, recipe, n_steps
@@ -226,7 +226,7 @@ def _learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
 
 
 def _has_settled(ious: list[float], recipe: Recipe) -> bool:
-    """Early stopping: no evaluation of the last ``patience`` raised validation IoU by more than ``min_change`` (5.1)."""
+    """Early stopping (5.1): the last ``patience`` evaluations raised validation IoU by at most ``min_change``."""
     if recipe.patience is None or len(ious) <= recipe.patience:
         return False
     if max(ious) <= recipe.min_change:  # nothing is learnt yet, so nothing can have settled
@@ -239,8 +239,8 @@ def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epo
         raise ParameterError("give a budget in images or in epochs, not in both.")
     if len(train) == 0:
         raise ParameterError(
-            f"a batch of {train.batch_size} is more than the {len(train.indices)} training images, and drop_last leaves nothing; "
-            "use a smaller batch_size."
+            f"a batch of {train.batch_size} is more than the {len(train.indices)} training images, and drop_last "
+            "leaves nothing; use a smaller batch_size."
         )
     check_count("images", images, none=True)
     check_positive("epochs", epochs, none=True)
@@ -265,24 +265,26 @@ def fit(
     seed: int = 0,
     progress: bool = True,
 ) -> Fit:
-    """Train ``model`` in place on ``train``, choosing weights and the moment to stop on ``val``. The test split has no part.
+    """Train ``model`` in place on ``train``; ``val`` chooses the weights and when to stop. The test split has no part.
 
     Parameters
     ----------
-    model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with AMX.
+    model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with
+        AMX.
     recipe: from :func:`get_recipe`, or its name: that of the model that :func:`chairlib.build_model` made.
     images, epochs: the budget; the recipe's epochs where neither is given. Rounded up to whole batches.
     evaluations: how many, evenly spread, the last at the end; by default one an epoch, and at least eight.
-    score_start: put a row before the first step into the history, at 0 images; it has no training loss and no part in choosing
-        weights or stopping.
-    checkpoint: a safetensors file that is written every minute and at each evaluation. If it is there when
-        training starts, training goes on from it and ends with the weights it would have had (bit for bit on the CPU; on
-        CUDA the backward pass of bilinear upsampling is not deterministic).
+    score_start: put a row before the first step into the history, at 0 images; it has no training loss and no part in
+        choosing weights or stopping.
+    checkpoint: a safetensors file that is written every minute and at each evaluation. If it is there when training
+        starts, training goes on from it and ends with the weights it would have had (bit for bit on the CPU; on CUDA
+        the backward pass of bilinear upsampling is not deterministic).
     seed: of whatever draws random numbers while training (dropout); order and flips have the loader's seed.
 
     Raises
     ------
-    ParameterError: an impossible budget, a recipe with unknown values, or a validation split that cannot choose weights.
+    ParameterError: an impossible budget, a recipe with unknown values, or a validation split that cannot choose
+        weights.
     RecordError: ``checkpoint`` belongs to another run. ChairlibError: the loss is no longer finite.
     """
     if not isinstance(recipe, Recipe):
@@ -291,8 +293,8 @@ def fit(
     n_steps = _count_steps(train, recipe, images, epochs)
     if recipe.select == "iou" and not holds_objects(val):
         raise ParameterError(
-            f"no {val.split} image of {val.image_set.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
-            "look at its masks, or use a recipe with select='last'."
+            f"no {val.split} image of {val.image_set.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot "
+            "choose weights; look at its masks, or use a recipe with select='last'."
         )
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
     marks = {math.ceil(n_steps * (number + 1) / n_evaluations) for number in range(n_evaluations)}

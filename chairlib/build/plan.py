@@ -33,8 +33,9 @@ _CHAPTERS = {"benchmark": benchmark, "transfer": transfer, "landscape": landscap
 class Plan:
     """Everything that a build of ``profile`` executes. Names are checked here, before anything starts.
 
-    ``data``: the collection; ``photos``: ``"stand-in"``, or a folder in the layout of the Object Discovery release; ``coco``:
-    the folder that `chairlib coco-chairs` wrote, without which the runs pretrained on COCO's chairs are left out.
+    ``data``: the collection; ``photos``: ``"stand-in"``, or a folder in the layout of the Object Discovery release;
+    ``coco``: the folder that `chairlib coco-chairs` wrote, without which the runs pretrained on COCO's chairs are left
+    out.
     """
 
     def __init__(
@@ -104,9 +105,9 @@ class Plan:
     def threads_per_run(self, cores: int) -> int:
         """How many of the machine's cores one run gets.
 
-        On a GPU runs go one after the other. On the CPU they share the cores out among them: two runs of one thread each
-        finish sooner than one run of two threads after the other, the more so where the machine has other work, because
-        threads of one run wait for each other thousands of times a second.
+        On a GPU runs go one after the other. On the CPU they share the cores out among them: two runs of one thread
+        each finish sooner than one run of two threads after the other, the more so where the machine has other work,
+        because threads of one run wait for each other thousands of times a second.
         """
         if pick_device(self.inputs.device).type != "cpu":
             return cores
@@ -114,10 +115,10 @@ class Plan:
 
     @cached_property
     def _code(self) -> list[Any]:
-        """What decides how pages look: the library's code, the paper's tables, and the packages that add commands to it.
+        """What decides how pages look: the library's code, the paper's tables, and the packages that add commands.
 
-        A page is executed again when one of them changes. Not given to Snakemake as files: it looks at every waiting job's
-        files each time that a job ends.
+        A page is executed again when one of them changes. Not given to Snakemake as files: it looks at every waiting
+        job's files each time that a job ends.
         """
         tables = [path for path in paths.published.rglob("*.*") if path.suffix in (".csv", ".txt")]
         digest = hashlib.sha256()
@@ -132,7 +133,7 @@ class Plan:
         return json.dumps([job.parameters, job.data_hash, self._code], sort_keys=True)
 
     def remove_leftovers(self) -> None:
-        """Delete executed notebooks of another profile or collection, and what failed or killed builds left beside them."""
+        """Delete executed notebooks of another profile or collection, and what failed or killed builds left."""
         wanted = {job.out for job in self.jobs}
         for page in (paths.book / "notebooks").rglob("*"):
             if page.is_file() and page not in wanted:
@@ -150,7 +151,7 @@ def _coco_folder(folder: str) -> Path:
 
 
 def estimate(plan: Plan) -> float:
-    """Seconds that the plan's unfinished runs take at most (early stopping may end them sooner), measured on this machine."""
+    """Seconds that the plan's unfinished runs take at most here, measured. Early stopping may end them sooner."""
     seconds = 0.0
     speeds: dict[tuple[Any, ...], tuple[float, float]] = {}
     for run in plan.runs:

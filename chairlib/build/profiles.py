@@ -1,4 +1,4 @@
-"""Profiles: how much of everything a build of the paper does. ``profiles/{smoke,quick,paper}.yaml``, or a file of one's own.
+"""Profiles: how much of everything a build does. ``profiles/{smoke,quick,paper}.yaml``, or a file of one's own.
 
 A profile lists runs of the benchmark and of fine-tuning. A list as a value means one run for each of its elements.
 """
@@ -26,7 +26,8 @@ _COMPOSITING = {"n_examples"}
 _RUNS = {"common", "runs", "featured"}
 #: Parameters of runs that no profile sets: what a build computes on, and which run another one starts from.
 _GIVEN_BY_THE_BUILD = {"data", "photos", "device", "pretrained", "pretrain"}
-#: Stored settings of chapters 05 and 07, for a profile without a section of its own: the book has the chapters in any case.
+#: Stored settings of chapters 05 and 07, for a profile without a section of its own: the book has the chapters in any
+#: case.
 _STORED: dict[str, dict[str, Any]] = {
     "transfer": {"width": 8, "images": 320, "evaluations": 4},
     "landscape": {

@@ -1,7 +1,7 @@
 """Which code a result came from: a hash over the syntax of a module and of every module that it imports.
 
-Only what the interpreter acts on counts. Comments, docstrings, blank lines and the wording of errors may change, and the hash
-stays; a constant, a condition or an import may not. Python's version plays no part.
+Only what the interpreter acts on counts. Comments, docstrings, blank lines and the wording of errors may change, and
+the hash stays; a constant, a condition or an import may not. Python's version plays no part.
 """
 
 import ast
@@ -19,7 +19,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 @cache
 def code_hash(module: str, skip: tuple[str, ...] = ()) -> str:
-    """16 hexadecimal digits over the syntax of ``module`` and of the modules that it imports, directly or through others.
+    """16 hexadecimal digits over the syntax of ``module`` and of all modules that it imports, directly or not.
 
     Which modules those are is said at :func:`imported_modules`. Raises as that does, and SyntaxError.
     """
@@ -32,9 +32,10 @@ def code_hash(module: str, skip: tuple[str, ...] = ()) -> str:
 def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]:
     """``module`` and what it imports of the same project, directly or through others: files by dotted name.
 
-    The project is the folder that holds the top-level package or file of ``module``, without packages that are installed there
-    (``site-packages``); for an installed package it is the package alone. An import counts wherever it stands, in functions
-    too. ``skip``: dotted names that are left out, with all below them. Nothing is imported to find out.
+    The project is the folder that holds the top-level package or file of ``module``, without packages that are
+    installed there (``site-packages``); for an installed package it is the package alone. An import counts wherever it
+    stands, in functions too. ``skip``: dotted names that are left out, with all below them. Nothing is imported to find
+    out.
 
     Raises ModuleNotFoundError where ``module`` has no source file.
     """

@@ -1,4 +1,4 @@
-"""Names of a package that are imported on first use, so that ``import chairlib`` and ``--help`` don't wait for torch."""
+"""Names of a package that are imported on first use: ``import chairlib`` and ``--help`` don't wait for torch."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

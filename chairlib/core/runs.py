@@ -1,9 +1,9 @@
 """Runs and their records.
 
-A run trains or analyses something, and leaves a folder ``runs/<name>/`` with ``record.json`` (parameters, metrics, seconds,
-images seen, data, code, packages, hardware), ``history.csv`` and tensors as safetensors. ``record.json`` is written last and
-atomically: where it is, the run is complete. Its name is made from what the run was asked and the content of its data, so
-another question never meets an old answer.
+A run trains or analyses something, and leaves a folder ``runs/<name>/`` with ``record.json`` (parameters, metrics,
+seconds, images seen, data, code, packages, hardware), ``history.csv`` and tensors as safetensors. ``record.json`` is
+written last and atomically: where it is, the run is complete. Its name is made from what the run was asked and the
+content of its data, so another question never meets an old answer.
 
 Reports read records and nothing else. :func:`load_records` refuses those made from other data or by other code.
 """
@@ -53,7 +53,7 @@ PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 
 def code_hash(kind: str) -> str:
-    """16 hexadecimal digits over the code that decides what a run of ``kind`` comes to: see :mod:`chairlib.core.code`."""
+    """16 hexadecimal digits over the code that decides the numbers of a run (:mod:`chairlib.core.code`)."""
     return code.code_hash(f"chairlib.{kind}.run", DECIDES_NOTHING)
 
 
@@ -152,7 +152,7 @@ def weights_hash(name: str) -> str | None:
 
 @cache
 def _hash_file(file: Path, modified: int, size: int) -> str:
-    """Read once a process as long as it stays as it is: a landscape asks for the weights of all its models again and again."""
+    """Each file is read once a process as long as it stays the same: a landscape asks for its weights many times."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
@@ -239,7 +239,7 @@ class Run(Generic[S]):
 
 
 def run_name(settings: Settings, data_hash: str, model_source: str | None = None) -> str:
-    """``<kind>-<some of the settings>-<8 digits>``: a name for people, made unique by a hash of all that makes the run."""
+    """``<kind>-<some of the settings>-<8 digits>``; the digits are a hash of all that makes this run another one."""
     identity = settings.identity()
     whole = {
         "kind": settings.kind,
@@ -271,10 +271,12 @@ def record_file(name: str) -> Path:
 
 
 def load_records(kind: str, data_hash: str | None, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
-    """The finished runs of ``kind`` on this data (None: on any), sorted by name, and what was left out: ``(records, reasons)``.
+    """The finished runs of ``kind`` on this data, sorted by name, and why others were left out: ``(records, reasons)``.
 
-    With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the code.
-    Without, every matching record of ``paths.runs``; the others are named in the reasons.
+    ``data_hash``: None for any data.
+
+    With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the
+    code. Without, every matching record of ``paths.runs``; the others are named in the reasons.
     """
     if names:
         records = [read_record(paths.runs / name) for name in names]

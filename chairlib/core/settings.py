@@ -1,7 +1,7 @@
 """Settings of runs. One frozen dataclass for each kind of run is the only place where its parameters are declared.
 
-The profile of a build, the parameters cell of a notebook, the command line and the record of a run are all checked against
-that dataclass, and code reads its attributes.
+The profile of a build, the parameters cell of a notebook, the command line and the record of a run are all checked
+against that dataclass, and code reads its attributes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,8 +19,8 @@ _CLASSES: dict[str, "type[Settings]"] = {}
 def parameter(default: Any, help: str, *, identity: bool = True) -> Any:
     """A field of a settings dataclass: its default, and a sentence that the command line shows.
 
-    ``identity``: whether another value makes another run. Where a run computes, and where its data lies, do not; the content
-    of the data is part of a run's identity in any case.
+    ``identity``: whether another value makes another run. Where a run computes, and where its data lies, do not; the
+    content of the data is part of a run's identity in any case.
     """
     make = {"default_factory": default} if callable(default) else {"default": default}
     return field(**make, metadata={"help": help, "identity": identity})
@@ -28,7 +28,10 @@ def parameter(default: Any, help: str, *, identity: bool = True) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of the settings dataclasses. A subclass checks its own values in ``__post_init__``, raising ParameterError."""
+    """Base of the settings dataclasses.
+
+    A subclass checks its own values in ``__post_init__``, raising ParameterError.
+    """
 
     kind: ClassVar[str]
     """The kind of run: the name of the chapter's folder in chairlib."""
@@ -80,11 +83,12 @@ checked_notebooks: set[str] = set()
 def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iterable[str]) -> dict[str, Any]:
     """The values of the parameters that a notebook ``declared``, from the ``globals()`` of its second cell.
 
-    Raises ParameterError for a parameter that the notebook never declared; papermill only warns of a misspelt ``-p`` name.
+    Raises ParameterError for a parameter that the notebook never declared; papermill only warns of a misspelt ``-p``
+    name.
 
-    Call it right after the parameters cell: a simple global (number, text, list, ...) that is not in ``declared`` must have
-    been injected there. Only the first call of a session looks for such, so that someone who tries things in JupyterLab
-    and runs the cell again isn't held up by variables of their own.
+    Call it right after the parameters cell: a simple global (number, text, list, ...) that is not in ``declared`` must
+    have been injected there. Only the first call of a session looks for such, so that someone who tries things in
+    JupyterLab and runs the cell again isn't held up by variables of their own.
     """
     declared = list(declared)
     missing = [name for name in declared if name not in namespace]
