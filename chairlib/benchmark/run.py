@@ -22,16 +22,10 @@ from chairlib.benchmark.training import (
     training_dtype,
 )
 from chairlib.collection import KINDS, SPLITS, Collection
-from chairlib.compositing.blend import padding
-from chairlib.compositing.datasets import (
-    BACKGROUNDS_PER_SEGMENT,
-    CompositeLoader,
-    ReleasedChairSegments,
-    foreground_shares,
-    is_released,
-    open_images,
-    read_note,
-)
+from chairlib.compositing.blend import check_resolution
+from chairlib.compositing.image_sets import BACKGROUNDS_PER_SEGMENT
+from chairlib.compositing.loader import CompositeLoader, foreground_shares, open_images
+from chairlib.compositing.released import ReleasedChairSegments, is_released, read_note
 from chairlib.core import runs
 from chairlib.core.checks import LARGEST_SEED, check_count
 from chairlib.core.devices import describe_hardware, pick_device
@@ -78,7 +72,7 @@ def open_run(**parameters: Any) -> Run:
     Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
     """
     settings = runs.fill(KIND, DEFAULTS, parameters)
-    padding(settings["resolution"])
+    check_resolution(settings["resolution"])
     if settings["resolution"] < MIN_SIZE:
         raise ParameterError(
             f"resolution {settings['resolution']} is too small for a model; use at least {MIN_SIZE} pixels."

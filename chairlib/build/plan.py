@@ -23,7 +23,7 @@ from chairlib.landscape import run as landscape
 from chairlib.transfer import run as transfer
 from chairlib.collection import Collection
 from chairlib.compositing.blend import padding
-from chairlib.compositing.datasets import ReleasedChairSegments, is_released, read_note
+from chairlib.compositing.released import ReleasedChairSegments, is_released, read_note
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import write_json

@@ -18,11 +18,11 @@ from chairlib.collection.opacity import MASK_THRESHOLD
 from chairlib.core.errors import ParameterError
 
 __all__ = [
-    "MASK_THRESHOLD",
     "RESOLUTIONS",
     "Placement",
     "blend",
     "blend_arrays",
+    "check_resolution",
     "mask_from_opacity",
     "padding",
     "resize_background",
@@ -43,16 +43,21 @@ FITS = ("stretch", "keep")
 _FILTER = Image.Resampling.BILINEAR
 
 
-def padding(resolution: int) -> int:
-    """The number of pixels k left free around a segment: 3, 6, 13, 26 at 32, 64, 128, 256 (paper, section 3).
-
-    Those four are round(0.1 d), which serves for every other resolution. ``resolution`` is in pixels, from 16 to 4096.
-    """
+def check_resolution(resolution: int) -> None:
+    """Raise :class:`ParameterError` unless ``resolution`` is a whole number of pixels from 16 to 4096."""
     whole = isinstance(resolution, int | np.integer) and not isinstance(resolution, bool)
     if not whole or not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
         raise ParameterError(
             f"resolution {resolution!r} is not a whole number of pixels from {MIN_RESOLUTION} to {MAX_RESOLUTION}."
         )
+
+
+def padding(resolution: int) -> int:
+    """The number of pixels k left free around a segment: 3, 6, 13, 26 at 32, 64, 128, 256 (paper, section 3).
+
+    Those four are round(0.1 d), which is used for every other resolution too. Raises as :func:`check_resolution` does.
+    """
+    check_resolution(resolution)
     return round(0.1 * int(resolution))
 
 
@@ -89,7 +94,7 @@ def resize_segment(segment: Image.Image, resolution: int, fit: Placement = "stre
 
 def resize_background(background: Image.Image, resolution: int) -> np.ndarray:
     """Squash a background (Pillow, mode RGB) to uint8 [d, d, 3], antialiased; the aspect is not kept (paper, section 3)."""
-    padding(resolution)
+    check_resolution(resolution)
     return np.asarray(background.resize((resolution, resolution), _FILTER))
 
 

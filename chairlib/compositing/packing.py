@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from chairlib.collection import SPLITS, Collection
-from chairlib.compositing.blend import FITS, Placement, padding, resize_background, resize_segment
+from chairlib.compositing.blend import FITS, Placement, check_resolution, resize_background, resize_segment
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
@@ -84,7 +84,7 @@ def load_split(
 ) -> PackedSplit:
     """The parts of ``split`` at ``resolution``, from the cache where it has them, packed on the way otherwise."""
     check_split(split)
-    padding(resolution)
+    check_resolution(resolution)
     if fit not in FITS:
         raise ParameterError(f"fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
     file = _cache_file(collection, resolution, fit, crop)

@@ -24,7 +24,8 @@ from chairlib.benchmark.metrics import MaskScorer, none_if_nan
 from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
 from chairlib.benchmark.training import Recipe, evaluate, fit, predict, training_dtype
 from chairlib.compositing.augmentation import Augment
-from chairlib.compositing.datasets import CompositeLoader, StoredSet, to_arrays
+from chairlib.compositing.image_sets import StoredSet, to_arrays
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths, runs
 from chairlib.core.checks import LARGEST_SEED, check_count
 from chairlib.core.devices import describe_hardware, pick_device

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from chairlib.collection import Collection
 from chairlib.compositing.blend import resize_background, resize_segment
 from chairlib.compositing.packing import load_split, sample_arrays
 from chairlib.core import paths
@@ -31,7 +32,7 @@ def test_the_cache_lies_outside_the_collection_and_is_used(collection, own_cache
     before = sorted(collection.root.rglob("*"))
     first = load_split(collection, "train", 32)
     assert sorted(collection.root.rglob("*")) == before
-    monkeypatch.setattr("chairlib.compositing.packing._pack", lambda *_: pytest.fail("packed twice"))
+    monkeypatch.setattr(Collection, "open", lambda *_: pytest.fail("packed twice"))
     assert torch.equal(load_split(collection, "train", 32).segments, first.segments)
 
 
