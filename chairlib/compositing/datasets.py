@@ -1,4 +1,4 @@
-"""Composites as a torchvision dataset, one at a time; :mod:`chairlib.compositing.loader` gives them a batch at a time."""
+"""Composites as a torchvision dataset, one at a time. :mod:`chairlib.compositing.loader` gives whole batches."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +19,8 @@ class ChairSegments(torchvision.datasets.VisionDataset):
     """A split of a collection as a torchvision dataset: ``(Pillow RGB image, Pillow L mask of 0 and 255)``.
 
     Parameters: ``root`` a collection (``"mini"``, a folder or a :class:`Collection`); ``split`` train, val or test;
-    ``resolution`` in pixels; ``transforms``, ``transform``, ``target_transform`` as everywhere in torchvision; options of
-    :class:`CompositeSet` by name.
+    ``resolution`` in pixels; ``transforms``, ``transform``, ``target_transform`` as everywhere in torchvision; options
+    of :class:`CompositeSet` by name.
 
     >>> image, mask = ChairSegments("mini", split="val", resolution=64)[0]
     >>> image.size, image.mode, mask.mode

@@ -1,8 +1,8 @@
 """Sets of images and masks that live on a device: composites blended on demand, and stored images.
 
 A split pairs every segment with 100 random backgrounds of the same split (paper, section 3): 50,000 training composites
-from the paper's 500 segments. Composites are never stored: :class:`CompositeSet` holds their parts and blends a batch at
-a time. :class:`StoredSet` holds finished images. Both are an :class:`ImageSet`.
+from the paper's 500 segments. Composites are never stored: :class:`CompositeSet` holds their parts and blends a batch
+at a time. :class:`StoredSet` holds finished images. Both are an :class:`ImageSet`.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ def pair_table(
 ) -> torch.Tensor:
     """Which segment stands before which background: int64 [N, 2], ordered by segment.
 
-    Every segment is paired with ``per_segment`` different backgrounds, or with all of them where the split has fewer. N is
-    the number of segments times that. Each split draws from a random stream of its own.
+    Every segment is paired with ``per_segment`` different backgrounds, or with all of them where the split has fewer. N
+    is the number of segments times that. Each split draws from a random stream of its own.
     """
     check_count("backgrounds_per_segment", per_segment)
     check_count("pair_seed", seed, least=0)

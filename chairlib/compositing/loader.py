@@ -38,10 +38,10 @@ class CompositeLoader:
     seed: of order, flips and augmentation. Pairs belong to the benchmark and have a seed of their own, ``pair_seed``.
     options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSet`.
 
-    Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Image values are
-    whole levels over 255, equal to the pixels of :class:`chairlib.compositing.datasets.ChairSegments`, unless ``augment``
-    changes them. Order, flips and augmentation depend only on seed, epoch and the batch's number. So a run that stopped
-    after any batch can continue as if it had not stopped: see :meth:`batches`.
+    Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Image values
+    are whole levels over 255, equal to the pixels of :class:`chairlib.compositing.datasets.ChairSegments`, unless
+    ``augment`` changes them. Order, flips and augmentation depend only on seed, epoch and the batch's number. So a run
+    that stopped after any batch can continue as if it had not stopped, see :meth:`batches`.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class CompositeLoader:
             self.image_set = root
         else:
             raise ParameterError(
-                f"{root!r} holds no images; give a collection, a folder in the authors' layout, or an image set such as "
-                "StoredSet."
+                f"{root!r} holds no images; give a collection, a folder in the authors' layout, or an image set "
+                "such as StoredSet."
             )
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
@@ -154,8 +154,8 @@ def open_images(
 ) -> ImageSet:
     """The images of ``root``, a folder in the authors' layout or else a collection.
 
-    ``options`` are those of :class:`CompositeSet`. Raises :class:`ParameterError` where a folder of finished images is to be
-    used with any of them.
+    ``options`` are those of :class:`CompositeSet`. Raises :class:`ParameterError` where a folder of finished images is
+    to be used with any of them.
     """
     if not isinstance(root, Collection) and is_released(root):
         if options.pop("soft", False) or options:

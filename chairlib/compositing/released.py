@@ -146,9 +146,9 @@ def export(
 ) -> int:
     """Write every composite of a collection to files in the authors' layout; returns how many were written.
 
-    ``out/{train,val,test}/image/N.png`` (RGB) and ``.../mask/N.png`` (grey: 0 and 255, or the opacity itself if ``soft``).
-    Both kinds of mask give the same pixels under the 0.4 rule. ``out`` must not exist; it appears when all of it is written.
-    ``options`` are those of :class:`CompositeSet`.
+    ``out/{train,val,test}/image/N.png`` (RGB) and ``.../mask/N.png`` (grey: 0 and 255, or the opacity itself if
+    ``soft``). Both kinds of mask give the same pixels under the 0.4 rule. ``out`` must not exist; it appears when all
+    of it is written. ``options`` are those of :class:`CompositeSet`.
     """
     collection = root if isinstance(root, Collection) else Collection(root)
     cpu = torch.device("cpu")

@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection, Item, write_collection
-from chairlib.collection.collection import OPTIONAL_COLUMNS
+from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection, Item, Provenance, write_collection
+from chairlib.collection.provenance import OPTIONAL_COLUMNS
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError
 
 
 def make_items(n=9, kinds=KINDS):
     return [
-        Item(kind, f"{kind} {i}".encode(), 10 + i, 20, f"{kind}:{i}", f"from {i}", licence="CC0")
+        Item(kind, f"{kind} {i}".encode(), 10 + i, 20, f"{kind}:{i}", Provenance(f"from {i}", licence="CC0"))
         for kind in kinds
         for i in range(n)
     ]
@@ -48,11 +48,14 @@ def test_items_come_back_as_given(collection):
 
 def test_pages_and_licence_texts_stand_in_the_manifest_where_any_is_known(tmp_path):
     plain = write_collection(tmp_path / "plain", make_items())
-    items = [replace(item, licence_url=f"https://x.org/{n}") for n, item in enumerate(make_items())]
-    items[0] = replace(items[0], landing_page="=page()")
+    items = [
+        replace(item, provenance=replace(item.provenance, licence_url=f"https://x.org/{n}"))
+        for n, item in enumerate(make_items())
+    ]
+    items[0] = replace(items[0], provenance=replace(items[0].provenance, landing_page="=page()"))
     known = write_collection(tmp_path / "known", items)
     assert known.manifest.columns.tolist() == [*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS]
-    assert known.manifest["licence_url"].tolist() == [item.licence_url for item in items]
+    assert known.manifest["licence_url"].tolist() == [item.provenance.licence_url for item in items]
     assert known.manifest["landing_page"].tolist() == ["=page()", *[""] * 17]
     assert "'=page()" in (known.root / "manifest.csv").read_text()
     assert known.hash == plain.hash
@@ -179,7 +182,7 @@ def raising():
         (make_items(2), CollectionError),
         (make_items(kinds=("segment",)), CollectionError),
         ([*make_items(), make_items()[0]], CollectionError),
-        ([Item("sofa", b"", 1, 1, "g", "s")], CollectionError),
+        ([Item("sofa", b"", 1, 1, "g", Provenance("s"))], CollectionError),
         (raising(), KeyboardInterrupt),
     ],
     ids=["too few", "one kind", "twice", "kind", "interrupted"],
