@@ -39,8 +39,8 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
         raise ImageError(_bad_values(path, image, found))
     if _hides_values(image, len(found)):
         raise ImageError(
-            f"{path} (mode {image.mode}, {_size_text(image.size)}) tells pixels of one colour apart by palette index or "
-            "opacity, so which are the object is unclear; save it as PNG, black for background and white for the "
+            f"{path} (mode {image.mode}, {_size_text(image.size)}) tells pixels of one colour apart by palette index "
+            "or opacity, so which are the object is unclear; save it as PNG, black for background and white for the "
             "object."
         )
     return Image.fromarray((values != 0).astype(np.uint8) * 255)
@@ -81,8 +81,8 @@ def open_image(path: Path) -> Image.Image:
 def _check_size(path: Path, image: Image.Image, size: tuple[int, int] | None) -> None:
     if size is not None and image.size != size:
         raise ImageError(
-            f"{path} is {_size_text(image.size)} pixels, its image {_size_text(size)}; a mask must have the size of its image: "
-            "unpack or draw it again."
+            f"{path} is {_size_text(image.size)} pixels, its image {_size_text(size)}; a mask must have the size of "
+            "its image: unpack or draw it again."
         )
 
 
@@ -117,8 +117,8 @@ def _bad_values(path: Path, image: Image.Image, found: np.ndarray) -> str:
         else "threshold it, for instance `mask > 127`, and save it as PNG"
     )
     return (
-        f"{path} (mode {image.mode}, {dtype}, {_size_text(image.size)}) holds the values {shown}{more}; a mask has two, "
-        f"black for background and one other for the object: {mend}."
+        f"{path} (mode {image.mode}, {dtype}, {_size_text(image.size)}) holds the values {shown}{more}; a mask has "
+        f"two, black for background and one other for the object: {mend}."
     )
 
 

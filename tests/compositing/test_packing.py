@@ -50,15 +50,11 @@ def test_every_option_has_a_cache_file_of_its_own(collection, own_cache, options
     assert plain.segments.shape != other.segments.shape or not torch.equal(plain.segments, other.segments)
 
 
-@pytest.mark.parametrize("damage", ["cut", "repainted"])
-def test_an_image_that_is_no_longer_what_its_name_says_is_refused(tmp_path, own_cache, damage):
+def test_nothing_is_kept_of_a_collection_with_a_damaged_image(tmp_path, own_cache):
     collection = make_collection(tmp_path / "c")
     broken = collection.path("segment", collection.rows("segment", "train")["id"].iloc[0])
-    if damage == "cut":
-        broken.write_bytes(broken.read_bytes()[:60])
-    else:
-        Image.new("RGBA", Image.open(broken).size, "red").save(broken)
-    with pytest.raises(CollectionError, match=f"{broken.name} has been changed"):
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(CollectionError, match=broken.name):
         load_split(collection, "train", 32)
     assert not list(own_cache.rglob("*.safetensors"))
 
