@@ -14,7 +14,7 @@ from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.metrics import Scores
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.training import evaluate
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.tensors import load_tensors
 
 

@@ -12,7 +12,7 @@ _MODULES = {
     "ChairlibError": "chairlib.core.errors",
     "CocoChairs": "chairlib.transfer.coco_chairs",
     "Collection": "chairlib.collection",
-    "CompositeLoader": "chairlib.compositing.datasets",
+    "CompositeLoader": "chairlib.compositing.loader",
     "ObjectDiscovery": "chairlib.transfer.object_discovery",
     "ReleasedChairSegments": "chairlib.compositing.datasets",
     "barrier": "chairlib.landscape.barriers",

@@ -115,7 +115,7 @@ def export(
     soft: Annotated[bool, typer.Option("--soft", help="Masks hold the opacity itself instead of 0 and 255.")] = False,
 ) -> None:
     """Write every composite to files, in the layout of the authors' archives."""
-    from chairlib.compositing.datasets import export as write
+    from chairlib.compositing.released import export as write
 
     print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
 

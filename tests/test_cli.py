@@ -370,7 +370,7 @@ def test_memory_that_is_not_there(fails, collection, monkeypatch, tmp_path, erro
     def export(*_, **__):
         raise error
 
-    monkeypatch.setattr("chairlib.compositing.datasets.export", export)
+    monkeypatch.setattr("chairlib.compositing.released.export", export)
     said = fails("export", collection.root, "--out", tmp_path / "x")
     assert f"out of memory ({' '.join(str(error).split())}); ask for less" in said
 

@@ -13,7 +13,7 @@ from chairlib.benchmark.models import FULL_WIDTH, MODEL_TITLES
 from chairlib.benchmark.run import examples
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import Collection
-from chairlib.compositing.datasets import COCO_SOURCE
+from chairlib.compositing.released import COCO_SOURCE
 from chairlib.core import published
 from chairlib.core.runs import Record, load_records
 

@@ -16,16 +16,10 @@ from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.training import Fit, fit, training_dtype
 from chairlib.collection import KINDS, SPLITS, Collection
-from chairlib.compositing.blend import padding
-from chairlib.compositing.datasets import (
-    BACKGROUNDS_PER_SEGMENT,
-    CompositeLoader,
-    ReleasedChairSegments,
-    foreground_shares,
-    is_released,
-    open_images,
-    read_note,
-)
+from chairlib.compositing.blend import check_resolution
+from chairlib.compositing.image_sets import BACKGROUNDS_PER_SEGMENT
+from chairlib.compositing.loader import CompositeLoader, foreground_shares, open_images
+from chairlib.compositing.released import ReleasedChairSegments, is_released, read_note
 from chairlib.core import runs
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.errors import ParameterError

@@ -28,7 +28,7 @@ from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.training import Recipe, holds_objects, predict
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths, runs
 from chairlib.core.checks import check_count
 from chairlib.core.devices import describe_hardware, pick_device

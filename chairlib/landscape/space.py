@@ -30,7 +30,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from chairlib.benchmark.metrics import MaskScorer
 from chairlib.benchmark.training import Evaluation, evaluate, segmentation_loss
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar

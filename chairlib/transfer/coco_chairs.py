@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from chairlib.compositing.datasets import COCO_SOURCE, NOTE
+from chairlib.compositing.released import COCO_SOURCE, NOTE
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.core.files import atomic_folder, write_json
 from chairlib.core.progress import progress_bar

@@ -29,10 +29,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from chairlib.compositing.blend import padding
-from chairlib.compositing.datasets import StoredSet, read_note
+from chairlib.compositing.blend import check_resolution
+from chairlib.compositing.image_sets import StoredSet
 from chairlib.compositing.masks import read_mask, read_photo
 from chairlib.compositing.packing import check_split, map_images
+from chairlib.compositing.released import read_note
 from chairlib.core import paths
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError, ParameterError
@@ -197,9 +198,9 @@ class MaskedPhotos(torchvision.datasets.VisionDataset):
     def image_set(self, resolution: int = 64, device: str | torch.device = "auto") -> StoredSet:
         """All images on ``device``, squashed to ``resolution`` x ``resolution`` as in the paper; untransformed.
 
-        Images are resized antialiased, masks by nearest neighbour. :class:`~chairlib.compositing.datasets.CompositeLoader` takes it.
+        Images are resized antialiased, masks by nearest neighbour. :class:`~chairlib.compositing.loader.CompositeLoader` takes it.
         """
-        padding(resolution)  # raises where the resolution is none
+        check_resolution(resolution)
         device = pick_device(device)
         size = (resolution, resolution)
 

@@ -8,7 +8,7 @@ from torch import nn
 from chairlib.benchmark import training
 from chairlib.benchmark.models import MODELS, build_model
 from chairlib.benchmark.training import Recipe, evaluate, fit, get_recipe, predict, segmentation_loss
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 
 # -- recipes ------------------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
-from chairlib.collection import KINDS, Collection, Item, write_collection
+from chairlib.collection import KINDS, Collection, Item, Provenance, write_collection
 from chairlib.collection.grouping import CENTRES
 from chairlib.collection.leakage import COMPARISONS, HASH_BITS, THRESHOLD, LeakageReport, _nearest, audit, check
-from chairlib.core.errors import CollectionError, ImageError, ParameterError
+from chairlib.core.errors import CollectionError, ParameterError
 from drawing import blob, encode, make_collection, recoloured
 
 
@@ -46,7 +46,7 @@ def torn(folder, kind, copy, splits=("test", "train")) -> tuple[Collection, str,
     images = {"segment": [blob(seed) for seed in range(8)], "background": rooms(8)}
     images[kind].append(copy(images[kind][3]))
     items = [
-        Item(each, encode(image, each), *image.size, group=f"{each}:{number}", source="drawn by a test")
+        Item(each, encode(image, each), *image.size, f"{each}:{number}", Provenance("drawn by a test"))
         for each in KINDS
         for number, image in enumerate(images[each])
     ]
@@ -201,7 +201,7 @@ def test_a_damaged_image_is_named(tmp_path):
     collection = make_collection(tmp_path / "damaged")
     file = collection.path("background", collection.rows("background")["id"][0])
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(ImageError, match=file.name):
+    with pytest.raises(CollectionError, match=file.name):
         audit(collection)
 
 

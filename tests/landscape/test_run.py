@@ -16,7 +16,7 @@ from chairlib.benchmark.metrics import score_masks
 from chairlib.benchmark.models import UNet
 from chairlib.benchmark.training import evaluate, predict
 from chairlib.build import plan as build
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths, runs
 from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.tensors import load_tensors

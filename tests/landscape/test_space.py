@@ -13,7 +13,7 @@ from torch import nn
 
 from chairlib.benchmark.models import MODELS, build_model
 from chairlib.benchmark.training import evaluate
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.space import (
     FIGURES,

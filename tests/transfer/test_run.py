@@ -17,7 +17,7 @@ from chairlib import CompositeLoader, ObjectDiscovery, fine_tune
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.training import evaluate
-from chairlib.compositing.datasets import StoredSet
+from chairlib.compositing.image_sets import StoredSet
 from chairlib.core import paths, runs
 from chairlib.core.errors import ChairlibError, CollectionError, ParameterError, RecordError
 from chairlib.core.published import table3

@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond.activations import CrossProducts, activations
 from chairlib.landscape.states import State

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from chairfinder import screening
 from chairfinder.screening import screen_background
 from chairfinder.screening.rooms import flat_graphic, no_detail
-from chairlib.collection.collection import Collection, Item, write_collection
+from chairlib.collection import Collection, Item, Provenance, write_collection
 from chairlib.core.errors import ParameterError
 from chairlib.core.files import atomic_path, check_free
 from chairmaker.chairs import FAMILIES, Design, design_group, draw_design
@@ -264,13 +264,14 @@ def _estimate(counts: dict[str, int], size: int, seed: int, workers: int) -> str
 def _items(tasks: list[tuple[Path, str, int, int, int]]) -> Iterator[Item]:
     """Every image once."""
     seen = set()
+    provenance = Provenance("procedural", author="Chair Segments", licence="CC0-1.0")
     for path, kind, seed, index, size in tasks:
         data = path.read_bytes()
         digest = hashlib.sha256(data).digest()
         if digest not in seen:
             seen.add(digest)
             group = _group(kind, seed, index)
-            yield Item(kind, data, size, size, group, "procedural", author="Chair Segments", licence="CC0-1.0")
+            yield Item(kind, data, size, size, group, provenance)
 
 
 def _readme(name: str, segments: int, backgrounds: int, size: int, seed: int) -> str:
