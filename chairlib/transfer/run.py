@@ -18,7 +18,8 @@ from chairlib.benchmark.recipes import Recipe
 from chairlib.benchmark.run import leave_record
 from chairlib.benchmark.training import fit
 from chairlib.compositing.augmentation import Augment
-from chairlib.compositing.datasets import CompositeLoader, StoredSet
+from chairlib.compositing.image_sets import StoredSet
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import runs
 from chairlib.core.checks import check_count
 from chairlib.core.devices import pick_device
