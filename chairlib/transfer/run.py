@@ -32,7 +32,6 @@ from chairlib.transfer.photos import (
     content_hash,
     open_datasets,
     photos_root,
-    preview,
     share_of,
     splits_of,
 )
@@ -40,7 +39,7 @@ from chairlib.transfer.pretraining import load_pretrained, pretraining_cost, pre
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["examples", "fine_tune", "initial_model", "open_run", "preview", "train"]
+__all__ = ["examples", "fine_tune", "initial_model", "open_run", "train"]
 
 _INIT_STREAM = 53
 #: Test images kept with the record where the category has no published list of its own.
