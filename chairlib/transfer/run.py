@@ -95,12 +95,12 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
     )
 
     model = initial_model(settings)
-    checkpoint, more = run.checkpoint, {}
+    checkpoint, pretrained_on, made_from = run.checkpoint, None, {}
     if settings.pretrained is not None:
         pretrained = read_pretrained(settings.pretrained)
         load_pretrained(model, pretrained, settings)
         weights = runs.weights_hash(pretrained.name)
-        more = {"made_from": {pretrained.name: weights}, "pretrained_on": pretraining_cost(pretrained)}
+        pretrained_on, made_from = pretraining_cost(pretrained), {pretrained.name: weights}
         # Made again under the same name, a pretrained record may hold other weights: their checkpoints stay apart.
         checkpoint = checkpoint.with_stem(f"{checkpoint.stem}-{weights}")
     model.to(device)
@@ -131,7 +131,8 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
         scored_split=scored_split,
         published_split=datasets["train"].is_published,
         chosen_on_scored=val_split == scored_split and (recipe.select != "last" or recipe.patience is not None),
-        **more,
+        pretrained_on=pretrained_on,
+        made_from=made_from,
     )
 
 
