@@ -1,13 +1,13 @@
 """The four models of the benchmark (the paper's section 5), and models of one's own by name.
 
 Every model maps images [B, 3, H, W], float in [0, 1], to logits [B, 1, H, W] of the same height and width; a pixel is
-predicted as chair where its logit is above 0. Any size from 32 x 32 up will do. Where the paper leaves a detail open, it is
-taken from what the authors' released code does: U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and
+predicted as chair where its logit is above 0. Any size from 32 x 32 up will do. Where the paper leaves a detail open,
+it is taken from what the authors' released code does: U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and
 torchvision's dilated ResNets without an auxiliary head.
 
-Weights start at random: U-Net and the transposed convolutions from PyTorch's defaults, VGG-16 and the ResNets as torchvision
-initialises them (He initialisation, without which 13 plain convolutions in a row would not train). ImageNet backbones are
-an option, `backbone_weights="imagenet"`.
+Weights start at random: U-Net and the transposed convolutions from PyTorch's defaults, VGG-16 and the ResNets as
+torchvision initialises them (He initialisation, without which 13 plain convolutions in a row would not train). ImageNet
+backbones are an option, `backbone_weights="imagenet"`.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ MIN_SIZE = 32
 def build_model(name: str, width: int | None = None, backbone_weights: str | None = None) -> nn.Module:
     """Build a model by name.
 
-    name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no arguments
-    (with `width=` where one is given) and must return a module that maps [B, 3, H, W] to logits [B, 1, H, W].
+    name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no
+    arguments (with `width=` where one is given) and must return a module that maps [B, 3, H, W] to logits [B, 1, H, W].
 
-    width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default. The ResNets have one
-    width.
+    width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default. The ResNets have
+    one width.
 
-    backbone_weights: "imagenet" starts VGG-16 (full width) or a ResNet from torchvision's ImageNet weights, fetched into
-    torch's hub folder where they are missing. None, the default, starts from random weights.
+    backbone_weights: "imagenet" starts VGG-16 (full width) or a ResNet from torchvision's ImageNet weights, fetched
+    into torch's hub folder where they are missing. None, the default, starts from random weights.
 
     Raises ParameterError for a name, width or model that cannot be used, ChairlibError for weights that cannot be had.
     """
@@ -119,8 +119,8 @@ def _build_on_meta(name: str, width: int | None) -> None:
 def source_hash(name: str) -> str | None:
     """For ``package.module:callable``, 16 hexadecimal digits over its code; None for our own models.
 
-    Its code is the module's and that of all modules of its project that it imports (:mod:`chairlib.core.code`): to edit a
-    helper makes the model another one. None too where there is no source, as for a model written in C.
+    Its code is the module's and that of all modules of its project that it imports (:mod:`chairlib.core.code`): to edit
+    a helper makes the model another one. None too where there is no source, as for a model written in C.
     """
     if ":" not in name:
         return None
