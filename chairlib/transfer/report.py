@@ -217,7 +217,7 @@ class TransferReport:
             records = [
                 record for category in CATEGORIES for record in self.selection.find(model, pretraining, category, share)
             ]
-            costs = [cost for record in records if (cost := record.content.get("pretrained_on"))]
+            costs = [cost for record in records if (cost := record.content["pretrained_on"])]
             different = [min(cost["n_train_images"], cost["images_seen"]) for cost in costs]
             if records:
                 rows.append(

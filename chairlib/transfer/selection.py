@@ -110,7 +110,7 @@ def _configuration(record: Record) -> tuple[Any, ...]:
 
 def _pretraining_scale(record: Record) -> tuple[int, int, str] | None:
     """Budget in images, number of different images, and recipe of the pretraining; None from scratch."""
-    cost = record.content.get("pretrained_on")
+    cost = record.content["pretrained_on"]
     return (cost["budget"], cost["n_train_images"], cost["recipe"]) if cost else None
 
 
@@ -130,7 +130,7 @@ def _most_pretrained(records: Sequence[Record]) -> list[Record]:
 
 def _pretraining_length(records: Sequence[Record]) -> tuple[int, int, str]:
     """Images that the longest pretraining of some records saw, then their number, then the date of the newest."""
-    costs = [cost for record in records if (cost := record.content.get("pretrained_on"))]
+    costs = [cost for record in records if (cost := record.content["pretrained_on"])]
     newest = max(record.content["finished"] for record in records)
     return max((cost["images_seen"] for cost in costs), default=0), len(records), newest
 

@@ -271,8 +271,8 @@ def test_splits_never_share_an_image(tmp_path_factory, count, inside, missing):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("dog",), "'dog' is unknown; use one of airplane, car, horse"),
-        ((["car"],), r"\['car'\] is unknown; use one of airplane, car, horse"),
+        (("dog",), "'dog' is unknown; use one of car, horse, airplane"),
+        ((["car"],), r"\['car'\] is unknown; use one of car, horse, airplane"),
         (("horse", "dev"), "'dev' is unknown"),
         (("horse", "train", "official"), "'official' is unknown; use one of authors, subset100, folds"),
     ],
