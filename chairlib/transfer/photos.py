@@ -15,7 +15,8 @@ from chairlib.compositing.image_sets import StoredSet, to_arrays
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
 from chairlib.core.runs import Record, Run
-from chairlib.transfer.object_discovery import FOLDS, ObjectDiscovery, photos_folder, stable_order
+from chairlib.transfer.object_discovery import ObjectDiscovery, photos_folder
+from chairlib.transfer.protocols import FOLDS, stable_order
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 
 __all__ = [

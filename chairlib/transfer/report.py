@@ -24,8 +24,9 @@ from chairlib.transfer.images_needed import (
     curves_by_seed,
     images_until,
 )
-from chairlib.transfer.object_discovery import CATEGORIES, PROTOCOLS, photos_name
+from chairlib.transfer.object_discovery import photos_name
 from chairlib.transfer.photos import content_hash, photos_root
+from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.run import examples
 from chairlib.transfer.selection import Selection, count_pretrainings
 from chairlib.transfer.settings import PRETRAININGS, STAND_IN, TransferSettings

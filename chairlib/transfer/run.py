@@ -26,7 +26,7 @@ from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors
-from chairlib.transfer.object_discovery import ObjectDiscovery, figure_ids
+from chairlib.transfer.object_discovery import ObjectDiscovery
 from chairlib.transfer.photos import (
     check_unchanged,
     content_hash,
@@ -36,6 +36,7 @@ from chairlib.transfer.photos import (
     splits_of,
 )
 from chairlib.transfer.pretraining import load_pretrained, pretraining_cost, pretraining_of, read_pretrained
+from chairlib.transfer.protocols import figure_ids
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import TransferSettings
 

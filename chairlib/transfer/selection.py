@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from chairlib.core.runs import Record
-from chairlib.transfer.object_discovery import CATEGORIES, PROTOCOLS
+from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.settings import TransferSettings
 
 __all__ = ["WHOLE", "Selection", "count_pretrainings"]
