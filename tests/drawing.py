@@ -16,7 +16,7 @@ def encode(image: Image.Image, kind: str) -> bytes:
 
 
 def draw_segment(rng: np.random.Generator, width: int = 48, height: int = 56) -> Image.Image:
-    """A chair of sorts: a back, a seat and two legs in one colour, drawn at four times the size for fractional opacity."""
+    """A back, a seat and two legs in one colour, drawn at four times the size so that edges have fractional opacity."""
     colour = tuple(int(value) for value in rng.integers(0, 256, 3))
     opacity = Image.new("L", (width * 4, height * 4))
     pen = ImageDraw.Draw(opacity)
@@ -68,7 +68,7 @@ def draw_photos(root, categories=("Airplane", "Car", "Horse"), count: int = 20, 
 
 
 def draw_released(root, counts, source="chair_segments"):
-    """Images of noise, all chair, in the authors' layout: ``counts`` of each split, with a note that names ``source``."""
+    """Images of noise, all chair, in the authors' layout: ``counts`` of each split, and a note that says ``source``."""
     for split, count in counts.items():
         for kind, shape, low in (("image", (40, 40, 3), 0), ("mask", (40, 40), 255)):
             (root / split / kind).mkdir(parents=True)

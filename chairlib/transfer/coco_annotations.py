@@ -144,7 +144,10 @@ def _checked_polygon(polygon: Sequence[float], photo: CocoPhoto) -> Sequence[flo
 
 
 def _checked_runs(counts: Any, n_pixels: int) -> list[int]:
-    """Run lengths as numbers. Raises ValueError where they do not cover ``n_pixels`` exactly: pycocotools does not check."""
+    """Run lengths as numbers. Raises ValueError where they do not cover ``n_pixels`` exactly.
+
+    pycocotools does not check that, and reads memory beyond the end.
+    """
     runs = unpack_runs(counts) if isinstance(counts, str) else list(counts)
     if not all(type(length) is int and length >= 0 for length in runs) or sum(runs) != n_pixels:
         raise ValueError(f"run lengths must be whole numbers that add up to {n_pixels:,} pixels")

@@ -1,16 +1,16 @@
 """Chairs from COCO's photos, to pretrain on instead of Chair Segments (the paper's section 5.3).
 
-An annotation file in COCO's own format (``instances_train2017.json``) marks the outlines of chairs. Each chair, or group
-of chairs whose boxes overlap, gives one square crop of its photo; the mask is every chair within the crop. Crops are
-left out by rules with a name:
+An annotation file in COCO's own format (``instances_train2017.json``) marks the outlines of chairs. Each chair, or
+group of chairs whose boxes overlap, gives one square crop of its photo; the mask is every chair within the crop. Crops
+are left out by rules with a name:
 
 ``small``
     the crop's shorter side is below ``least_side`` pixels of the photo;
 ``sparse``
     chairs cover less than the share ``least_share`` of the crop;
 ``crowd``
-    a crowd region touches the crop: there COCO marks a heap of chairs as a whole, so that chair and background cannot be
-    told apart;
+    a crowd region touches the crop: there COCO marks a heap of chairs as a whole, so that chair and background cannot
+    be told apart;
 ``repeated``
     it is the same crop as that of another group.
 
@@ -59,8 +59,9 @@ class CocoChairs(MaskedImages):
     margin: free space on each side of a chair or group, as a share of the longer side of its box.
     least_side, least_share: which crops are too small, see the module; 0 for no limit.
 
-    Gives ``(Pillow RGB image, Pillow L mask of 0 and 255)``. A square that would reach beyond the photo is moved inside.
-    Where the photo is too short for it, the crop is as high (or wide) as the photo and :meth:`image_set` squashes it.
+    Gives ``(Pillow RGB image, Pillow L mask of 0 and 255)``. A square that would reach beyond the photo is moved
+    inside. Where the photo is too short for it, the crop is as high (or wide) as the photo and :meth:`image_set`
+    squashes it.
     ``groups`` has the photo's id for each crop; ``n_left_out`` counts what this split left out by reason.
     """
 
@@ -190,9 +191,9 @@ def export(
 ) -> dict[str, CocoChairs]:
     """Write the crops to files in the authors' layout, so that everything that takes Chair Segments takes them.
 
-    ``out/{train,val,test}/{image,mask}/N.png``; test holds the same crops as val, since COCO chairs have no test. A note
-    beside them says that they are COCO's, for the records of runs, and which photo each crop is of, so that intervals
-    resample photos. ``out`` must not exist; it appears when all of it is written. ``options`` are those of
+    ``out/{train,val,test}/{image,mask}/N.png``; test holds the same crops as val, since COCO chairs have no test. A
+    note beside them says that they are COCO's, for the records of runs, and which photo each crop is of, so that
+    intervals resample photos. ``out`` must not exist; it appears when all of it is written. ``options`` are those of
     :class:`CocoChairs`. Returns the datasets by split.
     """
     datasets = {split: CocoChairs(images_dir, instances_json, split, **options) for split in ("train", "val")}

@@ -1,4 +1,4 @@
-"""Object Discovery: photos of cars, horses and airplanes with masks, the paper's test of what chairs teach (section 5.3).
+"""Object Discovery: photos of cars, horses and airplanes with masks, the paper's test of pretraining (section 5.3).
 
 The official release unpacks to ``Data/{Airplane,Car,Horse}/ID.jpg`` with ``GroundTruth/ID.png`` for the labelled images
 only, and to ``Data/{Airplane100,Car100,Horse100}/``, subsets of about 100 images. :class:`ObjectDiscovery` reads any
@@ -42,7 +42,7 @@ def photos_folder(root: str | Path) -> Path:
 
 
 def photos_name(root: str | Path) -> str:
-    """What the photos below ``root`` are called: the name in their ``source.json``, else the folder that holds ``Data/``.
+    """What the photos below ``root`` are called: as their ``source.json`` says, or as the folder of ``Data/``.
 
     Raises :class:`CollectionError` for a folder that is not in the release's layout, and for a ``source.json`` that
     cannot be read.
@@ -63,8 +63,9 @@ class ObjectDiscovery(MaskedImages):
     transforms, transform, target_transform: as everywhere in torchvision.
     fold: 0 to 4, the fold that tests under ``"folds"``.
 
-    Gives ``(Pillow RGB image, Pillow L mask of 0 and 255)`` in their native size. Unlabelled images are left out; images
-    without the object stay, with a black mask. ``ids`` names the images in order. Files are opened when asked for.
+    Gives ``(Pillow RGB image, Pillow L mask of 0 and 255)`` in their native size. Unlabelled images are left out;
+    images without the object stay, with a black mask. ``ids`` names the images in order. Files are opened when asked
+    for.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ class Selection:
         return [record for record in self.records if record.folder in folders]
 
     def records_of(self, model: str, category: str, protocol: str | None = None) -> list[Record]:
-        """The records that stand for a model on a category: every pretraining, share, seed and fold of ONE configuration.
+        """The records that stand for a model on a category: those of ONE configuration.
 
         A model may have been trained in several configurations (recipes, budgets, protocols). Curves of different ones
         would differ in more than they seem to. The configuration with the most pretrainings is taken; of equal ones

@@ -155,7 +155,7 @@ def test_the_interval_over_seeds_too_is_as_wide_as_they_lie_apart(tmp_path):
 
 
 def test_luck_of_training_is_seldom_called_a_gain(tmp_path):
-    """Two arms of three seeds that differ in nothing but their seeds' luck, of 3 points: mostly, no verdict is given."""
+    """Two arms of three seeds that differ only in their seeds' luck, of 3 points: mostly, no verdict is given."""
     rng = np.random.default_rng(0)
     verdicts = []
     for number in range(40):
