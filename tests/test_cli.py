@@ -184,7 +184,6 @@ def test_import_s_thresholds(call, collection):
         ["info", "a", "b"],
         ["export", "mini"],
         ["benchmark", "--resolution", "many"],
-        ["benchmark", "--seed", "-1"],
         ["benchmark", "--imags", "3"],
     ],
 )
@@ -259,6 +258,7 @@ def test_numbers_out_of_range(fails, collection):
     assert "width 0" in fails("benchmark", *data, "--width", 0)
     assert "images -3" in fails("benchmark", *data, "--images", -3)
     assert "test_images 0" in fails("benchmark", *data, "--test-images", 0)
+    assert "seed -1 must be a whole number from 0" in fails("benchmark", *data, "--seed", -1)
 
 
 def test_names_that_are_unknown(fails, collection):
@@ -431,8 +431,10 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
 def make(tmp_path):
     if not shutil.which("make"):
         pytest.skip("make is not installed")
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(paths.package.parent / name, tmp_path)
+    neighbours = ("extras/chairfinder/pyproject.toml", "extras/chairmaker/pyproject.toml")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", *neighbours):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(paths.package.parent / name, tmp_path / name)
 
     def run(*arguments: str) -> subprocess.CompletedProcess:
         environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
