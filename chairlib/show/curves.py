@@ -5,6 +5,7 @@ in per cent.
 """
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,6 @@ from chairlib.show.canvas import (
     bar_look,
     check_columns,
     check_intervals,
-    fold,
     grouped_bars,
     images_axis,
     label_line_ends,
@@ -339,7 +339,7 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: 
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     images_axis(ax, most)
     goal = f"until the final validation IoU{_on(on)} of training from scratch"
-    ax.set_xlabel(fold(f"{ax.get_xlabel()} {goal}", 46))
+    ax.set_xlabel(textwrap.fill(f"{ax.get_xlabel()} {goal}", 46))
     legend_above(ax, [Patch(label=label, **look) for label, look in zip(labels, looks, strict=True)])
     described = [
         f"{category}: " + ", ".join(f"{row['label']} {row['note']}" for row in rows.to_dict("records"))

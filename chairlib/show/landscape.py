@@ -8,6 +8,7 @@ is in per cent, distances are l2 over trainable parameters.
 """
 
 import math
+import textwrap
 from typing import Any
 
 import pandas as pd
@@ -26,7 +27,6 @@ from chairlib.show.canvas import (
     check_intervals,
     check_range,
     describe_repetitions,
-    fold,
     grouped_bars,
     legend_above,
     legend_line,
@@ -204,7 +204,7 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
         ax.axvline(members.mean(), **mean)
         handles.append(legend_line("mean of members", **mean))
         described.append(f"the members' mean is {members.mean():.1f} %")
-    rows_down(ax, [fold(str(label), 18) for label in rows["label"]])
+    rows_down(ax, [textwrap.fill(str(label), 18) for label in rows["label"]])
     interval = ", with 95 % interval" if rows["low"].notna().any() else ""
     _per_cent_axis(ax, rows[["iou", "high"]], data_label + interval)
     legend_outside(fig, handles)
@@ -253,4 +253,4 @@ def criticality_bars(
 
 def _per_cent_axis(ax: Axes, values: pd.DataFrame, label: str) -> None:
     """An x axis from 0, with room for the values that stand beside the bars."""
-    ax.set(xlim=(0, max(float(values.max().max()), 1.0) * 1.12), xlabel=fold(label, 42))
+    ax.set(xlim=(0, max(float(values.max().max()), 1.0) * 1.12), xlabel=textwrap.fill(label, 42))

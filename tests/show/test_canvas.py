@@ -147,9 +147,5 @@ def test_bad_input_is_named(call, message: str) -> None:
         call()
 
 
-def test_long_labels_are_folded() -> None:
-    assert canvas.fold("validation IoU on airplane, the stand-in (%)", 30).split("\n") == [
-        "validation IoU on airplane,",
-        "the stand-in (%)",
-    ]
-    assert canvas.join_words(["a", "b", "c"]) == "a, b and c"
+def test_words_are_joined_as_in_a_sentence() -> None:
+    assert [canvas.join_words(list(words)) for words in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
