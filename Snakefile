@@ -1,7 +1,8 @@
-"""The paper as a graph of papermill runs. `make paper` (chairlib.build.plan) starts it; chairlib.build.plan.Plan knows what to run.
+"""The paper as a graph of papermill runs: one rule a job of chairlib.build.plan.Plan, and one for the book.
 
-Records and the site are declared with update(): Snakemake deletes a job's other outputs before it starts it, and a finished
-run must not be trained again because a figure's code changed, nor a site vanish because its successor fails. Checkpoints are not declared at all, for the same reason.
+`make paper` starts it (chairlib.build.snakemake). Records and the site are declared with update(): Snakemake deletes a
+job's other outputs before it starts it, and a finished run must not be trained again because a figure's code changed,
+nor a site vanish because its successor fails. Checkpoints are not declared at all, for the same reason.
 """
 
 import json
@@ -23,19 +24,20 @@ site = "_build/html/index.html"
 chairlib = f"{shlex.quote(sys.executable)} -m chairlib"
 
 
-def command(job):
-    return f"{job.notebook} -P {shlex.quote(json.dumps(job.parameters))} -o {shlex.quote(str(job.out))}"
-
-
 def verbatim(text):
     """As a function, because Snakemake takes braces in a parameter's text for wildcards."""
     return lambda wildcards: text
 
 
+def execute(job):
+    out, parameters = shlex.quote(str(job.out)), shlex.quote(json.dumps(job.parameters))
+    return f"{chairlib} run {job.notebook} -P {parameters} -o {out}"
+
+
+files = sorted(path for path in Path("book").glob("_*/**/*.*") if path.is_file())
+assets = [str(path) for path in files if path.suffix != ".pyc"]
 pages = [str(job.out) for job in plan.jobs]
-records = [str(job.record) for job in plan.run_jobs]
-tuned = [str(job.record) for job in plan.transfer_jobs]
-landscapes = [str(job.record) for job in plan.landscape_jobs]
+records = [str(job.record) for job in plan.jobs if job.record]
 
 
 localrules:
@@ -43,21 +45,19 @@ localrules:
     book,
 
 
-# Snakemake makes a missing file only where it is asked for, or where something that needs it is out of date: ask for all.
+# Snakemake makes a missing file only where it is asked for, or where something that needs it is out of date.
 rule everything:
     input:
         site,
         pages,
         records,
-        tuned,
-        landscapes,
 
 
 rule book:
     input:
         pages=pages,
         prose=[str(path) for path in sorted(Path("book").glob("*.*"))],
-        assets=[str(path) for path in sorted(Path("book").glob("_*/**/*.*")) if path.is_file() and path.suffix != ".pyc"],
+        assets=assets,
         config="_config.yml",
     output:
         update(site),
@@ -65,53 +65,38 @@ rule book:
         f"{chairlib} render-book"
 
 
-# A rule's shell command is put together when it runs, after these loops have ended: what belongs to a job stands in params.
-for job in plan.chapters:
+# A rule's shell command is put together when it runs, after this loop has ended. What belongs to a job is in params.
+for job in plan.jobs:
+    if job.record:
 
-    rule:
-        name: f"chapter_{job.notebook}"
-        input:
-            notebook=f"notebooks/{job.notebook}.ipynb",
-        output:
-            str(job.out),
-        params:
-            command=verbatim(command(job)),
-            fingerprint=verbatim(plan.fingerprint(job)),
-        shell:
-            f"{chairlib} run {{params.command}}"
+        rule:
+            name: f"run_{job.record.parent.name}"
+            input:
+                notebook=f"notebooks/{job.notebook}.ipynb",
+                needs=[str(path) for path in job.needs],
+            output:
+                page=str(job.out),
+                record=update(str(job.record)),
+            params:
+                command=verbatim(execute(job)),
+                fingerprint=verbatim(plan.fingerprint(job)),
+            threads: plan.threads_per_run(workflow.cores)
+            # The longest first, so that no core is left waiting for it at the end.
+            priority: job.parameters["resolution"]
+            shell:
+                "OMP_NUM_THREADS={threads} {params.command} && touch -c {output.record:q}"
 
+    else:
 
-for job in (*plan.run_jobs, *plan.transfer_jobs, *plan.landscape_jobs):
-
-    rule:
-        name: f"run_{job.record.parent.name}"
-        input:
-            notebook=f"notebooks/{job.notebook}.ipynb",
-            needs=[str(path) for path in job.needs],
-        output:
-            page=str(job.out),
-            record=update(str(job.record)),
-        params:
-            command=verbatim(command(job)),
-            fingerprint=verbatim(plan.fingerprint(job)),
-        threads: plan.threads_per_run(workflow.cores)
-        # The longest first, so that no core is left waiting for it at the end.
-        priority: job.parameters["resolution"]
-        shell:
-            f"OMP_NUM_THREADS={{threads}} {chairlib} run {{params.command}} && touch -c {{output.record:q}}"
-
-
-for job, made in ((plan.report, records), (plan.transfer_report, tuned)):
-
-    rule:
-        name: f"report_{job.notebook}"
-        input:
-            notebook=f"notebooks/{job.notebook}.ipynb",
-            records=made,
-        output:
-            str(job.out),
-        params:
-            command=verbatim(command(job)),
-            fingerprint=verbatim(plan.fingerprint(job)),
-        shell:
-            f"{chairlib} run {{params.command}}"
+        rule:
+            name: f"chapter_{job.notebook}"
+            input:
+                notebook=f"notebooks/{job.notebook}.ipynb",
+                needs=[str(path) for path in job.needs],
+            output:
+                str(job.out),
+            params:
+                command=verbatim(execute(job)),
+                fingerprint=verbatim(plan.fingerprint(job)),
+            shell:
+                "{params.command}"

@@ -14,7 +14,7 @@ from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.metrics import Scores
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.training import evaluate
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.tensors import load_tensors
 
 
@@ -55,7 +55,7 @@ def main() -> None:
         data: CompositeLoader(data, "test", asked.resolution, 256, limit=asked.test_images)
         for data in asked.collections
     }
-    names = [loader.source.name for loader in tests.values()]
+    names = [loader.image_set.name for loader in tests.values()]
     print(
         f"U-Net of width {asked.width}, {asked.resolution} px, {asked.images:,} images, seed {asked.seed}; test IoU, %\n"
     )

@@ -25,7 +25,7 @@ from torch import nn
 
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.training import evaluate
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.landscape.space import BATCH_NORM, curve_table, interpolation_curve
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from chairlib.compositing.datasets import CompositeLoader, ReleasedChairSegments, export
+from chairlib.compositing.loader import CompositeLoader
+from chairlib.compositing.released import ReleasedChairSegments, export
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.vision import torchvision
 

@@ -1,33 +1,34 @@
 """Chair Segments as living software: the compact segmentation benchmark of arXiv 2012.01250, executable.
 
-The names below are imported on first use, so that ``import chairlib`` and ``chairlib --help`` don't wait for torch.
+The names below are the library's face; each is imported on first use. The folders follow the paper, a chapter each.
 """
 
-from importlib import import_module
-from typing import Any
+from chairlib.core.lazy import lazy_names
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "ChairSegments": "chairlib.compositing.datasets",
+    "ChairlibError": "chairlib.core.errors",
     "CocoChairs": "chairlib.transfer.coco_chairs",
     "Collection": "chairlib.collection",
-    "CompositeLoader": "chairlib.compositing.datasets",
+    "CompositeLoader": "chairlib.compositing.loader",
     "ObjectDiscovery": "chairlib.transfer.object_discovery",
-    "ReleasedChairSegments": "chairlib.compositing.datasets",
+    "ReleasedChairSegments": "chairlib.compositing.released",
+    "barrier": "chairlib.landscape.barriers",
     "build_model": "chairlib.benchmark.models",
+    "evaluate": "chairlib.benchmark.evaluation",
     "fine_tune": "chairlib.transfer.run",
     "fit": "chairlib.benchmark.training",
-    "get_recipe": "chairlib.benchmark.training",
+    "get_recipe": "chairlib.benchmark.recipes",
+    "interpolate": "chairlib.landscape.space",
+    "interpolation_curve": "chairlib.landscape.evaluator",
+    "l2_distance": "chairlib.landscape.states",
+    "linear_cka": "chairlib.landscape.beyond.similarity",
     "score_masks": "chairlib.benchmark.metrics",
 }
-__all__ = ["__version__", *_HOMES]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'chairlib' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__all__ = ["__version__", *_MODULES]
+__getattr__ = lazy_names(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

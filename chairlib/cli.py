@@ -10,22 +10,27 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import fields
 from importlib.metadata import entry_points
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
 from chairlib import __version__
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
+from chairlib.core.settings import Settings
 
 __all__ = ["app", "main"]
 
 #: What an unknown command is told. Collections are made by packages of their own, which the library does without.
 _MORE_COMMANDS = (
-    "Rendering, importing, collecting and fetching (render, import, collect, fetch) come with the packages in the folder "
-    "extras/ of the project's repository: in a clone of it, run `make install`, or `pip install . ./extras/*`."
+    "Rendering, importing, collecting and fetching (render, import, collect, fetch) come with the packages in the "
+    "folder extras/ of the project's repository: in a clone of it, run `make install`, or `pip install . ./extras/*`."
 )
 
 
@@ -110,7 +115,7 @@ def export(
     soft: Annotated[bool, typer.Option("--soft", help="Masks hold the opacity itself instead of 0 and 255.")] = False,
 ) -> None:
     """Write every composite to files, in the layout of the authors' archives."""
-    from chairlib.compositing.datasets import export as write
+    from chairlib.compositing.released import export as write
 
     print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
 
@@ -130,48 +135,37 @@ def coco_chairs(
     print(f"pretrain with: chairlib benchmark --data {out}, or in a build: make paper PROFILE=paper COCO={out}")
 
 
-@app.command()
-def benchmark(
-    model: Annotated[
-        str, typer.Option(help="unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
-    ] = "unet",
-    data: Annotated[str, typer.Option(help="A collection, or a folder in the authors' layout.")] = "mini",
-    resolution: Resolution = 64,
-    width: Annotated[
-        int | None, typer.Option(help="Channels of the first convolution; the paper's by default.")
-    ] = None,
-    recipe: Annotated[str, typer.Option(help="paper, released or fast.")] = "fast",
-    images: Annotated[int | None, typer.Option(help="Training budget; the recipe's epochs by default.")] = None,
-    train_images: Annotated[int | None, typer.Option(help="Different training composites; all by default.")] = None,
-    val_images: Annotated[int | None, typer.Option(help="Validation composites; all by default.")] = None,
-    test_images: Annotated[int | None, typer.Option(help="Test composites; all by default.")] = None,
-    evaluations: Annotated[
-        int | None, typer.Option(help="How often to validate; once an epoch, at least 8, by default.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    device: Device = "auto",
-) -> None:
+def benchmark(**parameters: Any) -> None:
     """Train one model and score it, without notebooks; started again, it goes on where it stopped."""
-    from chairlib.benchmark import run as bench
     from chairlib.benchmark.report import describe_record
+    from chairlib.benchmark.run import open_run, train
 
     sys.path.insert(0, "")  # a module of one's own is looked for in the current folder, as `python -m` does
-    run = bench.open_run(
-        data=data if data == "mini" else str(Path(data).expanduser().resolve()),
-        model=model,
-        width=width,
-        resolution=resolution,
-        recipe=recipe,
-        images=images,
-        train_images=train_images,
-        val_images=val_images,
-        test_images=test_images,
-        evaluations=evaluations,
-        seed=seed,
-        device=device,
-    )
-    print(describe_record(bench.train(run)))
+    if parameters["data"] != "mini":
+        parameters["data"] = str(Path(parameters["data"]).expanduser().resolve())
+    run = open_run(**parameters)
+    print(describe_record(train(run)))
     print(f"  {run.folder}")
+
+
+def _with_options_of(settings: type[Settings], command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with an option for each parameter of ``settings``, which typer reads from a function's signature."""
+    types = get_type_hints(settings)
+    options = {
+        field.name: Annotated[types[field.name], typer.Option(help=field.metadata["help"])]
+        for field in fields(settings)
+    }
+    command.__annotations__ = {**options, "return": None}
+    command.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=options[field.name])
+            for field in fields(settings)
+        ]
+    )
+    return command
+
+
+app.command()(_with_options_of(BenchmarkSettings, benchmark))
 
 
 def _parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
@@ -205,7 +199,8 @@ def run(
     """Execute a chapter with papermill; a parameter that it doesn't have is an error."""
     from chairlib.build import notebooks
 
-    # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying kernel.
+    # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying
+    # kernel.
     logging.disable()
     given = _parameters(parameter or [], parameters)
     for name, shipped in (("data", ("mini", "stand-in")), ("photos", ("stand-in",))):
@@ -232,9 +227,9 @@ def paper(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Build the paper: train what is missing, execute the chapters, render the book."""
-    from chairlib.build import plan as build
+    from chairlib.build.snakemake import build
 
-    page = build.build(profile, data, device, dry_run, photos, coco)
+    page = build(profile, data, device, dry_run, photos, coco)
     if not dry_run:
         print(f"\nThe book: {page}\nRead it with `make serve`, or open that file.")
 
@@ -242,9 +237,9 @@ def paper(
 @app.command("render-book", hidden=True)
 def render_book() -> None:
     """Render executed notebooks and prose (a step of ``paper``)."""
-    from chairlib.build import plan as build
+    from chairlib.build.book import render
 
-    build.render()
+    render()
 
 
 def _exit_interrupted(message: str) -> NoReturn:
@@ -254,7 +249,7 @@ def _exit_interrupted(message: str) -> NoReturn:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch has an error of its own for CUDA (a RuntimeError), and only words on the CPU; it is not imported for this."""
+    """Whether memory ran out. PyTorch has an error of its own for CUDA, and only words for the CPU."""
     words = ("can't allocate memory", "not enough memory")
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw
 
-from chairlib.collection import Collection, Item, write_collection
+from chairlib.collection import Collection, Item, Provenance, write_collection
 
 
 def encode(image: Image.Image, kind: str) -> bytes:
@@ -42,7 +42,7 @@ def make_collection(folder, n_segments: int = 18, n_backgrounds: int = 10, seed:
         for number in range(count):
             image = draw(rng)
             items.append(
-                Item(kind, encode(image, kind), *image.size, group=f"{kind}:{number}", source="drawn by a test")
+                Item(kind, encode(image, kind), *image.size, f"{kind}:{number}", Provenance("drawn by a test"))
             )
     return write_collection(folder, items, seed)
 

@@ -4,7 +4,7 @@ python tools/readme_picture.py
 """
 
 from chairlib import CompositeLoader
-from chairlib.compositing.datasets import to_arrays
+from chairlib.compositing.image_sets import to_arrays
 from chairlib.core import paths
 from chairlib.core.files import atomic_path
 from chairlib.show.pictures import composite_grid

@@ -10,9 +10,10 @@ import pandas as pd
 from IPython.display import HTML
 
 from chairlib.benchmark.models import FULL_WIDTH, MODEL_TITLES
-from chairlib.benchmark.run import DEFAULTS, KIND, examples
+from chairlib.benchmark.run import examples
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import Collection
-from chairlib.compositing.datasets import COCO_SOURCE
+from chairlib.compositing.released import COCO_SOURCE
 from chairlib.core import published
 from chairlib.core.runs import Record, load_records
 
@@ -22,7 +23,7 @@ __all__ = ["Report", "describe_record", "open_report", "score_table", "scored_on
 MISSING = "not trained in this profile"
 _METRICS = ("precision", "iou", "dice")
 #: What makes two runs repetitions of each other, their seeds aside.
-_CONFIGURATION = tuple(name for name in DEFAULTS if name not in ("seed", "data", "device"))
+_CONFIGURATION = tuple(name for name in BenchmarkSettings().identity() if name != "seed")
 
 
 def model_title(model: str, width: int | None = None) -> str:
@@ -62,18 +63,18 @@ class Report:
         """
         rows: dict[tuple[Any, ...], dict[int, Record]] = {}
         for record in self.records:
-            configuration = tuple(record.parameters[name] for name in _CONFIGURATION)
-            by_seed, seed = rows.setdefault(configuration, {}), record.parameters["seed"]
+            configuration = tuple(getattr(record.settings, name) for name in _CONFIGURATION)
+            by_seed, seed = rows.setdefault(configuration, {}), record.settings.seed
             by_seed[seed] = max(by_seed.get(seed, record), record, key=lambda one: one.content["finished"])
         return {configuration: list(by_seed.values()) for configuration, by_seed in rows.items()}
 
     def label(self, record: Record) -> str:
         """The model's title, with whatever else tells this report's runs apart (recipe, budget, ...)."""
-        title = model_title(record.parameters["model"], record.parameters["width"])
+        title = model_title(record.settings.model, record.settings.width)
         for name in _CONFIGURATION:
-            values = {str(other.parameters[name]) for other in self.records}
+            values = {str(getattr(other.settings, name)) for other in self.records}
             if name not in ("model", "width", "resolution") and len(values) > 1:
-                title += f", {name.replace('_', ' ')} {record.parameters[name]}"
+                title += f", {name.replace('_', ' ')} {getattr(record.settings, name)}"
         return title
 
     def _find(self, model: str, resolution: int) -> list[list[Record]]:
@@ -83,7 +84,7 @@ class Report:
         """Table 1: time to convergence and IoU of each model at each resolution, the paper's beside ours."""
         paper = published.table1()
         wanted = list(zip(paper["model"], paper["resolution"], strict=True))
-        others = sorted({(r.parameters["model"], r.parameters["resolution"]) for r in self.records} - set(wanted))
+        others = sorted({(r.settings.model, r.settings.resolution) for r in self.records} - set(wanted))
         rows: list[dict[Any, Any]] = []
         for model, resolution in [*wanted, *others]:
             printed = paper[(paper["model"] == model) & (paper["resolution"] == resolution)]
@@ -118,7 +119,7 @@ class Report:
         """Table 2: precision, IoU and Dice of each model at one resolution, with the baseline that sees no chair anywhere."""
         paper = published.table2().set_index("model")
         others = sorted(
-            {r.parameters["model"] for r in self.records if r.parameters["resolution"] == resolution} - set(paper.index)
+            {r.settings.model for r in self.records if r.settings.resolution == resolution} - set(paper.index)
         )
         rows: list[dict[Any, Any]] = []
         for model in [*paper.index, *others]:
@@ -156,15 +157,13 @@ class Report:
 
     def all_background_precision(self, resolution: int = 64) -> float | None:
         """Precision of calling every test pixel background, in per cent; None without a record at ``resolution``."""
-        found = [
-            r.metrics["all_background_precision"] for r in self.records if r.parameters["resolution"] == resolution
-        ]
+        found = [r.metrics["all_background_precision"] for r in self.records if r.settings.resolution == resolution]
         return float(np.mean(found)) if found else None
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Validation IoU over images, by label; the first seed of each configuration."""
         return {
-            f"{self.label(records[0])} at {records[0].parameters['resolution']} px": records[0].history()
+            f"{self.label(records[0])} at {records[0].settings.resolution} px": records[0].history()
             for records in self._rows().values()
         }
 
@@ -188,7 +187,7 @@ class Report:
         """Arguments of :func:`chairlib.show.pictures.figure4`: fixed test composites, their masks, and what each model predicts."""
         shown: dict[str, np.ndarray] | None = None
         predicted: dict[str, np.ndarray | None] = {}
-        models = dict.fromkeys([*MODEL_TITLES, *(r.parameters["model"] for r in self.records)])
+        models = dict.fromkeys([*MODEL_TITLES, *(r.settings.model for r in self.records)])
         for model in models:
             found = self._find(model, resolution)
             if not found:
@@ -210,7 +209,7 @@ class Report:
             return f"{head} Nothing has been trained on {self.collection} yet.".strip()
         images = sorted({record.content["images_seen"] for record in self.records})
         tested = sorted({record.metrics["test"]["n_images"] for record in self.records})
-        seeds = len({record.parameters["seed"] for record in self.records})
+        seeds = len({record.settings.seed for record in self.records})
         spent = sum(record.content["seconds"] for record in self.records) / 60
         collection = (
             "mini, the small collection of rendered chairs and rooms that ships with it"
@@ -234,9 +233,9 @@ class Report:
             if not found:
                 return "not trained in this build"
             # Beside the paper's figure stands the paper's recipe, where the build has it.
-            records = min(found, key=lambda rows: rows[0].parameters["recipe"] != "paper")
+            records = min(found, key=lambda rows: rows[0].settings.recipe != "paper")
             text = "{:.1f} % ({:.1f}–{:.1f})".format(*_triple(records, "iou"))
-            return text if len(found) == 1 else f"{text}, recipe {records[0].parameters['recipe']}"
+            return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
 
         baseline = self.all_background_precision()
         images = sorted({record.content["images_seen"] for record in self.records})
@@ -275,7 +274,7 @@ def _range(numbers: Sequence[int]) -> str:
 def open_report(data: str, runs: list[str] | None = None) -> Report:
     """Gather the records of a collection: exactly ``runs`` where given (refused if they don't match), else all that match."""
     collection = Collection(data)
-    return Report(collection.name, *load_records(KIND, collection.hash, runs))
+    return Report(collection.name, *load_records(BenchmarkSettings.kind, collection.hash, runs))
 
 
 def _on_coco(record: Record) -> bool:

@@ -1,12 +1,4 @@
-"""Training one model: recipes, budgets in images, early stopping on validation IoU, and resuming to the same bits.
-
-Recipes (section 5.2 and the released code):
-
-- ``paper``: random initialisation and the values printed in section 5.2; what is not printed there has the released value
-  and is listed in :attr:`Recipe.not_in_paper`.
-- ``released``: what the authors' code does: a second sigmoid before the loss, ImageNet backbones for the ResNets, the
-  epoch of the lowest validation loss.
-- ``fast``: ours; AdamW on a one-cycle schedule, for short budgets.
+"""Training one model: budgets in images, early stopping on validation IoU, and resuming to the same bits.
 
 Budgets are counted in images, never in seconds: a clock would break "same seed, same bits" and exact resuming.
 """
@@ -14,166 +6,31 @@ Budgets are counted in images, never in seconds: a clock would break "same seed,
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
+from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects, segmentation_loss
+from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
 from chairlib.benchmark.models import name_of
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.benchmark.recipes import Recipe, get_recipe
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count, check_positive
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.progress import progress_bar
 from chairlib.core.tensors import load_tensors, save_tensors
 
-__all__ = [
-    "RECIPES",
-    "Evaluation",
-    "Fit",
-    "Recipe",
-    "evaluate",
-    "fit",
-    "forward_precision",
-    "get_recipe",
-    "holds_objects",
-    "predict",
-    "segmentation_loss",
-]
+__all__ = ["Fit", "fit", "forward_precision", "training_dtype"]
 
 #: At most this many seconds of training are lost by a kill.
 CHECKPOINT_SECONDS = 60
 #: Converged: the first evaluation within this many IoU points of the best one.
 CONVERGENCE_MARGIN = 0.5
-#: What :attr:`Recipe.select` may be.
-SELECTIONS = ("iou", "loss", "last")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides how a model is trained, the data and the seed aside."""
-
-    name: str
-    optimizer: str
-    """``adam``, ``adamw``, ``sgd`` or ``rmsprop``."""
-    learning_rate: float
-    epochs: float
-    """Passes over the training images where no other budget is asked for."""
-    batch_size: int = 10
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    """``constant``, or ``one_cycle``: up over the first 30 % of the steps, then down to zero by a cosine."""
-    loss: str = "bce"
-    """Per pixel: ``bce`` on logits, or ``double_sigmoid`` (the released code: BCE on logits of the model's sigmoid)."""
-    flip: bool = False
-    backbone_weights: str | None = None
-    select: str = "iou"
-    """What chooses the weights to keep: the highest validation ``iou``, the lowest ``loss``, or nothing (the ``last`` ones)."""
-    patience: int | None = 3
-    """Early stopping: evaluations in a row without a change of more than ``min_change``; None never stops early."""
-    min_change: float = 0.1
-    """In points of validation IoU."""
-    not_in_paper: tuple[str, ...] = ()
-    """Names of the values above that the paper doesn't print."""
-
-    def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
-        check_positive("epochs", self.epochs)
-        check_count("patience", self.patience, none=True)
-        if self.select not in SELECTIONS:
-            raise ParameterError(f"select {self.select!r} is unknown; use one of {', '.join(SELECTIONS)}.")
-
-
-# The paper prints neither batch size nor what "the past few training steps" of early stopping are, and no number of epochs
-# beyond saying that U-Net converges in four (section 5.1).
-_UNPRINTED = ("batch_size", "epochs", "patience", "min_change")
-_ALL = ("*",)
-_RESNET = Recipe("paper", "rmsprop", 1e-5, 100, momentum=0.9, weight_decay=1e-6, not_in_paper=_UNPRINTED)
-_RELEASED: dict[str, Any] = {"loss": "double_sigmoid", "select": "loss", "patience": None, "not_in_paper": _ALL}
-_FAST = Recipe(
-    "fast",
-    "adamw",
-    4e-3,
-    1,
-    batch_size=32,
-    weight_decay=1e-2,
-    schedule="one_cycle",
-    flip=True,
-    patience=None,
-    not_in_paper=_ALL,
-)
-
-#: Recipes by name, then by model; ``*`` stands for every other model.
-RECIPES: dict[str, dict[str, Recipe]] = {
-    "paper": {
-        "unet": Recipe("paper", "adam", 1e-3, 20, not_in_paper=_UNPRINTED),
-        "fcn_vgg16": Recipe(
-            "paper",
-            "sgd",
-            1e-4,
-            50,
-            momentum=0.9,
-            weight_decay=1e-5,
-            not_in_paper=(*_UNPRINTED, "momentum", "weight_decay"),
-        ),
-        "fcn_resnet50": _RESNET,
-        "fcn_resnet101": _RESNET,
-    },
-    "released": {
-        "unet": Recipe("released", "adam", 1e-3, 20, **_RELEASED),
-        "fcn_vgg16": Recipe("released", "sgd", 1e-4, 50, momentum=0.9, weight_decay=1e-5, **_RELEASED),
-        "fcn_resnet50": Recipe(
-            "released", "sgd", 1e-4, 100, momentum=0.9, weight_decay=1e-5, backbone_weights="imagenet", **_RELEASED
-        ),
-        "fcn_resnet101": Recipe(
-            "released", "rmsprop", 1e-6, 100, momentum=0.9, weight_decay=1e-7, backbone_weights="imagenet", **_RELEASED
-        ),
-    },
-    "fast": {
-        "*": replace(_FAST, learning_rate=1e-3),
-        "unet": replace(_FAST, learning_rate=5e-3, batch_size=16),
-        "fcn_vgg16": replace(_FAST, learning_rate=2e-3),
-    },
-}
-
-
-def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, **changes: Any) -> Recipe:
-    """The recipe ``name`` for ``model``, with single values changed by keyword.
-
-    ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an unknown recipe or
-    value, and where there is no such recipe for the model.
-    """
-    if not isinstance(name, str) or name not in recipes:
-        raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(recipes)}.")
-    by_model = recipes[name]
-    recipe = by_model.get(model, by_model.get("*"))
-    if recipe is None:
-        raise ParameterError(
-            f"there is no {name!r} recipe for model {model!r}; use recipe 'fast', or one of {', '.join(by_model)}."
-        )
-    unknown = changes.keys() - asdict(recipe).keys()
-    if unknown:
-        raise ParameterError(f"a recipe has no {', '.join(sorted(unknown))}; it has {', '.join(asdict(recipe))}.")
-    return replace(recipe, **changes)
-
-
-def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bce") -> torch.Tensor:
-    """Mean per-pixel binary cross entropy of logits [B, 1, H, W] against masks in [0, 1] of the same shape.
-
-    ``double_sigmoid`` repeats the released code's slip: the sigmoid of the logits is taken for logits once more, so the
-    loss never falls below 0.31 on chair pixels and 0.69 on the others.
-    """
-    if loss == "double_sigmoid":
-        logits = torch.sigmoid(logits)
-    elif loss != "bce":
-        raise ParameterError(f"loss {loss!r} is unknown; use bce or double_sigmoid.")
-    return F.binary_cross_entropy_with_logits(logits, masks)
 
 
 def training_dtype(device: torch.device) -> torch.dtype:
@@ -195,52 +52,11 @@ def forward_precision(device: torch.device) -> torch.autocast:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """A model's scores on a loader's images, and its mean per-pixel loss there."""
-
-    scores: Scores
-    loss: float
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progress: bool = False) -> Evaluation:
-    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32. Leaves the model's training mode as it was."""
-    was_training = model.training
-    model.eval()
-    scorer, losses = MaskScorer(), []
-    try:
-        for images, masks in progress_bar(
-            loader.in_order(),
-            "scoring",
-            math.ceil(len(loader.indices) / loader.batch_size),
-            delay=1,
-            leave=False,
-            disable=not progress,
-        ):
-            logits = model(images.to(memory_format=torch.channels_last))
-            scorer.update(logits > 0, masks)
-            losses.append(segmentation_loss(logits, masks, loss).double() * len(images))
-    finally:
-        model.train(was_training)
-    return Evaluation(scorer.compute(loader.groups), (torch.stack(losses).sum() / len(loader.indices)).item())
-
-
-@torch.no_grad()
-def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; the training mode is left as it was."""
-    was_training = model.training
-    try:
-        return torch.sigmoid(model.eval()(images))
-    finally:
-        model.train(was_training)
-
-
-@dataclass(frozen=True)
 class Fit:
     """What a training run came to. The model that was given holds the chosen weights."""
 
     history: pd.DataFrame
-    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, val_iou, val_dice, val_precision (per cent).
+    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, and in % val_iou, val_dice, val_precision.
 
     Where the start was scored, the first row has 0 images and a training loss of NaN."""
     images_seen: int
@@ -255,7 +71,7 @@ class Fit:
 
 
 class _Trainer:
-    """The state of one training run: all of it goes into the checkpoint, so a resumed run ends with the same weights."""
+    """The state of a training run. All of it goes into the checkpoint, so a resumed run ends with the same weights."""
 
     def __init__(self, model: nn.Module, train: CompositeLoader, recipe: Recipe, n_steps: int, seed: int):
         self.model, self.train, self.recipe, self.n_steps = model, train, recipe, n_steps
@@ -410,7 +226,7 @@ def _learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
 
 
 def _has_settled(ious: list[float], recipe: Recipe) -> bool:
-    """Early stopping: no evaluation of the last ``patience`` raised validation IoU by more than ``min_change`` (5.1)."""
+    """Early stopping (5.1): the last ``patience`` evaluations raised validation IoU by at most ``min_change``."""
     if recipe.patience is None or len(ious) <= recipe.patience:
         return False
     if max(ious) <= recipe.min_change:  # nothing is learnt yet, so nothing can have settled
@@ -418,18 +234,13 @@ def _has_settled(ious: list[float], recipe: Recipe) -> bool:
     return max(ious[-recipe.patience :]) <= max(ious[: -recipe.patience]) + recipe.min_change
 
 
-def holds_objects(loader: CompositeLoader) -> bool:
-    """Whether IoU is defined on any image; looks at the first batch, as a rule."""
-    return any((masks.sum(dim=(1, 2, 3)) >= MIN_CHAIR_PIXELS).any().item() for _, masks in loader.in_order())
-
-
 def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epochs: float | None) -> int:
     if images is not None and epochs is not None:
         raise ParameterError("give a budget in images or in epochs, not in both.")
     if len(train) == 0:
         raise ParameterError(
-            f"a batch of {train.batch_size} is more than the {len(train.indices)} training images, and drop_last leaves nothing; "
-            "use a smaller batch_size."
+            f"a batch of {train.batch_size} is more than the {len(train.indices)} training images, and drop_last "
+            "leaves nothing; use a smaller batch_size."
         )
     check_count("images", images, none=True)
     check_positive("epochs", epochs, none=True)
@@ -454,24 +265,26 @@ def fit(
     seed: int = 0,
     progress: bool = True,
 ) -> Fit:
-    """Train ``model`` in place on ``train``, choosing weights and the moment to stop on ``val``. The test split has no part.
+    """Train ``model`` in place on ``train``; ``val`` chooses the weights and when to stop. The test split has no part.
 
     Parameters
     ----------
-    model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with AMX.
+    model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with
+        AMX.
     recipe: from :func:`get_recipe`, or its name: that of the model that :func:`chairlib.build_model` made.
     images, epochs: the budget; the recipe's epochs where neither is given. Rounded up to whole batches.
     evaluations: how many, evenly spread, the last at the end; by default one an epoch, and at least eight.
-    score_start: put a row before the first step into the history, at 0 images; it has no training loss and no part in choosing
-        weights or stopping.
-    checkpoint: a safetensors file that is written every minute and at each evaluation. If it is there when
-        training starts, training goes on from it and ends with the weights it would have had (bit for bit on the CPU; on
-        CUDA the backward pass of bilinear upsampling is not deterministic).
+    score_start: put a row before the first step into the history, at 0 images; it has no training loss and no part in
+        choosing weights or stopping.
+    checkpoint: a safetensors file that is written every minute and at each evaluation. If it is there when training
+        starts, training goes on from it and ends with the weights it would have had (bit for bit on the CPU; on CUDA
+        the backward pass of bilinear upsampling is not deterministic).
     seed: of whatever draws random numbers while training (dropout); order and flips have the loader's seed.
 
     Raises
     ------
-    ParameterError: an impossible budget, a recipe with unknown values, or a validation split that cannot choose weights.
+    ParameterError: an impossible budget, a recipe with unknown values, or a validation split that cannot choose
+        weights.
     RecordError: ``checkpoint`` belongs to another run. ChairlibError: the loss is no longer finite.
     """
     if not isinstance(recipe, Recipe):
@@ -480,8 +293,8 @@ def fit(
     n_steps = _count_steps(train, recipe, images, epochs)
     if recipe.select == "iou" and not holds_objects(val):
         raise ParameterError(
-            f"no {val.split} image of {val.source.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot choose weights; "
-            "look at its masks, or use a recipe with select='last'."
+            f"no {val.split} image of {val.image_set.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot "
+            "choose weights; look at its masks, or use a recipe with select='last'."
         )
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
     marks = {math.ceil(n_steps * (number + 1) / n_evaluations) for number in range(n_evaluations)}
@@ -494,7 +307,7 @@ def fit(
         "seeds": [seed, train.seed],
         "precision": str(training_dtype(train.device)),
         "train": [
-            train.source.data_hash,
+            train.image_set.data_hash,
             len(train.indices),
             train.batch_size,
             train.shuffle,
@@ -502,7 +315,7 @@ def fit(
             repr(train.augment),
             train.drop_last,
         ],
-        "val": [val.source.data_hash, len(val.indices)],
+        "val": [val.image_set.data_hash, len(val.indices)],
         "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
     }
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]

@@ -1,7 +1,7 @@
-"""Executing a chapter headlessly with papermill, so that a mistake is an error and a failure leaves nothing to be mistaken.
+"""Executing a chapter with papermill: a misspelt parameter is an error, and a failure leaves no page behind.
 
-What plain papermill doesn't do: it warns of a parameter that the notebook never declared and goes on; it writes a failed
-notebook where a good one was expected.
+What plain papermill doesn't do: it warns of a parameter that the notebook never declared and goes on; it writes a
+failed notebook where a good one was expected.
 """
 
 import os
@@ -38,9 +38,9 @@ def _find(name: str) -> Path:
 def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool = True) -> Path:
     """Run chapter ``name`` (or an .ipynb file) with ``parameters`` and write the executed copy to ``out``, atomically.
 
-    The working directory of the notebook is :data:`chairlib.core.paths.home`; ``log`` repeats its output on stderr as it comes.
-    When a cell fails, ``out`` is left as it was, the failed copy lies beside it as ``<name>.failed.ipynb``, and
-    :class:`ChairlibError` names the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
+    The working directory of the notebook is :data:`chairlib.core.paths.home`; ``log`` repeats its output on stderr as
+    it comes. When a cell fails, ``out`` is left as it was, the failed copy lies beside it as ``<name>.failed.ipynb``,
+    and :class:`ChairlibError` names the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
     """
     try:
         import nbformat
@@ -67,7 +67,8 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
                 log_output=False,
                 stdout_file=sys.stderr if log else None,
                 stderr_file=sys.stderr if log else None,
-                # Or each kernel warns that it talks to this process over unencrypted TCP, and of being stopped by Ctrl-C.
+                # Or each kernel warns that it talks to this process over unencrypted TCP, and of being stopped by
+                # Ctrl-C.
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except PapermillExecutionError as error:
@@ -95,7 +96,8 @@ def _check_names(file: Path, parameters: Mapping[str, Any]) -> None:
     unknown = parameters.keys() - declared.keys()
     if unknown:
         raise ParameterError(
-            f"parameter {', '.join(sorted(unknown))} is unknown to notebook {file.stem}; it has {', '.join(declared) or 'none'}."
+            f"parameter {', '.join(sorted(unknown))} is unknown to notebook {file.stem}; it has "
+            f"{', '.join(declared) or 'none'}."
         )
 
 

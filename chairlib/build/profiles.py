@@ -1,4 +1,4 @@
-"""Profiles: how much of everything a build of the paper does. ``profiles/{smoke,quick,paper}.yaml``, or a file of one's own.
+"""Profiles: how much of everything a build does. ``profiles/{smoke,quick,paper}.yaml``, or a file of one's own.
 
 A profile lists runs of the benchmark and of fine-tuning. A list as a value means one run for each of its elements.
 """
@@ -10,8 +10,12 @@ from typing import Any
 
 import yaml
 
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths
 from chairlib.core.errors import ParameterError
+from chairlib.core.settings import Settings
+from chairlib.landscape.settings import LandscapeSettings
+from chairlib.transfer.settings import TransferSettings
 
 __all__ = ["Profile", "load_profile"]
 
@@ -20,7 +24,10 @@ _COLLECTION = {"leakage_threshold"}
 _GALLERY = {"size", "each", "n_angles", "n_values"}
 _COMPOSITING = {"n_examples"}
 _RUNS = {"common", "runs", "featured"}
-#: Stored settings of chapters 05 and 07, for a profile without a section of its own: the book has the chapters in any case.
+#: Parameters of runs that no profile sets: what a build computes on, and which run another one starts from.
+_GIVEN_BY_THE_BUILD = {"data", "photos", "device", "pretrained", "pretrain"}
+#: Stored settings of chapters 05 and 07, for a profile without a section of its own: the book has the chapters in any
+#: case.
 _STORED: dict[str, dict[str, Any]] = {
     "transfer": {"width": 8, "images": 320, "evaluations": 4},
     "landscape": {
@@ -81,10 +88,6 @@ def load_profile(name: str) -> Profile:
 
     Raises :class:`ParameterError` for a profile that doesn't exist, isn't YAML, or has an entry that nothing reads.
     """
-    from chairlib.benchmark import run as benchmark
-    from chairlib.landscape import run as landscape
-    from chairlib.transfer import run as transfer  # late: they bring torch along, which `chairlib --help` needn't wait for
-
     file = Path(name) if name.endswith((".yaml", ".yml")) else paths.home / "profiles" / f"{name}.yaml"
     if not file.is_file():
         raise ParameterError(
@@ -103,20 +106,15 @@ def load_profile(name: str) -> Profile:
         _keys(content.get("collection") or {}, _COLLECTION, f"collection {where}"),
         _keys(content.get("gallery") or {}, _GALLERY, f"gallery {where}"),
         _keys(content.get("compositing") or {}, _COMPOSITING, f"compositing {where}"),
-        _runs(content.get("benchmark"), "benchmark", set(benchmark.DEFAULTS), where),
-        _runs(content["transfer"], "transfer", set(transfer.DEFAULTS) - {"pretrained"}, where)
-        if "transfer" in content
-        else [dict(_STORED["transfer"])],
-        _runs(
-            content["landscape"], "landscape", set(landscape.DEFAULTS) - {"data", "photos", "device", "pretrain"}, where
-        )
-        if "landscape" in content
-        else [dict(_STORED["landscape"])],
+        _runs(content.get("benchmark"), BenchmarkSettings, where),
+        _runs(content["transfer"], TransferSettings, where) if "transfer" in content else [_STORED["transfer"]],
+        _runs(content["landscape"], LandscapeSettings, where) if "landscape" in content else [_STORED["landscape"]],
     )
 
 
-def _runs(content: Any, section: str, known: set[str], where: str) -> list[dict[str, Any]]:
+def _runs(content: Any, settings: type[Settings], where: str) -> list[dict[str, Any]]:
     """The runs that a section lists, one for each combination, the featured one first."""
+    section, known = settings.kind, set(settings.names()) - _GIVEN_BY_THE_BUILD
     content = _keys(content, _RUNS, f"{section} {where}")
     common = _keys(content.get("common") or {}, known, f"common {where}")
     entries = content.get("runs") or []

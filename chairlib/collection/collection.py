@@ -1,13 +1,14 @@
-"""A collection: a folder of segments and backgrounds with a manifest that says where each came from and which split it is in.
+"""A collection: a folder of segments and backgrounds, and a manifest with the provenance and split of each.
 
     collection/
         segments/<id>.png       RGBA, 8 bits, straight (not premultiplied) alpha
         backgrounds/<id>.jpg    RGB
         manifest.csv            a row per file, see MANIFEST_COLUMNS and OPTIONAL_COLUMNS
 
-A text in manifest.csv that a spreadsheet would take for a formula has an apostrophe before it, which :attr:`Collection.manifest` is
-without. An id is the first 16 hexadecimal digits of the SHA-256 of the file's bytes. A group is a set of images that must stay in one
-split (near-duplicates, colour variants, mirrored copies); its name belongs to one kind.
+A text that a spreadsheet would take for a formula has an apostrophe before it in manifest.csv, but not in
+:attr:`Collection.manifest`. An id is the first 16 hexadecimal digits of the SHA-256 of the file's bytes. A group is a
+set of images that must stay in one split (near-duplicates, colour variants, mirrored copies); each group has images of
+one kind only.
 """
 
 import hashlib
@@ -15,36 +16,24 @@ import io
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
 from chairlib.collection.cells import from_cell, guard_table, to_cell
+from chairlib.collection.provenance import OPTIONAL_COLUMNS, PROVENANCE_COLUMNS, Provenance
 from chairlib.collection.splits import BACKGROUND_RATIOS, SEGMENT_RATIOS, SPLITS, assign_splits
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import atomic_folder
 
-__all__ = ["KINDS", "MANIFEST_COLUMNS", "OPTIONAL_COLUMNS", "Collection", "Item", "write_collection"]
+__all__ = ["KINDS", "MANIFEST_COLUMNS", "Collection", "Item", "write_collection"]
 
 KINDS = ("segment", "background")
-MANIFEST_COLUMNS = (
-    "id",
-    "kind",
-    "source",
-    "url",
-    "author",
-    "licence",
-    "retrieved",
-    "width",
-    "height",
-    "group",
-    "split",
-)
-#: Stand in a manifest where any of its images has them, as those from the web do: CC BY asks for both where an image is passed on.
-OPTIONAL_COLUMNS = ("landing_page", "licence_url")
+#: The columns of every manifest, in order; :data:`chairlib.collection.provenance.OPTIONAL_COLUMNS` may follow.
+MANIFEST_COLUMNS = ("id", "kind", *PROVENANCE_COLUMNS, "width", "height", "group", "split")
 _FOLDERS = {"segment": "segments", "background": "backgrounds"}
 _SUFFIXES = {"segment": ".png", "background": ".jpg"}
 _MODES = {"segment": "RGBA", "background": "RGB"}
@@ -54,10 +43,10 @@ _MANIFEST = "manifest.csv"
 
 @dataclass(frozen=True)
 class Item:
-    """One image on its way into a collection. ``data`` is the finished file: an RGBA PNG (segment) or an RGB JPEG (background).
+    """One image that is to be written to a collection.
 
-    ``width`` and ``height`` are in pixels; ``retrieved`` is an ISO date or empty; ``landing_page`` is the address of the page that
-    shows the image, ``licence_url`` that of the licence's text.
+    ``kind`` is one of :data:`KINDS`; ``data`` is the finished file, an RGBA PNG (segment) or an RGB JPEG (background);
+    ``width`` and ``height`` are in pixels.
     """
 
     kind: str
@@ -65,20 +54,15 @@ class Item:
     width: int
     height: int
     group: str
-    source: str
-    url: str = ""
-    author: str = ""
-    licence: str = ""
-    retrieved: str = ""
-    landing_page: str = ""
-    licence_url: str = ""
+    provenance: Provenance
 
 
 class Collection:
-    """A collection on disk, proved sound when it is opened.
+    """A collection on disk, checked when it is opened.
 
-    ``root`` is ``"mini"`` for the one that ships with the package, or a folder. Raises CollectionError, in one line, where the folder, the
-    manifest, a column or a file is missing, an id stands twice, a group is in two splits or two kinds, or a split is empty.
+    ``root`` is ``"mini"`` for the collection that ships with the package, or a folder. Raises CollectionError, in one
+    line, where the folder, the manifest, a column or a file is missing, an id stands twice, a group is in two splits or
+    has two kinds, or a split is empty.
 
     >>> collection = Collection("mini")  # doctest: +SKIP
     >>> collection.rows("segment", "train")  # doctest: +SKIP
@@ -89,8 +73,8 @@ class Collection:
             raise CollectionError(f"{root!r} is no collection; name a folder, or 'mini'.")
         #: The folder.
         self.root: Path = paths.mini if root == "mini" else Path(root).expanduser()
-        #: A row per file: every column of MANIFEST_COLUMNS, and of OPTIONAL_COLUMNS what the file has, as text, but ``width`` and
-        #: ``height`` as integers.
+        #: A row per file: every column of MANIFEST_COLUMNS, and those of OPTIONAL_COLUMNS that manifest.csv has. All
+        #: are text, except the integers ``width`` and ``height``.
         self.manifest: pd.DataFrame = _read_manifest(self.root)
         _check_manifest(self.manifest, self.root)
         _check_files(self.manifest, self.root)
@@ -114,10 +98,10 @@ class Collection:
         return self.root / _FOLDERS[kind] / f"{id}{_SUFFIXES[kind]}"
 
     def open(self, kind: str, id: str) -> Image.Image:
-        """The image of one segment (mode RGBA, straight colour) or background (RGB), proved to be the one that was hashed.
+        """The image of one segment (mode RGBA, straight colour) or background (mode RGB).
 
-        Raises CollectionError, naming the file, where its bytes are no longer those that its name is the hash of, and where
-        it cannot be read as an image.
+        Raises CollectionError, naming the file, where its bytes no longer have the hash that is its name, and where it
+        cannot be read as an image.
         """
         path = self.path(kind, id)
         try:
@@ -136,7 +120,8 @@ class Collection:
 
     def __repr__(self) -> str:
         counts = self.manifest["kind"].value_counts()
-        return f"Collection({str(self.root)!r}, {counts['segment']} segments, {counts['background']} backgrounds, {self.hash})"
+        n_segments, n_backgrounds = counts["segment"], counts["background"]
+        return f"Collection({str(self.root)!r}, {n_segments} segments, {n_backgrounds} backgrounds, {self.hash})"
 
 
 def write_collection(
@@ -144,10 +129,11 @@ def write_collection(
 ) -> Collection:
     """Write ``items`` as a new collection in the folder ``out``, assign splits, and open it.
 
-    ``items`` may be a generator: each is written and forgotten. Its order is the manifest's. ``extra_files`` are texts, by file
-    name, that belong beside the manifest; in those that are CSV, too, no cell is a formula to a
-    spreadsheet. The folder appears whole or not at all; ``out`` must be absent or empty. Raises
-    CollectionError where an image is given twice or a kind has too few groups, ChairlibError where ``out`` can't be written.
+    ``items`` may be a generator, and is written one item at a time; its order is the manifest's. ``extra_files`` are
+    texts by file name that are written beside the manifest; in CSV files among them, cells that a spreadsheet would
+    take for formulas get an apostrophe. The folder appears whole or not at all; ``out`` must be absent or empty. Raises
+    CollectionError where an image is given twice or a kind has too few groups, ChairlibError where ``out`` can't be
+    written.
     """
     out = Path(out).expanduser()
     with atomic_folder(out) as folder:
@@ -159,7 +145,7 @@ def write_collection(
         manifest = manifest.drop(columns=[name for name in OPTIONAL_COLUMNS if not manifest[name].any()])
         for kind in KINDS:
             of_kind = manifest["kind"] == kind
-            manifest.loc[of_kind, "split"] = _split(kind, manifest.loc[of_kind, "group"].tolist(), seed)
+            manifest.loc[of_kind, "split"] = _assign_splits(kind, manifest.loc[of_kind, "group"].tolist(), seed)
         _check_manifest(manifest, out)
         manifest.map(to_cell).to_csv(folder / _MANIFEST, index=False, lineterminator="\n")
         for name, text in (extra_files or {}).items():
@@ -174,13 +160,18 @@ def _write_item(folder: Path, item: Item) -> dict[str, str | int]:
     identity = hashlib.sha256(item.data).hexdigest()[:16]
     path = folder / _FOLDERS[item.kind] / f"{identity}{_SUFFIXES[item.kind]}"
     path.write_bytes(item.data)
-    given = {
-        name: getattr(item, name) for name in (*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS) if name not in ("id", "split")
+    return {
+        "id": identity,
+        "kind": item.kind,
+        **asdict(item.provenance),
+        "width": item.width,
+        "height": item.height,
+        "group": item.group,
+        "split": "",
     }
-    return {"id": identity, **given, "split": ""}
 
 
-def _split(kind: str, groups: list[str], seed: int) -> list[str]:
+def _assign_splits(kind: str, groups: list[str], seed: int) -> list[str]:
     try:
         return assign_splits(groups, _RATIOS[kind], seed)
     except CollectionError as error:
@@ -190,7 +181,8 @@ def _split(kind: str, groups: list[str], seed: int) -> list[str]:
 def _read_manifest(root: Path) -> pd.DataFrame:
     if not root.is_dir():
         raise CollectionError(
-            f"{root} is not a folder; give a collection's folder, or make one with `chairlib import` or `chairlib render`."
+            f"{root} is not a folder; give a collection's folder, or make one with `chairlib import` or "
+            "`chairlib render`."
         )
     file = root / _MANIFEST
     if not file.is_file():
@@ -222,7 +214,7 @@ def _read_manifest(root: Path) -> pd.DataFrame:
 
 
 def _check_manifest(manifest: pd.DataFrame, root: Path) -> None:
-    """Prove the manifest's own rules: known kinds and splits, unique ids, whole groups, no empty split."""
+    """Check the manifest's own rules: known kinds and splits, unique ids, groups in one split, no empty split."""
     for column, known in (("kind", KINDS), ("split", SPLITS)):
         unknown = manifest.loc[~manifest[column].isin(known), column]
         if len(unknown):

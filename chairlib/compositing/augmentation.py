@@ -1,7 +1,7 @@
-"""Random changes of images and masks together, a whole batch at a time on whatever device it lives.
+"""Random changes of images and their masks, a whole batch at a time, on the batch's device.
 
-Every image gets a transform of its own: mirrored, moved and scaled with its mask, and recoloured without it. The random
-numbers come from the CPU's generator, so that every device sees the same ones.
+Every image gets a transform of its own: it is mirrored, moved and scaled together with its mask, and then recoloured.
+The random numbers come from a generator on the CPU, so that they are the same on every device.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ _LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Augment:
-    """Ranges of one shared random transform for image and mask. The defaults suit photos of 64 x 64 pixels.
+    """A random transform, the same for an image and its mask. The defaults suit photos of 64 x 64 pixels.
 
-    Parameters: ``flip`` mirrors left to right with probability 1/2; ``crop`` moves the window by up to this share of each
-    side; ``scale`` is the range of magnifications, (1, 1) for none; ``colour`` is the strength of the change of brightness,
-    contrast and saturation, each multiplied by a factor in [1 - colour, 1 + colour]. What lies beyond the border is the
-    image mirrored.
+    Parameters: ``flip`` mirrors left to right with probability 1/2; ``crop`` moves the window by up to this share of
+    each side; ``scale`` is the range of magnifications, (1, 1) for none; ``colour`` is the strength of the change of
+    brightness, contrast and saturation, each multiplied by a factor in [1 - colour, 1 + colour]. What lies beyond the
+    border is the image mirrored.
     """
 
     flip: bool = True
@@ -45,9 +45,10 @@ class Augment:
     def __call__(
         self, images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Transform ``images`` float [B, 3, d, d] in [0, 1] and ``masks`` float [B, 1, d, d]; ``generator`` is the CPU's.
+        """Transform ``images`` float [B, 3, d, d] in [0, 1] and ``masks`` float [B, 1, d, d].
 
-        Images are resampled bilinearly and clamped to [0, 1], masks by nearest neighbour, so that they keep their values.
+        ``generator`` is one of the CPU. Images are resampled bilinearly and clamped to [0, 1]; masks by nearest
+        neighbour, so that they keep their values.
         """
         # All numbers are drawn whatever the options, so that one option doesn't change what another one draws.
         drawn = torch.rand(len(images), _DRAWS, generator=generator).double()
@@ -81,7 +82,10 @@ class Augment:
 
 
 def _positions(length: int, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """Source coordinates [B, length] of a line's pixels, magnified about its centre and moved by a share of its length."""
+    """Where each pixel of a row or column is read from, in pixels: float64 [B, length].
+
+    The line is magnified by ``scale`` [B] about its centre, and moved by ``shift`` [B], a share of its length.
+    """
     centre = (length - 1) / 2
     offsets = torch.arange(length, dtype=torch.float64) - centre
     return offsets / scale[:, None] + centre + (shift * length)[:, None]
@@ -93,7 +97,7 @@ def _grey(images: torch.Tensor) -> torch.Tensor:
 
 
 def _reflected(index: torch.Tensor, length: int) -> torch.Tensor:
-    """Whole coordinates folded back into 0..length-1, mirrored about the border's edge (the border pixel counts twice)."""
+    """Whole coordinates brought into 0..length-1: beyond the border the image is mirrored, border pixel included."""
     index = index.long().remainder(2 * length)
     return torch.minimum(index, 2 * length - 1 - index)
 

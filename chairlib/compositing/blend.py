@@ -1,9 +1,9 @@
 """How one composite is made: padding, resizing, alpha blending, and the mask (paper, section 3).
 
-A segment is a chair with straight (not premultiplied) colour and an opacity channel; a background is an opaque photo. At
-resolution d the background is squashed to d x d, the segment is resized to (d - k) x (d - k) and placed with its corner at
-floor(k / 2), and the two are blended: ``I = opacity * F + (1 - opacity) * B``. The mask is where the opacity exceeds 0.4,
-the rule of the released code.
+A segment is a chair with straight (not premultiplied) colour and an opacity channel; a background is an opaque photo.
+At resolution d the background is squashed to d x d, the segment is resized to (d - k) x (d - k) and placed with its
+corner at floor(k / 2), and the two are blended: ``I = opacity * F + (1 - opacity) * B``. The mask is where the opacity
+exceeds 0.4, the rule of the released code.
 
 Everything works on 8-bit levels and rounds once, so a composite is the same on every device, and equals Pillow's.
 """
@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from chairlib.collection.opacity import MASK_THRESHOLD
+from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ParameterError
 
 __all__ = [
-    "MASK_THRESHOLD",
     "RESOLUTIONS",
     "Placement",
     "blend",
     "blend_arrays",
+    "check_resolution",
     "mask_from_opacity",
     "padding",
     "resize_background",
@@ -33,26 +33,31 @@ __all__ = [
 RESOLUTIONS = (32, 64, 128, 256)
 #: Opacity above which a pixel counts as part of the segment when the canvas is cropped to its content.
 CROP_THRESHOLD = 0.03
-#: Smaller composites show nothing; larger ones need another benchmark, and more memory than a typing error should take.
+#: In smaller composites nothing can be seen; larger ones are most likely a typing error, and would take much memory.
 MIN_RESOLUTION, MAX_RESOLUTION = 16, 4096
 
 Placement = Literal["stretch", "keep"]
 FITS = ("stretch", "keep")
 
-# Non-negative, so that opacity cannot ring beyond its true range; widened by Pillow when shrinking, so it antialiases.
+# Bilinear has no negative weights, so opacity stays in its range. Pillow widens it when shrinking, so it antialiases.
 _FILTER = Image.Resampling.BILINEAR
 
 
-def padding(resolution: int) -> int:
-    """The number of pixels k left free around a segment: 3, 6, 13, 26 at 32, 64, 128, 256 (paper, section 3).
-
-    Those four are round(0.1 d), which serves for every other resolution. ``resolution`` is in pixels, from 16 to 4096.
-    """
+def check_resolution(resolution: int) -> None:
+    """Raise :class:`ParameterError` unless ``resolution`` is a whole number of pixels from 16 to 4096."""
     whole = isinstance(resolution, int | np.integer) and not isinstance(resolution, bool)
     if not whole or not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
         raise ParameterError(
             f"resolution {resolution!r} is not a whole number of pixels from {MIN_RESOLUTION} to {MAX_RESOLUTION}."
         )
+
+
+def padding(resolution: int) -> int:
+    """The number of pixels k left free around a segment: 3, 6, 13, 26 at 32, 64, 128, 256 (paper, section 3).
+
+    Those four are round(0.1 d), which is used for every other resolution too. Raises as :func:`check_resolution` does.
+    """
+    check_resolution(resolution)
     return round(0.1 * int(resolution))
 
 
@@ -65,11 +70,11 @@ def _content_box(segment: Image.Image) -> tuple[int, int, int, int]:
 def resize_segment(segment: Image.Image, resolution: int, fit: Placement = "stretch", crop: bool = False) -> np.ndarray:
     """Place a segment on its transparent canvas of ``resolution`` x ``resolution`` pixels.
 
-    Parameters: ``segment`` a Pillow image of mode RGBA, straight colour; ``fit`` is ``"stretch"`` (the paper: the canvas
-    becomes a square) or ``"keep"`` (aspect kept, centred); ``crop`` first cuts the canvas to its content.
+    Parameters: ``segment`` a Pillow image of mode RGBA, straight colour; ``fit`` is ``"stretch"`` (the paper: the
+    canvas becomes a square) or ``"keep"`` (aspect kept, centred); ``crop`` first cuts the canvas to its content.
 
-    Returns uint8 [d, d, 4], straight colour. Colour is weighted by opacity while resizing (Pillow does so for RGBA), so the
-    invisible colour of transparent pixels never bleeds in as a fringe.
+    Returns uint8 [d, d, 4], straight colour. Colour is weighted by opacity while resizing (Pillow does so for RGBA), so
+    the invisible colour of transparent pixels never bleeds in as a fringe.
     """
     free = padding(resolution)
     if fit not in FITS:
@@ -88,8 +93,8 @@ def resize_segment(segment: Image.Image, resolution: int, fit: Placement = "stre
 
 
 def resize_background(background: Image.Image, resolution: int) -> np.ndarray:
-    """Squash a background (Pillow, mode RGB) to uint8 [d, d, 3], antialiased; the aspect is not kept (paper, section 3)."""
-    padding(resolution)
+    """Resize a background (Pillow, mode RGB) to uint8 [d, d, 3], antialiased; its aspect is lost (paper, section 3)."""
+    check_resolution(resolution)
     return np.asarray(background.resize((resolution, resolution), _FILTER))
 
 
@@ -107,11 +112,11 @@ def blend(segments: torch.Tensor, backgrounds: torch.Tensor) -> torch.Tensor:
 
 
 def blend_arrays(segments: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:
-    """:func:`blend` for numpy, channels last: uint8 [..., d, d, 4] over uint8 [..., d, d, 3] gives uint8 [..., d, d, 3]."""
+    """:func:`blend` for numpy: uint8 [..., d, d, 4] over uint8 [..., d, d, 3] gives uint8 [..., d, d, 3]."""
     parts = [torch.from_numpy(np.ascontiguousarray(array)).movedim(-1, -3) for array in (segments, backgrounds)]
     return blend(*parts).byte().movedim(-3, -1).numpy()
 
 
-def mask_from_opacity(opacity: torch.Tensor, threshold: float = MASK_THRESHOLD) -> torch.Tensor:
-    """Boolean mask of ``opacity / 255 > threshold`` for uint8 opacity levels of any shape."""
-    return opacity > threshold * 255
+def mask_from_opacity(opacity: torch.Tensor) -> torch.Tensor:
+    """Boolean mask of ``opacity / 255 > 0.4`` for uint8 opacity levels of any shape."""
+    return opacity > MASK_OPACITY

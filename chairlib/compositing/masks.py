@@ -1,4 +1,4 @@
-"""Masks in the encodings met in the wild: 0/255, 0/1, boolean, 16 bits, palette, RGB. Understood, or refused with what was found.
+"""Mask files in common encodings: 0/255, 0/1, boolean, 16 bits, palette, RGB. Others are refused with what was found.
 
 :func:`read_mask` is for masks of two values, :func:`read_levels` for those that may be soft (the authors' grey masks).
 """
@@ -24,35 +24,37 @@ def read_photo(path: Path) -> Image.Image:
 
 
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """A mask file as mode L, 0 and 255, whatever two values it holds: black is background, the other one the object.
+    """A mask file of two values as mode L, 0 and 255: black is background, the other value is the object.
 
-    Read are 1, 8 and 16 bits, palettes (by their colours), and colour images, transparent or not. A file of more values, of
-    one that is neither black nor the largest, or of another ``size`` (width, height) raises :class:`ImageError`.
+    Images of 1, 8 and 16 bits, palettes (by their colours) and colour images are read, transparent or not. Raises
+    :class:`ImageError` for a file of more values, of one value that is neither black nor the largest possible, or of
+    another ``size`` (width, height).
     """
     image = open_image(path)
     _check_size(path, image, size)
-    values = _scalars(image)
+    values = _pixel_values(image)
     found = np.unique(values)
     is_whole = len(found) == 1 and found[0] in (0, 1, 255, 65535, 0xFFFFFF)
     if not is_whole and (len(found) != 2 or found[0] != 0):
         raise ImageError(_bad_values(path, image, found))
     if _hides_values(image, len(found)):
         raise ImageError(
-            f"{path} (mode {image.mode}, {_by(image.size)}) tells pixels of one colour apart by palette index or opacity, so which are "
-            "the object is unclear; save it as PNG, black for background and white for the object."
+            f"{path} (mode {image.mode}, {_size_text(image.size)}) tells pixels of one colour apart by palette index "
+            "or opacity, so which are the object is unclear; save it as PNG, black for background and white for the "
+            "object."
         )
     return Image.fromarray((values != 0).astype(np.uint8) * 255)
 
 
 def read_levels(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """A grey mask, soft ones too, as opacity levels 0..255 in mode L: what the released rule (above 0.4) is applied to.
+    """A grey mask, hard or soft, as opacity levels 0..255 in mode L; the released rule (above 0.4) is applied to these.
 
-    A mask of nothing above 1 is one of 0 and 1; 16 bits are scaled to 8. Colours that aren't grey, and masks with
-    transparent parts, must have two values, as in :func:`read_mask`, whose errors are raised for all others.
+    A mask without a value above 1 is taken for one of 0 and 1; 16 bits are scaled to 8. Masks with colours other than
+    grey, or with transparent parts, must have two values: :func:`read_mask` reads them, or raises.
     """
     image = open_image(path)
     _check_size(path, image, size)
-    values = _scalars(image)
+    values = _pixel_values(image)
     transparent = "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
     if not _has_grey_mode(image):
         if transparent or (values >> 16 != values & 255).any() or (values >> 8 & 255 != values & 255).any():
@@ -79,7 +81,8 @@ def open_image(path: Path) -> Image.Image:
 def _check_size(path: Path, image: Image.Image, size: tuple[int, int] | None) -> None:
     if size is not None and image.size != size:
         raise ImageError(
-            f"{path} is {_by(image.size)} pixels, its image {_by(size)}; a mask must have the size of its image: unpack or draw it again."
+            f"{path} is {_size_text(image.size)} pixels, its image {_size_text(size)}; a mask must have the size of "
+            "its image: unpack or draw it again."
         )
 
 
@@ -87,8 +90,8 @@ def _has_grey_mode(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "F") or image.mode.startswith("I")
 
 
-def _scalars(image: Image.Image) -> np.ndarray:
-    """One number a pixel [H, W], 0 for black: the grey value, or red, green and blue in one."""
+def _pixel_values(image: Image.Image) -> np.ndarray:
+    """One number per pixel [H, W], 0 for black: the grey value, or red, green and blue as one number of 24 bits."""
     if _has_grey_mode(image):
         return np.asarray(image)
     red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int64), -1, 0)
@@ -96,11 +99,11 @@ def _scalars(image: Image.Image) -> np.ndarray:
 
 
 def _hides_values(image: Image.Image, colours: int) -> bool:
-    """Whether pixels of one colour differ in what colour doesn't show: their palette index, or their opacity."""
+    """Whether pixels of the same colour differ in their palette index or in their opacity."""
     if image.mode == "P":
         return len(np.unique(np.asarray(image))) != colours
     if "A" in image.getbands():
-        return len(np.unique(_scalars(image) << 8 | np.asarray(image.getchannel("A")))) != colours
+        return len(np.unique(_pixel_values(image) << 8 | np.asarray(image.getchannel("A")))) != colours
     return False
 
 
@@ -114,10 +117,10 @@ def _bad_values(path: Path, image: Image.Image, found: np.ndarray) -> str:
         else "threshold it, for instance `mask > 127`, and save it as PNG"
     )
     return (
-        f"{path} (mode {image.mode}, {dtype}, {_by(image.size)}) holds the values {shown}{more}; a mask has two, "
-        f"black for background and one other for the object: {mend}."
+        f"{path} (mode {image.mode}, {dtype}, {_size_text(image.size)}) holds the values {shown}{more}; a mask has "
+        f"two, black for background and one other for the object: {mend}."
     )
 
 
-def _by(size: tuple[int, int]) -> str:
+def _size_text(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"

@@ -1,8 +1,8 @@
 """A collection's images, resized once for a resolution and kept as uint8 tensors in one safetensors file.
 
-50,000 composites of 64 x 64 pixels are 819 MB as images; the parts they are made of are about 80 MB. The file lives under
-``paths.cache`` and can be deleted at any time; its name holds the collection's content hash and every option, so a changed
-collection or option is packed anew.
+50,000 composites of 64 x 64 pixels are 819 MB as images; the parts they are made of are about 80 MB. The file lives
+under ``paths.cache`` and can be deleted at any time; its name holds the collection's content hash and every option, so
+a changed collection or option is packed anew.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from chairlib.collection import SPLITS, Collection
-from chairlib.compositing.blend import FITS, Placement, padding, resize_background, resize_segment
+from chairlib.compositing.blend import FITS, Placement, check_resolution, resize_background, resize_segment
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
@@ -50,9 +50,10 @@ def check_split(split: str) -> str:
 
 
 def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) -> torch.Tensor:
-    """Read equally shaped uint8 arrays [d, d, C], one for each of ``files``, on all cores (Pillow works outside the GIL).
+    """Call ``read`` for each of ``files`` on all cores; it returns a uint8 array [d, d, C], all of one shape.
 
-    Returns uint8 [N, C, d, d]. Shows progress once it has taken more than a second.
+    Threads are enough, as Pillow works outside Python's global lock. Returns uint8 [N, C, d, d]. Shows progress once it
+    has taken more than a second.
     """
     with ThreadPoolExecutor() as pool:
         arrays = list(progress_bar(pool.map(read, files), title, total=len(files), unit="image", delay=1, leave=False))
@@ -82,9 +83,9 @@ def _pack(collection: Collection, resolution: int, fit: Placement, crop: bool) -
 def load_split(
     collection: Collection, split: str, resolution: int = 64, fit: Placement = "stretch", crop: bool = False
 ) -> PackedSplit:
-    """The parts of ``split`` at ``resolution``, from the cache where it has them, packed on the way otherwise."""
+    """The parts of ``split`` at ``resolution``: read from the cache, or made and written to it where it has none."""
     check_split(split)
-    padding(resolution)
+    check_resolution(resolution)
     if fit not in FITS:
         raise ParameterError(f"fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
     file = _cache_file(collection, resolution, fit, crop)
@@ -106,6 +107,6 @@ def load_split(
 
 
 def sample_arrays(images: torch.Tensor, count: int) -> np.ndarray:
-    """``count`` evenly spaced ones of packed images [N, C, d, d], channels last for figures: uint8 [count, d, d, C]."""
+    """``count`` evenly spaced images of packed ones [N, C, d, d], channels last for figures: uint8 [count, d, d, C]."""
     count = min(count, len(images))
     return images[torch.arange(count) * len(images) // max(count, 1)].permute(0, 2, 3, 1).numpy()

@@ -1,7 +1,7 @@
 """Which code a result came from: a hash over the syntax of a module and of every module that it imports.
 
-Only what the interpreter acts on counts. Comments, docstrings, blank lines and the wording of errors may change, and the hash
-stays; a constant, a condition or an import may not. Python's version plays no part.
+Only what the interpreter acts on counts. Comments, docstrings, blank lines and the wording of errors may change, and
+the hash stays; a constant, a condition or an import may not. Python's version plays no part.
 """
 
 import ast
@@ -12,14 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["code_hash", "imported_modules"]
+__all__ = ["code_hash", "imported_modules", "project_folder"]
 
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
 @cache
 def code_hash(module: str, skip: tuple[str, ...] = ()) -> str:
-    """16 hexadecimal digits over the syntax of ``module`` and of the modules that it imports, directly or through others.
+    """16 hexadecimal digits over the syntax of ``module`` and of all modules that it imports, directly or not.
 
     Which modules those are is said at :func:`imported_modules`. Raises as that does, and SyntaxError.
     """
@@ -32,13 +32,14 @@ def code_hash(module: str, skip: tuple[str, ...] = ()) -> str:
 def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]:
     """``module`` and what it imports of the same project, directly or through others: files by dotted name.
 
-    The project is the folder that holds the top-level package or file of ``module``, without packages that are installed there
-    (``site-packages``); for an installed package it is the package alone. An import counts wherever it stands, in functions
-    too. ``skip``: dotted names that are left out, with all below them. Nothing is imported to find out.
+    The project is the folder that holds the top-level package or file of ``module``, without packages that are
+    installed there (``site-packages``); for an installed package it is the package alone. An import counts wherever it
+    stands, in functions too. ``skip``: dotted names that are left out, with all below them. Nothing is imported to find
+    out.
 
     Raises ModuleNotFoundError where ``module`` has no source file.
     """
-    root = _project(module.partition(".")[0])
+    root = project_folder(module.partition(".")[0])
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -54,7 +55,7 @@ def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]
     return found
 
 
-def _project(top: str) -> Path:
+def project_folder(top: str) -> Path:
     """The folder that a top-level module or package lies in."""
     spec = importlib.util.find_spec(top)
     places = list((spec.submodule_search_locations if spec else None) or [])

@@ -1,8 +1,9 @@
 """The errors a user can mend.
 
-Library code raises :class:`ChairlibError` (or a subclass) whenever the cause lies in what it was given: a path, a file, a
-value, a full disk. Its message is one line that names what was found, what was expected and what to do; the command line
-prints that line and exits with a non-zero status. Any other exception is a defect of this library, and keeps its traceback.
+Library code raises :class:`ChairlibError` (or a subclass) whenever the cause lies in what it was given: a path, a file,
+a value, a full disk. Its message is one line that names what was found, what was expected and what to do; the command
+line prints that line and exits with a non-zero status. Any other exception is a defect of this library, and keeps its
+traceback.
 """
 
 __all__ = ["ChairlibError", "CollectionError", "ImageError", "Interrupted", "ParameterError", "RecordError"]

@@ -16,7 +16,7 @@ __all__ = ["atomic_folder", "atomic_path", "check_free", "check_replaceable", "d
 
 @contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Turn the operating system's complaints about writing ``target`` into one clear line (full disk, no permission, ...)."""
+    """Turn the system's errors of writing ``target`` (full disk, no permission, ...) into one clear line."""
     try:
         yield
     except OSError as error:
@@ -59,7 +59,7 @@ def check_free(target: Path) -> None:
 
 
 def check_replaceable(target: Path) -> None:
-    """Raise ChairlibError where ``target`` is a folder that no other can take the place of: to be asked before the work, not after."""
+    """Raise ChairlibError where ``target`` is a folder that cannot be replaced. Call it before the work, not after."""
     if not target.is_dir():
         return
     if os.path.ismount(target):
@@ -68,7 +68,8 @@ def check_replaceable(target: Path) -> None:
         )
     if Path.cwd().is_relative_to(target.resolve()):
         raise ChairlibError(
-            f"{target} is the current folder or holds it, and cannot be replaced; name a new folder, or go elsewhere first."
+            f"{target} is the current folder or holds it, and cannot be replaced; name a new folder, or go elsewhere "
+            "first."
         )
 
 

@@ -1,7 +1,7 @@
 """Every folder the project uses, computed in one place.
 
-Nothing else in the project does path arithmetic on folders of its own, so notebooks, papermill, Snakemake and the command
-line agree whatever directory they are started from.
+Nothing else in the project does path arithmetic on folders of its own, so notebooks, papermill, Snakemake and the
+command line agree whatever directory they are started from.
 
 ``home`` is the environment variable ``CHAIRLIB_HOME`` where it is set; in a source checkout it is the checkout; for an
 installed package it is ``~/.chairlib``.

@@ -1,4 +1,4 @@
-"""Progress bars that suit where they run: a widget in a notebook, a line in a terminal, rare plain lines when headless."""
+"""Progress bars: a widget in a notebook, a line in a terminal, a plain line now and then where nobody looks."""
 
 import os
 from typing import Any
@@ -13,7 +13,10 @@ HEADLESS = "CHAIRLIB_HEADLESS"
 
 
 def progress_bar(*args: Any, **options: Any) -> Any:
-    """A tqdm bar; arguments as for ``tqdm``. Under :data:`HEADLESS` it reports every ten seconds instead of constantly."""
+    """A tqdm bar; arguments as for ``tqdm``.
+
+    Under :data:`HEADLESS` it reports every ten seconds instead of constantly.
+    """
     if os.environ.get(HEADLESS):
         return text_bar(*args, **{"mininterval": 10, "ascii": True, "ncols": 100, **options})
     return suitable_bar(*args, **options)

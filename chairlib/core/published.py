@@ -1,7 +1,7 @@
 """The paper's own figures as data: Tables 1 to 5 as printed, the all-background baseline, and the slips to show beside them.
 
-Every function returns a new, tidy DataFrame whose `attrs["units"]` gives the unit of each numeric column. The figures are
-as printed, slips included; :data:`SLIPS` says what does not add up, and where. Models are named as in
+Every function returns a new, tidy DataFrame whose `attrs["units"]` gives the unit of each numeric column. The figures
+are as printed, slips included; :data:`SLIPS` says what does not add up, and where. Models are named as in
 :data:`chairlib.benchmark.models.MODELS`.
 """
 

@@ -1,9 +1,9 @@
 """Runs and their records.
 
-A run trains or analyses something, and leaves a folder ``runs/<name>/`` with ``record.json`` (parameters, metrics, seconds,
-images seen, data, code, packages, hardware), ``history.csv`` and tensors as safetensors. ``record.json`` is written last and
-atomically: where it is, the run is complete. Its name is made from what the run was asked and the content of its data, so
-another question never meets an old answer.
+A run trains or analyses something, and leaves a folder ``runs/<name>/`` with ``record.json`` (parameters, metrics,
+seconds, images seen, data, code, packages, hardware), ``history.csv`` and tensors as safetensors. ``record.json`` is
+written last and atomically: where it is, the run is complete. Its name is made from what the run was asked and the
+content of its data, so another question never meets an old answer.
 
 Reports read records and nothing else. :func:`load_records` refuses those made from other data or by other code.
 """
@@ -14,32 +14,34 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
 from chairlib import __version__
 from chairlib.core import code, paths
-from chairlib.core.checks import is_whole
 from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.files import atomic_path, write_json
+from chairlib.core.settings import Settings, settings_class
 
 __all__ = [
+    "KINDS",
     "Record",
     "Run",
-    "check_parameters",
     "code_hash",
-    "fill",
     "load_records",
     "open_run",
     "read_record",
+    "record_file",
     "weights_hash",
 ]
+
+S = TypeVar("S", bound=Settings)
 
 #: Raise when the layout of ``record.json`` changes.
 FORMAT = 1
@@ -47,17 +49,15 @@ FORMAT = 1
 KINDS = ("benchmark", "transfer", "landscape")
 #: Folders that decide no number: what they hold may change without making a record stale.
 DECIDES_NOTHING = ("chairlib.core", "chairlib.show")
-#: Where a run computes and where its data lies don't belong to the question it answers (the data's content does).
-NOT_IDENTITY = ("data", "photos", "device")
 PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 
 def code_hash(kind: str) -> str:
-    """16 hexadecimal digits over the code that decides what a run of ``kind`` comes to: see :mod:`chairlib.core.code`."""
+    """16 hexadecimal digits over the code that decides the numbers of a run (:mod:`chairlib.core.code`)."""
     return code.code_hash(f"chairlib.{kind}.run", DECIDES_NOTHING)
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The checkout's commit, with a ``+`` where files differ from it; None outside a checkout."""
     checkout = paths.package.parent
     if not (checkout / ".git").exists():  # an installed package may lie inside a repository of something else
@@ -91,8 +91,19 @@ class Record:
         return self.folder.name
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        return self.content["parameters"]
+    def kind(self) -> str:
+        return self.content["kind"]
+
+    @property
+    def settings(self) -> Any:
+        """The parameters, as the dataclass of this kind of run. Raises RecordError where they no longer fit it."""
+        settings = settings_class(self.kind)
+        if settings is None:
+            raise RecordError(f"{self.folder} is of the unknown kind {self.kind!r}; delete it.")
+        try:
+            return settings.of(self.content["parameters"])
+        except ParameterError as error:
+            raise RecordError(f"{self.folder} cannot be used: {error} Delete it and run it again.") from error
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -117,15 +128,12 @@ class Record:
         """Why a report must not use this record: other data, other code, another format. None where it may."""
         if self.content.get("format") != FORMAT:
             return f"it has format {self.content.get('format')!r}, expected {FORMAT}"
-        kind = self.content["kind"]
-        if kind not in KINDS:
-            return f"its kind {kind!r} is unknown"
-        if self.content["code"]["hash"] != code_hash(kind):
-            return f"it was made by other code ({self.content['code']['hash']}, now {code_hash(kind)})"
+        if self.kind not in KINDS:
+            return f"its kind {self.kind!r} is unknown"
+        if self.content["code"]["hash"] != code_hash(self.kind):
+            return f"it was made by other code ({self.content['code']['hash']}, now {code_hash(self.kind)})"
         if data_hash is not None and self.content["data"]["hash"] != data_hash:
             return f"it was made from other data ({self.content['data']['name']}, {self.content['data']['hash']})"
-        if (started := self.content.get("started_from")) and started != weights_hash(self.parameters["pretrained"]):
-            return f"it started from other weights than those that {self.parameters['pretrained']} holds now"
         for name, weights in self.content.get("made_from", {}).items():
             if weights != weights_hash(name):
                 return f"it was made from other weights than those that {name} holds now"
@@ -144,7 +152,7 @@ def weights_hash(name: str) -> str | None:
 
 @cache
 def _hash_file(file: Path, modified: int, size: int) -> str:
-    """Read once a process as long as it stays as it is: a landscape asks for the weights of all its models again and again."""
+    """Each file is read once a process as long as it stays the same: a landscape asks for its weights many times."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
@@ -170,14 +178,17 @@ def read_record(folder: Path) -> Record:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A question that is being answered, or was: :attr:`record` tells which."""
+class Run(Generic[S]):
+    """What was asked for, and the folder of the answer. :attr:`record` tells whether it is there."""
 
-    kind: str
-    parameters: dict[str, Any]
+    settings: S
     data: dict[str, str]
     """``name`` and ``hash`` of the data."""
     folder: Path
+
+    @property
+    def kind(self) -> str:
+        return self.settings.kind
 
     @property
     def name(self) -> str:
@@ -209,9 +220,9 @@ class Run:
             "format": FORMAT,
             "name": self.name,
             "kind": self.kind,
-            "parameters": self.parameters,
+            "parameters": self.settings.to_dict(),
             "data": self.data,
-            "code": {"version": __version__, "hash": code_hash(self.kind), "commit": _commit()},
+            "code": {"version": __version__, "hash": code_hash(self.kind), "commit": commit()},
             "packages": _versions(),
             "hardware": hardware,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -227,37 +238,45 @@ class Run:
         return read_record(self.folder)
 
 
-def run_name(kind: str, parameters: Mapping[str, Any], data_hash: str) -> str:
-    """``<kind>-<what was asked>-<8 digits>``: a name for people, made unique by a hash of the whole question."""
-    identity = {name: value for name, value in parameters.items() if name not in NOT_IDENTITY}
-    question = json.dumps({"kind": kind, "data": data_hash, **identity}, sort_keys=True)
+def run_name(settings: Settings, data_hash: str, model_source: str | None = None) -> str:
+    """``<kind>-<some of the settings>-<8 digits>``; the digits are a hash of all that makes this run another one."""
+    identity = settings.identity()
+    whole = {
+        "kind": settings.kind,
+        "data": data_hash,
+        **identity,
+        **({"model_source": model_source} if model_source else {}),
+    }
     parts = [str(identity[name]) for name in ("category", "model") if name in identity]
     parts += [f"w{identity['width']}"] if identity.get("width") is not None else []
     parts += [f"{identity['resolution']}px"] if "resolution" in identity else []
-    parts += [str(identity["pretraining"])] if "pretraining" in identity else []
-    parts += [str(identity["recipe"])] if "recipe" in identity else []
+    parts += [str(identity[name]) for name in ("pretraining", "recipe") if name in identity]
     parts += [f"seed{identity['seed']}"] if "seed" in identity else []
-    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join([kind, *parts])).strip("-.")
-    return f"{slug}-{hashlib.sha256(question.encode()).hexdigest()[:8]}"
+    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join([settings.kind, *parts])).strip("-.")
+    return f"{slug}-{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
-def open_run(
-    kind: str, parameters: Mapping[str, Any], data_name: str, data_hash: str, model_source: str | None = None
-) -> Run:
-    """The run that answers ``parameters`` on this data, whether or not it has been done.
+def open_run(settings: S, data_name: str, data_hash: str, model_source: str | None = None) -> Run[S]:
+    """The run with these settings on this data, whether or not it has been done.
 
-    ``model_source``: a hash of code from outside this library that the run depends on; with other code it is another run.
+    ``model_source``: a hash of code from outside this library that the run depends on. Other code makes it another run.
     """
-    question = {**parameters, **({"model_source": model_source} if model_source else {})}
-    folder = paths.runs / run_name(kind, question, data_hash)
-    return Run(kind, dict(parameters), {"name": data_name, "hash": data_hash}, folder)
+    folder = paths.runs / run_name(settings, data_hash, model_source)
+    return Run(settings, {"name": data_name, "hash": data_hash}, folder)
+
+
+def record_file(name: str) -> Path:
+    """Where the record of the run of this name is, or will be."""
+    return paths.runs / name / "record.json"
 
 
 def load_records(kind: str, data_hash: str | None, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
-    """The finished runs of ``kind`` on this data (None: on any), sorted by name, and what was left out: ``(records, reasons)``.
+    """The finished runs of ``kind`` on this data, sorted by name, and why others were left out: ``(records, reasons)``.
 
-    With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the code.
-    Without, every matching record of ``paths.runs``; the others are named in the reasons.
+    ``data_hash``: None for any data.
+
+    With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the
+    code. Without, every matching record of ``paths.runs``; the others are named in the reasons.
     """
     if names:
         records = [read_record(paths.runs / name) for name in names]
@@ -277,48 +296,3 @@ def load_records(kind: str, data_hash: str | None, names: list[str] | None = Non
         else:
             records.append(record)
     return records, reasons
-
-
-def fill(kind: str, defaults: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a run of ``kind``, defaults where none is given; :class:`ParameterError` for a name that it doesn't have."""
-    unknown = parameters.keys() - defaults.keys()
-    if unknown:
-        raise ParameterError(
-            f"a {kind} run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(defaults)}."
-        )
-    # NumPy's whole numbers are as good as Python's, but JSON has none.
-    given = {name: int(value) if is_whole(value) else value for name, value in parameters.items()}
-    return {**defaults, **given}
-
-
-_opened: set[str] = set()
-
-
-def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iterable[str]) -> dict[str, Any]:
-    """The values of the parameters that a notebook ``declared``, from the ``globals()`` of its second cell.
-
-    Fails on a parameter that the notebook never declared, where papermill only warns of a misspelt ``-p`` name.
-
-    To be called right after the parameters cell: a simple global (number, text, list, ...) that is
-    not in ``declared`` must have been injected. Only the first call of a session looks, so that someone who tries things in
-    JupyterLab and runs the cell again isn't held up by variables of their own.
-    """
-    declared = list(declared)
-    missing = [name for name in declared if name not in namespace]
-    if missing:
-        raise ParameterError(f"notebook {notebook} lacks the parameter {', '.join(missing)}; give it a value above.")
-    parameters = {name: namespace[name] for name in declared}
-    if notebook in _opened:
-        return parameters
-    simple = (bool, int, float, str, list, dict, tuple, type(None))
-    unknown = [
-        name
-        for name, value in namespace.items()
-        if type(value) in simple and not name.startswith("_") and name not in declared and name not in ("In", "Out")
-    ]
-    if unknown:
-        raise ParameterError(
-            f"parameter {', '.join(sorted(unknown))} is unknown to notebook {notebook}; it has {', '.join(declared)}."
-        )
-    _opened.add(notebook)
-    return parameters

@@ -1,8 +1,8 @@
 """torchvision, importable beside a CPU build of torch.
 
-PyPI's Linux wheels of torchvision are built for CUDA. Beside a CPU build of torch their compiled library cannot load, and
-`import torchvision` then dies with "operator torchvision::nms does not exist": it registers fake kernels for two operators
-that nobody defined. Defining the two schemas first is all that models, transforms, datasets and utils need;
+PyPI's Linux wheels of torchvision are built for CUDA. Beside a CPU build of torch their compiled library cannot load,
+and `import torchvision` then dies with "operator torchvision::nms does not exist": it registers fake kernels for two
+operators that nobody defined. Defining the two schemas first is all that models, transforms, datasets and utils need;
 `torchvision.ops.nms` itself still raises where there is no compiled library.
 
 Every module of the package takes torchvision from here: `from chairlib.core.vision import torchvision`.

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from chairlib.compositing.datasets import COCO_SOURCE, NOTE
+from chairlib.compositing.released import COCO_SOURCE, NOTE
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.core.files import atomic_folder, write_json
 from chairlib.core.progress import progress_bar
@@ -78,7 +78,7 @@ class CocoChairs(MaskedPhotos):
     least_side, least_share: which crops are too small, see the module; 0 for no limit.
 
     Gives ``(Pillow RGB image, Pillow L mask of 0 and 255)``. A square that would reach beyond the photo is moved inside it;
-    where the photo is too short for it, the crop is as high (or wide) as the photo and :meth:`source` squashes it.
+    where the photo is too short for it, the crop is as high (or wide) as the photo and :meth:`image_set` squashes it.
     ``groups`` has the photo's id of each crop; ``n_left_out`` counts what this split left out by reason.
     """
 

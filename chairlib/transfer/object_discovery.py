@@ -29,10 +29,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from chairlib.compositing.blend import padding
-from chairlib.compositing.datasets import ImageSource, read_note
+from chairlib.compositing.blend import check_resolution
+from chairlib.compositing.image_sets import StoredSet
 from chairlib.compositing.masks import read_mask, read_photo
 from chairlib.compositing.packing import check_split, map_images
+from chairlib.compositing.released import read_note
 from chairlib.core import paths
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError, ParameterError
@@ -54,8 +55,8 @@ __all__ = [
     "stable_order",
 ]
 
-#: Names of the categories, and the folders they live in.
-CATEGORIES = {"airplane": "Airplane", "car": "Car", "horse": "Horse"}
+#: Names of the categories in the order of the paper's tables, and the folders they live in.
+CATEGORIES = {"car": "Car", "horse": "Horse", "airplane": "Airplane"}
 #: Ways to say which images train, validate and test.
 PROTOCOLS = ("authors", "subset100", "folds")
 #: Folds of the protocol of that name.
@@ -194,12 +195,12 @@ class MaskedPhotos(torchvision.datasets.VisionDataset):
         image, mask = self.read(index % len(self))
         return self.transforms(image, mask) if self.transforms is not None else (image, mask)
 
-    def source(self, resolution: int = 64, device: str | torch.device = "auto") -> ImageSource:
+    def image_set(self, resolution: int = 64, device: str | torch.device = "auto") -> StoredSet:
         """All images on ``device``, squashed to ``resolution`` x ``resolution`` as in the paper; untransformed.
 
-        Images are resized antialiased, masks by nearest neighbour. :class:`~chairlib.compositing.datasets.CompositeLoader` takes it.
+        Images are resized antialiased, masks by nearest neighbour. :class:`~chairlib.compositing.loader.CompositeLoader` takes it.
         """
-        padding(resolution)  # raises where the resolution is none
+        check_resolution(resolution)
         device = pick_device(device)
         size = (resolution, resolution)
 
@@ -209,7 +210,7 @@ class MaskedPhotos(torchvision.datasets.VisionDataset):
             return np.dstack([np.asarray(image), np.asarray(mask.resize(size, Image.Resampling.NEAREST))])
 
         both = map_images(read, range(len(self)), f"reading {self.name} {self.split}")
-        return ImageSource(both[:, :3].contiguous(), both[:, 3:].contiguous(), device, self.name, groups=self.groups)
+        return StoredSet(both[:, :3].contiguous(), both[:, 3:].contiguous(), device, self.name, groups=self.groups)
 
 
 class ObjectDiscovery(MaskedPhotos):

@@ -10,7 +10,7 @@ from PIL import Image
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.report import MISSING, describe_record, open_report, score_table, scored_on, show_slips
 from chairlib.collection import SPLITS
-from chairlib.compositing.datasets import NOTE, export
+from chairlib.compositing.released import NOTE, export
 from chairlib.core import paths, published
 from chairlib.core.errors import RecordError
 from chairlib.show.curves import iou_by_resolution, training_curves

@@ -8,7 +8,7 @@ import pytest
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.training import get_recipe
-from chairlib.compositing.datasets import export
+from chairlib.compositing.released import export
 from chairlib.core import runs
 from chairlib.core.errors import ChairlibError
 from chairlib.core.tensors import load_tensors
@@ -49,7 +49,7 @@ def test_a_record_tells_everything(record, collection):
 
 def test_the_weights_are_those_that_were_scored(record, collection):
     from chairlib.benchmark.training import evaluate
-    from chairlib.compositing.datasets import CompositeLoader
+    from chairlib.compositing.loader import CompositeLoader
 
     model = build_model("unet", width=2)
     model.load_state_dict(load_tensors(record.file("weights.safetensors"))[0])

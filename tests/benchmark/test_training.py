@@ -8,7 +8,7 @@ from torch import nn
 from chairlib.benchmark import training
 from chairlib.benchmark.models import MODELS, build_model
 from chairlib.benchmark.training import Recipe, evaluate, fit, get_recipe, predict, segmentation_loss
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 
 # -- recipes ------------------------------------------------------------------------------------------------------------
@@ -384,7 +384,7 @@ def test_a_batch_larger_than_all_there_is(collection):
 
 def test_a_validation_split_without_a_chair_is_told_before_training(collection):
     train, val = both(collection)
-    val.source.segments.zero_()
+    val.image_set.segments.zero_()
     model = build_model("unet", 2)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with pytest.raises(ParameterError, match="no val image of drawn has 6 object pixels or more"):

@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-import site_helpers
 import yaml
 
+import site_helpers
 from chairlib.core import paths
 
 ROOT = paths.package.parent

@@ -11,9 +11,9 @@ nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("papermill")
 from nbformat.v4 import new_code_cell, new_notebook  # noqa: E402
 
-from chairlib.core import paths# noqa: E402
-from chairlib.core.errors import ChairlibError, ParameterError  # noqa: E402
 from chairlib.build.notebooks import execute, names  # noqa: E402
+from chairlib.core import paths  # noqa: E402
+from chairlib.core.errors import ChairlibError, ParameterError  # noqa: E402
 from chairlib.core.progress import HEADLESS  # noqa: E402
 
 PARAMETERS = "depth = 1\nname = 'x'\nnothing = None\ndata = ''"

@@ -5,18 +5,24 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from chairlib.core import paths
-from chairlib.benchmark import run as benchmark
+from chairlib.benchmark import train
+from chairlib.benchmark.jobs import count_images
+from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.build import book, snakemake
 from chairlib.build import plan as build
-from chairlib.transfer import run as transfer
 from chairlib.build.plan import Plan
+from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError, ParameterError
+from chairlib.transfer.object_discovery import CATEGORIES
+from chairlib.transfer.recipes import get_recipe
+from chairlib.transfer.settings import TransferSettings
 
 PROFILE = """
 description: A profile of a test.
@@ -57,35 +63,67 @@ def plan(home, collection):
     return Plan("toy", str(collection.root))
 
 
+def jobs_of(plan, notebook):
+    return [job for job in plan.jobs if job.notebook == notebook]
+
+
+def benchmark_jobs(plan):
+    return jobs_of(plan, "03_benchmark")
+
+
+def transfer_jobs(plan):
+    return jobs_of(plan, "05_object_discovery")
+
+
+def landscape_jobs(plan):
+    return jobs_of(plan, "07_loss_landscape")
+
+
+def extra_runs(plan, kind):
+    return [run for run in plan.extra_runs if run.kind == kind]
+
+
 def test_jobs(plan, collection, home):
     pages = home / "book" / "notebooks"
     data = str(collection.root.resolve())
-    assert [run.parameters["resolution"] for run in plan.runs] == [64, 32]  # the featured one first, each once
-    own = plan.run_jobs[: len(plan.runs)]  # what follows serves the landscape
+    # The featured one first, each once.
+    assert [run.settings.resolution for run in plan.benchmark_runs] == [64, 32]
+    own = benchmark_jobs(plan)[: len(plan.benchmark_runs)]  # what follows serves the landscape
     assert [job.out for job in own] == [
         pages / "03_benchmark.ipynb",
-        pages / "runs" / f"{plan.runs[1].name}.ipynb",
+        pages / "runs" / f"{plan.benchmark_runs[1].name}.ipynb",
     ]
-    for job, run in zip(own, plan.runs, strict=True):
-        assert job.notebook == "03_benchmark"
+    for job, run in zip(own, plan.benchmark_runs, strict=True):
         assert job.record == home / "runs" / run.name / "record.json"
+        assert job.parameters == run.settings.to_dict()
         assert job.parameters["data"] == data
         assert job.parameters["device"] == "auto"
-    assert [job.out.stem for job in plan.chapters] == [job.notebook for job in plan.chapters]
-    assert plan.chapters[0].parameters == {"data": data, "leakage_threshold": 0}
-    assert plan.chapters[1].parameters == {"size": 32, "each": 1, "n_angles": 2, "n_values": 1}
-    assert plan.chapters[2].parameters == {"data": data, "n_examples": 3}
-    assert plan.report.parameters == {
+    chapters = {job.notebook: job for job in plan.jobs if job.record is None}
+    assert list(chapters) == [
+        "01_collection",
+        "01_gallery",
+        "02_compositing",
+        "04_benchmark_report",
+        "06_transfer_report",
+    ]
+    assert all(job.out == pages / f"{name}.ipynb" for name, job in chapters.items())
+    assert chapters["01_collection"].parameters == {"data": data, "leakage_threshold": 0}
+    assert chapters["01_gallery"].parameters == {"size": 32, "each": 1, "n_angles": 2, "n_values": 1}
+    assert chapters["02_compositing"].parameters == {"data": data, "n_examples": 3}
+    assert chapters["04_benchmark_report"].parameters == {
         "data": data,
         "profile": "toy",
         "description": "A profile of a test.",
-        "runs": [run.name for run in plan.runs],
+        "runs": [run.name for run in plan.benchmark_runs],
     }
+    assert chapters["04_benchmark_report"].needs == tuple(job.record for job in own)
+    made = {job.record for job in plan.jobs if job.record}
+    assert {need for job in plan.jobs for need in job.needs} <= made
 
 
 def test_parameters_are_those_that_the_notebooks_declare(plan):
     papermill = pytest.importorskip("papermill")
-    for job in (*plan.chapters, *plan.run_jobs, plan.report):
+    for job in plan.jobs:
         file = paths.package.parent / "notebooks" / f"{job.notebook}.ipynb"
         assert job.parameters.keys() <= papermill.inspect_notebook(file).keys()
 
@@ -93,7 +131,7 @@ def test_parameters_are_those_that_the_notebooks_declare(plan):
 def test_relative_data_and_profile_mean_the_same_anywhere(home, collection, monkeypatch):
     monkeypatch.chdir(collection.root.parent)
     by_name = Plan("toy", collection.root.name)
-    assert by_name.data == str(collection.root.resolve())
+    assert by_name.inputs.data == str(collection.root.resolve())
     assert by_name.profile_name == "toy"
     monkeypatch.chdir(home)
     assert Plan("profiles/toy.yaml", str(collection.root)).profile_name == str(home / "profiles" / "toy.yaml")
@@ -115,8 +153,8 @@ def test_mistakes_are_found_before_anything_starts(home, collection, tmp_path):
 def test_fine_tuning_starts_from_the_benchmark_run_of_the_same_model(home, collection):
     (home / "profiles" / "both.yaml").write_text(PROFILE + TRANSFER)
     plan = Plan("both", str(collection.root))
-    chairs = plan.runs[0]  # 64 pixels, as the fine-tuning
-    own = plan.transfer_jobs[: len(plan.transfer_runs)]  # what follows serves the landscape
+    chairs = plan.benchmark_runs[0]  # 64 pixels, as the fine-tuning
+    own = transfer_jobs(plan)[: len(plan.transfer_runs)]  # what follows serves the landscape
     assert [(job.parameters["category"], job.parameters["pretrained"]) for job in own] == [
         ("horse", None),
         ("car", None),
@@ -124,13 +162,12 @@ def test_fine_tuning_starts_from_the_benchmark_run_of_the_same_model(home, colle
         ("horse", chairs.name),
     ]
     assert [job.needs for job in own] == [(), (), *[(chairs.folder / "record.json",)] * 2]
-    assert plan.transfer_jobs[0].out == home / "book" / "notebooks" / "05_object_discovery.ipynb"
-    assert plan.transfer_jobs[1].out.parent.name == "transfer"
-    assert plan.transfer_report.parameters["runs"] == [run.name for run in plan.transfer_runs]
+    assert transfer_jobs(plan)[0].out == home / "book" / "notebooks" / "05_object_discovery.ipynb"
+    assert transfer_jobs(plan)[1].out.parent.name == "transfer"
+    assert jobs_of(plan, "06_transfer_report")[0].parameters["runs"] == [run.name for run in plan.transfer_runs]
     assert {job.notebook for job in plan.jobs} >= {"05_object_discovery", "06_transfer_report"}
-    before = plan.fingerprint(plan.transfer_jobs[0])
-    plan.transfer_runs[0].data["hash"] = "other photos"
-    assert plan.fingerprint(plan.transfer_jobs[0]) != before
+    before = plan.fingerprint(transfer_jobs(plan)[0])
+    assert plan.fingerprint(replace(transfer_jobs(plan)[0], data_hash="other photos")) != before
 
 
 @pytest.mark.parametrize(
@@ -160,32 +197,32 @@ def test_landscapes_share_their_models_with_fine_tuning(home, collection):
     (home / "profiles" / "all.yaml").write_text(PROFILE + TRANSFER + LANDSCAPE)
     plan = Plan("all", str(collection.root))
     horse, car = plan.landscape_runs  # the featured one first
-    assert (horse.parameters["category"], car.parameters["category"]) == ("horse", "car")
-    pretrained = next(run for run in plan.runs if run.parameters["resolution"] == 64)
+    assert (horse.settings.category, car.settings.category) == ("horse", "car")
+    pretrained = next(run for run in plan.benchmark_runs if run.settings.resolution == 64)
     # Fine-tuning has seed 0 of both arms of both categories; seeds 1 and 2 are the landscape's own.
-    assert len(plan.extra_transfer_runs) == 2 * 2 * 2
-    assert not plan.extra_runs
-    started = {run.parameters["pretrained"] for run in plan.extra_transfer_runs}
+    assert len(extra_runs(plan, "transfer")) == 2 * 2 * 2
+    assert not extra_runs(plan, "benchmark")
+    started = {run.settings.pretrained for run in extra_runs(plan, "transfer")}
     assert started == {None, pretrained.name}  # one pretraining for all: or they could share no basin
-    chapter, other = plan.landscape_jobs
+    chapter, other = landscape_jobs(plan)
     assert chapter.out == home / "book" / "notebooks" / "07_loss_landscape.ipynb"
     assert other.out.parent.name == "landscape"
     assert other.record in chapter.needs  # its Table 5 shows all categories
     assert chapter.record not in other.needs
     needed = {path.parent.name for path in chapter.needs}
-    assert needed >= {run.name for run in plan.transfer_runs if run.parameters["category"] == "horse"} | {
-        pretrained.name
-    }
-    made = {job.record for job in (*plan.run_jobs, *plan.transfer_jobs, *plan.landscape_jobs)}
+    assert needed >= {run.name for run in plan.transfer_runs if run.settings.category == "horse"} | {pretrained.name}
+    made = {job.record for job in plan.jobs}
     assert set(chapter.needs) | set(other.needs) <= made
-    assert not {run.name for run in plan.extra_transfer_runs} & set(plan.transfer_report.parameters["runs"])
+    assert not {run.name for run in extra_runs(plan, "transfer")} & set(
+        jobs_of(plan, "06_transfer_report")[0].parameters["runs"]
+    )
 
 
 def test_a_profile_without_landscapes_has_the_stored_one(plan):
     (run,) = plan.landscape_runs
-    assert run.parameters["width"] == 4
-    assert plan.landscape_jobs[0].out.stem == "07_loss_landscape"
-    assert {member.kind for member in plan.extra_runs} == {"benchmark"}
+    assert run.settings.width == 4
+    assert landscape_jobs(plan)[0].out.stem == "07_loss_landscape"
+    assert extra_runs(plan, "benchmark")
 
 
 @pytest.fixture
@@ -210,27 +247,31 @@ def test_cocos_chairs_are_pretrained_on_where_they_are_given(home, collection, c
     (home / "profiles" / "all.yaml").write_text(PROFILE + text)
     without = Plan("all", str(collection.root))
     landscape = {run.name for run in without.extra_runs}
-    assert {run.parameters["pretraining"] for run in without.transfer_runs} == {"none", "chair_segments"}
+    assert {run.settings.pretraining for run in without.transfer_runs} == {"none", "chair_segments"}
 
     plan = Plan("all", str(collection.root), coco=str(coco))
     assert len(plan.transfer_runs) == 8
-    on_coco, matched = (run for run in plan.extra_runs if run.name not in landscape)  # shared by both categories
-    assert on_coco.parameters["data"] == str(coco)
+    on_coco, matched = (
+        run for run in extra_runs(plan, "benchmark") if run.name not in landscape
+    )  # shared by both categories
+    assert on_coco.settings.data == str(coco)
     assert on_coco.data["name"] == "COCO chairs (drawn)"
-    assert matched.parameters["train_images"] == 2
-    base = plan.runs[0].parameters
+    assert matched.settings.train_images == 2
+    base = plan.benchmark_runs[0].settings.to_dict()
     for extra in (on_coco, matched):  # the same budget, and the same in all else
-        assert benchmark.count_images(extra)[0] == benchmark.count_images(plan.runs[0])[0]
-        different = {name for name in base if extra.parameters[name] != base[name]}
+        assert count_images(extra)[0] == count_images(plan.benchmark_runs[0])[0]
+        different = {name for name, value in extra.settings.to_dict().items() if value != base[name]}
         assert different <= {"data", "train_images", "evaluations"}
     # As often as the run that they stand beside, which doesn't say how often and has seen less than eight epochs by the end.
-    assert on_coco.parameters["evaluations"] == matched.parameters["evaluations"] == 8
-    starts = {run.parameters["pretraining"]: run.parameters["pretrained"] for run in plan.transfer_runs}
+    assert on_coco.settings.evaluations == matched.settings.evaluations == 8
+    starts = {run.settings.pretraining: run.settings.pretrained for run in plan.transfer_runs}
     assert starts["coco_chairs"] == on_coco.name
     assert starts["chair_segments_matched"] == matched.name
     # The benchmark's own report has nothing to do with them.
-    assert not {run.name for run in plan.extra_runs} & set(plan.report.parameters["runs"])
-    assert {run.folder / "record.json" for run in plan.extra_runs} <= {job.record for job in plan.run_jobs}
+    assert not {run.name for run in plan.extra_runs} & set(jobs_of(plan, "04_benchmark_report")[0].parameters["runs"])
+    assert {run.folder / "record.json" for run in extra_runs(plan, "benchmark")} <= {
+        job.record for job in benchmark_jobs(plan)
+    }
 
 
 def test_sources_that_are_compared_see_as_many_images(home, collection, coco):
@@ -241,8 +282,8 @@ def test_sources_that_are_compared_see_as_many_images(home, collection, coco):
     )
     (home / "profiles" / "all.yaml").write_text(stopping + text)
     plan = Plan("all", str(collection.root), coco=str(coco))
-    starts = {run.parameters["pretrained"] for run in plan.transfer_runs} - {None}
-    records = [benchmark.train(run, progress=False) for run in plan.extra_runs if run.name in starts]
+    starts = {run.settings.pretrained for run in plan.transfer_runs} - {None}
+    records = [train(run, progress=False) for run in plan.extra_runs if run.name in starts]
     assert len(records) == 2
     assert [record.content["images_seen"] for record in records] == [64, 64]
     assert len({len(record.history()) for record in records}) == 1
@@ -251,13 +292,13 @@ def test_sources_that_are_compared_see_as_many_images(home, collection, coco):
 
 def test_the_paper_profile_gives_every_arm_as_many_images(collection):
     plan = Plan("paper", str(collection.root))
-    asked = [run.parameters for run in plan.transfer_runs]
-    assert len({(run["images"], run["evaluations"]) for run in asked}) == 1
-    assert None not in (asked[0]["images"], asked[0]["evaluations"])
-    assert {run["share"] for run in asked} == {5, 10, 25, 50, 100}
-    beside = [run for run in asked if run["protocol"] == "subset100"]
-    assert {(run["category"], run["pretraining"], run["seed"]) for run in beside} == set(
-        itertools.product(transfer.categories(), ("none", "chair_segments"), (0, 1, 2))
+    asked = [run.settings for run in plan.transfer_runs]
+    assert len({(run.images, run.evaluations) for run in asked}) == 1
+    assert None not in (asked[0].images, asked[0].evaluations)
+    assert {run.share for run in asked} == {5, 10, 25, 50, 100}
+    beside = [run for run in asked if run.protocol == "subset100"]
+    assert {(run.category, run.pretraining, run.seed) for run in beside} == set(
+        itertools.product(CATEGORIES, ("none", "chair_segments"), (0, 1, 2))
     )
 
 
@@ -271,14 +312,14 @@ def test_photos_that_are_not_there_are_told_before_anything_starts(home, collect
         Plan("toy", str(collection.root), photos=str(tmp_path / "nowhere"))
 
 
-def test_fingerprint_changes_with_what_decides_the_outcome(plan, collection, monkeypatch):
-    job = plan.run_jobs[0]
+def test_fingerprint_changes_with_what_decides_the_outcome(plan, collection):
+    job = benchmark_jobs(plan)[0]
     before = plan.fingerprint(job)
     assert "\n" not in before
     assert Plan("toy", str(collection.root)).fingerprint(job) == before
-    assert plan.fingerprint(plan.run_jobs[1]) != before
-    monkeypatch.setattr(plan, "data_hash", "another")
-    assert plan.fingerprint(job) != before
+    assert plan.fingerprint(benchmark_jobs(plan)[1]) != before
+    assert plan.fingerprint(replace(job, data_hash="another")) != before
+    assert plan.fingerprint(replace(job, parameters={**job.parameters, "seed": 9})) != before
 
 
 def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collection, tmp_path, monkeypatch):
@@ -292,7 +333,7 @@ def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collectio
 
     def fingerprint():
         plan = Plan("toy", str(collection.root))
-        job = plan.run_jobs[0]
+        job = benchmark_jobs(plan)[0]
         with monkeypatch.context() as patch:
             patch.setattr(paths, "package", package)
             patch.setattr(paths, "published", table.parent)
@@ -311,10 +352,10 @@ def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collectio
 
 def test_leftovers_go_and_pages_of_the_plan_stay(plan, home):
     pages = home / "book" / "notebooks"
-    wanted = [job.out for job in (*plan.chapters, *plan.run_jobs, plan.report)]
+    wanted = [job.out for job in plan.jobs]
     leftovers = [
         pages / "runs" / "benchmark-of-another-profile.ipynb",
-        pages / "runs" / f"{plan.runs[1].name}.failed.ipynb",
+        pages / "runs" / f"{plan.benchmark_runs[1].name}.failed.ipynb",
         pages / "03_benchmark.failed.ipynb",
         pages / ".02_compositing.ipynb.0123abcd.tmp",
     ]
@@ -332,58 +373,55 @@ def test_leftovers_of_a_first_build(plan):
 
 def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
     speeds = {32: 0.5, 64: 2.0}
-    asked = []
-    plan.extra_runs, plan.extra_transfer_runs, plan.landscape_runs = [], [], []
+    measured = []
+    plan.extra_runs, plan.landscape_runs = [], []
 
-    def measure_speed(settings, recipe):
-        asked.append((settings["resolution"], recipe.batch_size))
-        return speeds[settings["resolution"]], 0.0
+    def measure_speed(model, width, resolution, device, recipe):
+        measured.append((resolution, recipe.batch_size))
+        return speeds[resolution], 0.0
 
-    monkeypatch.setattr(build.benchmark, "measure_speed", measure_speed)
+    monkeypatch.setattr("chairlib.benchmark.jobs.measure_speed", measure_speed)
     # Of fine-tuning, which this profile leaves to chapter 05's stored settings, 320 images at 64 pixels.
     assert build.estimate(plan) == 20 * 0.5 + 20 * 2.0 + 320 * 2.0
-    plan.runs[0].finish({}, seconds=1, images_seen=1, hardware="")
-    asked.clear()
+    plan.benchmark_runs[0].finish({}, seconds=1, images_seen=1, hardware="")
+    measured.clear()
     assert build.estimate(plan) == 20 * 0.5 + 320 * 2.0
     # By each kind's own recipe: theirs may differ in batch size, and with it in speed.
-    tuned = build.transfer.get_recipe("fast", "unet").batch_size
-    assert asked == [(32, 16), (64, tuned)]
+    assert measured == [(32, 16), (64, get_recipe("fast", "unet").batch_size)]
 
 
 def test_second_build_is_refused(home):
-    held = build.paths.cache / "build.lock"
+    held = paths.cache / "build.lock"
     held.parent.mkdir()
     with open(held, "w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        with pytest.raises(ChairlibError, match="another build is running in"), build._only_one():
+        with pytest.raises(ChairlibError, match="another build is running in"), snakemake.only_build():
             pytest.fail("the block must not run")
-    with build._only_one():
+    with snakemake.only_build():
         pass
 
 
 def test_lock_of_a_killed_build_is_no_obstacle(home):
-    code = (
-        "import time; from chairlib.build.plan import _only_one\nwith _only_one(): print('in', flush=True); time.sleep(60)"
-    )
+    code = "import time; from chairlib.build.snakemake import only_build\nwith only_build(): print('in', flush=True); time.sleep(60)"
     environment = {**os.environ, "CHAIRLIB_HOME": str(home)}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "in\n"
-    with pytest.raises(ChairlibError), build._only_one():
+    with pytest.raises(ChairlibError), snakemake.only_build():
         pass
     process.kill()
     process.communicate()
-    with build._only_one():
+    with snakemake.only_build():
         pass
 
 
 def test_home_without_a_snakefile(home, collection):
     with pytest.raises(ChairlibError, match=r"there is no Snakefile in .*; clone the project's repository"):
-        build.build("toy", str(collection.root))
+        snakemake.build("toy", str(collection.root))
 
 
 def test_seconds_for_people():
     said = {0: "1 min", 59: "1 min", 150: "2 min", 3600: "1 h 0 min", 36_000: "10 h 0 min"}
-    assert {seconds: build._format_seconds(seconds) for seconds in said} == said
+    assert {seconds: snakemake.format_seconds(seconds) for seconds in said} == said
 
 
 @pytest.fixture
@@ -410,16 +448,16 @@ def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, coll
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False)
     log = done.stdout + done.stderr
     assert done.returncode == 0, log
-    count = len(Plan("toy", str(collection.root)).run_jobs) + 1 + 4 + 1  # fine-tuning, the landscape's models, and it
+    plan = Plan("toy", str(collection.root))
+    count = len(plan.runs)
     assert f"profile toy: {count} runs, {count} to train, on my chairs: {{x}} #2" in done.stdout
     jobs = {line.split()[0] for line in log.splitlines() if line.split()[1:] == ["1"]}
-    plan = Plan("toy", str(collection.root))
     assert {
         "chapter_01_collection",
         "chapter_01_gallery",
         "chapter_02_compositing",
-        "report_04_benchmark_report",
-        "report_06_transfer_report",
+        "chapter_04_benchmark_report",
+        "chapter_06_transfer_report",
         "book",
     } < jobs
     assert {f"run_{run.name}" for run in plan.runs} < jobs
@@ -441,11 +479,11 @@ def test_a_cell_that_fails_after_training_costs_no_training(checkout, collection
             next(n for n, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])) + 1 :
         ]
         if file.stem == "03_benchmark":
-            names = ", ".join(f"{name}={name}" for name in build.benchmark.DEFAULTS)
+            names = ", ".join(f"{name}={name}" for name in BenchmarkSettings.names())
             train = f"from chairlib import benchmark\nbenchmark.train(benchmark.open_run({names}))"
             notebook.cells += [new_code_cell(train), new_code_cell("1 / 0")]
         if file.stem == "05_object_discovery":  # may be at work by then, or not
-            names = ", ".join(f"{name}={name}" for name in transfer.DEFAULTS)
+            names = ", ".join(f"{name}={name}" for name in TransferSettings.names())
             notebook.cells.append(
                 new_code_cell(f"from chairlib import transfer\ntransfer.train(transfer.open_run({names}))")
             )
@@ -491,9 +529,9 @@ def test_site_is_replaced_when_the_new_one_is_whole(home, monkeypatch, status):
 
     monkeypatch.setattr(subprocess, "run", jupyter_book)
     if status == 0:
-        build.render()
+        book.render()
     else:
         with pytest.raises(ChairlibError, match="the book was not rendered"):
-            build.render()
+            book.render()
     assert [page.name for page in old.parent.iterdir()] == (["new.html"] if status == 0 else ["old.html"])
     assert not (paths.cache / "render").exists()

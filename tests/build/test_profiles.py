@@ -1,9 +1,9 @@
 import pytest
 
-from chairlib.core import paths
-from chairlib.benchmark import run as benchmark
-from chairlib.core.errors import ParameterError
+from chairlib.benchmark import open_run
 from chairlib.build.profiles import load_profile
+from chairlib.core import paths
+from chairlib.core.errors import ParameterError
 
 RUNS = "benchmark: {runs: [{model: unet}]}\n"
 
@@ -23,7 +23,7 @@ def test_shipped_profiles(name, collection):
     assert shipped.name == name
     assert shipped.description.endswith(".")
     assert shipped.estimate == (name == "paper")
-    names = [benchmark.open_run(**settings, data=collection.root).name for settings in shipped.benchmark]
+    names = [open_run(**settings, data=collection.root).name for settings in shipped.benchmark]
     assert len(set(names)) == len(names) == {"smoke": 3, "quick": 4, "paper": 56}[name]
     featured = shipped.benchmark[0]
     assert (featured["model"], featured["resolution"]) == ("unet", 64)

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
 import site_helpers
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

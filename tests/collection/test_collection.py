@@ -1,21 +1,23 @@
 """A collection written is a collection opened, and one that is unsound is refused in one clear line."""
 
 import hashlib
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
-from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection, Item, write_collection
-from chairlib.collection.collection import OPTIONAL_COLUMNS
+from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection, Item, Provenance, write_collection
+from chairlib.collection.provenance import OPTIONAL_COLUMNS
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError
 
 
 def make_items(n=9, kinds=KINDS):
     return [
-        Item(kind, f"{kind} {i}".encode(), 10 + i, 20, f"{kind}:{i}", f"from {i}", licence="CC0")
+        Item(kind, f"{kind} {i}".encode(), 10 + i, 20, f"{kind}:{i}", Provenance(f"from {i}", licence="CC0"))
         for kind in kinds
         for i in range(n)
     ]
@@ -48,17 +50,49 @@ def test_items_come_back_as_given(collection):
 
 def test_pages_and_licence_texts_stand_in_the_manifest_where_any_is_known(tmp_path):
     plain = write_collection(tmp_path / "plain", make_items())
-    items = [replace(item, licence_url=f"https://x.org/{n}") for n, item in enumerate(make_items())]
-    items[0] = replace(items[0], landing_page="=page()")
+    items = [
+        replace(item, provenance=replace(item.provenance, licence_url=f"https://x.org/{n}"))
+        for n, item in enumerate(make_items())
+    ]
+    items[0] = replace(items[0], provenance=replace(items[0].provenance, landing_page="=page()"))
     known = write_collection(tmp_path / "known", items)
     assert known.manifest.columns.tolist() == [*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS]
-    assert known.manifest["licence_url"].tolist() == [item.licence_url for item in items]
+    assert known.manifest["licence_url"].tolist() == [item.provenance.licence_url for item in items]
     assert known.manifest["landing_page"].tolist() == ["=page()", *[""] * 17]
     assert "'=page()" in (known.root / "manifest.csv").read_text()
     assert known.hash == plain.hash
     # A collection of before these columns, or with columns of its owner's, is one all the same.
     edit(known, lambda rows: rows.drop(columns="landing_page").assign(mine="x"))
     assert Collection(known.root).hash == plain.hash
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("segment", "RGBA"), ("background", "RGB")])
+def test_an_image_is_opened_in_the_mode_of_its_kind(tmp_path, kind, mode):
+    items = make_items()
+    picture = Image.new("LA" if kind == "segment" else "L", (6, 4), 90)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG" if kind == "segment" else "JPEG")
+    number = KINDS.index(kind) * 9
+    items[number] = replace(items[number], data=stream.getvalue())
+    written = write_collection(tmp_path / "c", items)
+    image = written.open(kind, written.rows(kind)["id"][0])
+    assert (image.mode, image.size, image.getpixel((0, 0))[:3]) == (mode, (6, 4), (90, 90, 90))
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data + b" ", lambda data: b""])
+def test_an_image_that_is_no_longer_what_its_name_says_is_refused(collection, damage):
+    file = collection.path("segment", collection.rows("segment")["id"][0])
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(CollectionError, match=f"{file.name} has been changed"):
+        collection.open("segment", file.stem)
+
+
+def test_what_is_no_image_or_is_gone_is_refused_by_name(collection):
+    file = collection.path("background", collection.rows("background")["id"][0])
+    for _ in range(2):
+        with pytest.raises(CollectionError, match=f"{file.name} cannot be read as an image"):
+            collection.open("background", file.stem)
+        file.unlink(missing_ok=True)
 
 
 def test_rows_of_a_split(collection):
@@ -179,7 +213,7 @@ def raising():
         (make_items(2), CollectionError),
         (make_items(kinds=("segment",)), CollectionError),
         ([*make_items(), make_items()[0]], CollectionError),
-        ([Item("sofa", b"", 1, 1, "g", "s")], CollectionError),
+        ([Item("sofa", b"", 1, 1, "g", Provenance("s"))], CollectionError),
         (raising(), KeyboardInterrupt),
     ],
     ids=["too few", "one kind", "twice", "kind", "interrupted"],

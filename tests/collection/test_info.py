@@ -6,15 +6,15 @@ import re
 import pytest
 from PIL import Image
 
-from chairlib.collection import SPLITS, Item, write_collection
+from chairlib.collection import SPLITS, Item, Provenance, write_collection
 from chairlib.collection.info import describe
-from chairlib.core.errors import ImageError
+from chairlib.core.errors import CollectionError
 
 
 def item(kind, number, image, group, licence):
     stream = io.BytesIO()
     image.save(stream, "PNG" if kind == "segment" else "JPEG")
-    return Item(kind, stream.getvalue(), *image.size, group=group, source="test", licence=licence)
+    return Item(kind, stream.getvalue(), *image.size, group, Provenance("test", licence=licence))
 
 
 def half_opaque(number, size):
@@ -86,5 +86,5 @@ def test_a_damaged_segment_is_named(collection, tmp_path):
     broken = type(collection)(copy)
     first = broken.path("segment", broken.rows("segment")["id"][0])
     first.write_bytes(first.read_bytes()[:60])
-    with pytest.raises(ImageError, match=first.name):
+    with pytest.raises(CollectionError, match=first.name):
         describe(broken)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from chairlib.collection import Collection
 from chairlib.compositing.blend import resize_background, resize_segment
 from chairlib.compositing.packing import load_split, sample_arrays
 from chairlib.core import paths
@@ -31,7 +32,7 @@ def test_the_cache_lies_outside_the_collection_and_is_used(collection, own_cache
     before = sorted(collection.root.rglob("*"))
     first = load_split(collection, "train", 32)
     assert sorted(collection.root.rglob("*")) == before
-    monkeypatch.setattr("chairlib.compositing.packing._pack", lambda *_: pytest.fail("packed twice"))
+    monkeypatch.setattr(Collection, "open", lambda *_: pytest.fail("packed twice"))
     assert torch.equal(load_split(collection, "train", 32).segments, first.segments)
 
 
@@ -49,15 +50,11 @@ def test_every_option_has_a_cache_file_of_its_own(collection, own_cache, options
     assert plain.segments.shape != other.segments.shape or not torch.equal(plain.segments, other.segments)
 
 
-@pytest.mark.parametrize("damage", ["cut", "repainted"])
-def test_an_image_that_is_no_longer_what_its_name_says_is_refused(tmp_path, own_cache, damage):
+def test_nothing_is_kept_of_a_collection_with_a_damaged_image(tmp_path, own_cache):
     collection = make_collection(tmp_path / "c")
     broken = collection.path("segment", collection.rows("segment", "train")["id"].iloc[0])
-    if damage == "cut":
-        broken.write_bytes(broken.read_bytes()[:60])
-    else:
-        Image.new("RGBA", Image.open(broken).size, "red").save(broken)
-    with pytest.raises(CollectionError, match=f"{broken.name} has been changed"):
+    broken.write_bytes(broken.read_bytes()[:60])
+    with pytest.raises(CollectionError, match=broken.name):
         load_split(collection, "train", 32)
     assert not list(own_cache.rglob("*.safetensors"))
 

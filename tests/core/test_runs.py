@@ -3,26 +3,19 @@ import subprocess
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths, runs
-from chairlib.core.errors import ChairlibError, ParameterError, RecordError
-from chairlib.core.runs import Record, check_parameters, code_hash, load_records, open_run, run_name
+from chairlib.core.errors import ChairlibError, RecordError
+from chairlib.core.runs import Record, code_hash, load_records, open_run, run_name
 
-SETTINGS = {
-    "data": "mini",
-    "model": "unet",
-    "width": 8,
-    "resolution": 32,
-    "recipe": "fast",
-    "seed": 0,
-    "device": "auto",
-}
+SETTINGS = BenchmarkSettings(width=8, resolution=32)
 
 
 def make(seed: int = 0, data_hash: str = "d" * 16, **more) -> runs.Run:
-    return open_run("benchmark", {**SETTINGS, "seed": seed, **more}, "mini", data_hash)
+    return open_run(SETTINGS.with_changes(seed=seed, **more), "mini", data_hash)
 
 
 def finish(run: runs.Run, **metrics) -> Record:
@@ -42,26 +35,28 @@ def rewrite(record: Record, change) -> None:
 
 def test_names_are_for_people_and_never_change():
     # A name that changes would orphan every record ever made.
-    assert run_name("benchmark", SETTINGS, "d" * 16) == "benchmark-unet-w8-32px-fast-seed0-bc02a9d4"
+    assert run_name(SETTINGS, "d" * 16) == "benchmark-unet-w8-32px-fast-seed0-0d743bab"
 
 
 def test_name_does_not_depend_on_where_a_run_computes_or_where_its_data_lies():
     name = make().name
     assert make(device="cuda").name == name
     assert make(data="/somewhere/else").name == name
-    assert run_name("benchmark", dict(reversed(SETTINGS.items())), "d" * 16) == name
     assert make(data_hash="e" * 16).name != name
+    assert run_name(SETTINGS, "d" * 16, model_source="f" * 16) != name
 
 
-values = st.one_of(st.none(), st.integers(0, 9), st.sampled_from(["unet", "a.b:c", "a.b/c", "paper", "../x", "ü"]))
-questions = st.fixed_dictionaries(dict.fromkeys(("model", "width", "resolution", "recipe", "seed", "images"), values))
+counts = st.one_of(st.none(), st.integers(1, 9))
+models = st.sampled_from(["unet", "a.b:c", "a.b/c", "paper", "../x", "ü"])
+different_settings = st.builds(
+    BenchmarkSettings, model=models, recipe=models, width=counts, images=counts, seed=st.integers(0, 9)
+)
 
 
-@given(st.lists(questions, min_size=2, max_size=8, unique_by=lambda question: json.dumps(question, sort_keys=True)))
-@settings(deadline=None)
-def test_different_questions_have_different_names_that_are_safe(questions):
-    names = [run_name("benchmark", question, "d" * 16) for question in questions]
-    assert len(set(names)) == len(questions)
+@given(st.lists(different_settings, min_size=2, max_size=8, unique=True))
+def test_different_settings_have_different_names_that_are_safe(several):
+    names = [run_name(settings, "d" * 16) for settings in several]
+    assert len(set(names)) == len(several)
     for name in names:
         assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
         assert name.startswith("benchmark")
@@ -77,7 +72,8 @@ def test_record_tells_everything(own_runs):
     assert not own_runs.exists()  # opening a run leaves nothing
     finish(run)
     record = run.record
-    assert record.parameters == run.parameters == {**SETTINGS}
+    assert record.settings == run.settings == SETTINGS
+    assert record.content["parameters"] == SETTINGS.to_dict()
     assert record.metrics == {"iou": 61.0}
     assert record.content.keys() >= {"format", "name", "kind", "finished", "packages", "hardware"}
     assert record.content["data"] == {"name": "mini", "hash": "d" * 16}
@@ -214,45 +210,7 @@ def test_commit_is_the_checkouts_own(tmp_path, monkeypatch):
     except FileNotFoundError:
         pytest.skip("git is not installed")
     monkeypatch.setattr(paths, "package", tmp_path / "chairlib")
-    assert len(runs._commit()) == 12
+    assert len(runs.commit()) == 12
     monkeypatch.setattr(paths, "package", tmp_path / "site-packages" / "chairlib")
     paths.package.mkdir(parents=True)
-    assert runs._commit() is None
-
-
-# -- parameters of notebooks ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def fresh(monkeypatch):
-    monkeypatch.setattr(runs, "_opened", set())
-
-
-def namespace(**more) -> dict:
-    of_ipython = {"In": ["", "x"], "Out": {}, "_i": "x", "__name__": "__main__", "get_ipython": print}
-    return {**of_ipython, "runs": runs, "data": "mini", "width": None, **more}
-
-
-def test_declared_parameters_are_given_back(fresh):
-    assert check_parameters("n", namespace(), ["data", "width"]) == {"data": "mini", "width": None}
-    assert check_parameters("n", namespace(), {"data": 1}.keys() | {"width"}) == {"data": "mini", "width": None}
-
-
-@pytest.mark.parametrize("value", [1, 0.5, "x", True, None, [1], {"a": 1}, (1,)])
-def test_parameter_that_was_never_declared(fresh, value):
-    with pytest.raises(ParameterError, match="parameter dta is unknown to notebook n; it has data, width"):
-        check_parameters("n", namespace(dta=value), ["data", "width"])
-    with pytest.raises(ParameterError):  # running the cell again doesn't help
-        check_parameters("n", namespace(dta=value), ["data", "width"])
-
-
-def test_only_the_first_call_of_a_session_looks(fresh):
-    check_parameters("n", namespace(), ["data", "width"])
-    assert check_parameters("n", namespace(mine=3, data="own"), ["data"]) == {"data": "own"}
-    with pytest.raises(ParameterError):
-        check_parameters("another", namespace(mine=3), ["data", "width"])
-
-
-def test_parameter_that_is_gone(fresh):
-    with pytest.raises(ParameterError, match="notebook n lacks the parameter resolution; give it a value"):
-        check_parameters("n", namespace(), ["data", "width", "resolution"])
+    assert runs.commit() is None

@@ -16,7 +16,7 @@ from chairlib.benchmark.metrics import score_masks
 from chairlib.benchmark.models import UNet
 from chairlib.benchmark.training import evaluate, predict
 from chairlib.build import plan as build
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths, runs
 from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.tensors import load_tensors
@@ -138,8 +138,8 @@ def test_the_middle_of_a_line_is_the_mean_of_its_ends(full, photos):
     settings = runs.read_record(paths.runs / full.content["members"]["F1"]).parameters
     model = transfer.initial_model(settings)
     model.load_state_dict(interpolate(state_of(full, "F1"), state_of(full, "F2"), 0.5))
-    sources = transfer.open_sources(settings, torch.device("cpu"))
-    expected = evaluate(model, CompositeLoader(sources.scored, "test", batch_size=256))
+    photos = transfer.open_image_sets(settings, torch.device("cpu"))
+    expected = evaluate(model, CompositeLoader(photos.scored, "test", batch_size=256))
     found = full.table("curves").query("pair == 'F' and batch_norm == 'average' and split == 'test' and alpha == 0.5")
     assert found["loss"].item() == pytest.approx(expected.loss)
     assert found["precision"].item() == pytest.approx(expected.scores.precision)
@@ -188,9 +188,9 @@ def test_everything_that_was_asked_for_is_there(full):
 def by_hand(full):
     """Score a state, recalibrated or not, without the analysis: a model, its weights, the images in order."""
     settings = runs.read_record(paths.runs / full.content["members"]["F1"]).parameters
-    sources = transfer.open_sources(settings, torch.device("cpu"))
-    train = CompositeLoader(sources.train, "train", batch_size=32, shuffle=False)
-    test = CompositeLoader(sources.scored, "test", batch_size=256)
+    photos = transfer.open_image_sets(settings, torch.device("cpu"))
+    train = CompositeLoader(photos.train, "train", batch_size=32, shuffle=False)
+    test = CompositeLoader(photos.scored, "test", batch_size=256)
     model = transfer.initial_model(settings)
 
     def prepare(state, recalibrated):
@@ -300,7 +300,7 @@ def test_matched_lines_end_in_the_first_model_and_the_permuted_second(full, by_h
 
 def test_similarities_are_those_of_the_scored_photos(full, by_hand):
     settings = runs.read_record(paths.runs / full.content["members"]["F1"]).parameters
-    scored = transfer.open_sources(settings, torch.device("cpu")).scored
+    scored = transfer.open_image_sets(settings, torch.device("cpu")).scored
     expected = layer_similarity(
         transfer.initial_model(settings), state_of(full, "F1"), state_of(full, "F2"), CompositeLoader(scored, "test")
     )

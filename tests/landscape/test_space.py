@@ -13,13 +13,12 @@ from torch import nn
 
 from chairlib.benchmark.models import MODELS, build_model
 from chairlib.benchmark.training import evaluate
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.space import (
     FIGURES,
     Evaluator,
     Plane,
-    _KeptLoader,
     _same_device,
     average,
     block_of,
@@ -278,10 +277,9 @@ def test_images_are_kept_only_within_the_budget(loaders):
     evaluator = Evaluator(
         build_model("unet", 2), {"train": loaders["train"], "test": loaders["test"]}, keep_gib=size / 2**30
     )
-    assert evaluator._loaders["train"]._batches.kept is None
-    assert len(evaluator._loaders["test"]._batches.kept) == len(loaders["test"])
+    assert evaluator._loaders["train"].batches.kept is None
+    assert len(evaluator._loaders["test"].batches.kept) == len(loaders["test"])
     assert evaluator._memory.bytes_left == 0
-    assert isinstance(evaluator._loaders["train"], _KeptLoader)
 
 
 def test_double_sigmoid_loss_is_passed_on(models, states, loaders):
@@ -434,7 +432,7 @@ def test_recalibration_is_the_mean_over_batches(collection):
         state = recalibrate(model, loader, n_images)
         order = torch.randperm(60, generator=torch.Generator().manual_seed(0))[: n_images or 60]
         chosen = order[: 16 * n_batches].split(16)
-        parts = [loader.source.batch(indices)[0].double().transpose(0, 1).flatten(1) for indices in chosen]
+        parts = [loader.image_set.batch(indices)[0].double().transpose(0, 1).flatten(1) for indices in chosen]
         assert state["0.num_batches_tracked"] == n_batches == len(parts)
         for name, function in (("mean", lambda p: p.mean(1)), ("var", lambda p: p.var(1, correction=1))):
             expected = torch.stack([function(part) for part in parts]).mean(0)
@@ -460,7 +458,7 @@ def test_recalibration_equals_torchs_cumulative_average(collection):
     order = torch.randperm(60, generator=torch.Generator().manual_seed(0))[:48]
     with torch.no_grad():
         for indices in order.split(16):
-            reference(loader.source.batch(indices)[0].to(memory_format=torch.channels_last))
+            reference(loader.image_set.batch(indices)[0].to(memory_format=torch.channels_last))
     assert ours["norm.num_batches_tracked"] == 6
     for key, tensor in reference.state_dict().items():
         torch.testing.assert_close(ours[key], tensor)

@@ -222,7 +222,7 @@ def test_the_same_crop_is_given_once(tmp_path):
     assert dataset[0][1].size == (WIDTH, HEIGHT)
 
 
-# -- as a source --------------------------------------------------------------------------------------------------------
+# -- as an image set -----------------------------------------------------------------------------------------------------
 
 
 def test_photos_are_split_80_to_20(many):
@@ -237,10 +237,10 @@ def test_photos_are_split_80_to_20(many):
 
 def test_it_feeds_the_loader(many):
     dataset = CocoChairs(*many)
-    source = dataset.source(32, "cpu")
-    assert source.groups == dataset.groups
-    assert source.name == "COCO chairs (instances)"
-    loader = CompositeLoader(source, "train", 32, 4, shuffle=False, limit=5)
+    image_set = dataset.image_set(32, "cpu")
+    assert image_set.groups == dataset.groups
+    assert image_set.name == "COCO chairs (instances)"
+    loader = CompositeLoader(image_set, "train", 32, 4, shuffle=False, limit=5)
     assert loader.n_images == 5
     images, masks = next(iter(loader))
     assert images.shape == (4, 3, 32, 32)

@@ -123,9 +123,9 @@ def test_transforms_follow_torchvision(root):
 
 def test_the_source_is_squashed_and_feeds_the_loader(root):
     dataset = ObjectDiscovery(root, "horse", "test", "subset100")
-    source = dataset.source(16, "cpu")
-    assert (len(source), source.groups, source.name) == (5, None, f"{root.name} horse")
-    images, masks = next(iter(CompositeLoader(source, "test", 16, 9)))
+    image_set = dataset.image_set(16, "cpu")
+    assert (len(image_set), image_set.groups, image_set.name) == (5, None, f"{root.name} horse")
+    images, masks = next(iter(CompositeLoader(image_set, "test", 16, 9)))
     for index, (image, mask) in enumerate(dataset):
         size = (16, 16)
         wanted = np.asarray(image.resize(size, Image.Resampling.BILINEAR)).transpose(2, 0, 1)
@@ -137,7 +137,7 @@ def test_the_source_is_squashed_and_feeds_the_loader(root):
 def test_the_sources_hash_speaks_of_the_content(tmp_path):
     for name, offset in (("a", 0), ("b", 0), ("c", 1)):
         draw(tmp_path / name, "Car", names(range(5)), offset=offset)
-    first, same, other = (ObjectDiscovery(tmp_path / name, "car").source(16, "cpu").data_hash for name in "abc")
+    first, same, other = (ObjectDiscovery(tmp_path / name, "car").image_set(16, "cpu").data_hash for name in "abc")
     assert first == same != other
 
 
@@ -149,7 +149,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     Image.fromarray(SHAPE.T).save(tmp_path / "Car/GroundTruth/0001.png")
     dataset = ObjectDiscovery(tmp_path, "car")
     dataset[0]
-    for read in (lambda: dataset[1], lambda: dataset.source(16, "cpu")):
+    for read in (lambda: dataset[1], lambda: dataset.image_set(16, "cpu")):
         with pytest.raises(ImageError, match=r"0001.png is 9 x 12 pixels, its image 12 x 9"):
             read()
 

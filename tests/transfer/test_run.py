@@ -17,7 +17,7 @@ from chairlib import CompositeLoader, ObjectDiscovery, fine_tune
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.training import evaluate
-from chairlib.compositing.datasets import ImageSource
+from chairlib.compositing.image_sets import StoredSet
 from chairlib.core import paths, runs
 from chairlib.core.errors import ChairlibError, CollectionError, ParameterError, RecordError
 from chairlib.core.published import table3
@@ -254,11 +254,9 @@ def test_the_chapter_says_in_words_what_needs_photos_with_the_object(tmp_path, o
 @given(st.integers(1, 99), st.integers(1, 99), st.integers(0, 9))
 def test_shares_of_a_seed_are_nested(one, other, seed):
     ids = [f"{number:04d}" for number in range(30)]
-    source = ImageSource(
-        torch.arange(30, dtype=torch.uint8)[:, None, None, None], torch.zeros(30, 1, 1, 1), CPU, "drawn"
-    )
+    photos = StoredSet(torch.arange(30, dtype=torch.uint8)[:, None, None, None], torch.zeros(30, 1, 1, 1), CPU, "drawn")
     small, large = (
-        set(transfer._share_of(source, ids, share, seed).images.flatten().tolist()) for share in sorted((one, other))
+        set(transfer._share_of(photos, ids, share, seed).images.flatten().tolist()) for share in sorted((one, other))
     )
     assert small <= large
     assert len(small) == math.ceil(30 * min(one, other) / 100)
@@ -267,15 +265,15 @@ def test_shares_of_a_seed_are_nested(one, other, seed):
 def test_each_seed_has_a_share_of_its_own_and_its_masks():
     ids = [f"{number:04d}" for number in range(30)]
     images = torch.arange(30, dtype=torch.uint8)[:, None, None, None]
-    source = ImageSource(images, images + 100, CPU, "drawn")
-    shares = [transfer._share_of(source, ids, 20, seed) for seed in range(5)]
+    photos = StoredSet(images, images + 100, CPU, "drawn")
+    shares = [transfer._share_of(photos, ids, 20, seed) for seed in range(5)]
     assert len({tuple(share.images.flatten().tolist()) for share in shares}) == 5
     assert all(torch.equal(share.masks, share.images + 100) for share in shares)
-    assert torch.equal(transfer._share_of(source, ids, 20, 3).images, shares[3].images)
+    assert torch.equal(transfer._share_of(photos, ids, 20, 3).images, shares[3].images)
     assert (
         len({share.data_hash for share in shares}) == 5
     )  # a checkpoint of another seed's photos is never gone on with
-    assert transfer._share_of(source, ids, 100, 3) is source
+    assert transfer._share_of(photos, ids, 100, 3) is photos
 
 
 def test_other_photos_are_another_run(photos, tmp_path):
@@ -342,8 +340,8 @@ def test_examples_hold_photos_with_the_object(scratch):
 def test_the_weights_are_those_that_were_scored(scratch, photos):
     model = build_model("unet", width=2)
     model.load_state_dict(load_tensors(scratch.file("weights.safetensors"))[0])
-    source = ObjectDiscovery(photos, "car", "val").source(32, "cpu")
-    scores = evaluate(model, CompositeLoader(source, "val", batch_size=3)).scores
+    image_set = ObjectDiscovery(photos, "car", "val").image_set(32, "cpu")
+    scores = evaluate(model, CompositeLoader(image_set, "val", batch_size=3)).scores
     assert scores.iou == pytest.approx(scratch.metrics["test"]["iou"], abs=0.05)
     assert scores.precision == pytest.approx(scratch.metrics["test"]["precision"], abs=0.05)
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chairlib.benchmark.models import UNet
-from chairlib.compositing.datasets import CompositeLoader, spread
+from chairlib.compositing.image_sets import spread
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
@@ -78,7 +79,7 @@ def activations(
     """
     for count_name, count in (("n_images", n_images), ("grid", grid)):
         check_count(count_name, count, none=True)
-    asked = default_layers(model, loader.source.batch(loader.indices[:1])[0]) if layers is None else layers
+    asked = default_layers(model, loader.image_set.batch(loader.indices[:1])[0]) if layers is None else layers
     if layers is None and not asked:
         raise ParameterError(
             f"{type(model).__name__} has no convolution that runs once a pass: name the layers to compare."
@@ -88,7 +89,7 @@ def activations(
     chosen = loader.indices if n_images is None else loader.indices[spread(len(loader.indices), n_images)]
     batches = chosen.to(loader.device).split(loader.batch_size)
     for batch in progress_bar(batches, "activations", delay=1, leave=False, disable=not progress):
-        images, _ = loader.source.batch(batch)
+        images, _ = loader.image_set.batch(batch)
         features = {name: _features(network, images, names, grid) for name, network in copies.items()}
         if layers is not None:
             for captured in features.values():

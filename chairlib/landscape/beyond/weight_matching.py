@@ -28,7 +28,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from chairlib.benchmark.models import FCNVGG16, UNet
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond.activations import CrossProducts, activations

@@ -33,6 +33,7 @@ from chairlib.collection.grouping import (
     near_duplicates,
     segment_signature,
 )
+from chairlib.collection.provenance import Provenance
 from chairlib.collection.splits import SPLITS
 from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.progress import progress_bar
@@ -73,7 +74,7 @@ class Candidate:
     """An image that is fit for a collection, without its pixels.
 
     final: the file that holds the bytes which go into the collection. name: what it is called in messages. label: the group that a
-    person put it in, or None. The rest is kept in the manifest.
+    person put it in, or None.
     """
 
     final: Path
@@ -82,14 +83,8 @@ class Candidate:
     height: int
     pixel_digest: str
     signature: Signature
+    provenance: Provenance
     label: str | None = None
-    source: str = ""
-    url: str = ""
-    author: str = ""
-    licence: str = ""
-    retrieved: str = ""
-    landing_page: str = ""
-    licence_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -293,20 +288,7 @@ def _items(kind: str, candidates: Sequence[Candidate], groups: Sequence[str]) ->
             data = read_bytes(candidate.final)
         except ImageError as error:
             raise CollectionError(f"{candidate.name} was there a moment ago: {error}; run it again.") from error
-        yield Item(
-            kind,
-            data,
-            candidate.width,
-            candidate.height,
-            group,
-            source=candidate.source,
-            url=candidate.url,
-            author=candidate.author,
-            licence=candidate.licence,
-            retrieved=candidate.retrieved,
-            landing_page=candidate.landing_page,
-            licence_url=candidate.licence_url,
-        )
+        yield Item(kind, data, candidate.width, candidate.height, group, candidate.provenance)
 
 
 def refused_table(origins: Sequence[Origin]) -> str:

@@ -49,6 +49,7 @@ from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.web import Limits, Turns, UnusableError, check_contact, open_client, read_url, url_problem
 from chairlib.collection.cells import one_line
 from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.provenance import Provenance
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.core.files import check_free, check_replaceable
@@ -488,13 +489,15 @@ def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:
         entry.height,
         pixels or pixel_digest(image),
         signature(entry.kind, image),
-        source=f"{entry.provider}:{entry.query}",
-        url=entry.landing_page if entry.url.startswith("file:") else entry.url,
-        author=entry.author,
-        licence=entry.licence or entry.licence_url,
-        retrieved=entry.retrieved[:10],
-        landing_page=entry.landing_page,
-        licence_url=entry.licence_url,
+        Provenance(
+            source=f"{entry.provider}:{entry.query}",
+            url=entry.landing_page if entry.url.startswith("file:") else entry.url,
+            author=entry.author,
+            licence=entry.licence or entry.licence_url,
+            retrieved=entry.retrieved[:10],
+            landing_page=entry.landing_page,
+            licence_url=entry.licence_url,
+        ),
     )
 
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from chairfinder.building import (
@@ -33,7 +33,8 @@ from chairfinder.licences import forbids_changes
 from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.texts import text_of, url_of
 from chairlib.collection.cells import from_cell, one_line
-from chairlib.collection.collection import KINDS, OPTIONAL_COLUMNS, Collection
+from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.provenance import Provenance
 from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.files import check_free, disk_errors
 from chairlib.core.progress import progress_bar
@@ -256,6 +257,8 @@ def _examine(
                 final.write_bytes(data)
     except ImageError as error:
         return str(error)
+    known = {column.name: note.get(column.name, "") for column in fields(Provenance)}
+    known["source"] = known["source"] or one_line(file.relative_to(source.folder).as_posix())
     candidate = Candidate(
         final,
         str(file),
@@ -263,8 +266,7 @@ def _examine(
         image.height,
         pixel_digest(image),
         signature(kind, image),
+        Provenance(**known),
         label=note.get("label") or None,
-        source=note.get("source") or one_line(file.relative_to(source.folder).as_posix()),
-        **{name: note.get(name, "") for name in ("url", "author", "licence", "retrieved", *OPTIONAL_COLUMNS)},
     )
     return candidate, hashlib.sha256(data).hexdigest()

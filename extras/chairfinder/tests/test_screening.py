@@ -26,7 +26,6 @@ from chairfinder.screening import (
 from chairfinder.screening.objects import valley_depth
 from chairfinder.screening.patterns import checkerboard_match, painted_panel
 from chairfinder.screening.views import channel_range, grown, neighbour_range, shrunk
-from chairlib.collection.opacity import object_box
 from chairlib.core import paths
 from chairlib.core.errors import ParameterError
 
@@ -506,14 +505,6 @@ def test_a_plan_is_called_one():
 
 
 # -- rules and thresholds ---------------------------------------------------------------------------------------------
-
-
-def test_the_box_of_the_object():
-    opacity = np.zeros((20, 30), np.uint8)
-    assert object_box(opacity) == (0, 0, 0, 0)
-    opacity[3:9, 5:25] = 103
-    opacity[0, 0] = 102
-    assert object_box(opacity) == (5, 3, 25, 9)
 
 
 def test_the_first_rule_that_refuses_counts_and_lists_can_be_extended():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from chairlib.benchmark.models import build_model
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.landscape.beyond.activations import CrossProducts, activations, default_layers
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from chairlib.benchmark.models import build_model
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond import similarity
 from chairlib.landscape.beyond.similarity import layer_similarity, linear_cka

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chairlib.benchmark.models import build_model
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond import weight_matching
 from chairlib.landscape.beyond.weight_matching import (

@@ -1,0 +1,98 @@
+"""What a model's masks are worth on a loader's images: its scores, its loss, its probabilities."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
+from chairlib.core.errors import ParameterError
+from chairlib.core.progress import progress_bar
+
+__all__ = ["Evaluation", "ScoredImages", "evaluate", "holds_objects", "predict", "segmentation_loss"]
+
+
+def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bce") -> torch.Tensor:
+    """Mean per-pixel binary cross entropy of logits [B, 1, H, W] against masks in [0, 1] of the same shape.
+
+    ``double_sigmoid`` repeats the released code's slip: the sigmoid of the logits is taken for logits once more, so the
+    loss never falls below 0.31 on chair pixels and 0.69 on the others.
+    """
+    if loss == "double_sigmoid":
+        logits = torch.sigmoid(logits)
+    elif loss != "bce":
+        raise ParameterError(f"loss {loss!r} is unknown; use bce or double_sigmoid.")
+    return F.binary_cross_entropy_with_logits(logits, masks)
+
+
+class ScoredImages(Protocol):
+    """What :func:`evaluate` needs of its images. A :class:`chairlib.CompositeLoader` has it."""
+
+    batch_size: int
+    indices: torch.Tensor
+    """One number an image."""
+
+    @property
+    def groups(self) -> list[str] | None:
+        """The group of each image, in order; None where groups are unknown."""
+        ...
+
+    def in_order(self) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+        """Every image and mask once, unshuffled and unchanged, a batch at a time."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's scores on a loader's images, and its mean per-pixel loss there."""
+
+    scores: Scores
+    loss: float
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress: bool = False) -> Evaluation:
+    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
+
+    Leaves the model's training mode as it was.
+    """
+    was_training = model.training
+    model.eval()
+    scorer, losses = MaskScorer(), []
+    try:
+        for images, masks in progress_bar(
+            loader.in_order(),
+            "scoring",
+            math.ceil(len(loader.indices) / loader.batch_size),
+            delay=1,
+            leave=False,
+            disable=not progress,
+        ):
+            logits = model(images.to(memory_format=torch.channels_last))
+            scorer.update(logits > 0, masks)
+            losses.append(segmentation_loss(logits, masks, loss).double() * len(images))
+    finally:
+        model.train(was_training)
+    return Evaluation(scorer.compute(loader.groups), (torch.stack(losses).sum() / len(loader.indices)).item())
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d].
+
+    Leaves the model's training mode as it was.
+    """
+    was_training = model.training
+    try:
+        return torch.sigmoid(model.eval()(images))
+    finally:
+        model.train(was_training)
+
+
+def holds_objects(loader: ScoredImages) -> bool:
+    """Whether IoU is defined on any image; looks at the first batch, as a rule."""
+    return any((masks.sum(dim=(1, 2, 3)) >= MIN_CHAIR_PIXELS).any().item() for _, masks in loader.in_order())

@@ -1,0 +1,112 @@
+"""What the benchmark asks of a build: its runs, their notebooks, and how long they take."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chairlib.benchmark.evaluation import predict, segmentation_loss
+from chairlib.benchmark.models import build_model
+from chairlib.benchmark.recipes import Recipe, get_recipe
+from chairlib.benchmark.run import count_composites, open_run, training_budget
+from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.benchmark.training import forward_precision
+from chairlib.compositing.released import ReleasedChairSegments
+from chairlib.core.devices import pick_device
+from chairlib.core.errors import ParameterError
+from chairlib.core.jobs import Inputs, Job, run_job, unique
+from chairlib.core.runs import Run
+
+__all__ = ["NOTEBOOK", "beside_coco", "count_images", "find_run", "jobs", "measure_speed", "open_runs"]
+
+NOTEBOOK = "03_benchmark"
+#: Training steps that are timed.
+_STEPS = 3
+
+
+def open_runs(entries: Sequence[Mapping[str, Any]], inputs: Inputs) -> list[Run[BenchmarkSettings]]:
+    """The runs that a profile lists, each once; the first is the featured one."""
+    return unique(open_run(**entry, data=inputs.data, device=inputs.device) for entry in entries)
+
+
+def jobs(runs: Sequence[Run[BenchmarkSettings]]) -> list[Job]:
+    """One notebook a run; the first is chapter 03 itself."""
+    return [run_job(NOTEBOOK, run, NOTEBOOK if number == 0 else f"runs/{run.name}") for number, run in enumerate(runs)]
+
+
+def find_run(runs: Sequence[Run[BenchmarkSettings]], model: str, width: int | None, resolution: int, seed: int) -> Run:
+    """The run to pretrain with: of this model, width and resolution, and of this seed where there is one.
+
+    A pretraining for each seed keeps one pretraining's luck out of the others. Raises ParameterError where there is
+    none.
+    """
+    wanted = (model, width, resolution)
+    same = [run for run in runs if (run.settings.model, run.settings.width, run.settings.resolution) == wanted]
+    if not same:
+        raise ParameterError(
+            f"the profile has no benchmark run of {model} with width {width} at {resolution} px to pretrain from; "
+            "add one under benchmark: runs:."
+        )
+    return next((run for run in same if run.settings.seed == seed), same[0])
+
+
+def beside_coco(run: Run[BenchmarkSettings], coco: Path, matched: bool) -> Run[BenchmarkSettings]:
+    """``run`` trained on COCO's chairs, or (``matched``) on as many different composites as those are.
+
+    The two are compared at the same number of images seen, so all else is fixed: a budget in images instead of epochs,
+    the number of evaluations, and a recipe that never stops early (it counts evaluations, so each would end somewhere
+    else).
+    """
+    settings = run.settings
+    budget = training_budget(settings)
+    an_epoch = training_budget(settings.with_changes(images=None)) / get_recipe(settings.recipe, settings.model).epochs
+    stops_early = get_recipe(settings.recipe, settings.model).patience is not None
+    fixed = settings.with_changes(
+        images=budget,
+        evaluations=settings.evaluations or max(8, round(budget / an_epoch)),
+        recipe="fast" if stops_early else settings.recipe,
+    )
+    if matched:
+        return open_run(fixed, train_images=len(ReleasedChairSegments(coco, "train")))
+    return open_run(fixed, data=str(coco))
+
+
+def count_images(run: Run[BenchmarkSettings]) -> tuple[int, int]:
+    """How many images the run trains on and scores at most: its budget, and all its validations and its test."""
+    sizes, trained = count_composites(run.settings), training_budget(run.settings)
+    evaluations = run.settings.evaluations or max(8, round(trained / sizes["train"]))
+    return trained, evaluations * sizes["val"] + sizes["test"]
+
+
+def measure_speed(
+    model: str,
+    width: int | None,
+    resolution: int,
+    device: str,
+    recipe: Recipe,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[float, float]:
+    """Seconds that a training image and a scored image take here, measured on random images after one warm-up step.
+
+    ``recipe``: its batch size decides how long an image takes.
+    """
+    on = pick_device(device)
+    network = build_model(model, width).to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    images = torch.rand(recipe.batch_size, 3, resolution, resolution, device=on).to(memory_format=torch.channels_last)
+    masks = torch.zeros(recipe.batch_size, 1, resolution, resolution, device=on)
+    started = clock()
+    for step in range(_STEPS + 1):
+        with forward_precision(on):
+            logits = network(images)
+        segmentation_loss(logits.float(), masks, recipe.loss).backward()
+        optimizer.step()
+        if on.type == "cuda":
+            torch.cuda.synchronize(on)
+        if step == 0:
+            started = clock()
+    trained = clock()
+    predict(network, images).sum().item()
+    return (trained - started) / (_STEPS * recipe.batch_size), (clock() - trained) / recipe.batch_size

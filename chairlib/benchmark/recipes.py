@@ -1,0 +1,129 @@
+"""Recipes: everything that decides how a model is trained, the data and the seed aside (section 5.2, released code).
+
+- ``paper``: random initialisation and the values printed in section 5.2. What is not printed there has the released
+  code's value and is listed in :attr:`Recipe.not_in_paper`.
+- ``released``: what the authors' code does: a second sigmoid before the loss, ImageNet backbones for the ResNets, the
+  epoch of the lowest validation loss.
+- ``fast``: ours, for short budgets: AdamW on a one-cycle schedule.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from chairlib.core.checks import check_count, check_positive
+from chairlib.core.errors import ParameterError
+
+__all__ = ["RECIPES", "Recipe", "get_recipe"]
+
+#: What :attr:`Recipe.select` may be.
+SELECTIONS = ("iou", "loss", "last")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a model is trained, the data and the seed aside."""
+
+    name: str
+    optimizer: str
+    """``adam``, ``adamw``, ``sgd`` or ``rmsprop``."""
+    learning_rate: float
+    epochs: float
+    """Passes over the training images where no other budget is asked for."""
+    batch_size: int = 10
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    """``constant``, or ``one_cycle``: up over the first 30 % of the steps, then down to zero by a cosine."""
+    loss: str = "bce"
+    """Per pixel: ``bce`` on logits, or ``double_sigmoid`` (the released code: BCE on logits of the model's sigmoid)."""
+    flip: bool = False
+    backbone_weights: str | None = None
+    select: str = "iou"
+    """The weights to keep: those with the highest validation ``iou``, the lowest ``loss``, or the ``last`` ones."""
+    patience: int | None = 3
+    """Early stopping: evaluations in a row without a change of more than ``min_change``; None never stops early."""
+    min_change: float = 0.1
+    """In points of validation IoU."""
+    not_in_paper: tuple[str, ...] = ()
+    """Names of the values above that the paper doesn't print."""
+
+    def __post_init__(self) -> None:
+        check_positive("learning_rate", self.learning_rate)
+        check_positive("epochs", self.epochs)
+        check_count("patience", self.patience, none=True)
+        if self.select not in SELECTIONS:
+            raise ParameterError(f"select {self.select!r} is unknown; use one of {', '.join(SELECTIONS)}.")
+
+
+# The paper prints neither batch size nor what "the past few training steps" of early stopping are, and no number of
+# epochs beyond saying that U-Net converges in four (section 5.1).
+_UNPRINTED = ("batch_size", "epochs", "patience", "min_change")
+_ALL = ("*",)
+_RESNET = Recipe("paper", "rmsprop", 1e-5, 100, momentum=0.9, weight_decay=1e-6, not_in_paper=_UNPRINTED)
+_RELEASED: dict[str, Any] = {"loss": "double_sigmoid", "select": "loss", "patience": None, "not_in_paper": _ALL}
+_FAST = Recipe(
+    "fast",
+    "adamw",
+    4e-3,
+    1,
+    batch_size=32,
+    weight_decay=1e-2,
+    schedule="one_cycle",
+    flip=True,
+    patience=None,
+    not_in_paper=_ALL,
+)
+
+#: Recipes by name, then by model; ``*`` stands for every other model.
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "paper": {
+        "unet": Recipe("paper", "adam", 1e-3, 20, not_in_paper=_UNPRINTED),
+        "fcn_vgg16": Recipe(
+            "paper",
+            "sgd",
+            1e-4,
+            50,
+            momentum=0.9,
+            weight_decay=1e-5,
+            not_in_paper=(*_UNPRINTED, "momentum", "weight_decay"),
+        ),
+        "fcn_resnet50": _RESNET,
+        "fcn_resnet101": _RESNET,
+    },
+    "released": {
+        "unet": Recipe("released", "adam", 1e-3, 20, **_RELEASED),
+        "fcn_vgg16": Recipe("released", "sgd", 1e-4, 50, momentum=0.9, weight_decay=1e-5, **_RELEASED),
+        "fcn_resnet50": Recipe(
+            "released", "sgd", 1e-4, 100, momentum=0.9, weight_decay=1e-5, backbone_weights="imagenet", **_RELEASED
+        ),
+        "fcn_resnet101": Recipe(
+            "released", "rmsprop", 1e-6, 100, momentum=0.9, weight_decay=1e-7, backbone_weights="imagenet", **_RELEASED
+        ),
+    },
+    "fast": {
+        "*": replace(_FAST, learning_rate=1e-3),
+        "unet": replace(_FAST, learning_rate=5e-3, batch_size=16),
+        "fcn_vgg16": replace(_FAST, learning_rate=2e-3),
+    },
+}
+
+
+def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, **changes: Any) -> Recipe:
+    """The recipe ``name`` for ``model``, with single values changed by keyword.
+
+    ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an
+    unknown recipe or value, and where there is no such recipe for the model.
+    """
+    if not isinstance(name, str) or name not in recipes:
+        raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(recipes)}.")
+    by_model = recipes[name]
+    recipe = by_model.get(model, by_model.get("*"))
+    if recipe is None:
+        raise ParameterError(
+            f"there is no {name!r} recipe for model {model!r}; use recipe 'fast', or one of {', '.join(by_model)}."
+        )
+    unknown = changes.keys() - asdict(recipe).keys()
+    if unknown:
+        raise ParameterError(f"a recipe has no {', '.join(sorted(unknown))}; it has {', '.join(asdict(recipe))}.")
+    return replace(recipe, **changes)

@@ -1,0 +1,34 @@
+"""The parameters of a benchmark run."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chairlib.core.checks import LARGEST_SEED, check_count
+from chairlib.core.settings import Settings, parameter
+
+__all__ = ["BenchmarkSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSettings(Settings):
+    """What a benchmark run is asked for. Raises ParameterError for an impossible value."""
+
+    kind: ClassVar[str] = "benchmark"
+
+    data: str = parameter("mini", "A collection, or a folder in the authors' layout.", identity=False)
+    model: str = parameter("unet", "unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
+    width: int | None = parameter(None, "Channels of the first convolution; the paper's by default.")
+    resolution: int = parameter(64, "Pixels a side, at least 16.")
+    recipe: str = parameter("fast", "paper, released or fast.")
+    images: int | None = parameter(None, "Training budget in images; the recipe's epochs by default.")
+    train_images: int | None = parameter(None, "Different training composites; all by default.")
+    val_images: int | None = parameter(None, "Validation composites; all by default.")
+    test_images: int | None = parameter(None, "Test composites; all by default.")
+    evaluations: int | None = parameter(None, "How often to validate; once an epoch, at least 8, by default.")
+    seed: int = parameter(0, "Seed of the initial weights, the order of images and their flips.")
+    device: str = parameter("auto", "auto, cpu, cuda, ...", identity=False)
+
+    def __post_init__(self) -> None:
+        for name in ("width", "images", "train_images", "val_images", "test_images", "evaluations"):
+            check_count(name, getattr(self, name), none=True)
+        check_count("seed", self.seed, least=0, most=LARGEST_SEED)

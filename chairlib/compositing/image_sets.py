@@ -1,0 +1,168 @@
+"""Sets of images and masks that live on a device: composites blended on demand, and stored images.
+
+A split pairs every segment with 100 random backgrounds of the same split (paper, section 3): 50,000 training composites
+from the paper's 500 segments. Composites are never stored: :class:`CompositeSet` holds their parts and blends a batch
+at a time. :class:`StoredSet` holds finished images. Both are an :class:`ImageSet`.
+"""
+
+import hashlib
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from PIL import Image
+
+from chairlib.collection import SPLITS, Collection
+from chairlib.compositing.blend import Placement, blend, mask_from_opacity
+from chairlib.compositing.packing import check_split, load_split
+from chairlib.core.checks import check_count
+
+__all__ = [
+    "BACKGROUNDS_PER_SEGMENT",
+    "CompositeSet",
+    "ImageSet",
+    "StoredSet",
+    "pair_table",
+    "spread",
+    "to_arrays",
+    "to_pillow",
+]
+
+#: How many backgrounds each segment is paired with (paper, section 3).
+BACKGROUNDS_PER_SEGMENT = 100
+
+
+def pair_table(
+    n_segments: int, n_backgrounds: int, split: str, per_segment: int = BACKGROUNDS_PER_SEGMENT, seed: int = 0
+) -> torch.Tensor:
+    """Which segment stands before which background: int64 [N, 2], ordered by segment.
+
+    Every segment is paired with ``per_segment`` different backgrounds, or with all of them where the split has fewer. N
+    is the number of segments times that. Each split draws from a random stream of its own.
+    """
+    check_count("backgrounds_per_segment", per_segment)
+    check_count("pair_seed", seed, least=0)
+    rng = np.random.default_rng([seed, SPLITS.index(check_split(split))])
+    count = min(per_segment, n_backgrounds)
+    backgrounds = [rng.permutation(n_backgrounds)[:count] for _ in range(n_segments)]
+    segments = np.repeat(np.arange(n_segments), count)
+    return torch.from_numpy(np.stack([segments, np.concatenate(backgrounds)], axis=1))
+
+
+@runtime_checkable
+class ImageSet(Protocol):
+    """Images and masks that live on a device and are addressed by number."""
+
+    device: torch.device
+    groups: list[str] | None
+    """The group of each image, for intervals that resample groups; None where groups are unknown."""
+    name: str
+    data_hash: str
+    """16 hexadecimal digits over everything that decides the images: other images, another hash."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d]) for int64 ``indices`` [B]."""
+        ...
+
+    def spread(self, count: int) -> torch.Tensor:
+        """``count`` indices that represent the whole, always the same ones."""
+        ...
+
+
+def spread(n: int, count: int) -> torch.Tensor:
+    """``count`` of the numbers 0..n-1, evenly spaced and ascending: int64 [min(count, n)]."""
+    count = min(count, n)
+    return torch.arange(count) * n // count
+
+
+class CompositeSet:
+    """A split of a collection, blended on the device a batch at a time. See :class:`ImageSet`.
+
+    ``fit`` and ``crop`` are those of :func:`chairlib.compositing.blend.resize_segment`, ``backgrounds_per_segment`` and
+    ``pair_seed`` those of :func:`pair_table`. With ``soft``, masks are the opacity in [0, 1] instead of 0 and 1.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        split: str,
+        resolution: int,
+        device: torch.device,
+        *,
+        soft: bool = False,
+        fit: Placement = "stretch",
+        crop: bool = False,
+        backgrounds_per_segment: int = BACKGROUNDS_PER_SEGMENT,
+        pair_seed: int = 0,
+    ):
+        packed = load_split(collection, split, resolution, fit, crop)
+        self.device = device
+        self.name = collection.name
+        settings = [collection.hash, split, resolution, soft, fit, crop, backgrounds_per_segment, pair_seed]
+        self.data_hash = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+        self.soft = soft
+        self.segments = packed.segments.to(device)
+        self.backgrounds = packed.backgrounds.to(device)
+        pairs = pair_table(len(self.segments), len(self.backgrounds), split, backgrounds_per_segment, pair_seed)
+        self.groups: list[str] | None = [packed.segment_groups[segment] for segment in pairs[:, 0].tolist()]
+        self.pairs = pairs.to(device)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pairs = self.pairs[indices]
+        segments = self.segments[pairs[:, 0]]
+        images = blend(segments, self.backgrounds[pairs[:, 1]]).div_(255)
+        opacity = segments[:, 3:4]
+        return images, (opacity.float().div_(255) if self.soft else mask_from_opacity(opacity).float())
+
+    def spread(self, count: int) -> torch.Tensor:
+        """``count`` indices in ascending order, with as many different segments among them as possible."""
+        n_segments = len(self.segments)
+        by_turn = torch.arange(len(self)).reshape(n_segments, -1).T.flatten()
+        return by_turn[: min(count, len(self))].sort().values
+
+
+class StoredSet:
+    """Finished images and masks held on the device, such as the authors' archives. See :class:`ImageSet`."""
+
+    def __init__(
+        self,
+        images: torch.Tensor,
+        masks: torch.Tensor,
+        device: torch.device,
+        name: str,
+        *,
+        groups: list[str] | None = None,
+    ):
+        """``images`` uint8 [N, 3, d, d]; ``masks`` uint8 opacity levels [N, 1, d, d], chair where they exceed 0.4."""
+        self.images, self.masks = images.to(device), masks.to(device)
+        self.device, self.name, self.groups = device, name, groups
+        digest = hashlib.sha256(images.numpy().tobytes())
+        digest.update(masks.numpy().tobytes())
+        self.data_hash = digest.hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.images[indices].float().div_(255), mask_from_opacity(self.masks[indices]).float()
+
+    def spread(self, count: int) -> torch.Tensor:
+        """``count`` evenly spaced indices."""
+        return spread(len(self), count)
+
+
+def to_arrays(images: torch.Tensor, masks: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """A batch as numpy arrays for figures: images uint8 [B, d, d, 3], masks as levels 0..255, uint8 [B, d, d]."""
+    image_levels, mask_levels = ((tensor * 255).round().byte().cpu().numpy() for tensor in (images, masks))
+    return image_levels.transpose(0, 2, 3, 1), mask_levels[:, 0]
+
+
+def to_pillow(image: torch.Tensor) -> Image.Image:
+    """One image or mask, float [C, H, W] in [0, 1], as a Pillow image: mode RGB for three channels, L for one."""
+    levels = (image * 255).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(levels.squeeze(-1) if levels.shape[-1] == 1 else levels)

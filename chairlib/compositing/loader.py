@@ -1,0 +1,167 @@
+"""A loader that keeps its images on a device and makes batches there, without touching a file per image."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chairlib.collection import Collection
+from chairlib.compositing.augmentation import Augment
+from chairlib.compositing.image_sets import CompositeSet, ImageSet
+from chairlib.compositing.packing import check_split
+from chairlib.compositing.released import ReleasedChairSegments, is_released
+from chairlib.core.checks import check_count
+from chairlib.core.devices import pick_device
+from chairlib.core.errors import ParameterError
+
+__all__ = ["CompositeLoader", "foreground_shares", "open_images"]
+
+
+class CompositeLoader:
+    """Batches of composites, made on the device without touching a file per image.
+
+    Parameters
+    ----------
+    root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or an
+        :class:`ImageSet`.
+    split: ``"train"``, ``"val"`` or ``"test"``.
+    resolution: pixels d, at least 16.
+    batch_size: images a batch; the last batch is smaller unless ``drop_last``.
+    device: ``"auto"``, or a name that torch knows.
+    shuffle: a new order each epoch; by default for the train split only.
+    flip: mirror each image and its mask left to right with probability 1/2.
+    augment: change each image and its mask at random, after any ``flip``; :meth:`in_order` gives them unchanged.
+    soft: give the opacity in [0, 1] instead of the 0/1 mask.
+    limit: use only this many images, always the same, spread over all segments.
+    seed: of order, flips and augmentation. Pairs belong to the benchmark and have a seed of their own, ``pair_seed``.
+    options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSet`.
+
+    Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Image values
+    are whole levels over 255, equal to the pixels of :class:`chairlib.compositing.datasets.ChairSegments`, unless
+    ``augment`` changes them. Order, flips and augmentation depend only on seed, epoch and the batch's number. So a run
+    that stopped after any batch can continue as if it had not stopped, see :meth:`batches`.
+    """
+
+    def __init__(
+        self,
+        root: str | Path | Collection | ImageSet = "mini",
+        split: str = "train",
+        resolution: int = 64,
+        batch_size: int = 64,
+        device: str | torch.device = "auto",
+        *,
+        shuffle: bool | None = None,
+        flip: bool = False,
+        augment: Augment | None = None,
+        soft: bool = False,
+        limit: int | None = None,
+        drop_last: bool = False,
+        seed: int = 0,
+        **options: Any,
+    ):
+        check_count("batch_size", batch_size)
+        check_count("limit", limit, none=True)
+        check_count("seed", seed, least=0)
+        check_split(split)
+        if isinstance(root, str | Path | Collection):
+            self.image_set = open_images(root, split, resolution, pick_device(device), soft=soft, **options)
+        elif isinstance(root, ImageSet):
+            self.image_set = root
+        else:
+            raise ParameterError(
+                f"{root!r} holds no images; give a collection, a folder in the authors' layout, or an image set "
+                "such as StoredSet."
+            )
+        self.split, self.resolution, self.batch_size = split, resolution, batch_size
+        self.shuffle = split == "train" if shuffle is None else shuffle
+        self.flip, self.augment, self.drop_last, self.seed = flip, augment, drop_last, seed
+        self.indices = torch.arange(len(self.image_set)) if limit is None else self.image_set.spread(limit)
+        self.epoch = 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.image_set.device
+
+    @property
+    def n_images(self) -> int:
+        """Images an epoch gives."""
+        return len(self) * self.batch_size if self.drop_last else len(self.indices)
+
+    @property
+    def groups(self) -> list[str] | None:
+        """The segment group of each image in unshuffled order; None where groups are unknown."""
+        groups = self.image_set.groups
+        return None if groups is None else [groups[index] for index in self.indices.tolist()]
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        whole, rest = divmod(len(self.indices), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """One epoch; the next iteration is the next epoch, in another order where ``shuffle`` is on."""
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        return self.batches(epoch)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The batches of ``epoch`` from number ``start`` on, the same whatever was iterated before."""
+        # The CPU's generator: its stream is the same whatever the device.
+        generator = torch.Generator().manual_seed(_combined_seed(self.seed, epoch))
+        count = len(self.indices)
+        order = self.indices[torch.randperm(count, generator=generator)] if self.shuffle else self.indices
+        flips = torch.rand(count, generator=generator) < 0.5 if self.flip else None
+        order = order.to(self.device)
+        for number in range(start, len(self)):
+            chosen = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            images, masks = self.image_set.batch(order[chosen])
+            if flips is not None:
+                mirrored = flips[chosen].to(self.device).view(-1, 1, 1, 1)
+                images = torch.where(mirrored, images.flip(-1), images)
+                masks = torch.where(mirrored, masks.flip(-1), masks)
+            if self.augment is not None:
+                # Numbers from 1: a seed sequence ignores a last 0, which would give the generator of the order again.
+                own = torch.Generator().manual_seed(_combined_seed(self.seed, epoch, number + 1))
+                images, masks = self.augment(images, masks, own)
+            yield images, masks
+
+    def in_order(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Every image once, unshuffled and unchanged, a batch at a time, in the order of :attr:`groups`."""
+        for indices in self.indices.to(self.device).split(self.batch_size):
+            yield self.image_set.batch(indices)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.image_set.name!r}, split={self.split!r}, resolution={self.resolution}, "
+            f"images={len(self.indices)}, batch_size={self.batch_size}, device='{self.device}')"
+        )
+
+
+def _combined_seed(*numbers: int) -> int:
+    """One 63-bit seed from several numbers; neighbouring seeds, epochs and batches give unrelated streams."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def foreground_shares(loader: CompositeLoader) -> np.ndarray:
+    """Per cent of each image's pixels that are chair, float64 [N] in unshuffled order (the paper's mean: 21.99)."""
+    shares = [masks.mean(dim=(1, 2, 3), dtype=torch.float64) for _, masks in loader.in_order()]
+    return 100 * torch.cat(shares).cpu().numpy()
+
+
+def open_images(
+    root: str | Path | Collection, split: str, resolution: int, device: torch.device, **options: Any
+) -> ImageSet:
+    """The images of ``root``, a folder in the authors' layout or else a collection.
+
+    ``options`` are those of :class:`CompositeSet`. Raises :class:`ParameterError` where a folder of finished images is
+    to be used with any of them.
+    """
+    if not isinstance(root, Collection) and is_released(root):
+        if options.pop("soft", False) or options:
+            raise ParameterError(
+                f"{root} holds finished composites: soft masks and {', '.join(options) or 'options'} need a collection."
+            )
+        return ReleasedChairSegments(root, split).image_set(resolution, device)
+    collection = root if isinstance(root, Collection) else Collection(root)
+    return CompositeSet(collection, split, resolution, device, **options)

@@ -1,0 +1,69 @@
+"""What fine-tuning asks of a build: its runs, the pretrainings they start from, their notebooks, and how long they take."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chairlib.benchmark.jobs import beside_coco, find_run
+from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.core.jobs import Inputs, Job, run_job, unique
+from chairlib.core.runs import Run, record_file
+from chairlib.transfer.photos import open_datasets, splits_of
+from chairlib.transfer.recipes import get_recipe
+from chairlib.transfer.run import open_run
+from chairlib.transfer.settings import TransferSettings
+
+__all__ = ["NOTEBOOK", "count_images", "jobs", "open_runs"]
+
+NOTEBOOK = "05_object_discovery"
+
+
+def open_runs(
+    entries: Sequence[Mapping[str, Any]], inputs: Inputs, pretrainings: Sequence[Run[BenchmarkSettings]]
+) -> tuple[list[Run[TransferSettings]], list[Run[BenchmarkSettings]]]:
+    """The runs that a profile lists, each once, the featured one first; and the pretrainings that only they need.
+
+    Each starts from the benchmark run of its model, width and resolution. Those that need COCO's photos are left out where
+    a build has none. Raises ParameterError where there is no such benchmark run.
+    """
+    runs, further = [], []
+    for entry in entries:
+        settings = TransferSettings.of(entry)
+        pretrained = None
+        if settings.pretraining != "none":
+            pretrained = find_run(pretrainings, settings.model, settings.width, settings.resolution, settings.seed)
+            if settings.pretraining != "chair_segments":
+                # The composites that are matched to COCO's crops need the crops too, for their number.
+                if inputs.coco is None:
+                    continue
+                matched = settings.pretraining == "chair_segments_matched"
+                pretrained = beside_coco(pretrained, inputs.coco, matched)
+                further.append(pretrained)
+        name = pretrained.name if pretrained else None
+        runs.append(open_run(settings, data=inputs.photos, device=inputs.device, pretrained=name))
+    return unique(runs), unique(further)
+
+
+def jobs(runs: Sequence[Run[TransferSettings]]) -> list[Job]:
+    """One notebook a run; the first is chapter 05 itself."""
+    return [
+        run_job(
+            NOTEBOOK,
+            run,
+            NOTEBOOK if number == 0 else f"transfer/{run.name}",
+            needs=(record_file(run.settings.pretrained),) if run.settings.pretrained else (),
+        )
+        for number, run in enumerate(runs)
+    ]
+
+
+def count_images(run: Run[TransferSettings]) -> tuple[int, int]:
+    """How many images the run trains on and scores at most: its budget, and all its validations and its test."""
+    settings = run.settings
+    sizes = {split: len(photos) for split, photos in open_datasets(settings).items()}
+    _, val_split, scored_split = splits_of(settings.protocol)
+    n_train = math.ceil(sizes["train"] * settings.share / 100)
+    trained = settings.images or math.ceil(get_recipe(settings.recipe, settings.model).epochs * n_train)
+    evaluations = settings.evaluations or max(8, round(trained / n_train))
+    # The start is scored too.
+    return trained, (1 + evaluations) * sizes[val_split] + sizes[scored_split]

@@ -1,0 +1,133 @@
+"""The photos of a fine-tuning run: which train, which validate and which are scored, under the run's protocol."""
+
+import hashlib
+import itertools
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chairlib.compositing.image_sets import StoredSet, to_arrays
+from chairlib.core import paths
+from chairlib.core.errors import CollectionError
+from chairlib.core.runs import Record, Run
+from chairlib.transfer.object_discovery import FOLDS, ObjectDiscovery, photos_folder, stable_order
+from chairlib.transfer.settings import STAND_IN, TransferSettings
+
+__all__ = [
+    "Photos",
+    "check_unchanged",
+    "content_hash",
+    "open_datasets",
+    "open_photos",
+    "photos_root",
+    "preview",
+    "protocol_title",
+    "run_title",
+    "share_of",
+    "splits_of",
+]
+
+
+def photos_root(data: str | Path) -> Path:
+    """The folder of ``data``: the stand-in that ships with the package, or a folder in Object Discovery's layout.
+
+    Raises :class:`ParameterError` for what is neither a name nor a path.
+    """
+    return paths.stand_in if data == STAND_IN else photos_folder(data)
+
+
+def splits_of(protocol: str) -> tuple[str, str, str]:
+    """The splits that train, validate and are scored: the authors' protocol has no test split."""
+    return ("train", "val", "val") if protocol == "authors" else ("train", "val", "test")
+
+
+def open_datasets(settings: TransferSettings) -> dict[str, ObjectDiscovery]:
+    """The photos of a run with these settings, by split."""
+    root = photos_root(settings.data)
+    return {
+        split: ObjectDiscovery(root, settings.category, split, settings.protocol, fold=settings.fold)
+        for split in set(splits_of(settings.protocol))
+    }
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The photos of a run on a device: those that train, and those that are scored, with the name of their split."""
+
+    train: StoredSet
+    scored: StoredSet
+    scored_split: str
+
+
+def open_photos(settings: TransferSettings, device: torch.device) -> Photos:
+    """The photos that a run with these settings trains on (all of them, whatever its share) and is scored on."""
+    datasets, scored = open_datasets(settings), splits_of(settings.protocol)[2]
+    train, test = (datasets[split].image_set(settings.resolution, device) for split in ("train", scored))
+    return Photos(train, test, scored)
+
+
+def share_of(photos: StoredSet, ids: list[str], share: int, seed: int) -> StoredSet:
+    """``share`` per cent of the photos, rounded up: other ones for each seed, the same for both arms of a comparison.
+
+    With one seed, each share holds all photos of the smaller shares: a curve over shares adds photos and exchanges none.
+    """
+    if share == 100:
+        return photos
+    first = stable_order(ids, f"share {seed}")[: math.ceil(len(ids) * share / 100)]
+    chosen = torch.tensor(sorted(ids.index(identity) for identity in first), device=photos.device)
+    images, masks = photos.images[chosen].cpu(), photos.masks[chosen].cpu()
+    return StoredSet(images, masks, photos.device, photos.name)
+
+
+def content_hash(settings: TransferSettings) -> str:
+    """16 hexadecimal digits over the ids and files of every split, as they are now."""
+    digest = hashlib.sha256()
+    root = photos_root(settings.data).resolve()
+    for split in dict.fromkeys(splits_of(settings.protocol)):
+        photos = ObjectDiscovery(root, settings.category, split, settings.protocol, fold=settings.fold)
+        digest.update(repr((split, photos.ids)).encode())
+        for file in itertools.chain.from_iterable(photos.files):
+            now = file.stat()
+            digest.update(_file_digest(file, now.st_mtime_ns, now.st_size))
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _file_digest(file: Path, modified: int, size: int) -> bytes:
+    """Read once a process as long as the file stays as it is: a mask may be corrected while a notebook is open."""
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
+def check_unchanged(run: Run[TransferSettings]) -> None:
+    """Raise :class:`CollectionError` where the photos are no longer those that the run was opened with."""
+    now = content_hash(run.settings)
+    if now != run.data["hash"]:
+        raise CollectionError(
+            f"{photos_root(run.settings.data)}: photos or masks have changed ({now}) since run {run.name} was opened "
+            f"({run.data['hash']}); open it again."
+        )
+
+
+def protocol_title(settings: Any) -> str:
+    """The protocol that settings name, with its fold where it has one: ``"folds (fold 0 of 5)"``."""
+    fold = f" (fold {settings.fold} of {FOLDS})" if settings.protocol == "folds" else ""
+    return f"{settings.protocol}{fold}"
+
+
+def run_title(run: Run[Any] | Record, split: str | None = None) -> str:
+    """What every figure of a run says of its photos: their name, the protocol, and the split shown (the scored one)."""
+    data = run.data if isinstance(run, Run) else run.content["data"]
+    shown = split or splits_of(run.settings.protocol)[2]
+    return f"{data['name']}, protocol {protocol_title(run.settings)}, {shown} images"
+
+
+def preview(run: Run[TransferSettings], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first ``count`` training photos of a run and their masks: uint8 [N, d, d, 3], bool [N, d, d]."""
+    photos = open_datasets(run.settings)["train"].image_set(run.settings.resolution, "cpu")
+    images, masks = to_arrays(*photos.batch(torch.arange(min(count, len(photos)))))
+    return images, masks > 127

@@ -1,0 +1,77 @@
+"""The record that a fine-tuning run starts from: what it was pretrained on, its weights, and what it cost."""
+
+import math
+from typing import Any
+
+from torch import nn
+
+from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.core import paths
+from chairlib.core.errors import RecordError
+from chairlib.core.runs import Record, read_record
+from chairlib.core.tensors import load_tensors
+from chairlib.transfer.settings import TransferSettings
+
+__all__ = ["load_pretrained", "pretraining_cost", "pretraining_of", "read_pretrained"]
+
+
+def read_pretrained(name: str) -> Record:
+    """The record of this name. Raises :class:`RecordError` where it is missing, damaged, or no benchmark run."""
+    record = read_record(paths.runs / name)
+    pretraining_of(record)
+    return record
+
+
+def pretraining_of(record: Record) -> str:
+    """What a record was pretrained on: one of the pretrainings of :class:`TransferSettings`.
+
+    Raises :class:`RecordError` where it is no pretraining.
+    """
+    if record.kind != BenchmarkSettings.kind:
+        raise RecordError(
+            f"record {record.name} is no pretraining but of kind {record.kind}; give one of `chairlib benchmark`."
+        )
+    on = record.content["source"]
+    return f"{on}_matched" if on == "chair_segments" and record.settings.train_images else on
+
+
+def load_pretrained(model: nn.Module, record: Record, settings: TransferSettings) -> None:
+    """Fill ``model`` with a record's weights.
+
+    Raises :class:`RecordError` where the record is another pretraining than is asked for, or of another model or width.
+    """
+    pretraining = pretraining_of(record)
+    if settings.pretraining != pretraining:
+        raise RecordError(
+            f"record {record.name} was pretrained on {pretraining}, but pretraining {settings.pretraining!r} is asked for; "
+            "correct one of them."
+        )
+    asked = {"model": settings.model, "width": settings.width}
+    found = {"model": record.settings.model, "width": record.settings.width}
+    if found != asked:
+        raise RecordError(
+            f"record {record.name} holds a model with {found}, but {asked} is asked for; pretrain that model first."
+        )
+    weights, _ = load_tensors(record.file("weights.safetensors"))
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise RecordError(
+            f"record {record.name} does not fit model {settings.model!r} ({reason}); pretrain it again."
+        ) from error
+
+
+def pretraining_cost(record: Record) -> dict[str, Any]:
+    """What a record was pretrained with: images seen, images budgeted, different images, recipe.
+
+    Where a recipe stops early, images seen differ by seed among pretrainings that are otherwise the same. The budget does not.
+    """
+    content = record.content
+    by_epochs = math.ceil(content["recipe"]["epochs"] * content["n_train_images"])
+    return {
+        "images_seen": content["images_seen"],
+        "budget": record.settings.images or by_epochs,
+        "n_train_images": content["n_train_images"],
+        "recipe": record.settings.recipe,
+    }

@@ -1,0 +1,49 @@
+"""The parameters of a fine-tuning run."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chairlib.core.checks import LARGEST_SEED, check_count
+from chairlib.core.errors import ParameterError
+from chairlib.core.settings import Settings, parameter
+
+__all__ = ["PRETRAININGS", "STAND_IN", "TransferSettings"]
+
+#: The rendered photos that ship with the package. Never to be called Object Discovery.
+STAND_IN = "stand-in"
+#: What a model may have learned before. ``chair_segments_matched``: as many different composites as there are crops of
+#: COCO's chairs, so that the two are compared at the same number of images.
+PRETRAININGS = ("none", "chair_segments", "coco_chairs", "chair_segments_matched")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferSettings(Settings):
+    """What a fine-tuning run is asked for. Raises ParameterError for an impossible value."""
+
+    kind: ClassVar[str] = "transfer"
+
+    data: str = parameter(STAND_IN, "A folder in Object Discovery's layout, or 'stand-in'.", identity=False)
+    category: str = parameter("car", "airplane, car or horse.")
+    protocol: str = parameter("authors", "Which photos train, validate and are scored: authors, folds or subset100.")
+    fold: int = parameter(0, "Which fold is scored, under the protocol folds.")
+    model: str = parameter("unet", "unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
+    width: int | None = parameter(None, "Channels of the first convolution; the paper's by default.")
+    resolution: int = parameter(64, "Pixels a side, at least 32.")
+    pretraining: str = parameter("none", f"One of {', '.join(PRETRAININGS)}.")
+    pretrained: str | None = parameter(None, "Name of the record whose weights the run starts from.")
+    recipe: str = parameter("fast", "paper or fast.")
+    share: int = parameter(100, "Per cent of the training photos that are used.")
+    images: int | None = parameter(None, "Training budget in images; the recipe's epochs by default.")
+    evaluations: int | None = parameter(None, "How often to validate; once an epoch, at least 8, by default.")
+    seed: int = parameter(0, "Seed of initial weights, order, augmentation, and of which photos a share holds.")
+    init_seed: int | None = parameter(None, "Seed of the initial weights alone, where they have another.")
+    device: str = parameter("auto", "auto, cpu, cuda, ...", identity=False)
+
+    def __post_init__(self) -> None:
+        for name in ("width", "images", "evaluations"):
+            check_count(name, getattr(self, name), none=True)
+        check_count("seed", self.seed, least=0, most=LARGEST_SEED)
+        check_count("init_seed", self.init_seed, least=0, most=LARGEST_SEED, none=True)
+        check_count("share", self.share, most=100)
+        if self.pretraining not in PRETRAININGS:
+            raise ParameterError(f"pretraining {self.pretraining!r} is unknown; use one of {', '.join(PRETRAININGS)}.")
