@@ -40,7 +40,7 @@ __all__ = [
     "WIDTH",
     "Figure",
     "annotate_bar",
-    "bar_look",
+    "bar_style",
     "check_among",
     "check_columns",
     "check_intervals",
@@ -55,7 +55,7 @@ __all__ = [
     "legend_line",
     "legend_outside",
     "mean_over_repetitions",
-    "line_look",
+    "line_style",
     "new_figure",
     "outline_text",
     "rows_down",
@@ -225,7 +225,7 @@ def join_words(words: Sequence[str]) -> str:
 # Looks
 
 
-def line_look(number: int) -> dict[str, Any]:
+def line_style(number: int) -> dict[str, Any]:
     """The colour, dash pattern and marker of the line with this number."""
     return {
         "color": PALETTE[number % len(PALETTE)],
@@ -234,7 +234,7 @@ def line_look(number: int) -> dict[str, Any]:
     }
 
 
-def bar_look(number: int, colour: str | None = None) -> dict[str, Any]:
+def bar_style(number: int, colour: str | None = None) -> dict[str, Any]:
     """The colour and hatch of the bar (and of its entry in a legend) with this number."""
     colour = colour or PALETTE[number % len(PALETTE)]
     return {"facecolor": colour, "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white", "linewidth": 0}

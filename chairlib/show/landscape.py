@@ -21,7 +21,7 @@ from chairlib.show.canvas import (
     PALETTE,
     Figure,
     annotate_bar,
-    bar_look,
+    bar_style,
     check_among,
     check_columns,
     check_intervals,
@@ -83,7 +83,7 @@ def distance_bars(frame: pd.DataFrame, title: str = "", caption: str = "") -> Fi
     ours.set(xlim=(0, frame["l2"].max() * 1.16), xlabel="ℓ₂ distance (bar: mean; dots: pairs of models)")
     greys = ("#8a8a8a", "#c4c4c4")
     looks = [
-        bar_look(number, PALETTE[0] if name == "ours" else greys[(number - ("ours" in shares)) % 2])
+        bar_style(number, PALETTE[0] if name == "ours" else greys[(number - ("ours" in shares)) % 2])
         for number, name in enumerate(shares)
     ]
     grouped_bars(ratios, shares, looks, shares.map(lambda share: "" if math.isnan(share) else f"{share:.0f}"))
@@ -178,7 +178,7 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
     members.
     """
     kinds = {"member": "#9a9a9a", "mean": "#555555", "soup": PALETTE[2], "ensemble": PALETTE[0]}
-    looks = {kind: bar_look(number, colour) for number, (kind, colour) in enumerate(kinds.items())}
+    looks = {kind: bar_style(number, colour) for number, (kind, colour) in enumerate(kinds.items())}
     check_columns(frame, ("label", "kind", "iou"), "the table of soups")
     present = check_among(frame, "kind", kinds)
     check_range(frame["iou"], "IoU", 0, 100)
@@ -229,7 +229,7 @@ def criticality_bars(
     mean, low, high = (
         pd.DataFrame(which.unstack(), blocks, pairs) for which in (by_block.mean(), by_block.min(), by_block.max())
     )
-    looks = [bar_look("FS".index(pair), PAIR_COLOURS[pair]) for pair in pairs]
+    looks = [bar_style("FS".index(pair), PAIR_COLOURS[pair]) for pair in pairs]
     fig = new_figure(1.5 + 0.5 * len(blocks))
     ax = fig.subplots()
     notes = mean.map(lambda iou: "" if math.isnan(iou) else f"{iou:.1f}")
