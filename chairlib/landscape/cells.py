@@ -113,7 +113,8 @@ class CellStore:
         return self.results[cell.key]
 
     def _read(self, cell: Cell, models: TrainedModels) -> Any:
-        file = self.folder.joinpath(*(self.tags.get(part, part) for part in cell.key)).with_suffix(".json")
+        # Not with_suffix: a part such as "alpha 0.25" has a dot of its own.
+        file = self.folder / ("/".join(self.tags.get(part, part) for part in cell.key) + ".json")
         try:
             return json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # not there, or damaged from outside: either way it is computed
