@@ -45,36 +45,46 @@ def painted_checkerboard(view: SegmentView, limits: Thresholds) -> str | None:
         match, share, square = checkerboard_match(pixels)
         if match >= limits.checkerboard_match and share >= limits.checkerboard_share:
             if pixels is view.fine:
-                square = round(square * view.image.width / pixels.shape[1])
+                square *= view.image.width / pixels.shape[1]
             return (
-                f"{share:.0%} of the image fits a grid of squares of {square} pixels to {match:.0%} "
+                f"{share:.0%} of the image fits a grid of squares of {square:.0f} pixels to {match:.0%} "
                 f"(below {limits.checkerboard_match:.0%} it is none); save it with real transparency"
             )
     return None
 
 
-def checkerboard_match(pixels: NDArray[np.uint8]) -> tuple[float, float, int]:
-    """How well the greyish pixels of [H, W, 4] fit a checkerboard (up to 1), the share of the image they are, the square's side.
+def checkerboard_match(pixels: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """How well the greyish pixels of [H, W, 4] fit a checkerboard: (match up to 1, share of the image, square's side).
 
-    The two commonest tones get the signs +1 and -1. On a board with squares of s pixels the autocorrelation of the signs is near
-    -1 at a shift of s along a row or column, and near +1 at 2 s and at the diagonal shift (s, s).
+    The two commonest tones get the signs +1 and -1. On a board with squares of s pixels the autocorrelation of the signs
+    is near +1 at a shift of 2 s along a row or column, near -1 at s, and near +1 at the diagonal shift (s, s). Shifts are
+    whole pixels, so the side that is looked for is half of a whole period. Where the period p is odd, squares of two
+    lengths alternate, and even a perfect board reaches only 1 - 2 / p at half of it: figures are relative to that.
     """
     signs = _two_tones(pixels)
     share = float((signs != 0).mean())
     if share < 0.01:
-        return 0.0, share, 0
+        return 0.0, share, 0.0
     across, down = _autocorrelation(signs), _autocorrelation(signs.T)
-    reach = min(len(across), len(down)) // 2
-    best, square = 0.0, 0
-    for side in range(_SQUARES[0], min(_SQUARES[1], reach)):
-        score = min(-across[side], -down[side], across[2 * side], down[2 * side])
-        if score > best + 0.02:  # three times the side fits as well
-            best, square = float(score), side
+    longest = min(2 * _SQUARES[1], len(across), len(down)) - 2
+    best, period, half = 0.0, 0, 0
+    for shift in range(2 * _SQUARES[0], longest + 1):
+        middles = (shift // 2, (shift + 1) // 2)
+        middle = min(middles, key=lambda side: max(across[side], down[side]))
+        opposite = -max(across[middle], down[middle]) / _largest_opposite(shift)
+        score = min(opposite, across[shift], down[shift])
+        if score > best + 0.02:  # three times the period fits as well
+            best, period, half = float(score), shift, middle
     if best < 0.3:
-        return best, share, square
-    diagonal = signs[square:, square:] * signs[:-square, :-square]
-    known = np.count_nonzero(diagonal)
-    return (min(best, float(diagonal.sum()) / known) if known else 0.0), share, square
+        return best, share, period / 2
+    diagonal = signs[half:, half:] * signs[:-half, :-half]
+    mean = float(diagonal.sum()) / max(1, np.count_nonzero(diagonal))
+    return min(best, mean / _largest_opposite(period) ** 2), share, period / 2
+
+
+def _largest_opposite(period: int) -> float:
+    """What the negative autocorrelation of a perfect board is at most, at a shift of half of ``period`` pixels."""
+    return 1 - 2 / period if period % 2 else 1.0
 
 
 def _two_tones(pixels: NDArray[np.uint8]) -> Array:
