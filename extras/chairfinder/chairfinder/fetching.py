@@ -30,13 +30,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import httpcore
 import httpx
 from PIL import Image
 
 from chairfinder import web
-from chairfinder.web import Limits, PassingError, UnusableError, is_web_address, open_client
-from chairfinder.web import without_credentials as _plain
+from chairfinder.web import Limits, PassingError, UnusableError, is_web_address, open_client, without_credentials
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import atomic_folder, check_free, disk_errors, write_json
 from chairlib.core.progress import progress_bar
@@ -239,7 +237,7 @@ def _check_address(url: str, origin: str | None = None) -> None:
         return
     if origin is None:
         raise ParameterError(f"the address {url!r} is not of the form http://... or https://...")
-    raise FetchError(f"{_plain(origin)} redirects to {url!r}; only http and https are followed.")
+    raise FetchError(f"{without_credentials(origin)} redirects to {url!r}; only http and https are followed.")
 
 
 def _check_space(folder: Path, count: int, what: str) -> None:
@@ -268,12 +266,16 @@ class _Part:
             found = json.loads(self.notes.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        usable = isinstance(found, dict) and found.get("url") == _plain(url) and isinstance(found.get("validator"), str)
+        usable = (
+            isinstance(found, dict)
+            and found.get("url") == without_credentials(url)
+            and isinstance(found.get("validator"), str)
+        )
         return found if usable and self.size else {}
 
     def start(self, url: str, validator: str | None, total: int | None) -> None:
         self.path.unlink(missing_ok=True)  # first: notes must never stand beside bytes of another file
-        write_json(self.notes, {"url": _plain(url), "validator": validator, "total": total})
+        write_json(self.notes, {"url": without_credentials(url), "validator": validator, "total": total})
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -308,7 +310,9 @@ def _answer(client: httpx.Client, url: str, headers: dict[str, str], limits: Lim
         except ValueError:
             address = target
         _check_address(address, origin=url)
-    raise FetchError(f"{_plain(url)} redirects more than {limits.redirects} times, the last time to {_plain(address)}.")
+    raise FetchError(
+        f"{without_credentials(url)} redirects more than {limits.redirects} times, the last time to {without_credentials(address)}."
+    )
 
 
 def _check_status(response: httpx.Response, url: str) -> None:
@@ -321,7 +325,7 @@ def _check_status(response: httpx.Response, url: str) -> None:
     except UnusableError:
         reason = f"the server answered {code} {response.reason_phrase}".rstrip()
         raise (_Unusable if code in (403, 404, 410) else FetchError)(
-            f"{_plain(url)} cannot be fetched: {reason}."
+            f"{without_credentials(url)} cannot be fetched: {reason}."
         ) from None
 
 
@@ -340,7 +344,7 @@ def _recognised(chunks: Iterable[bytes], kind: Kind, response: httpx.Response, u
             page = head.lstrip()[:1] == b"<" or "html" in response.headers.get("Content-Type", "")
             found = "a web page" if page else f"a file that begins with {head[:8]!r}"
             raise FetchError(
-                f"{_plain(url)} sent {found} instead of {kind.noun}: "
+                f"{without_credentials(url)} sent {found} instead of {kind.noun}: "
                 "the file has moved, or this network asks for a login first."
             )
         yield head
@@ -383,7 +387,7 @@ class _Download:
                 with web.transport_errors(self.limits):
                     return self._attempt()
             except UnusableError as error:
-                raise FetchError(f"{_plain(self.url)} cannot be fetched: {error}.") from None
+                raise FetchError(f"{without_credentials(self.url)} cannot be fetched: {error}.") from None
 
     def _attempt(self) -> int | None:
         notes = self.part.known(self.url)
@@ -398,7 +402,7 @@ class _Download:
                 raise PassingError("the server has no such part of the file any more")
             _check_status(response, self.url)
             if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise FetchError(f"{_plain(self.url)} was sent in an encoding that was not asked for.")
+                raise FetchError(f"{without_credentials(self.url)} was sent in an encoding that was not asked for.")
             if response.status_code == 206:
                 total = self._resumed(response, notes, offset)
             else:
@@ -428,7 +432,7 @@ class _Download:
         if size > self.max_bytes:
             self.part.remove()
             raise FetchError(
-                f"{_plain(self.url)} is larger than {_amount(self.max_bytes)}, the most that is taken: not the file it was."
+                f"{without_credentials(self.url)} is larger than {_amount(self.max_bytes)}, the most that is taken: not the file it was."
             )
 
     def _append(self, response: httpx.Response, offset: int, total: int | None) -> None:
@@ -466,7 +470,7 @@ class _Download:
     def check_time(self, pause: float = 0) -> None:
         if time.monotonic() + pause > self.deadline:
             raise FetchError(
-                f"{_plain(self.url)} took longer than the {self.limits.total:g} s allowed; "
+                f"{without_credentials(self.url)} took longer than the {self.limits.total:g} s allowed; "
                 f"{_amount(self.part.size)} are kept, and running it again goes on from there."
             )
 
@@ -486,7 +490,9 @@ class _Download:
                     kept = f"; {_amount(self.part.size)} are kept for the next time" if self.part.size else ""
                     times = f" ({failures} tries)" if failures > 1 else ""
                     later = f"; it asks to be left alone for {error.wait:,.0f} s" if error.outlasts(self.limits) else ""
-                    raise FetchError(f"{_plain(self.url)} cannot be fetched: {error}{later}{times}{kept}.") from error
+                    raise FetchError(
+                        f"{without_credentials(self.url)} cannot be fetched: {error}{later}{times}{kept}."
+                    ) from error
                 pause = web.pause_before(failures, error.wait, self.limits, self.random)
                 self.check_time(pause)
                 if not self.one_of_many:
@@ -502,38 +508,7 @@ class _Download:
             self.part.remove()
             if total is None:  # nobody said how long the file is: it may have been cut
                 raise PassingError(f"what came is not whole ({error})") from error
-            raise _Unusable(f"{_plain(self.url)} sent a file that cannot be used: {error}") from error
-
-
-class _Guard(web._GuardedBackend):
-    """The guard of every request, but for the host of the address that a person gave: a mirror may be in the next room."""
-
-    def __init__(self, given: str) -> None:
-        super().__init__(loopback=False)
-        self._given = given
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.NetworkStream:
-        if host != self._given:
-            return super().connect_tcp(host, port, timeout, local_address, socket_options)
-        # Guarded all the same against a server that never ends.
-        timeout = web._within(timeout)
-        return web._GuardedStream(self._plain.connect_tcp(host, port, timeout, local_address, socket_options))
-
-
-def _client(limits: Limits, given: str | None) -> httpx.Client:
-    """A client for strangers' addresses; ``given`` is the address that a person gave, whose host may be any."""
-    client = open_client("", limits)
-    if given is not None:
-        # The guard of chairfinder.web knows exceptions for tests alone; this one is for one host, and for this client.
-        client._transport._pool._network_backend = _Guard(httpx.URL(given).raw_host.decode("ascii"))  # type: ignore[attr-defined]
-    return client
+            raise _Unusable(f"{without_credentials(self.url)} sent a file that cannot be used: {error}") from error
 
 
 def download(
@@ -717,7 +692,7 @@ def _chairs(text: bytes, where: Path, domain: str) -> dict[str, Any]:
             raise ValueError("an image has no address")
         stranger = next((image["coco_url"] for image in images if not _is_from(image["coco_url"], domain)), None)
         if stranger is not None:
-            raise ValueError(f"an image is not at {domain} but at {_plain(stranger)}")
+            raise ValueError(f"an image is not at {domain} but at {without_credentials(stranger)}")
         names = {image["file_name"] for image in images}
         if not names or len(names) != len(images):
             raise ValueError("no image of a chair" if not names else "two images have one name")
@@ -757,7 +732,7 @@ def _image(image: dict[str, Any], job: "_Job") -> None:
     url = image["coco_url"]
 
     def accept(part: Path) -> None:
-        job.record.agree(name, part, _plain(url))
+        job.record.agree(name, part, without_credentials(url))
 
     common: dict[str, Any] = {"client": job.client, "limits": job.limits, "deadline": job.deadline}
     download(url, target, JPEG, 20 * 10**6, check, accept, one_of_many=True, say=job.say, **common)
@@ -820,7 +795,7 @@ class _Job:
             return path
 
         def accept(part: Path) -> None:
-            self.record.agree(name, part, _plain(self.url))
+            self.record.agree(name, part, without_credentials(self.url))
 
         common: dict[str, Any] = {"client": self.client, "limits": self.limits, "deadline": self.deadline}
         download(self.url, path, ZIP, self.source.max_bytes, _check_archive, accept, say=self.say, **common)
@@ -923,7 +898,7 @@ def fetch(
     with _own(out):
         deadline, record = time.monotonic() + limits.total, _Record(out)
         try:
-            with _client(limits, url) as client:
+            with open_client("", limits, trusted_url=url) as client:
                 images_from = "" if url else source.images_from
                 _Job(source, out, address, images_from, client, limits, deadline, record, say).run()
         except FetchError as error:
