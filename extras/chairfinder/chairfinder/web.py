@@ -211,7 +211,7 @@ def deadline(seconds: float) -> Iterator[None]:
         _clock.end = before
 
 
-def _within(timeout: float | None) -> float | None:
+def _until_deadline(timeout: float | None) -> float | None:
     end = getattr(_clock, "end", None)
     if end is None:
         return timeout
@@ -228,10 +228,10 @@ class _GuardedStream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _within(timeout))
+        return self._stream.read(max_bytes, _until_deadline(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _within(timeout))
+        self._stream.write(buffer, _until_deadline(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -239,7 +239,7 @@ class _GuardedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _GuardedStream(self._stream.start_tls(ssl_context, server_hostname, _within(timeout)))
+        return _GuardedStream(self._stream.start_tls(ssl_context, server_hostname, _until_deadline(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -280,7 +280,7 @@ class _GuardedBackend(httpcore.NetworkBackend):
         raise failure
 
     def _connect(self, host: str, port: int, timeout: float | None, *options: Any) -> httpcore.NetworkStream:
-        return _GuardedStream(self._plain.connect_tcp(host, port, _within(timeout), *options))
+        return _GuardedStream(self._plain.connect_tcp(host, port, _until_deadline(timeout), *options))
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
         raise UnusableError("forbidden address: a socket of this machine")
@@ -305,7 +305,7 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[str]:
 
     threading.Thread(target=ask, name="resolver", daemon=True).start()
     try:
-        return answer.result(_within(timeout))
+        return answer.result(_until_deadline(timeout))
     except TimeoutError as error:
         raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
     except (OSError, UnicodeError, OverflowError) as error:
