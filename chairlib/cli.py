@@ -157,8 +157,10 @@ def _with_options_of(settings: type[Settings], command: Callable[..., None]) -> 
     }
     command.__annotations__ = {**options, "return": None}
     command.__signature__ = Signature(  # type: ignore[attr-defined]
-        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=options[field.name])
-        for field in fields(settings)
+        [
+            Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=options[field.name])
+            for field in fields(settings)
+        ]
     )
     return command
 

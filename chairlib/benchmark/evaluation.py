@@ -1,18 +1,19 @@
 """What a model's masks are worth on a loader's images: its scores, its loss, its probabilities."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
-from chairlib.compositing.datasets import CompositeLoader
 from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar
 
-__all__ = ["Evaluation", "evaluate", "holds_objects", "predict", "segmentation_loss"]
+__all__ = ["Evaluation", "ScoredImages", "evaluate", "holds_objects", "predict", "segmentation_loss"]
 
 
 def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bce") -> torch.Tensor:
@@ -28,6 +29,23 @@ def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bc
     return F.binary_cross_entropy_with_logits(logits, masks)
 
 
+class ScoredImages(Protocol):
+    """What :func:`evaluate` needs of its images. A :class:`chairlib.CompositeLoader` has it."""
+
+    batch_size: int
+    indices: torch.Tensor
+    """One number an image."""
+
+    @property
+    def groups(self) -> list[str] | None:
+        """The group of each image, in order; None where groups are unknown."""
+        ...
+
+    def in_order(self) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+        """Every image and mask once, unshuffled and unchanged, a batch at a time."""
+        ...
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """A model's scores on a loader's images, and its mean per-pixel loss there."""
@@ -37,7 +55,7 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progress: bool = False) -> Evaluation:
+def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress: bool = False) -> Evaluation:
     """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
 
     Leaves the model's training mode as it was.
@@ -75,6 +93,6 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
         model.train(was_training)
 
 
-def holds_objects(loader: CompositeLoader) -> bool:
+def holds_objects(loader: ScoredImages) -> bool:
     """Whether IoU is defined on any image; looks at the first batch, as a rule."""
     return any((masks.sum(dim=(1, 2, 3)) >= MIN_CHAIR_PIXELS).any().item() for _, masks in loader.in_order())

@@ -13,7 +13,7 @@ from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.run import count_composites, open_run, training_budget
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.training import forward_precision
-from chairlib.compositing.datasets import ReleasedChairSegments
+from chairlib.compositing.released import ReleasedChairSegments
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
 from chairlib.core.jobs import Inputs, Job, run_job, unique

@@ -39,7 +39,7 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
     data.
     """
     settings = (settings or BenchmarkSettings()).with_changes(**parameters)
-    padding(settings.resolution)
+    check_resolution(settings.resolution)
     if settings.resolution < MIN_SIZE:
         raise ParameterError(
             f"resolution {settings.resolution} is too small for a model; use at least {MIN_SIZE} pixels."

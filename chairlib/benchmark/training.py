@@ -19,7 +19,7 @@ from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects, s
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
 from chairlib.benchmark.models import name_of
 from chairlib.benchmark.recipes import Recipe, get_recipe
-from chairlib.compositing.datasets import CompositeLoader
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count, check_positive
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.progress import progress_bar

@@ -16,7 +16,7 @@ import chairlib.transfer.jobs as transfer
 from chairlib.benchmark.recipes import get_recipe as get_benchmark_recipe
 from chairlib.build.profiles import Profile, load_profile
 from chairlib.collection import Collection
-from chairlib.compositing.datasets import COCO_SOURCE, is_released, read_note
+from chairlib.compositing.released import COCO_SOURCE, is_released, read_note
 from chairlib.core import paths
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
@@ -61,7 +61,7 @@ class Plan:
         pretrainings = self.benchmark_runs
         self.transfer_runs, extra = transfer.open_runs(self.profile.transfer, self.inputs, pretrainings)
         self.landscape_runs = landscape.open_runs(self.profile.landscape, self.inputs, pretrainings)
-        reported = {run.name for run in (*self.benchmark_runs, *self.transfer_runs)}
+        reported = {run.name for run in self.benchmark_runs} | {run.name for run in self.transfer_runs}
         #: Runs that no report shows: pretrainings and members of landscapes that the profile does not list itself.
         self.extra_runs = [
             run for run in unique([*extra, *landscape.members(self.landscape_runs)]) if run.name not in reported

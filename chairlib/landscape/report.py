@@ -18,9 +18,13 @@ from chairlib.benchmark.report import model_title
 from chairlib.core import published
 from chairlib.core.runs import Record, load_records
 from chairlib.landscape.barriers import barrier
-from chairlib.landscape.run import KIND, examples
-from chairlib.landscape.space import BATCH_NORM, distances
-from chairlib.transfer import run as transfer
+from chairlib.landscape.evaluator import BATCH_NORM
+from chairlib.landscape.run import examples
+from chairlib.landscape.settings import LandscapeSettings
+from chairlib.landscape.space import distances
+from chairlib.transfer.photos import protocol_title
+from chairlib.transfer.run import initial_model
+from chairlib.transfer.settings import STAND_IN, TransferSettings
 
 __all__ = ["KINDS", "LandscapeReport", "open_report"]
 
@@ -57,16 +61,16 @@ class LandscapeReport:
     @property
     def photos(self) -> str:
         """What the photos are, in as few words as an axis has room for; the stand-in is always called so."""
-        settings = self.record.parameters
-        what = "the stand-in" if settings["photos"] == transfer.STAND_IN else self.record.content["data"]["name"]
-        return f"{settings['category']}, {what}"
+        settings = self.record.settings
+        what = "the stand-in" if settings.photos == STAND_IN else self.record.content["data"]["name"]
+        return f"{settings.category}, {what}"
 
     @property
     def title(self) -> str:
         """What stands over tables and figures: the model, the photos, the protocol and which split is scored."""
-        settings = self.record.parameters
+        settings = self.record.settings
         return (
-            f"{model_title(settings['model'], settings['width'])} on {self.photos}, protocol {transfer.protocol_title(settings)}, "
+            f"{model_title(settings.model, settings.width)} on {self.photos}, protocol {protocol_title(settings)}, "
             f"{self.record.content['scored_split']} images"
         )
 
@@ -82,7 +86,7 @@ class LandscapeReport:
     @property
     def pairs(self) -> str:
         """How many pairs a distance or barrier is the mean of; said where one is alone, since it has no spread to judge it by."""
-        count = self.record.parameters["n_seeds"]
+        count = self.record.settings.n_seeds
         if count == 2:
             return "2 seeds, so one pair each of Ft & Ft and of Ri & Ri, which show no spread: what another pair would give is not known"
         return f"{count} seeds, {math.comb(count, 2)} pairs each of Ft & Ft and of Ri & Ri: mean (nearest – farthest)"
@@ -96,7 +100,7 @@ class LandscapeReport:
 
     def missing(self, name: str) -> str:
         """Why :meth:`table` is None."""
-        return NOT_POSSIBLE[name] if name in NOT_POSSIBLE and self.record.parameters["beyond"] else NOT_HERE
+        return NOT_POSSIBLE[name] if name in NOT_POSSIBLE and self.record.settings.beyond else NOT_HERE
 
     def table5(self) -> pd.DataFrame:
         """Table 5: a row for the paper's two tasks and for each set of models of ours; a cell of ours is (mean, lowest, highest)."""
@@ -106,17 +110,17 @@ class LandscapeReport:
             rows.append({"task": f"the paper, {row['task']}", **_row(values), "trained": ""})
         # Analyses of the same models on other grids have the same distances.
         by_members = {_compared(record): record for record in [*self.others, self.record]}
-        records = sorted(by_members.values(), key=lambda record: record.parameters["category"])
+        records = sorted(by_members.values(), key=lambda record: record.settings.category)
         for record, task in zip(records, _tasks(records), strict=True):
             whole = record.table("distances").query("block == 'total'")
             found = {kind: whole.loc[whole["kind"] == kind, "l2"].to_numpy() for kind in KINDS}
-            settings = record.parameters
+            settings = record.settings
             rows.append(
                 {
                     "task": task,
                     **_row({kind: values.mean() for kind, values in found.items()}, found),
-                    "trained": f"{settings['n_seeds']} seeds; "
-                    + ("one pair each, no spread" if settings["n_seeds"] == 2 else "all pairs"),
+                    "trained": f"{settings.n_seeds} seeds; "
+                    + ("one pair each, no spread" if settings.n_seeds == 2 else "all pairs"),
                 }
             )
         return pd.DataFrame(rows)
@@ -144,11 +148,9 @@ class LandscapeReport:
 
     def _fresh_distance(self) -> dict[str, float]:
         """How far apart two models are that have nothing in common but how their weights start: those of S1 and S2."""
-        settings = self.record.parameters
+        shared = {name: getattr(self.record.settings, name) for name in ("model", "width", "resolution")}
         with torch.random.fork_rng(devices=[]):  # a report leaves the caller's random numbers as they were
-            one, other = (
-                transfer.initial_model({**settings, "seed": seed, "init_seed": None}).state_dict() for seed in (0, 1)
-            )
+            one, other = (initial_model(TransferSettings(**shared, seed=seed)).state_dict() for seed in (0, 1))
         whole = distances(one, other).to_dict("index")["total"]
         return {"l2": whole["l2"], "norm": (whole["norm_a"] + whole["norm_b"]) / 2, "relative": whole["relative"]}
 
@@ -245,7 +247,7 @@ class LandscapeReport:
         """What this analysis is and what was spent on it."""
         head = description or (f"Profile {profile}." if profile else "")
         content = self.record.content
-        count, minutes = self.record.parameters["n_seeds"], content["member_seconds"] / 60
+        count, minutes = self.record.settings.n_seeds, content["member_seconds"] / 60
         return (
             f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {count} models fine-tuned, {count} from "
             f"scratch; {minutes:.1f} minutes of training, P's too, {content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
@@ -275,12 +277,12 @@ def _compared(record: Record) -> tuple[str, ...]:
 
 def _tasks(records: Sequence[Record]) -> list[str]:
     """What Table 5 calls its rows of ours: model and photos, and of all other settings those in which the rows differ."""
-    described = [_training(record.parameters) for record in records]
+    described = [_training(record.settings) for record in records]
     names = dict.fromkeys(itertools.chain.from_iterable(described))
     differing = [name for name in names if len({repr(one.get(name)) for one in described}) > 1]
     tasks = []
     for record, one in zip(records, described, strict=True):
-        model = model_title(record.parameters["model"], record.parameters["width"])
+        model = model_title(record.settings.model, record.settings.width)
         told = [f"{name} {'by default' if one.get(name) is None else one[name]}" for name in differing]
         tasks.append(", ".join([f"ours, {model} on {LandscapeReport(record, []).photos}", *told]))
     # Photos that were changed since, or others in a folder of the same name: another run with the same settings.
@@ -290,15 +292,15 @@ def _tasks(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _training(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _training(settings: LandscapeSettings) -> dict[str, Any]:
     """The settings that decide how the models of an analysis were trained, beside their architecture and photos."""
-    own = {name: settings[name] for name in ("resolution", "recipe", "images", "evaluations")}
-    of_p = {f"P's {name}": value for name, value in settings["pretrain"].items()}
-    collection = Path(settings["data"]).name  # the whole path is nobody's business on a page
+    own = {name: getattr(settings, name) for name in ("resolution", "recipe", "images", "evaluations")}
+    of_p = {f"P's {name}": value for name, value in settings.pretrain.items()}
+    collection = Path(settings.data).name  # the whole path is nobody's business on a page
     return {
-        "protocol": transfer.protocol_title(settings),
+        "protocol": protocol_title(settings),
         **own,
-        "seeds": settings["n_seeds"],
+        "seeds": settings.n_seeds,
         "P's data": collection,
         **of_p,
     }
@@ -333,5 +335,5 @@ def _row(means: Mapping[str, float], found: Mapping[str, np.ndarray] | None = No
 def open_report(record: Record, beside: list[str] | None = None) -> LandscapeReport:
     """The report of ``record``, with those named in ``beside`` in its Table 5 (None: every other that was finished by this code)."""
     names = None if beside is None else [name for name in beside if name != record.name]
-    others = [] if names == [] else load_records(KIND, None, names)[0]
+    others = [] if names == [] else load_records(LandscapeSettings.kind, None, names)[0]
     return LandscapeReport(record, [other for other in others if other.name != record.name])

@@ -2,11 +2,12 @@
 
 from chairlib.core.lazy import lazy_names
 
-__all__ = ["TransferSettings", "examples", "fine_tune", "open_run", "preview", "train"]
+__all__ = ["TransferSettings", "examples", "fine_tune", "open_run", "preview", "run_title", "train"]
 __getattr__ = lazy_names(
     __name__,
     {
         "TransferSettings": "chairlib.transfer.settings",
-        **dict.fromkeys(("examples", "fine_tune", "open_run", "preview", "train"), "chairlib.transfer.run"),
+        **dict.fromkeys(("examples", "fine_tune", "open_run", "train"), "chairlib.transfer.run"),
+        **dict.fromkeys(("preview", "run_title"), "chairlib.transfer.photos"),
     },
 )

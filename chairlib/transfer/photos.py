@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
-from chairlib.compositing.datasets import StoredSet, to_arrays
+from chairlib.compositing.image_sets import StoredSet, to_arrays
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
 from chairlib.core.runs import Record, Run
@@ -31,13 +31,6 @@ __all__ = [
     "share_of",
     "splits_of",
 ]
-
-
-class HasProtocol(Protocol):
-    """Settings that name a protocol, and a fold for it."""
-
-    protocol: str
-    fold: int
 
 
 def photos_root(data: str | Path) -> Path:
@@ -120,8 +113,8 @@ def check_unchanged(run: Run[TransferSettings]) -> None:
         )
 
 
-def protocol_title(settings: HasProtocol) -> str:
-    """A run's protocol, with its fold where it has one: ``"folds (fold 0 of 5)"``."""
+def protocol_title(settings: Any) -> str:
+    """The protocol that settings name, with its fold where it has one: ``"folds (fold 0 of 5)"``."""
     fold = f" (fold {settings.fold} of {FOLDS})" if settings.protocol == "folds" else ""
     return f"{settings.protocol}{fold}"
 

@@ -19,8 +19,10 @@ from chairlib.benchmark.report import metric_title, model_title, two_level
 from chairlib.core import published
 from chairlib.core.errors import CollectionError, RecordError
 from chairlib.core.runs import Record, load_records
-from chairlib.transfer.object_discovery import PROTOCOLS, photos_name
-from chairlib.transfer.run import DEFAULTS, KIND, PRETRAININGS, STAND_IN, categories, content_hash, data_root, examples
+from chairlib.transfer.object_discovery import CATEGORIES, PROTOCOLS, photos_name
+from chairlib.transfer.photos import content_hash, photos_root
+from chairlib.transfer.run import examples
+from chairlib.transfer.settings import PRETRAININGS, STAND_IN, TransferSettings
 
 __all__ = ["PRETRAINING_TITLES", "Gain", "TransferReport", "open_report", "paired_gain"]
 
@@ -54,7 +56,7 @@ _WHOLE = 100
 _LEAST_VALIDATION = 25
 #: What two runs that are compared need not have in common.
 _NOT_CONFIGURATION = ("pretraining", "pretrained", "seed", "fold", "share", "data", "device")
-_CONFIGURATION = tuple(name for name in DEFAULTS if name not in _NOT_CONFIGURATION)
+_CONFIGURATION = tuple(name for name in TransferSettings.names() if name not in _NOT_CONFIGURATION)
 #: What tells the runs of one configuration apart.
 _WITHIN = ("pretraining", "share", "seed", "fold")
 
@@ -122,9 +124,9 @@ def _by_image(records: Sequence[Record], metric: str) -> pd.DataFrame:
     """The metric of each image (rows, by fold and id) under each seed (columns); images without a value left out."""
     tables = []
     for record in records:
-        table, asked = record.table("test_images"), record.parameters
-        key = f"{asked['fold']}/" + table["id"].astype(str)
-        tables.append(pd.DataFrame({"key": key, "seed": asked["seed"], "value": table[metric]}))
+        table, settings = record.table("test_images"), record.settings
+        key = f"{settings.fold}/" + table["id"].astype(str)
+        tables.append(pd.DataFrame({"key": key, "seed": settings.seed, "value": table[metric]}))
     return pd.concat(tables).pivot_table(index="key", columns="seed", values="value")
 
 
@@ -208,13 +210,13 @@ class TransferReport:
         return self._title_of(self._chosen(model, category))
 
     def _title_of(self, records: Sequence[Record]) -> str:
-        protocols = sorted({record.parameters["protocol"] for record in records})
+        protocols = sorted({record.settings.protocol for record in records})
         splits = sorted({record.content["scored_split"] for record in records})
         return self.photos + (f", protocol {' and '.join(protocols)}, {' and '.join(splits)} images" if records else "")
 
     @property
     def has_coco(self) -> bool:
-        return any(record.parameters["pretraining"] == "coco_chairs" for record in self.records)
+        return any(record.settings.pretraining == "coco_chairs" for record in self.records)
 
     @property
     def left_out(self) -> list[str]:
@@ -230,13 +232,13 @@ class TransferReport:
         """
         latest: dict[tuple[Any, ...], Record] = {}
         for record in sorted(_most_pretrained(self.records), key=lambda record: record.content["finished"]):
-            latest[_configuration(record), *(record.parameters[name] for name in _WITHIN)] = record
+            latest[_configuration(record), *(getattr(record.settings, name) for name in _WITHIN)] = record
         folders = {record.folder for record in latest.values()}
         return [record for record in self.records if record.folder in folders]
 
     @cached_property
     def _models(self) -> list[str]:
-        return list(dict.fromkeys(record.parameters["model"] for record in self.records))
+        return list(dict.fromkeys(record.settings.model for record in self.records))
 
     def _chosen(self, model: str, category: str, protocol: str | None = None) -> list[Record]:
         """The records that stand for a model on a category: every pretraining, share, seed and fold of ONE configuration.
@@ -247,8 +249,8 @@ class TransferReport:
         """
         found: dict[tuple[Any, ...], list[Record]] = {}
         for record in self._latest:
-            asked = record.parameters
-            if (asked["model"], asked["category"]) == (model, category) and protocol in (None, asked["protocol"]):
+            settings = record.settings
+            if (settings.model, settings.category) == (model, category) and protocol in (None, settings.protocol):
                 found.setdefault(_configuration(record), []).append(record)
         return max(found.values(), key=_weight, default=[])
 
@@ -262,22 +264,22 @@ class TransferReport:
         cell = [
             record
             for record in self._chosen(model, category, protocol)
-            if (record.parameters["pretraining"], record.parameters["share"]) == (pretraining, share)
+            if (record.settings.pretraining, record.settings.share) == (pretraining, share)
         ]
-        return sorted(cell, key=lambda record: (record.parameters["seed"], record.parameters["fold"]))
+        return sorted(cell, key=lambda record: (record.settings.seed, record.settings.fold))
 
     @cached_property
     def _shown(self) -> list[Record]:
         """What every table and figure but Table 4 is made from."""
-        return [record for model in self._models for name in categories() for record in self._chosen(model, name)]
+        return [record for model in self._models for name in CATEGORIES for record in self._chosen(model, name)]
 
     def _passed_over(self) -> list[str]:
-        cells = itertools.product(OURS.values(), categories(), PROTOCOLS)
+        cells = itertools.product(OURS.values(), CATEGORIES, PROTOCOLS)
         in_table4 = [record for arm, name, way in cells for record in self.find("unet", arm, name, protocol=way)]
         shown, reasons = {record.folder for record in (*self._shown, *in_table4)}, []
         for record in self.records:
             if record.folder not in shown:
-                chosen = self._chosen(record.parameters["model"], record.parameters["category"])
+                chosen = self._chosen(record.settings.model, record.settings.category)
                 reasons.append(f"{record.name}: {_difference(record, chosen)}")
         return reasons
 
@@ -285,11 +287,11 @@ class TransferReport:
         """(model, pretraining): the paper's nine, then others that were trained."""
         paper = published.table3()
         printed = list(dict.fromkeys(zip(paper["model"], paper["pretraining"], strict=True)))
-        ours = {(record.parameters["model"], record.parameters["pretraining"]) for record in self.records}
+        ours = {(record.settings.model, record.settings.pretraining) for record in self.records}
         return [*printed, *sorted(ours - set(printed))]
 
     def _title(self, model: str) -> str:
-        widths = {record.parameters["width"] for record in self.records if record.parameters["model"] == model}
+        widths = {record.settings.width for record in self.records if record.settings.model == model}
         return model_title(model, widths.pop()) if len(widths) == 1 else model_title(model)
 
     def table3(self, metric: str = "iou") -> pd.DataFrame:
@@ -299,7 +301,7 @@ class TransferReport:
         for model, pretraining in self._rows():
             row: dict[Any, Any] = {"model": self._title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
             reason = self._blank(pretraining)
-            for category in categories():
+            for category in CATEGORIES:
                 key = (model, pretraining, category)
                 records = self.find(*key)
                 ours = _score(records, metric) if records else None
@@ -320,13 +322,13 @@ class TransferReport:
         Ours have a row for each protocol that was trained, and in any case for ``subset100``, the one that can stand beside
         the literature's.
         """
-        trained = {record.parameters["protocol"] for record in self.records if record.parameters["model"] == "unet"}
+        trained = {record.settings.protocol for record in self.records if record.settings.model == "unet"}
         rows: list[dict[Any, Any]] = []
         for method in dict.fromkeys(published.table4()["method"]):
             for protocol in [way for way in PROTOCOLS if way in trained | {"subset100"}] if method in OURS else [""]:
                 row: dict[Any, Any] = {"method": method, "our protocol": protocol or "–"}
                 row[("", "supervised")] = "yes" if method in OURS else "no"
-                for category in categories():
+                for category in CATEGORIES:
                     row |= self._table4_cells(method, category, OURS.get(method), protocol)
                 rows.append(row)
         return two_level(rows, ["method", "our protocol"])
@@ -349,7 +351,7 @@ class TransferReport:
         """Whether pretraining helps, and which source more: a row for each of :data:`COMPARISONS` that was trained both ways."""
         rows = []
         for model in self._models:
-            for (pretraining, other), category in ((pair, name) for pair in COMPARISONS for name in categories()):
+            for (pretraining, other), category in ((pair, name) for pair in COMPARISONS for name in CATEGORIES):
                 against, tuned = self.find(model, other, category), self.find(model, pretraining, category)
                 gain = paired_gain(against, tuned)
                 if gain is not None:
@@ -374,9 +376,9 @@ class TransferReport:
     def images_seen(self) -> pd.DataFrame:
         """What each arm was given, over categories and seeds: photos and images seen in fine-tuning, and before that."""
         rows = []
-        shares = sorted({record.parameters["share"] for record in self._shown})
+        shares = sorted({record.settings.share for record in self._shown})
         for model, pretraining, share in itertools.product(self._models, PRETRAININGS, shares):
-            records = [record for name in categories() for record in self.find(model, pretraining, name, share)]
+            records = [record for name in CATEGORIES for record in self.find(model, pretraining, name, share)]
             before = [record.content["pretrained_on"] for record in records if record.content["pretrained_on"]]
             if records:
                 rows.append(
@@ -434,7 +436,7 @@ class TransferReport:
             for record in self.find(model, pretraining, category):
                 history = record.history()
                 if history["val_iou"].notna().any():  # else none of its validation photos holds the object
-                    by_seed.setdefault(record.parameters["seed"], []).append(history)
+                    by_seed.setdefault(record.settings.seed, []).append(history)
             if by_seed:
                 found[_label(pretraining)] = {seed: _mean_curve(folds) for seed, folds in by_seed.items()}
         return found
@@ -447,7 +449,7 @@ class TransferReport:
         """How much target data pretraining is worth: label, share (%), n_images, iou, low, high."""
         rows = []
         for pretraining in PRETRAININGS:
-            for share in sorted({record.parameters["share"] for record in self._chosen(model, category)}):
+            for share in sorted({record.settings.share for record in self._chosen(model, category)}):
                 records = self.find(model, pretraining, category, share)
                 score = _score(records, "iou") if records else None
                 if score:
@@ -462,7 +464,7 @@ class TransferReport:
         seeds), NaN where there is none; and undecided, why the figures tell nothing: "" where they do.
         """
         rows = []
-        for category in categories():
+        for category in CATEGORIES:
             curves, photos = self._curves(category, model), self._validation_photos(category, model)
             goals = {seed: curve["val_iou"].iloc[-1] for seed, curve in curves.get("from scratch", {}).items()}
             for label, by_seed in curves.items():
@@ -478,7 +480,7 @@ class TransferReport:
         counts: dict[tuple[str, int], int] = {}
         for pretraining in PRETRAININGS:
             for record in self.find(model, pretraining, category):
-                cell = (pretraining, record.parameters["seed"])
+                cell = (pretraining, record.settings.seed)
                 val = record.metrics["val"]
                 # Older records don't tell how many of their photos IoU leaves out.
                 counts[cell] = counts.get(cell, 0) + val["n_images"] - val.get("n_left_out", 0)
@@ -490,7 +492,7 @@ class TransferReport:
         if not self.records:
             return f"{head} Nothing has been fine-tuned on {self.photos} yet.".strip()
         # Seeds that share a pretraining share its luck, and their spread hides that.
-        seeds = _count(len({record.parameters["seed"] for record in self.records}), "seed")
+        seeds = _count(len({record.settings.seed for record in self.records}), "seed")
         pretrainings = _count(_pretrainings(self.records), "pretraining")
         spent = sum(record.content["seconds"] for record in self.records) / 60
         hardware = sorted({record.content["hardware"] for record in self.records})
@@ -509,7 +511,7 @@ class TransferReport:
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
         """The values that the book's prose quotes; ``"not measured"`` where no record has them."""
         values = {"profile_sentence": self.sentence(profile, description), "photos": self.photos}
-        for category in categories():
+        for category in CATEGORIES:
             scratch, tuned = (self.find("unet", pretraining, category) for pretraining in ("none", "chair_segments"))
             gain = paired_gain(scratch, tuned)
             for name, records in (("scratch", scratch), ("pretrained", tuned)):
@@ -520,10 +522,10 @@ class TransferReport:
 
 
 def _configuration(record: Record) -> tuple[Any, ...]:
-    asked = record.parameters
+    settings = record.settings
     # Initial weights of the run's own seed are the usual case, however that was written.
-    own = None if asked["init_seed"] == asked["seed"] else asked["init_seed"]
-    return tuple(own if name == "init_seed" else asked[name] for name in _CONFIGURATION)
+    own = None if settings.init_seed == settings.seed else settings.init_seed
+    return tuple(own if name == "init_seed" else getattr(settings, name) for name in _CONFIGURATION)
 
 
 def _pretrained_with(record: Record) -> tuple[int, int, str] | None:
@@ -536,7 +538,7 @@ def _most_pretrained(records: Sequence[Record]) -> list[Record]:
     """In each configuration, of each source, the records whose pretraining saw most images; from scratch, all of them."""
     arms: dict[tuple[Any, ...], dict[Any, list[Record]]] = {}
     for record in records:
-        arm = arms.setdefault((_configuration(record), record.parameters["pretraining"]), {})
+        arm = arms.setdefault((_configuration(record), record.settings.pretraining), {})
         arm.setdefault(_pretrained_with(record), []).append(record)
     return [record for arm in arms.values() for record in max(arm.values(), key=_reach)]
 
@@ -549,9 +551,9 @@ def _reach(records: Sequence[Record]) -> tuple[int, int, str]:
 
 def _weight(records: Sequence[Record]) -> tuple[int, int, int, int]:
     """How much a configuration can tell, for :meth:`TransferReport._chosen`."""
-    arms = {(record.parameters["pretraining"], record.parameters["share"]) for record in records}
+    arms = {(record.settings.pretraining, record.settings.share) for record in records}
     whole = sum(share == _WHOLE for _, share in arms)
-    return whole, len(arms), len(records), -PROTOCOLS.index(records[0].parameters["protocol"])
+    return whole, len(arms), len(records), -PROTOCOLS.index(records[0].settings.protocol)
 
 
 def _difference(record: Record, chosen: Sequence[Record]) -> str:
@@ -560,8 +562,8 @@ def _difference(record: Record, chosen: Sequence[Record]) -> str:
     others = [f"{name} {own}" for name, own, shown in pairs if own != shown]
     if others:
         return f"its {', '.join(others)} differ from the runs that are shown, of which there are more"
-    source, own = record.parameters["pretraining"], _pretrained_with(record)
-    beside = (_pretrained_with(other) for other in chosen if other.parameters["pretraining"] == source)
+    source, own = record.settings.pretraining, _pretrained_with(record)
+    beside = (_pretrained_with(other) for other in chosen if other.settings.pretraining == source)
     most = next(beside, None)
     if own and most and own != most:
         return f"its pretraining has {_told(own)}; shown is the one with most, of {_told(most)}"
@@ -574,7 +576,7 @@ def _told(pretraining: tuple[int, int, str]) -> str:
 
 
 def _pretrainings(records: Sequence[Record]) -> int:
-    return len({record.parameters["pretrained"] for record in records} - {None})
+    return len({record.settings.pretrained for record in records} - {None})
 
 
 def _mean_curve(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -597,20 +599,20 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
 
     A record matches where its category's files, under its protocol, are those that it was made from.
     """
-    folder = data_root(data)
-    records, left_out = load_records(KIND, None, runs)
+    folder = photos_root(data)
+    records, left_out = load_records(TransferSettings.kind, None, runs)
     matching = []
 
     @cache  # many records share a category and protocol, and each time every file is asked whether it has changed
     def content_of(category: str, protocol: str, fold: int) -> str | None:
         try:
-            return content_hash(folder.resolve(), category, protocol, fold)
+            return content_hash(TransferSettings(data=data, category=category, protocol=protocol, fold=fold))
         except CollectionError:  # this folder has no such category, or none of its photos under that protocol
             return None
 
     for record in records:
-        asked = record.parameters
-        if content_of(asked["category"], asked["protocol"], asked["fold"]) == record.content["data"]["hash"]:
+        settings = record.settings
+        if content_of(settings.category, settings.protocol, settings.fold) == record.content["data"]["hash"]:
             matching.append(record)
         elif runs:
             raise RecordError(

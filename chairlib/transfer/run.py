@@ -18,7 +18,8 @@ from chairlib.benchmark.recipes import Recipe
 from chairlib.benchmark.run import leave_record
 from chairlib.benchmark.training import fit
 from chairlib.compositing.augmentation import Augment
-from chairlib.compositing.datasets import CompositeLoader, StoredSet
+from chairlib.compositing.image_sets import StoredSet
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import runs
 from chairlib.core.checks import check_count
 from chairlib.core.devices import pick_device
@@ -31,7 +32,6 @@ from chairlib.transfer.photos import (
     content_hash,
     open_datasets,
     photos_root,
-    preview,
     share_of,
     splits_of,
 )
@@ -39,7 +39,7 @@ from chairlib.transfer.pretraining import load_pretrained, pretraining_cost, pre
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["examples", "fine_tune", "initial_model", "open_run", "preview", "train"]
+__all__ = ["examples", "fine_tune", "initial_model", "open_run", "train"]
 
 _INIT_STREAM = 53
 #: Test images kept with the record where the category has no published list of its own.
@@ -95,12 +95,12 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
     )
 
     model = initial_model(settings)
-    checkpoint, more = run.checkpoint, {}
+    checkpoint, pretrained_on, made_from = run.checkpoint, None, {}
     if settings.pretrained is not None:
         pretrained = read_pretrained(settings.pretrained)
         load_pretrained(model, pretrained, settings)
         weights = runs.weights_hash(pretrained.name)
-        more = {"made_from": {pretrained.name: weights}, "pretrained_on": pretraining_cost(pretrained)}
+        pretrained_on, made_from = pretraining_cost(pretrained), {pretrained.name: weights}
         # Made again under the same name, a pretrained record may hold other weights: their checkpoints stay apart.
         checkpoint = checkpoint.with_stem(f"{checkpoint.stem}-{weights}")
     model.to(device)
@@ -131,7 +131,8 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
         scored_split=scored_split,
         published_split=datasets["train"].is_published,
         chosen_on_scored=val_split == scored_split and (recipe.select != "last" or recipe.patience is not None),
-        **more,
+        pretrained_on=pretrained_on,
+        made_from=made_from,
     )
 
 

@@ -1,0 +1,68 @@
+"""Which blocks a trained model needs: its IoU after one block is set back to where training began.
+
+After Zhang, Bengio & Singer (2019), Are all layers created equal?, and Chatterji, Neyshabur & Sedghi (ICLR 2020), The
+intriguing role of module criticality in the generalization of deep networks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from chairlib.landscape.beyond.soups import state_cell
+from chairlib.landscape.cells import Cell, Study
+from chairlib.landscape.space import rewind
+from chairlib.landscape.states import State
+from chairlib.landscape.trained import TrainedModels
+from chairlib.transfer.run import initial_model
+from chairlib.transfer.settings import TransferSettings
+
+__all__ = ["Criticality"]
+
+
+@dataclass(frozen=True)
+class Criticality:
+    """F's blocks are set back to P's, and S's to their initial values.
+
+    Recalibrated where there is BatchNorm: the statistics of all later layers no longer fit what the block gives them.
+    """
+
+    study: Study
+
+    def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
+        for pair in "FS":
+            for number in self.study.numbers:
+                for block in (None, *self.study.blocks):
+                    yield self._cell(pair, number, block), {"pair": pair, "name": str(number), "block": block}
+
+    def _cell(self, pair: str, number: int, block: str | None) -> Cell:
+        """The model as it is where ``block`` is None."""
+        label, way, settings = f"{pair}{number}", self.study.batch_norm[-1], self.study.settings
+        if block is None:
+            return state_cell((label,), way, lambda models: models.states[label])
+
+        def state(models: TrainedModels) -> State:
+            origin = models.states["P"] if pair == "F" else _initial_state(settings.model, settings.width, number - 1)
+            on_device = {key: tensor.to(models.device) for key, tensor in origin.items()}
+            return rewind(models.states[label], on_device, block)
+
+        return state_cell((label, f"{block} of", "P" if pair == "F" else "start"), way, state)
+
+    def table(self, models: TrainedModels) -> pd.DataFrame:
+        """pair, name, block, iou, untouched (the IoU of the model as it is), in per cent."""
+        rows, untouched = [], 0.0
+        for cell, about in self.points():
+            iou = models.result(cell)["iou"]
+            if about["block"] is None:
+                untouched = iou
+            else:
+                rows.append({**about, "iou": iou, "untouched": untouched})
+        return pd.DataFrame(rows)
+
+
+@cache
+def _initial_state(model: str, width: int | None, seed: int) -> State:
+    """The weights that a model from scratch started from."""
+    return initial_model(TransferSettings(model=model, width=width, seed=seed)).state_dict()

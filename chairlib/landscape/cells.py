@@ -1,0 +1,124 @@
+"""Analyses as cells: small results that are computed one at a time and kept, so that a killed analysis loses only one.
+
+An analysis says which cells it is made of before any model is trained (:meth:`Analysis.points`). Its estimate, its progress
+bar and its results all come from that one list.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pandas as pd
+
+from chairlib.benchmark.models import build_model
+from chairlib.core.files import write_text
+from chairlib.core.progress import progress_bar
+from chairlib.landscape.evaluator import BATCH_NORM, recalibrated_layers
+from chairlib.landscape.settings import LandscapeSettings
+from chairlib.landscape.space import blocks
+
+if TYPE_CHECKING:
+    from chairlib.landscape.trained import TrainedModels
+
+__all__ = ["Analysis", "Cell", "CellStore", "Study", "unique_cells"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What an analysis is about, as far as it is known before any model is trained."""
+
+    settings: LandscapeSettings
+    batch_norm: tuple[str, ...]
+    """How BatchNorm's statistics are treated: a model without BatchNorm has nothing to recalibrate."""
+    blocks: tuple[str, ...]
+    """The model's blocks, from its input to its output."""
+    early_budgets: tuple[int, ...]
+    """Lengths of a shared pretraining in images, shorter than P's own, of which models F1@N and F2@N were fine-tuned."""
+
+    @classmethod
+    def of(cls, settings: LandscapeSettings, labels: Iterable[str]) -> Study:
+        """The study with these settings of the models with these ``labels``."""
+        model = build_model(settings.model, settings.width)
+        batch_norm = BATCH_NORM if recalibrated_layers(model) else BATCH_NORM[:1]
+        early = sorted(int(label.partition("@")[2]) for label in labels if label.startswith("F1@"))
+        return cls(settings, batch_norm, tuple(blocks(model.state_dict())), tuple(early))
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the fine-tuned models F1, F2, ... and of those from scratch, S1, S2, ..."""
+        return range(1, self.settings.n_seeds + 1)
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Pairs of different numbers."""
+        return [(i, j) for i in self.numbers for j in self.numbers if i < j]
+
+    @property
+    def alphas(self) -> list[float]:
+        """Equal steps along a line, 0 and 1 among them."""
+        steps = self.settings.n_alphas - 1
+        beyond = math.floor(self.settings.beyond_ends * steps + 1e-9)
+        return [round(number / steps, 6) for number in range(-beyond, steps + beyond + 1)]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One small result of an analysis."""
+
+    key: tuple[str, ...]
+    """Names the result. Parts that are labels of models stand for their weights: other weights are another cell."""
+    compute: Callable[[TrainedModels], Any]
+    """Computes the result, of types that JSON has."""
+    train_passes: int = 0
+    """How often it sends all training photos through a network."""
+    scored_passes: int = 0
+    """How often it sends all scored photos through a network."""
+
+
+class Analysis(Protocol):
+    """An analysis of a study's models."""
+
+    def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
+        """Its cells, each with what its row of the table says of it. Without ``models``: as many as there may be."""
+        ...
+
+    def table(self, models: TrainedModels) -> pd.DataFrame:
+        """Its result."""
+        ...
+
+
+def unique_cells(analyses: Iterable[Analysis], models: TrainedModels | None = None) -> dict[tuple[str, ...], Cell]:
+    """All cells of some analyses by key: one that several share is computed once."""
+    return {cell.key: cell for analysis in analyses for cell, _ in analysis.points(models)}
+
+
+class CellStore:
+    """Results of cells, a small JSON file each. ``tags``: what stands for a label in the names of files."""
+
+    def __init__(self, folder: Path, tags: Mapping[str, str], progress: bool):
+        self.folder, self.tags = folder, tags
+        self.results: dict[tuple[str, ...], Any] = {}
+        self.bar = progress_bar(desc="analysing", unit="cell", disable=not progress)
+
+    def get(self, cell: Cell, models: TrainedModels) -> Any:
+        """The cell's result: read where it is, else computed and kept."""
+        if cell.key not in self.results:
+            self.results[cell.key] = self._read(cell, models)
+            self.bar.update()
+        return self.results[cell.key]
+
+    def _read(self, cell: Cell, models: TrainedModels) -> Any:
+        # Not with_suffix: a part such as "alpha 0.25" has a dot of its own.
+        file = self.folder / ("/".join(self.tags.get(part, part) for part in cell.key) + ".json")
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # not there, or damaged from outside: either way it is computed
+            result = cell.compute(models)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(file, json.dumps(result))  # NaN and all: what is undefined is a result too
+            return result
