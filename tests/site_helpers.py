@@ -90,7 +90,7 @@ OBJECTS = """
 import pandas as pd
 from matplotlib.figure import Figure
 from myst_nb import glue
-from chairlib.show.figures import show
+from chairlib.show.canvas import show
 from chairlib.show.tables import style_table
 
 columns = pd.MultiIndex.from_product([("32 × 32", "64 × 64", "128 × 128"), ("ours", "paper")])

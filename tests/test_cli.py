@@ -72,8 +72,6 @@ def test_version_and_help(call):
     for command in (
         "import",
         "collect",
-        "render",
-        "render-stand-in",
         "fetch",
         "coco-chairs",
         "info",
@@ -188,7 +186,6 @@ def test_import_s_thresholds(call, collection):
         ["benchmark", "--resolution", "many"],
         ["benchmark", "--seed", "-1"],
         ["benchmark", "--imags", "3"],
-        ["render", "--out"],
     ],
 )
 def test_wrong_usage_is_status_2(call, arguments):
@@ -308,7 +305,6 @@ def test_out_that_exists(call, collection):
     for command in (
         ["export", collection.root, "-o", "mine"],
         ["import", "--segments", "s", "--backgrounds", "b", "-o", "mine"],
-        ["render", "-o", "mine", "--segments", 12, "--backgrounds", 12, "--size", 32],
     ):
         status, _, errors = call(*command)
         assert (status, errors) == (

@@ -15,16 +15,18 @@ from chairlib.core.errors import ParameterError
 
 __all__ = ["style_table"]
 
-# Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as the box
-# and, behind a parent of no width, doesn't widen the table. Cells wrap, but not within an interval, before the table has to scroll.
+# Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as
+# the box and, within a parent of no width, doesn't widen the table. Cells wrap, but not within an interval, before the
+# table has to scroll.
 _TABLE_STYLE = """<style>
 .chair-table-box{container-type:inline-size;overflow-x:auto;max-width:100%;margin:0 0 1em}
-.chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.9em;display:table}
+.chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.9em;
+display:table}
 .chair-table-box .chair-table caption{caption-side:top;text-align:left;color:inherit;padding:0 0 .5em;font-size:1em}
 .chair-table-box .chair-table caption>span{display:block;position:sticky;left:0;width:0}
 .chair-table-box .chair-table caption>span>span{display:block;width:100cqw}
-.chair-table-box .chair-table :is(th,td){padding:.35em .55em;border:0;background:none;color:inherit;text-align:right;white-space:normal;
-overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
+.chair-table-box .chair-table :is(th,td){padding:.35em .55em;border:0;background:none;color:inherit;text-align:right;
+white-space:normal;overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
 .chair-table-box .chair-table .chair-whole{white-space:nowrap}
 .chair-table-box .chair-table :is(th,td).chair-text{text-align:left}
 .chair-table-box .chair-table thead th{font-weight:600;vertical-align:bottom;white-space:normal}
@@ -49,13 +51,14 @@ def style_table(
     decimals: int | Mapping[Any, int] = 2,
     missing: str = "–",
 ) -> HTML:
-    """A data frame as an HTML table for JupyterLab and the site, in light and dark mode; it scrolls sideways on a phone.
+    """A data frame as an HTML table for JupyterLab and the site, light or dark; it scrolls sideways on a phone.
 
     The index gives the row headers (the first column does where the index is only a count). Two-level columns become
-    grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of
-    three numbers (value, low, high) is shown with its interval, to as many places as show two digits of the interval's
-    width, one more than asked for at most; a text in a column of numbers (why there is none) is shown as a quiet remark,
-    and None or NaN as ``missing``. ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
+    grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell
+    of three numbers (value, low, high) is shown with its interval, to as many places as show two digits of the
+    interval's width, one more than asked for at most; a text in a column of numbers (why there is none) is shown as a
+    quiet remark, and None or NaN as ``missing``. ``paper_columns`` are set apart (default: those whose label has the
+    word "paper" in it).
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
         frame = frame.set_index(frame.columns[0])
@@ -80,7 +83,8 @@ def style_table(
         body.append(f"<tr>{cells}</tr>")
     title, head = html.escape(caption), _table_head(frame, [base for base, _ in kinds])
     return HTML(
-        f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0"><table class="chair-table">'
+        f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0">'
+        f'<table class="chair-table">'
         f"<caption><span><span>{title}</span></span></caption><thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
@@ -103,7 +107,7 @@ def _is_figure(value: Any) -> bool:
 
 
 def _cell_classes(column: pd.Series, paper: bool) -> tuple[str, bool]:
-    """The CSS classes of a column's cells, and whether it is a column of numbers. A column with nothing to show counts as one."""
+    """The CSS classes of a column's cells, and whether it holds numbers, as an empty column does too."""
     values = [value for value in column if not _is_missing(value)]
     numeric = any(map(_is_figure, values)) or not values
     return " ".join(name for name, yes in (("chair-paper", paper), ("chair-text", not numeric)) if yes), numeric

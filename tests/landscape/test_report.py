@@ -18,7 +18,9 @@ from chairlib.landscape.cells import Study
 from chairlib.landscape.report import KINDS, MOST_FRAMES, open_report
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.states import l2_distance
-from chairlib.show import landscape as landscape_figures
+from chairlib.show.interpolation import barrier_over_pretraining, interpolation_curves, matching_curves
+from chairlib.show.landscape import block_distances, cka_by_layer, criticality_bars, distance_bars, soup_bars
+from chairlib.show.plane import plane_map
 from chairlib.show.scrubber import alpha_scrubber
 from chairlib.show.tables import style_table
 from chairlib.transfer.run import initial_model
@@ -353,7 +355,7 @@ def test_planes_say_that_models_lie_between_the_cells(own_runs):
     assert shown["values"][1, 2] == cells[shown["x"][2], shown["y"][1]]
     assert "not the model's own score" in shown["caption"]
     assert shown["data_label"].startswith("validation loss")
-    assert "not the model's own" in landscape_figures.plane_map(**shown).alt
+    assert "not the model's own" in plane_map(**shown).alt
 
 
 def test_the_prose_is_given_its_values(report):
@@ -406,24 +408,24 @@ def test_a_page_at_the_papers_size_stays_below_3_mb(own_runs):
 def papers_figures(report):
     """All that the chapter draws when it has everything."""
     for pair, metric in product("FS", ("iou", "loss")):
-        yield landscape_figures.plane_map(**report.plane(pair, metric))
-    yield landscape_figures.interpolation_curves(report.record.table("curves"), data_name=report.photos)
-    yield landscape_figures.distance_bars(report.distances())
-    yield landscape_figures.block_distances(report.distances(block=True))
+        yield plane_map(**report.plane(pair, metric))
+    yield interpolation_curves(report.record.table("curves"), data_name=report.photos)
+    yield distance_bars(report.distances())
+    yield block_distances(report.distances(block=True))
     for _, own in report.table("matched").groupby("matching"):
-        yield landscape_figures.matching_curves(own, report.axis())
+        yield matching_curves(own, report.axis())
     early = [(48 * 4**power, way, 40.0 / (power + 1)) for power, way in product(range(6), WAYS)]
-    yield landscape_figures.barrier_over_pretraining(pd.DataFrame(early, columns=["images", "batch_norm", "barrier"]))
+    yield barrier_over_pretraining(pd.DataFrame(early, columns=["images", "batch_norm", "barrier"]))
     shown = ["F1", "F2", "F3", *(f"{what}, {way}" for way in WAYS for what in ("mean", "soup", "ensemble"))]
     kinds = [*["member"] * 3, *["mean", "soup", "ensemble"] * 2]
     soups = pd.DataFrame({"label": shown, "kind": kinds, "iou": 70.0, "low": 68.0, "high": 72.0})
-    yield from (landscape_figures.soup_bars(soups, report.axis()) for _ in "FS")
+    yield from (soup_bars(soups, report.axis()) for _ in "FS")
     blocks = [f"{side}.{number}" for side in ("down", "up") for number in range(5)]
     layers = [(kind, block, 0.8) for kind, block in product(("ft_ft", "ri_ri"), blocks)]
-    yield landscape_figures.cka_by_layer(pd.DataFrame(layers, columns=["kind", "layer", "cka"]))
+    yield cka_by_layer(pd.DataFrame(layers, columns=["kind", "layer", "cka"]))
     rewound = [(pair, block, 60.0, 75.0) for pair, block in product("FS", blocks)]
     columns = ["pair", "block", "iou", "untouched"]
-    yield landscape_figures.criticality_bars(pd.DataFrame(rewound, columns=columns), report.axis())
+    yield criticality_bars(pd.DataFrame(rewound, columns=columns), report.axis())
 
 
 def scrubber_state(report):

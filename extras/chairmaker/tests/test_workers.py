@@ -8,7 +8,7 @@ import pytest
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairmaker.workers import in_processes
 
-pytest.importorskip("mitsuba", reason="the renderer's tests need the extra [procedural]")
+pytest.importorskip("mitsuba", reason="the renderer's tests need Mitsuba")
 
 
 def square(n: int) -> int:
