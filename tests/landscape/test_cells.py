@@ -162,7 +162,9 @@ def test_a_result_is_computed_once_and_kept_in_a_file(tmp_path):
     first = store.get(cell, "models")
     assert store.get(cell, "models") is first
     assert calls == ["models"]
-    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.json")] == ["line/F1.abc/alpha 0.25.json"]
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.json")] == [
+        "line/F1.abc/alpha 0.25.json"
+    ]
     again = make_store(tmp_path, F1="F1.abc").get(cell, "models")
     assert math.isnan(again["iou"])
     assert again["masks"] == first["masks"]

@@ -46,7 +46,7 @@ class Counted(CompositeLoader):
 
     def in_order(self):
         self.passes += 1
-        return super().in_order()
+        yield from super().in_order()
 
 
 def test_images_are_kept_only_within_the_budget(models, states, loaders, collection):

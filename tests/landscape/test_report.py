@@ -225,9 +225,7 @@ def test_the_yardstick_of_distances_is_two_fresh_models_of_this_architecture(own
         for name in ("unet", "fcn_vgg16")
     }
     assert torch.equal(torch.random.get_rng_state(), before)
-    one, other = (
-        initial_model(TransferSettings(model="unet", width=8, seed=seed)).state_dict() for seed in (0, 1)
-    )
+    one, other = (initial_model(TransferSettings(model="unet", width=8, seed=seed)).state_dict() for seed in (0, 1))
     assert last["unet"]["models"] == "S1 & S2 before training"
     assert last["unet"]["l2 distance"] == pytest.approx(l2_distance(one, other))
     assert last["unet"]["relative to it"] == pytest.approx(
