@@ -189,7 +189,7 @@ class Report:
         return published.table1().assign(model=lambda table: table["model"].map(MODEL_TITLES))
 
     def figure4(self, resolution: int = 64) -> dict[str, Any]:
-        """Arguments of :func:`chairlib.show.figures.figure4`: test composites, their masks, and each model's masks."""
+        """Arguments of :func:`chairlib.show.pictures.figure4`: test composites, their masks, and each model's masks."""
         shown: dict[str, np.ndarray] | None = None
         predicted: dict[str, np.ndarray | None] = {}
         for model in dict.fromkeys([*MODEL_TITLES, *(record.settings.model for record in self.records)]):

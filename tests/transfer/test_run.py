@@ -15,7 +15,7 @@ from chairlib.benchmark.models import build_model
 from chairlib.core import paths, runs
 from chairlib.core.errors import ParameterError
 from chairlib.core.tensors import load_tensors
-from chairlib.show.figures import composite_grid
+from chairlib.show.pictures import composite_grid
 from chairlib.transfer import run as transfer
 from chairlib.transfer.photos import preview, run_title
 from chairlib.transfer.report import open_report
