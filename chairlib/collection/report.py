@@ -12,7 +12,9 @@ from chairlib.collection.collection import KINDS
 from chairlib.collection.leakage import THRESHOLD, LeakageReport
 from chairlib.collection.opacity import object_box
 from chairlib.core.errors import ParameterError
-from chairlib.show.figures import Figure, distance_histogram, pair_grid
+from chairlib.show.canvas import Figure
+from chairlib.show.distributions import distance_histogram
+from chairlib.show.pictures import pair_grid
 from chairlib.show.tables import style_table
 
 __all__ = ["distances_figure", "leakage_table", "worst_pairs_figure"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from chairfinder.ledger import Found, Ledger
+from chairfinder.ledger import Ledger, SearchResult
 from chairfinder.review import ReviewGrid
 from chairfinder.review_session import ReviewSession
 from chairlib.core import paths
@@ -35,7 +35,7 @@ def fill(ledger: Ledger, count: int) -> None:
             size = image.size
             image.save(stream, "PNG", pnginfo=note, compress_level=1)
         url = f"https://host.example/{number}.png"
-        ledger.add_found("segment", Found(url=url, licence="CC0"), "commons", "arm chair")
+        ledger.add_found("segment", SearchResult(url=url, licence="CC0"), "commons", "arm chair")
         ledger.set_screened(ledger.add_fetched(url, stream.getvalue(), size))
 
 
@@ -63,7 +63,7 @@ def decide(ledger: Ledger, pages: int, at_once: int) -> list[float]:
     return seconds
 
 
-def told(seconds: list[float]) -> str:
+def describe_times(seconds: list[float]) -> str:
     """Median, 95th percentile and greatest, in milliseconds."""
     ordered = sorted(seconds)
     late = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
@@ -85,9 +85,9 @@ def main() -> None:
         print(f"{given.images:,} images; the first page is there after {time.perf_counter() - start:.2f} s")
         turned = turn(grid, given.pages, given.look)
         at_once, singly = (decide(ledgers[1], given.pages, number) for number in (PER_PAGE, 1))
-        print(f"{given.pages} page changes: {told(turned)}")
-        print(f"the ledger alone, {PER_PAGE} decisions at once: {told(at_once)}")
-        print(f"the ledger alone, one after the other: {told(singly)}")
+        print(f"{given.pages} page changes: {describe_times(turned)}")
+        print(f"the ledger alone, {PER_PAGE} decisions at once: {describe_times(at_once)}")
+        print(f"the ledger alone, one after the other: {describe_times(singly)}")
         print(f"kept: {len(ledgers[0].decisions()):,} of {given.images:,}")
         for ledger in ledgers:
             ledger.close()

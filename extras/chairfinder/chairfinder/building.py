@@ -48,7 +48,7 @@ __all__ = [
     "decode",
     "final_bytes",
     "in_threads",
-    "look_of",
+    "appearance_of",
     "pixel_digest",
     "refused_table",
     "room_for",
@@ -198,7 +198,7 @@ def take_out_near_duplicates(
     return [candidate for number, candidate in enumerate(candidates) if number not in near], refused
 
 
-def look_of(kind: str, image: Image.Image) -> str:
+def appearance_of(kind: str, image: Image.Image) -> str:
     """What :func:`take_out_copies` knows an image by, as a text: it can be kept where the image may not be."""
     made = signature(kind, image)
     bits = {name: np.packbits(getattr(made, name)).tobytes().hex() for name in ("colours", "mirrored_colours")}
@@ -206,7 +206,7 @@ def look_of(kind: str, image: Image.Image) -> str:
     return json.dumps(values, sort_keys=True)
 
 
-def _read_look(look: str) -> tuple[str, Signature]:
+def _read_appearance(look: str) -> tuple[str, Signature]:
     values = json.loads(look)
     colours, mirrored = (
         np.unpackbits(np.frombuffer(bytes.fromhex(values[name]), np.uint8)).astype(bool)
@@ -222,7 +222,7 @@ def take_out_copies(
 
     looks: (id, look) of the removed ones, of any kind; bits: as for :func:`take_out_near_duplicates`, whose rule this is.
     """
-    removed = [(identity, *_read_look(look)) for identity, look in looks]
+    removed = [(identity, *_read_appearance(look)) for identity, look in looks]
     kept: list[Candidate] = []
     refused: list[tuple[Candidate, str]] = []
     for candidate in candidates:

@@ -25,11 +25,11 @@ from chairfinder.building import (
     REFUSED_FILE,
     Candidate,
     Origin,
+    appearance_of,
     build,
     decode,
     final_bytes,
     in_threads,
-    look_of,
     pixel_digest,
     refused_table,
     room_for,
@@ -40,7 +40,7 @@ from chairfinder.building import (
 from chairfinder.collect_options import CollectOptions, read_options, settle, write_options
 from chairfinder.decode import count_pixels, read_background, read_bytes, read_segment
 from chairfinder.download import Task, transfer_all
-from chairfinder.ledger import Entry, Found, Ledger, Search
+from chairfinder.ledger import Entry, Ledger, Search, SearchResult
 from chairfinder.licences import forbids_changes, is_stated
 from chairfinder.providers import ApiClient, Page, Provider, StoppedError
 from chairfinder.providers.local import local_path
@@ -60,9 +60,9 @@ __all__ = ["CollectReport", "collect", "describe_status", "open_ledger", "remove
 _NO_LICENCE = "no licence"
 _UNLICENSED = f"{_NO_LICENCE}: none is stated; --any-licence takes such images, at your own risk"
 #: What reading an answer comes to where a list, a text or a name is not what it should be.
-_ODD_ANSWER = (AttributeError, TypeError, LookupError, ValueError)
+_MALFORMED_ANSWER = (AttributeError, TypeError, LookupError, ValueError)
 #: Queries, of those that found nothing in a folder, that a message names.
-_NAMED = 8
+_MAX_NAMED = 8
 #: Images decoded at the same time by the threads that fetch.
 _DECODERS = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
 
@@ -96,7 +96,7 @@ def _absolute(out: str | Path) -> Path:
     return Path(os.path.abspath(Path(out).expanduser()))
 
 
-def _place(out: str | Path) -> Path:
+def _collection_folder(out: str | Path) -> Path:
     """Where the collection is, or will be, once that is known to be a place where it can be put."""
     out = _absolute(out)
     check_replaceable(out)
@@ -112,7 +112,7 @@ def open_ledger(out: str | Path, to_read: bool = False) -> Ledger:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def only_collector(folder: Path) -> Iterator[None]:
     """Fill a ledger as the only process that does. Reviewing may go on meanwhile."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -154,12 +154,12 @@ def collect(
     Raises ParameterError for an unfit value, CollectionError where ``out`` or its ledger is in the way, or ``resume`` has nothing
     to go on with.
     """
-    out, limits = _place(out), limits or Limits()
+    out, limits = _collection_folder(out), limits or Limits()
     folder = work_folder(out)
     stored = _check_begun(folder, resume)
     given: dict[str, object] = {
         "queries": queries,
-        "providers": None if providers is None else [_key(found) for found in providers],
+        "providers": None if providers is None else [_provider_key(found) for found in providers],
         "limit": limit,
         "contact": contact,
         "seed": seed,
@@ -169,12 +169,12 @@ def collect(
     }
     options = settle(stored, given)
     sources = _open_providers(options.providers if providers is None else providers, options.any_licence)
-    options = settle(options, {"providers": [_key(source) for source in sources]})
+    options = settle(options, {"providers": [_provider_key(source) for source in sources]})
     agent = check_contact(options.contact) if any(source.web for source in sources) else options.contact or ""
     if not resume:
         check_free(out)
     ledger = Ledger(folder)
-    with _alone(folder):
+    with only_collector(folder):
         if not resume:
             _check_begun(folder, resume)  # again, and now nobody begins it in between
         _finish_replacing(out)
@@ -220,14 +220,14 @@ def _open_providers(wanted: Sequence[Provider | str], any_licence: bool) -> list
             provider_registry.find_providers([found], any_licence)[0] if isinstance(found, str) else found
             for found in wanted
         ]
-    keys = [_key(source) for source in sources]
+    keys = [_provider_key(source) for source in sources]
     for key in keys:
         if keys.count(key) > 1:
             raise ParameterError(f"provider {key!r} stands twice; name each once.")
     return sources
 
 
-def _key(provider: Provider | str) -> str:
+def _provider_key(provider: Provider | str) -> str:
     """What a provider's searches are known by: its name, unless it says more (a folder)."""
     return provider if isinstance(provider, str) else str(getattr(provider, "key", provider.name))
 
@@ -257,7 +257,7 @@ def _search_all(
     pairs = [(provider, query) for provider in providers for query in options.queries]
     with progress_bar(pairs, "searching", unit="query", disable=not progress) as bar:
         for provider, query in bar:
-            key = _key(provider)
+            key = _provider_key(provider)
             if key in stopped:
                 continue
             try:
@@ -269,21 +269,21 @@ def _search_all(
                 if not provider.web and not (reached.taken or reached.asked):
                     unmatched.setdefault(key, []).append(f"{query.text} ({query.kind})")
     notes = [
-        f"{one_line(key)}: no file's path holds the words of a query: {_listed(of_key)}"
+        f"{one_line(key)}: no file's path holds the words of a query: {_list_names(of_key)}"
         for key, of_key in unmatched.items()
     ]
     for provider in providers:
         if left := getattr(provider, "left_out", None):
             notes.append(
-                f"{one_line(_key(provider))}: {len(left)} file{'s' * (len(left) > 1)} left out, by the name of another kind than "
-                f"the queries that match (no segment is a JPEG): {_listed(left)}"
+                f"{one_line(_provider_key(provider))}: {len(left)} file{'s' * (len(left) > 1)} left out, by the name of another kind than "
+                f"the queries that match (no segment is a JPEG): {_list_names(left)}"
             )
     return list(stopped.values()), notes
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(one_line, names[:_NAMED])) + more
+def _list_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(map(one_line, names[:_MAX_NAMED])) + more
 
 
 def _search(
@@ -291,12 +291,12 @@ def _search(
 ) -> Search:
     """Ask until there is nothing more or the limit is reached; how far that is."""
     # A folder's name is bytes, not always of UTF-8 as the ledger's texts are.
-    key = _key(provider).encode("utf-8", "backslashreplace").decode()
+    key = _provider_key(provider).encode("utf-8", "backslashreplace").decode()
     names = (key, query.text, query.kind)
     # A folder costs nothing to look through again, and files may have been added anywhere in it.
     reached = ledger.search(*names) if provider.web else Search()
     while not reached.done and reached.asked < limit:
-        page = _ask(provider, query, client, reached.after)
+        page = ask_provider(provider, query, client, reached.after)
         taken = page.items[: limit - reached.taken]
         full = len(taken) < len(page.items) or (page.after is not None and reached.taken + len(taken) == limit)
         asked = limit if full else reached.asked
@@ -307,24 +307,24 @@ def _search(
             # A service whose cursor stands still would never come to an end.
             done = page.after is None or page.after == reached.after or not page.items
             after = Search(page.after, reached.pages + 1, reached.taken + len(taken), asked, done)
-        items = [(item, _refusal(item, provider, any_licence)) for item in taken]
+        items = [(item, refusal_before_fetching(item, provider, any_licence)) for item in taken]
         ledger.add_page(*names, items, after, provider.name)
         reached = after
     return reached
 
 
-def _ask(provider: Provider, query: Query, client: ApiClient, after: str | None) -> Page:
+def ask_provider(provider: Provider, query: Query, client: ApiClient, after: str | None) -> Page:
     """One page of a provider's finds. An answer of another form than the service's documentation says stops it, and nothing else."""
     try:
         return provider.search(query, client, after)
-    except _ODD_ANSWER as error:
+    except _MALFORMED_ANSWER as error:
         if not provider.web:
             raise
         # Without the exception's own words, which may repeat what the service sent back, a key among it.
         raise StoppedError(f"{provider.name}: the answer is not understood ({type(error).__name__})") from None
 
 
-def _refusal(item: Found, provider: Provider, any_licence: bool) -> str | None:
+def refusal_before_fetching(item: SearchResult, provider: Provider, any_licence: bool) -> str | None:
     """Why an image is refused before it is fetched."""
     if provider.web:
         problem = url_problem(item.url)
@@ -333,11 +333,11 @@ def _refusal(item: Found, provider: Provider, any_licence: bool) -> str | None:
     if forbids_changes(item.licence, item.licence_url):
         return f"licence forbids changes: {item.licence or item.licence_url}; a composite is one"
     if not any_licence and not is_stated(item.licence, item.licence_url):
-        return f"{_NO_LICENCE}: {_told(item)}; --any-licence takes such images, at your own risk"
+        return f"{_NO_LICENCE}: {_describe_licence(item)}; --any-licence takes such images, at your own risk"
     return None
 
 
-def _told(item: Found) -> str:
+def _describe_licence(item: SearchResult) -> str:
     said = item.licence or item.licence_url
     if not said:
         return "none is stated"
@@ -409,7 +409,7 @@ def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | No
     _check_own(ledger, out)
     options = read_options(ledger) or CollectOptions()
     chosen, refused = _choose(ledger, options)
-    candidates, looks, left_out = {}, ledger.removed_looks(), list[str]()
+    candidates, looks, left_out = {}, ledger.removed_appearances(), list[str]()
     for kind, of_kind in chosen.items():
         urls = {str(ledger.path(entry)): entry.url for entry, _ in of_kind}
         bits = options.thresholds.duplicate_bits
@@ -549,17 +549,17 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     collection's images go too. The rest is split anew; where too little is left to split, the collection is removed and the ledger
     stays. Run again after it was interrupted, it goes on. Raises CollectionError for an id that is not there.
     """
-    out = _place(out)
+    out = _collection_folder(out)
     ledger = open_ledger(out)
-    with _alone(ledger.folder):
+    with only_collector(ledger.folder):
         _finish_replacing(out)
         _check_own(ledger, out)
         ledger.check_known(image_id)  # a mistyped id must not mark the collection as one that holds a removed image
         gone, alike = [image_id, *ledger.copies(image_id)], set[str]()
         if out.exists():
-            alike = _others_of_group(Collection(out), gone)
+            alike = _others_in_group(Collection(out), gone)
             ledger.set_setting("stale", "yes")  # before the rows go: a kill in between is seen
-        urls = ledger.remove(image_id, _look(ledger, image_id))
+        urls = ledger.remove(image_id, _appearance(ledger, image_id))
         if out.exists():
             _drop_packed(Collection(out))
         rebuilt = _rebuild(ledger, out, progress) if ledger.setting("stale") else None
@@ -580,18 +580,18 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     return "\n".join(lines)
 
 
-def _look(ledger: Ledger, image_id: str) -> str:
+def _appearance(ledger: Ledger, image_id: str) -> str:
     """What near copies of an image will be known by; empty where it is removed already or shows nothing."""
     entry = next((entry for entry in ledger.images() if entry.id == image_id), None)
     try:
-        return look_of(entry.kind, _read(ledger, entry)) if entry else ""
+        return appearance_of(entry.kind, _read(ledger, entry)) if entry else ""
     except (ImageError, ValueError, ArithmeticError):
         return (
             ""  # its file is lost or damaged, or a segment of nothing but transparent pixels: it can still be removed
         )
 
 
-def _others_of_group(collection: Collection, image_ids: Sequence[str]) -> set[str]:
+def _others_in_group(collection: Collection, image_ids: Sequence[str]) -> set[str]:
     rows = collection.manifest
     group = rows.loc[rows["id"].isin(image_ids), "group"]
     return set(rows.loc[rows["group"].isin(group), "id"]).difference(image_ids)

@@ -112,7 +112,7 @@ def _readable() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _explained(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]:
+def _as_image_errors(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]:
     """Turn whatever a decoder raises into an ImageError: on damaged files Pillow's raise nearly every built-in exception."""
 
     @wraps(decode)
@@ -132,7 +132,7 @@ def _explained(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]
     return explained
 
 
-@_explained
+@_as_image_errors
 def decode_segment(data: bytes) -> Decoded:
     """As :func:`read_segment`, from a file's bytes. Raises ImageError with the bare reason."""
     with _open(data) as image:
@@ -145,7 +145,7 @@ def decode_segment(data: bytes) -> Decoded:
         return Decoded(_without_metadata(rgba), finished)
 
 
-@_explained
+@_as_image_errors
 def decode_background(data: bytes) -> Decoded:
     """As :func:`read_background`, from a file's bytes. Raises ImageError with the bare reason."""
     with _open(data) as image:

@@ -39,7 +39,7 @@ from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.files import check_free, disk_errors
 from chairlib.core.progress import progress_bar
 
-__all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_passed_over", "read_notes"]
+__all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_ignored", "read_notes"]
 
 _MANIFEST = "manifest.csv"
 
@@ -71,7 +71,7 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _ImageFolder:
     """A folder of images of one kind, with what its manifests say about them by path."""
 
     kind: str
@@ -110,7 +110,7 @@ def import_folders(
         _find_files(kind, Path(folder)) for kind, folder in zip(KINDS, (segments_dir, backgrounds_dir), strict=True)
     ]
     with tempfile.TemporaryDirectory(prefix="chairlib-import-") as copies:
-        sifted = [_sift(source, Path(copies), progress, thresholds) for source in sources]
+        sifted = [_screen_files(source, Path(copies), progress, thresholds) for source in sources]
         origins = [_origin(source, refused) for source, (_, refused) in zip(sources, sifted, strict=True)]
         candidates = {source.kind: found for source, (found, _) in zip(sources, sifted, strict=True)}
         collection = build(out, candidates, origins, seed, {REFUSED_FILE: refused_table(origins)}, progress)
@@ -122,12 +122,12 @@ def import_folders(
     )
 
 
-def _origin(source: _Source, refused: Mapping[Path, str]) -> Origin:
+def _origin(source: _ImageFolder, refused: Mapping[Path, str]) -> Origin:
     names = {file.relative_to(source.folder).as_posix(): reason for file, reason in refused.items()}
     return Origin(source.kind, f"{len(source.files)} files in {source.folder}", names)
 
 
-def _find_files(kind: str, folder: Path) -> _Source:
+def _find_files(kind: str, folder: Path) -> _ImageFolder:
     folder = folder.expanduser()
     if not folder.is_dir():
         raise CollectionError(f"{folder} is not a folder; give the folder that holds the {kind}s.")
@@ -137,12 +137,12 @@ def _find_files(kind: str, folder: Path) -> _Source:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         # A link to a folder isn't followed (it may lead in a circle) but reported, like any entry that is no image.
         names += [name for name in folders if (Path(place) / name).is_symlink()]
-        files += [Path(place) / name for name in sorted(names) if not is_passed_over(name)]
+        files += [Path(place) / name for name in sorted(names) if not is_ignored(name)]
         if _MANIFEST in names:
             notes |= read_notes(Path(place) / _MANIFEST, Path(place).relative_to(folder))
     if not files:
         raise CollectionError(f"{folder} holds no files; give the folder that holds the {kind}s.")
-    source = _Source(kind, folder, files, notes)
+    source = _ImageFolder(kind, folder, files, notes)
     if notes and len(source.unmatched) == len(notes):
         # Groups and licences would be lost without a word.
         raise CollectionError(
@@ -156,7 +156,7 @@ def _refuse_folder(error: OSError) -> None:
     raise CollectionError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
-def is_passed_over(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Whether a file of this name is no image: hidden, a manifest, a README."""
     name = name.lower()
     return name.startswith((".", "readme")) or name in (_MANIFEST, "thumbs.db", "desktop.ini")
@@ -179,10 +179,10 @@ def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
         raise CollectionError(f"{file} has a column shape_group but none that names the images; add a column file.")
     if column is None:
         return {}
-    return {file.parent / row[column]: _note(row, place) for row in rows}
+    return {file.parent / row[column]: _read_row(row, place) for row in rows}
 
 
-def _note(row: Mapping[str, str], place: Path) -> dict[str, str]:
+def _read_row(row: Mapping[str, str], place: Path) -> dict[str, str]:
     def field(*names: str) -> str:
         found = (url_of(from_cell(row.get(name) or "")) for name in names)
         return next((text for text in found if text), "")
@@ -200,8 +200,8 @@ def _note(row: Mapping[str, str], place: Path) -> dict[str, str]:
     }
 
 
-def _sift(
-    source: _Source, copies: Path, progress: bool, thresholds: Thresholds | None
+def _screen_files(
+    source: _ImageFolder, copies: Path, progress: bool, thresholds: Thresholds | None
 ) -> tuple[list[Candidate], dict[Path, str]]:
     """What is fit, and what is refused with its reason by path, each in order."""
     candidates: list[Candidate] = []
@@ -235,7 +235,7 @@ def _sift(
 
 
 def _examine(
-    source: _Source, file: Path, copies: Path, thresholds: Thresholds | None = None
+    source: _ImageFolder, file: Path, copies: Path, thresholds: Thresholds | None = None
 ) -> tuple[Candidate, str] | str:
     """The candidate and the digest of its final bytes, or why the file is refused."""
     kind, note = source.kind, source.notes.get(file, {})

@@ -28,7 +28,7 @@ from chairlib.collection.collection import KINDS
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.files import atomic_path
 
-__all__ = ["DECISIONS", "STATES", "Decision", "Entry", "Found", "Ledger", "Search", "image_id"]
+__all__ = ["DECISIONS", "STATES", "Decision", "Entry", "SearchResult", "Ledger", "Search", "image_id"]
 
 #: States of an image, in the order in which it passes through them.
 STATES = ("fetched", "accepted", "refused", "reviewed")
@@ -36,7 +36,7 @@ DECISIONS = ("keep", "refuse")
 _VERSION = 1
 _SUFFIXES = {"segment": ".png", "background": ".jpg"}
 #: Seconds to wait for another process, say the review page, to finish its transaction.
-_PATIENCE = 30
+_LOCK_TIMEOUT = 30
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE searches (
@@ -68,7 +68,7 @@ CREATE TABLE tombstones (
 ) WITHOUT ROWID;
 """
 # The decision that stands for each image: the last that was not taken back.
-_STANDING = "SELECT image, MAX(number) AS number FROM decisions WHERE NOT undone GROUP BY image"
+_STANDING_DECISIONS = "SELECT image, MAX(number) AS number FROM decisions WHERE NOT undone GROUP BY image"
 _ENTRIES = f"""
 SELECT images.id, images.kind, CASE WHEN decisions.decision IS NULL THEN images.state ELSE 'reviewed' END AS state,
     images.reason, urls.url, urls.landing_page, urls.author, urls.licence, urls.licence_url, urls.title, urls.query,
@@ -77,13 +77,13 @@ SELECT images.id, images.kind, CASE WHEN decisions.decision IS NULL THEN images.
     images.state AS screened, images.pixels
 FROM images
 JOIN urls ON urls.number = (SELECT MIN(number) FROM urls WHERE image = images.id)
-LEFT JOIN ({_STANDING}) AS standing ON standing.image = images.id
+LEFT JOIN ({_STANDING_DECISIONS}) AS standing ON standing.image = images.id
 LEFT JOIN decisions ON decisions.number = standing.number
 """
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """An image that a provider offers: where it is, and what is said of it. Empty where nothing is; sizes in pixels, or None."""
 
     url: str
@@ -168,7 +168,7 @@ class Ledger:
 
     To fill one by hand, as tests do::
 
-        ledger.add_found("segment", Found("https://example.org/1.png", author="A. N. Other", licence="CC0"))
+        ledger.add_found("segment", SearchResult("https://example.org/1.png", author="A. N. Other", licence="CC0"))
         identity = ledger.add_fetched("https://example.org/1.png", png_bytes, (640, 480))
         ledger.set_screened(identity)             # accepted; with a reason: refused
     """
@@ -202,7 +202,7 @@ class Ledger:
                 (self.folder / "images").mkdir(parents=True, exist_ok=True)
             address = f"{(self.folder / 'ledger.sqlite').absolute().as_uri()}?mode={mode}"
             self._database = sqlite3.connect(
-                address, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                address, uri=True, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
             )
         except (OSError, sqlite3.Error) as error:
             raise CollectionError(f"{self.folder} cannot hold a ledger: {error}; choose another folder.") from error
@@ -311,7 +311,7 @@ class Ledger:
         provider: str,
         query: str,
         kind: str,
-        items: Sequence[tuple[Found, str | None]],
+        items: Sequence[tuple[SearchResult, str | None]],
         reached: Search,
         name: str | None = None,
     ) -> int:
@@ -331,7 +331,7 @@ class Ledger:
     # -- filling ------------------------------------------------------------------------------------------------------
 
     def add_found(
-        self, kind: str, found: Found, provider: str = "", query: str = "", reason: str | None = None
+        self, kind: str, found: SearchResult, provider: str = "", query: str = "", reason: str | None = None
     ) -> bool:
         """Keep an address; with a reason, it is refused and never fetched. Returns whether it was new (also to the tombstones)."""
         if kind not in KINDS:
@@ -340,9 +340,15 @@ class Ledger:
             return self._add(database, kind, found, provider, query, reason)
 
     def _add(
-        self, database: sqlite3.Connection, kind: str, found: Found, provider: str, query: str, reason: str | None
+        self,
+        database: sqlite3.Connection,
+        kind: str,
+        found: SearchResult,
+        provider: str,
+        query: str,
+        reason: str | None,
     ) -> bool:
-        if self._buried(database, {"url": found.url}):
+        if self._is_buried(database, {"url": found.url}):
             return False
         added = database.execute(
             "INSERT OR IGNORE INTO urls (url, kind, provider, query, landing_page, author, licence, licence_url, title, found,"
@@ -373,7 +379,7 @@ class Ledger:
         kind, identity = rows[0]["kind"], image_id(data)
         digest = hashlib.sha256(data if source is None else source).hexdigest()
         known_by = {"image": identity, "source": digest} | ({"pixels": pixels} if pixels else {})
-        if self._rejected(url, known_by):
+        if self._bury_if_removed(url, known_by):
             return None
         file = self._file(identity, kind)
         if not file.exists():
@@ -381,7 +387,7 @@ class Ledger:
                 temporary.write_bytes(data)
         with self._transaction() as database:
             # Again, and now nobody can remove it in between.
-            if self._buried(database, known_by):
+            if self._is_buried(database, known_by):
                 file.unlink(missing_ok=True)
                 self._bury_url(database, url, known_by)
                 return None
@@ -395,16 +401,16 @@ class Ledger:
             )
         return identity
 
-    def _rejected(self, url: str, known_by: Mapping[str, str]) -> bool:
+    def _bury_if_removed(self, url: str, known_by: Mapping[str, str]) -> bool:
         """Whether an image was removed once; its new address is buried with the others."""
         with self._transaction() as database:
-            if not self._buried(database, known_by):
+            if not self._is_buried(database, known_by):
                 return False
             self._bury_url(database, url, known_by)
             return True
 
     @staticmethod
-    def _buried(database: sqlite3.Connection, known_by: Mapping[str, str]) -> bool:
+    def _is_buried(database: sqlite3.Connection, known_by: Mapping[str, str]) -> bool:
         return any(
             database.execute("SELECT 1 FROM tombstones WHERE what = ? AND digest = ?", pair).fetchone()
             for pair in known_by.items()
@@ -450,7 +456,7 @@ class Ledger:
         with self._transaction() as database:
             return database.execute(
                 "UPDATE images SET state = 'fetched', reason = '' WHERE state IN ('accepted', 'refused')"
-                f" AND id NOT IN (SELECT image FROM ({_STANDING}))"
+                f" AND id NOT IN (SELECT image FROM ({_STANDING_DECISIONS}))"
             ).rowcount
 
     def set_screened(self, image_id: str, reason: str | None = None) -> None:
@@ -507,7 +513,7 @@ class Ledger:
         database.execute("DELETE FROM images WHERE id = ?", (identity,))
         database.execute("DELETE FROM decisions WHERE image = ?", (identity,))
 
-    def removed_looks(self) -> list[tuple[str, str]]:
+    def removed_appearances(self) -> list[tuple[str, str]]:
         """What near copies of removed images are known by: (id of the removed one, look), as :meth:`remove` was told."""
         rows = self._rows("SELECT image, digest FROM tombstones WHERE what = 'look' ORDER BY image")
         return [(row["image"], row["digest"]) for row in rows]
@@ -652,7 +658,7 @@ class Ledger:
 
     def decisions(self) -> list[Decision]:
         """The decision that stands for each image, in the order in which they were taken."""
-        standing = {row["number"] for row in self._rows(_STANDING)}
+        standing = {row["number"] for row in self._rows(_STANDING_DECISIONS)}
         return [decision for number, decision in self._decisions() if number in standing]
 
     def history(self) -> list[Decision]:

@@ -207,8 +207,10 @@ class ReviewGrid(ipywidgets.VBox):
                 mark = session.marks.get(ids[number])
                 is_current = number == session.cursor
                 picture.value = self._picture(ids[number], mark, is_current)
-                button.description = ("▶ " if is_current else "") + _told(mark)
-                button.tooltip = f"picture {number + 1}: {_told(mark)}; a click refuses it, or keeps it after all"
+                button.description = ("▶ " if is_current else "") + _describe_mark(mark)
+                button.tooltip = (
+                    f"picture {number + 1}: {_describe_mark(mark)}; a click refuses it, or keeps it after all"
+                )
         self._large.value = self._enlargement() if self._enlarged and session.current else ""
 
     def _upcoming(self) -> list[str]:
@@ -228,7 +230,7 @@ class ReviewGrid(ipywidgets.VBox):
         size = f"{entry.width} × {entry.height}"
         query, licence = html.escape(str(entry.query or "")), html.escape(str(entry.licence or "no licence"))
         clipped = "white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
-        alt = f"{self.session.kind} {image_id}, {size} pixels, {entry.query}: {_told(mark)}"
+        alt = f"{self.session.kind} {image_id}, {size} pixels, {entry.query}: {_describe_mark(mark)}"
         return (
             f'<div style="{box}">{self._image(image_id, alt, refused)}{sign if refused else ""}</div>'
             f'<div style="line-height:1.35;font-size:.85em;{clipped}">{size}<br>{query}<br>{licence}</div>'
@@ -258,19 +260,19 @@ class ReviewGrid(ipywidgets.VBox):
 
 def typed(before: str, after: str) -> str:
     """The keys that turned a field's text ``before`` into ``after``: what was inserted, wherever; ``u`` where one was deleted."""
-    start = _shared(before, after)
+    start = _common_length(before, after)
     rest_before, rest_after = before[start:], after[start:]
-    end = _shared(rest_before[::-1], rest_after[::-1])
+    end = _common_length(rest_before[::-1], rest_after[::-1])
     inserted, deleted = rest_after[: len(rest_after) - end], rest_before[: len(rest_before) - end]
     return inserted or ("u" if len(deleted) == 1 else "")
 
 
-def _shared(first: str, second: str) -> int:
+def _common_length(first: str, second: str) -> int:
     """How many characters two texts begin with alike."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
-def _told(mark: Mark | None) -> str:
+def _describe_mark(mark: Mark | None) -> str:
     if mark is None:
         return "undecided"
     return "✓ kept" if mark.decision == "keep" else f"✕ {mark.reason}"

@@ -211,7 +211,7 @@ def deadline(seconds: float) -> Iterator[None]:
         _clock.end = before
 
 
-def _within(timeout: float | None) -> float | None:
+def _until_deadline(timeout: float | None) -> float | None:
     end = getattr(_clock, "end", None)
     if end is None:
         return timeout
@@ -228,10 +228,10 @@ class _GuardedStream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _within(timeout))
+        return self._stream.read(max_bytes, _until_deadline(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _within(timeout))
+        self._stream.write(buffer, _until_deadline(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -239,17 +239,21 @@ class _GuardedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _GuardedStream(self._stream.start_tls(ssl_context, server_hostname, _within(timeout)))
+        return _GuardedStream(self._stream.start_tls(ssl_context, server_hostname, _until_deadline(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
 class _GuardedBackend(httpcore.NetworkBackend):
-    """Resolves a name once, refuses it if any of its addresses isn't public, and connects to what was checked."""
+    """Resolves a name once, refuses it if any of its addresses isn't public, and connects to what was checked.
 
-    def __init__(self, loopback: bool) -> None:
+    ``trusted_host`` alone is connected to wherever it is.
+    """
+
+    def __init__(self, loopback: bool, trusted_host: str | None) -> None:
         self._loopback = loopback
+        self._trusted_host = trusted_host
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -260,6 +264,8 @@ class _GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        if host == self._trusted_host:
+            return self._connect(host, port, timeout, local_address, socket_options)
         addresses = _resolve(host, port, timeout)
         for address in addresses:
             problem = address_problem(address, self._loopback)
@@ -268,12 +274,13 @@ class _GuardedBackend(httpcore.NetworkBackend):
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses[:_MAX_ADDRESSES]:
             try:
-                stream = self._plain.connect_tcp(address, port, _within(timeout), local_address, socket_options)
+                return self._connect(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
-            else:
-                return _GuardedStream(stream)
         raise failure
+
+    def _connect(self, host: str, port: int, timeout: float | None, *options: Any) -> httpcore.NetworkStream:
+        return _GuardedStream(self._plain.connect_tcp(host, port, _until_deadline(timeout), *options))
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
         raise UnusableError("forbidden address: a socket of this machine")
@@ -298,7 +305,7 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[str]:
 
     threading.Thread(target=ask, name="resolver", daemon=True).start()
     try:
-        return answer.result(_within(timeout))
+        return answer.result(_until_deadline(timeout))
     except TimeoutError as error:
         raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
     except (OSError, UnicodeError, OverflowError) as error:
@@ -312,7 +319,7 @@ class _GuardedTransport(httpx.HTTPTransport):
     that httpx logs, and hangs on its exceptions, doesn't hold them.
     """
 
-    def __init__(self, limits: Limits, loopback: bool) -> None:
+    def __init__(self, limits: Limits, loopback: bool, trusted_host: str | None) -> None:
         super().__init__(verify=tls_context(), trust_env=False)
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
@@ -320,7 +327,7 @@ class _GuardedTransport(httpx.HTTPTransport):
             max_connections=4 * limits.workers,
             max_keepalive_connections=limits.workers,
             keepalive_expiry=5,
-            network_backend=_GuardedBackend(loopback),
+            network_backend=_GuardedBackend(loopback, trusted_host),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -356,13 +363,15 @@ def check_contact(contact: str | None) -> str:
     )
 
 
-def open_client(contact: str, limits: Limits, loopback: bool = False) -> httpx.Client:
+def open_client(contact: str, limits: Limits, loopback: bool = False, trusted_url: str | None = None) -> httpx.Client:
     """A client for addresses that strangers named. Redirects are left to the caller, cookies and proxies are not used.
 
     loopback: also connect to this machine itself. For tests alone; no option of the command line sets it.
+    trusted_url: an address that the user gave. Its host may be any machine, for example one of the local network.
     """
+    trusted_host = httpx.URL(trusted_url).raw_host.decode("ascii") if trusted_url else None
     client = httpx.Client(
-        transport=_GuardedTransport(limits, loopback),
+        transport=_GuardedTransport(limits, loopback, trusted_host),
         timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.total),
         headers={"User-Agent": user_agent(contact), "Accept-Encoding": "identity"},
         trust_env=False,

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from chairfinder.ledger import Found
+from chairfinder.ledger import SearchResult
 from chairfinder.queries import Query
 from chairfinder.texts import text_of, url_of
 from chairfinder.web import (
@@ -48,7 +48,7 @@ class StoppedError(Exception):
 class Page:
     """Finds in the provider's order, and the cursor of the page after them; None where it is the last."""
 
-    items: Sequence[Found]
+    items: Sequence[SearchResult]
     after: str | None
 
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chairfinder.ledger import Found
+from chairfinder.ledger import SearchResult
 from chairfinder.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairfinder.queries import Query
 from chairfinder.web import Secret
@@ -66,17 +66,17 @@ class Openverse:
             raise StoppedError("Openverse: the answer is not understood")
         pages = answer.get("page_count")
         last = not results or not isinstance(pages, int) or page >= pages or (page + 1) * size > _DEPTH
-        items = [_found(result) for result in results if isinstance(result, dict) and result.get("url")]
+        items = [_parse_result(result) for result in results if isinstance(result, dict) and result.get("url")]
         return Page(items, None if last else json.dumps([page + 1, size]))
 
 
-def _found(result: Mapping[str, Any]) -> Found:
+def _parse_result(result: Mapping[str, Any]) -> SearchResult:
     licence = text_of(result.get("license")).upper()
     version = text_of(result.get("license_version"))
     if licence and licence not in ("CC0", "PDM"):
         licence = f"CC {licence}"
     width, height = result.get("width"), result.get("height")
-    return Found(
+    return SearchResult(
         url=url_of(result.get("url")),
         landing_page=url_of(result.get("foreign_landing_url")),
         author=text_of(result.get("creator")),

@@ -9,7 +9,7 @@ added where the request leaves the machine; no record, message or log holds it.
 from collections.abc import Mapping
 from typing import Any
 
-from chairfinder.ledger import Found
+from chairfinder.ledger import SearchResult
 from chairfinder.licences import licence_at
 from chairfinder.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairfinder.queries import Query
@@ -50,18 +50,20 @@ class SerpApi:
             if status not in (None, "Success"):
                 raise StoppedError(f"SerpApi: {self._key.scrub(text_of(answer.get('error'))) or 'the search failed'}")
             return Page([], None)
-        items = [self._found(result) for result in results if isinstance(result, dict) and result.get("original")]
+        items = [
+            self._parse_result(result) for result in results if isinstance(result, dict) and result.get("original")
+        ]
         more = bool((answer.get("serpapi_pagination") or {}).get("next"))
         return Page(items, str(page + 1) if more else None)
 
-    def _found(self, result: Mapping[str, Any]) -> Found:
+    def _parse_result(self, result: Mapping[str, Any]) -> SearchResult:
         def field(name: str) -> str:
             return self._key.scrub(url_of(result.get(name)))
 
         # No author: ``source`` is the name of the web site, and nothing else says who made the image.
         deed = field("license_details_url")
         width, height = result.get("original_width"), result.get("original_height")
-        return Found(
+        return SearchResult(
             url=field("original"),
             landing_page=field("link"),
             licence=licence_at(deed),

@@ -18,7 +18,7 @@ __all__ = [
     "valley_depth",
 ]
 
-_EIGHT = np.ones((3, 3), bool)
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 #: Opacity, of 255, of what is no blended outline.
 _OPAQUE = 250
 #: How far from the frame a cut object still looks as at the frame, as a share of the image's longer side.
@@ -76,7 +76,7 @@ def several_objects(view: SegmentView, limits: Thresholds) -> str | None:
 
 def _pieces(view: SegmentView, limits: Thresholds) -> str | None:
     joined = grown(view.mask)
-    pieces, count = ndimage.label(joined, _EIGHT)
+    pieces, count = ndimage.label(joined, _EIGHT_NEIGHBOURS)
     if count < 2:
         return None
     sizes = np.sort(np.bincount(pieces[view.mask], minlength=count + 1)[1:])[::-1]
