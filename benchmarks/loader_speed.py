@@ -1,8 +1,8 @@
 """CompositeLoader on the CPU gives composites many times faster than reading them from PNG files with worker processes.
 
-Claim, on two cores with 64 x 64 composites of `mini`: at least 10 times the images per second of torch's DataLoader over
-the exported files with two workers. Prints both rates, their ratio, and the share of the machine's copy bandwidth that
-blending reaches (its limit: it reads a segment and a background and writes an image and a mask).
+Claim, on two cores with 64 x 64 composites of `mini`: at least 10 times the images per second of torch's DataLoader
+over the exported files with two workers. Prints both rates, their ratio, and the share of the machine's copy bandwidth
+that blending reaches (its limit: it reads a segment and a background and writes an image and a mask).
 
     python benchmarks/loader_speed.py [--data mini] [--resolution 64] [--batch-size 64] [--device cpu] [--images 4000]
 """
