@@ -7,7 +7,7 @@ from chairlib import CompositeLoader
 from chairlib.compositing.image_sets import to_arrays
 from chairlib.core import paths
 from chairlib.core.files import atomic_path
-from chairlib.show.figures import composite_grid
+from chairlib.show.pictures import composite_grid
 
 
 def main() -> None:

@@ -24,12 +24,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from torch import Tensor
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["METRICS", "MIN_CHAIR_PIXELS", "THRESHOLD", "MaskScorer", "Scores", "none_if_nan", "score_masks"]
+__all__ = [
+    "METRICS",
+    "MIN_CHAIR_PIXELS",
+    "THRESHOLD",
+    "MaskScorer",
+    "Scores",
+    "bootstrap_interval",
+    "none_if_nan",
+    "score_masks",
+]
 
 #: Names of the scores, and of what :meth:`Scores.interval` takes.
 METRICS = ("iou", "dice", "precision", "pooled_iou")
@@ -40,6 +50,7 @@ MIN_CHAIR_PIXELS = 6
 
 _COUNTS = ("intersection", "predicted", "target", "pixels")
 _TITLES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "pooled_iou": "pooled IoU"}
+#: Entries of all resamples that a bootstrap holds at one time: 16 MB for each array.
 _RESAMPLED_AT_ONCE = 2_000_000
 
 
@@ -74,29 +85,17 @@ class Scores:
         return int(self.per_image["group"].nunique()) if self.has_groups else self.n_images
 
     def interval(self, metric: str, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-        """Percentile bootstrap interval of a metric, in per cent: `(low, high)`.
+        """Percentile bootstrap interval of a metric, in per cent: `(low, high)`. See :func:`bootstrap_interval`.
 
-        Whole groups are drawn with replacement (images where no groups were given) and every drawn group brings all its
-        images, so that groups weigh as much as they do in the score itself. Groups without any image that the metric is
-        defined on are not drawn. With fewer than two groups nothing can be said, and both ends are nan.
+        Groups are resampled, or images where no groups were given. Raises ParameterError for an unknown metric.
         """
-        _check_interval(metric, level, n_resamples)
-        numerator, denominator = self._group_totals(metric)
-        if len(numerator) < 2:
-            return math.nan, math.nan
-        resampled = _resample_ratio(numerator, denominator, n_resamples, seed)
-        low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
-
-    def _group_totals(self, metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Each score is a ratio of sums over images; these are the sums of each group, in order of first appearance."""
+        if metric not in METRICS:
+            raise ParameterError(f"unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")
         numerator, denominator = _ratio_parts(self.counts, self.per_image, metric)
-        if self.has_groups:
-            codes, _ = pd.factorize(self.per_image["group"])
-            numerator = np.bincount(codes, numerator).astype(np.float64)
-            denominator = np.bincount(codes, denominator).astype(np.float64)
-        defined = denominator > 0
-        return numerator[defined], denominator[defined]
+        groups = self.per_image["group"] if self.has_groups else None
+        return bootstrap_interval(
+            numerator, denominator, groups=groups, level=level, n_resamples=n_resamples, seed=seed
+        )
 
     def to_dict(self, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
         """Scores and intervals for a record: plain numbers, lists and strings, with None for what is undefined."""
@@ -112,12 +111,8 @@ class Scores:
             "n_groups": self.n_groups,
         }
 
-    def card(self) -> str:
-        """The metrics card as text: every score with its 95 % interval, its definition, and what was left out."""
-        lines = [f"{title:<11}{score:>6}  {interval:<15} {meaning}" for title, score, interval, meaning in self._rows()]
-        return "\n".join([*lines, *self._notes()])
-
     def _repr_html_(self) -> str:
+        """For a notebook: every score with its 95 % interval, its definition, and what was left out."""
         header = "".join(f"<th>{name}</th>" for name in ("score", "per cent", "95 % interval", "definition"))
         rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self._rows()]
         body = "".join(f"<tr>{row}</tr>" for row in rows)
@@ -149,7 +144,7 @@ class Scores:
 
 
 class MaskScorer:
-    """Collects counts batch by batch, on the batches' device and without waiting for it, and scores them at the end.
+    """Collects counts batch by batch, on the batches' device and without waiting for it; scores them at the end.
 
     >>> scorer = MaskScorer()
     >>> for images, masks in loader:  # doctest: +SKIP
@@ -166,13 +161,14 @@ class MaskScorer:
         """Count one batch.
 
         predicted: bool, or probabilities in [0, 1], [N, 1, H, W]. target: bool, or 0 and 1 in any dtype, same shape and
-        device. Wrong shapes raise ParameterError here; wrong values raise it in :meth:`compute`, because looking at
-        values would make the device wait in every batch.
+        device. Raises ParameterError for wrong shapes. Wrong values raise it in :meth:`compute`, because the device
+        would have to wait in every batch to look at them.
         """
         _check_pair(predicted, target)
         if predicted.numel() == 0:
             return
-        found = f"predicted: {_dtype(predicted)} {list(predicted.shape)}, target: {_dtype(target)} {list(target.shape)}"
+        masks = {"predicted": predicted, "target": target}
+        found = ", ".join(f"{name}: {_dtype(mask)} {list(mask.shape)}" for name, mask in masks.items())
         for pair in zip(_pieces(predicted), _pieces(target), strict=True):
             self._counts.append(_count(*pair))
             self._values.append(_Values.of(*pair, found))
@@ -180,9 +176,10 @@ class MaskScorer:
     def compute(self, groups: Sequence[str] | None = None) -> Scores:
         """Score everything counted so far.
 
-        groups: the segment group of each image, in the order of the updates; None where images are independent. Raises
-        ParameterError for values that are not what :meth:`update` asks for, for no images, for the wrong number of groups, or
-        for an image without one.
+        groups: the segment group of each image, in the order of the updates; None where images are independent.
+
+        Raises ParameterError where masks have other values than :meth:`update` takes, where there are no images, and
+        where there is not one group for each image.
         """
         if not self._counts:
             raise ParameterError("no images were scored: pass at least one batch of masks before computing the scores.")
@@ -197,20 +194,64 @@ class MaskScorer:
 def score_masks(predicted: Tensor, target: Tensor, groups: Sequence[str] | None = None) -> Scores:
     """Score predicted masks against true ones.
 
-    predicted: bool, or probabilities in [0, 1], [N, 1, H, W] (of logits, pass `logits > 0`). target: bool, or 0 and 1 in
-    any dtype, same shape and device. groups: the segment group of each image; intervals then resample groups.
+    predicted: bool, or probabilities in [0, 1], [N, 1, H, W] (of logits, pass `logits > 0`). target: bool, or 0 and 1
+    in any dtype, same shape and device. groups: the segment group of each image; intervals then resample groups.
 
-    Raises ParameterError, naming dtype, shape and values found, where the tensors are anything else (0/255, logits, soft
-    masks, a missing channel dimension).
+    Raises ParameterError, naming dtype, shape and values found, where the tensors are anything else (0/255, logits,
+    soft masks, a missing channel dimension).
     """
     scorer = MaskScorer()
     scorer.update(predicted, target)
     return scorer.compute(groups)
 
 
+def bootstrap_interval(
+    numerator: ArrayLike,
+    denominator: ArrayLike | None = None,
+    *,
+    groups: Sequence[object] | pd.Series | None = None,
+    level: float = 0.95,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval `(low, high)` of `numerator.sum() / denominator.sum()`, in the unit of that ratio.
+
+    numerator: float [N], one number per image. denominator: float [N], at least 0; 1 for every image by default, which
+    gives the interval of a mean. For the difference of two models, pass the differences of their scores on the same
+    images: that is a paired bootstrap. groups: the group of each image, if images of one group are not independent.
+
+    Whole groups are drawn with replacement (images where `groups` is None). Every drawn group brings all its images, so
+    a group has the same weight as in the ratio itself. Groups whose denominator is 0 are not drawn. Both ends are nan
+    where fewer than two groups are left. Raises ParameterError for a level outside (0, 1) or fewer than 1 resample.
+    """
+    _check_interval(level, n_resamples)
+    above = np.asarray(numerator, np.float64)
+    below = np.ones_like(above) if denominator is None else np.asarray(denominator, np.float64)
+    if groups is not None:
+        codes, _ = pd.factorize(pd.Series(groups))
+        above, below = (np.bincount(codes, part).astype(np.float64) for part in (above, below))
+    defined = below > 0
+    above, below = above[defined], below[defined]
+    if len(above) < 2:
+        return math.nan, math.nan
+    result = stats.bootstrap(
+        (above, below),
+        lambda above, below, axis: above.sum(axis) / below.sum(axis),
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        confidence_level=level,
+        n_resamples=n_resamples,
+        batch=max(1, _RESAMPLED_AT_ONCE // len(above)),
+        rng=seed,
+    )
+    low, high = result.confidence_interval
+    return float(low), float(high)
+
+
 @dataclass(frozen=True)
 class _Values:
-    """What the values of some masks span, left on the device until somebody asks."""
+    """The range of some masks' values, left on the device until :meth:`check` looks at it."""
 
     predicted: Tensor | None
     target: Tensor | None
@@ -244,7 +285,7 @@ class _Values:
 
 
 def _pieces(masks: Tensor) -> tuple[Tensor, ...]:
-    """On a CPU, pieces whose intermediate results stay in its cache; counts per image are the same whatever the size."""
+    """On a CPU, parts of a batch small enough that intermediate results stay in its cache."""
     return masks.split(max(1, 2**17 // masks[0].numel())) if masks.device.type == "cpu" else (masks,)
 
 
@@ -293,12 +334,13 @@ def _check_pair(predicted: Tensor, target: Tensor) -> None:
             raise ParameterError(f"{name} masks must be real, found {_dtype(tensor)}.")
         if tensor.ndim != 4 or tensor.shape[1] != 1:
             raise ParameterError(
-                f"{name} masks must have shape [N, 1, H, W], found {_dtype(tensor)} {list(tensor.shape)}. {_mend_shape(tensor)}"
+                f"{name} masks must have shape [N, 1, H, W], found {_dtype(tensor)} {list(tensor.shape)}. "
+                f"{_mend_shape(tensor)}"
             )
     if predicted.shape != target.shape:
         raise ParameterError(
-            f"predicted and target masks must have the same shape, found {list(predicted.shape)} and {list(target.shape)}: "
-            "score at the target's resolution."
+            f"predicted and target masks must have the same shape, found {list(predicted.shape)} and "
+            f"{list(target.shape)}: score at the target's resolution."
         )
     if predicted.device != target.device:
         raise ParameterError(
@@ -357,32 +399,18 @@ def _mean_ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]
     return float(numerator.sum() / total) if total > 0 else math.nan
 
 
-def _resample_ratio(
-    numerator: NDArray[np.float64], denominator: NDArray[np.float64], n_resamples: int, seed: int
-) -> NDArray[np.float64]:
-    rng = np.random.default_rng(seed)
-    n_units = len(numerator)
-    at_once = max(1, _RESAMPLED_AT_ONCE // n_units)
-    parts = []
-    for start in range(0, n_resamples, at_once):
-        drawn = rng.integers(0, n_units, (min(at_once, n_resamples - start), n_units))
-        parts.append(numerator[drawn].sum(1) / denominator[drawn].sum(1))
-    return np.concatenate(parts)
-
-
 def _check_groups(groups: Sequence[str], n_images: int) -> None:
     if len(groups) != n_images:
         raise ParameterError(f"{len(groups)} groups for {n_images} images: give one group per image, in order.")
     for number, group in enumerate(groups):
         if group is None or group != group:  # a NaN, where the groups come from a table
             raise ParameterError(
-                f"image {number} has the group {group!r}: give every image a group, or groups=None where images are independent."
+                f"image {number} has the group {group!r}: give every image a group, or groups=None where images are "
+                "independent."
             )
 
 
-def _check_interval(metric: str, level: float, n_resamples: int) -> None:
-    if metric not in METRICS:
-        raise ParameterError(f"unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")
+def _check_interval(level: float, n_resamples: int) -> None:
     if not 0 < level < 1:
         raise ParameterError(f"the level of an interval lies between 0 and 1, for instance 0.95; found {level!r}.")
     if n_resamples < 1:

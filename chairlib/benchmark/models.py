@@ -1,13 +1,13 @@
 """The four models of the benchmark (the paper's section 5), and models of one's own by name.
 
 Every model maps images [B, 3, H, W], float in [0, 1], to logits [B, 1, H, W] of the same height and width; a pixel is
-predicted as chair where its logit is above 0. Any size from 32 x 32 up will do. Where the paper leaves a detail open, it is
-taken from what the authors' released code does: U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and
+predicted as chair where its logit is above 0. Any size from 32 x 32 up will do. Where the paper leaves a detail open,
+it is taken from what the authors' released code does: U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and
 torchvision's dilated ResNets without an auxiliary head.
 
-Weights start at random: U-Net and the transposed convolutions from PyTorch's defaults, VGG-16 and the ResNets as torchvision
-initialises them (He initialisation, without which 13 plain convolutions in a row would not train). ImageNet backbones are
-an option, `backbone_weights="imagenet"`.
+Weights start at random: U-Net and the transposed convolutions from PyTorch's defaults, VGG-16 and the ResNets as
+torchvision initialises them (He initialisation, without which 13 plain convolutions in a row would not train). ImageNet
+backbones are an option, `backbone_weights="imagenet"`.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ MIN_SIZE = 32
 def build_model(name: str, width: int | None = None, backbone_weights: str | None = None) -> nn.Module:
     """Build a model by name.
 
-    name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no arguments
-    (with `width=` where one is given) and must return a module that maps [B, 3, H, W] to logits [B, 1, H, W].
+    name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no
+    arguments (with `width=` where one is given) and must return a module that maps [B, 3, H, W] to logits [B, 1, H, W].
 
-    width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default. The ResNets have one
-    width.
+    width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default. The ResNets have
+    one width.
 
-    backbone_weights: "imagenet" starts VGG-16 (full width) or a ResNet from torchvision's ImageNet weights, fetched into
-    torch's hub folder where they are missing. None, the default, starts from random weights.
+    backbone_weights: "imagenet" starts VGG-16 (full width) or a ResNet from torchvision's ImageNet weights, fetched
+    into torch's hub folder where they are missing. None, the default, starts from random weights.
 
     Raises ParameterError for a name, width or model that cannot be used, ChairlibError for weights that cannot be had.
     """
@@ -102,10 +102,10 @@ def _build(name: str, width: int | None, backbone_weights: str | None) -> nn.Mod
 
 
 def check_model(name: str, width: int | None = None) -> None:
-    """Raise :class:`ParameterError` as :func:`build_model` would, at little cost: a plan opens hundreds of runs of few models."""
+    """Raise :class:`ParameterError` as :func:`build_model` would, but quickly: a plan opens hundreds of runs."""
     _check_name(name)
     if ":" in name:
-        build_model(name, width)  # a file that may be edited, and need not know how to be built without memory
+        build_model(name, width)  # not cached, since its file may be edited; it may not work on the meta device
     else:
         _build_on_meta(name, width)
 
@@ -119,8 +119,9 @@ def _build_on_meta(name: str, width: int | None) -> None:
 def source_hash(name: str) -> str | None:
     """For ``package.module:callable``, 16 hexadecimal digits over its code; None for our own models.
 
-    Its code is the module's and that of all modules of its project that it imports (:mod:`chairlib.core.code`): to edit a
-    helper makes the model another one. None too where there is no source, as for a model written in C.
+    Its code is that of its module and of all modules of its project that are imported there
+    (:mod:`chairlib.core.code`), so the hash changes when a helper is edited. None also where there is no Python source,
+    as for a model written in C.
     """
     if ":" not in name:
         return None
@@ -136,7 +137,10 @@ def count_parameters(model: nn.Module) -> int:
 
 
 class UNet(nn.Module):
-    """U-Net: four halvings, bilinear upsampling, concatenated skips, zero padding; 13,395,329 parameters at width 64."""
+    """U-Net: four halvings, bilinear upsampling, concatenated skips, zero padding.
+
+    It has 13,395,329 parameters at width 64.
+    """
 
     def __init__(self, width: int = FULL_WIDTH) -> None:
         super().__init__()
@@ -158,7 +162,7 @@ class UNet(nn.Module):
         features = skips.pop()
         for block in self.up:
             skip = skips.pop()
-            # Upsampling to the skip's own size is what keeps sizes that 16 does not divide aligned to the pixel.
+            # Upsampling to the skip's own size keeps features aligned for sizes that are no multiple of 16.
             features = F.interpolate(features, size=skip.shape[-2:], mode="bilinear", align_corners=True)
             features = block(torch.cat([skip, features], dim=1))
         return self.classifier(features)
@@ -172,7 +176,10 @@ def _double_convolution(n_in: int, n_out: int) -> nn.Sequential:
 
 
 class FCNVGG16(nn.Module):
-    """Plain VGG-16 features; five transposed convolutions back up, to each of which the features of that size are added."""
+    """Plain VGG-16 features, and five transposed convolutions back up.
+
+    The output of each transposed convolution but the last is added to the VGG features of the same size.
+    """
 
     def __init__(self, width: int = FULL_WIDTH) -> None:
         super().__init__()
@@ -181,7 +188,7 @@ class FCNVGG16(nn.Module):
             _vgg_stage(n_in, n_out, depth)
             for n_in, n_out, depth in zip([3, *channels], channels, (2, 2, 3, 3, 3), strict=False)
         )
-        # pool5 goes up to pool4's channels and so on; the last, to full size, has half the width.
+        # Each goes up to the channels of the pooled features before; the last, at full size, has half the width.
         up_channels = [*channels[::-1][1:], max(1, width // 2)]
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(n_in, n_out, kernel_size=3, stride=2, padding=1)
@@ -256,7 +263,7 @@ def _build_resnet(name: str, backbone_weights: str | None) -> FCNResNet:
 
 
 def _load_imagenet(name: str, backbone: nn.Module, weights: Any) -> None:
-    """Load ImageNet weights as tensors; torch's hub would unpickle whatever the file holds, `weights_only` forbids it."""
+    """Load ImageNet weights. `weights_only` keeps torch from unpickling anything but tensors."""
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         kept = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
@@ -264,9 +271,9 @@ def _load_imagenet(name: str, backbone: nn.Module, weights: Any) -> None:
     except Exception as error:
         file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
         raise ChairlibError(
-            f"the ImageNet weights of {name} could not be loaded ({type(error).__name__}: {_one_line(error)}). Tried {file}, "
-            f"then {weights.url}. Without a network, put the file there yourself, or leave backbone_weights out (the recipe "
-            "'paper' starts from random weights)."
+            f"the ImageNet weights of {name} could not be loaded ({type(error).__name__}: {_one_line(error)}). "
+            f"Tried {file}, then {weights.url}. Without a network, put the file there yourself, or leave "
+            "backbone_weights out (the recipe 'paper' starts from random weights)."
         ) from error
 
 
@@ -283,7 +290,7 @@ def _build_third_party(name: str, width: int | None, backbone_weights: str | Non
         ) from error
     if not isinstance(model, nn.Module):
         raise ParameterError(f"model {name} returned {_describe(model)}: it must return a torch.nn.Module.")
-    _probe(name, model)
+    _try_out(name, model)
     return model
 
 
@@ -293,8 +300,8 @@ def _find_callable(name: str) -> Callable[..., Any]:
         module = importlib.import_module(module_name)
     except Exception as error:
         raise ParameterError(
-            f"model {name}: importing {module_name!r} failed ({type(error).__name__}: {_one_line(error)}). Models of one's own "
-            "are named package.module:callable; put the package's folder on PYTHONPATH, or install it."
+            f"model {name}: importing {module_name!r} failed ({type(error).__name__}: {_one_line(error)}). Models of "
+            "one's own are named package.module:callable; put the package's folder on PYTHONPATH, or install it."
         ) from error
     factory = getattr(module, attribute, None)
     if factory is None:
@@ -304,8 +311,8 @@ def _find_callable(name: str) -> Callable[..., Any]:
     return factory
 
 
-def _probe(name: str, model: nn.Module) -> None:
-    """Show the model two black images, so that a wrong one fails before its training starts."""
+def _try_out(name: str, model: nn.Module) -> None:
+    """Run the model on two black images, so that a wrong one fails before its training starts."""
     training = model.training
     first = next(model.parameters(), None)
     try:
@@ -319,8 +326,8 @@ def _probe(name: str, model: nn.Module) -> None:
         model.train(training)
     if not isinstance(output, Tensor) or list(output.shape) != [2, 1, 64, 64] or not output.is_floating_point():
         raise ParameterError(
-            f"model {name} returned {_describe(output)} for images of shape [2, 3, 64, 64]: it must return one float tensor of "
-            "logits, [2, 1, 64, 64]."
+            f"model {name} returned {_describe(output)} for images of shape [2, 3, 64, 64]: it must return one float "
+            "tensor of logits, [2, 1, 64, 64]."
         )
 
 

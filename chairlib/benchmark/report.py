@@ -184,7 +184,7 @@ class Report:
         return published.table1().assign(model=lambda table: table["model"].map(MODEL_TITLES))
 
     def figure4(self, resolution: int = 64) -> dict[str, Any]:
-        """Arguments of :func:`chairlib.show.figures.figure4`: fixed test composites, their masks, and what each model predicts."""
+        """Arguments of :func:`chairlib.show.pictures.figure4`: fixed test composites, their masks, and what each model predicts."""
         shown: dict[str, np.ndarray] | None = None
         predicted: dict[str, np.ndarray | None] = {}
         models = dict.fromkeys([*MODEL_TITLES, *(r.settings.model for r in self.records)])

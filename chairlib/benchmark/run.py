@@ -174,7 +174,7 @@ def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores
 
 
 def examples(record: Record, which: str) -> dict[str, np.ndarray]:
-    """``fixed``, ``best`` or ``worst`` test composites of a finished run, as arrays for :mod:`chairlib.show.figures`.
+    """``fixed``, ``best`` or ``worst`` test composites of a finished run, as arrays for :mod:`chairlib.show.pictures`.
 
     ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], ``probabilities`` float [N, d, d] in [0, 1], ``ious`` [N]
     in per cent.

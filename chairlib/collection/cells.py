@@ -1,4 +1,4 @@
-"""Texts as cells of a CSV table that no spreadsheet runs as a formula."""
+"""Texts as cells of a CSV table, written so that no spreadsheet runs them as formulas."""
 
 import csv
 import io
@@ -12,26 +12,27 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def one_line(text: object) -> str:
-    """``text`` with a space for every character that is not printable: control characters would steer the reader's terminal."""
+    """``text`` with a space for every character that is not printable, such as a terminal's control characters."""
     return "".join(sign if sign.isprintable() else " " for sign in str(text))
 
 
 def to_cell(value: object) -> str:
-    """``value`` as the text of a CSV cell that no spreadsheet runs: an apostrophe before ``=``, ``+``, ``-`` or ``@``; numbers as they are.
+    """``value`` as the text of a CSV cell that no spreadsheet runs.
 
-    :func:`from_cell` gives the text back.
+    Texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return get an apostrophe before them; numbers
+    stay as they are. :func:`from_cell` gives the text back.
     """
     text = str(value)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def from_cell(cell: str) -> str:
-    """The text that :func:`to_cell` made ``cell`` of."""
+    """The text that :func:`to_cell` turned into ``cell``."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def guard_table(text: str) -> str:
-    """A CSV table whose cells all went through :func:`one_line` and :func:`to_cell`; the very text where none needed it.
+    """A CSV table with :func:`one_line` and :func:`to_cell` applied to every cell; ``text`` itself if none changes.
 
     A table that was guarded before stays as it is.
     """

@@ -1,14 +1,16 @@
-"""Groups of images too alike to stand in different splits: copies, crops, mirrored copies and colour variants.
+"""Groups of images that are too alike to be in different splits: copies, crops, mirrored copies and colour variants.
 
-Two segments are alike where a perceptual hash (256 bits, imagehash's phash) of their silhouettes is near, which holds for colour
-variants, or one of their colours, which holds for copies cut out differently. Both look at the object's own box, so margins
-and scale don't matter, and at either side's mirror image. Two backgrounds are alike where the hash of their colours is near, or
-that of one's centre and the other's whole: a crop by up to a quarter, if it is taken about evenly from all sides.
-Groups are what such pairs connect.
+Images are compared by perceptual hashes (256 bits, imagehash's phash), and by the mirror image's. Two segments are
+alike where the hashes of their silhouettes are near (this finds colour variants), or those of their colours (this finds
+copies that were cut out differently). Segments are cropped to their object first, so margins and scale don't matter.
+Two backgrounds are alike where the hashes of their colours are near, or the hash of one's centre and that of the
+other's whole: a crop by up to a quarter, if about the same is cut from all sides. A group is a connected component of
+the graph of alike pairs.
 
-The thresholds were set on 459 product photos with hand-made groups and 3,200 photos of rooms. On the chairs 84 % of the pairs that share
-a hand-made group are found (the others show another view or other legs), and 86 % of the pairs found share one; no two of the
-rooms come nearer than 80 bits. A false merge costs little, a missed one lets a model be tested on what it was trained on.
+The thresholds were set on 459 product photos with hand-made groups and 3,200 photos of rooms. Of the pairs of chairs in
+one hand-made group, 84 % are found (the others show another view or other legs), and 86 % of the pairs found are in one
+such group; no two of the rooms differ in fewer than 80 bits. Two images wrongly put in one group cost little; two
+wrongly left apart may let a model be tested on what it was trained on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,21 +42,23 @@ __all__ = [
     "segment_signature",
 ]
 
-#: Hash bits, of 256, in which two segments' silhouettes may differ, and how far apart the shapes of their boxes may be (ratio of aspects).
+#: How many hash bits, of 256, may differ between two segments' silhouettes, and the ratio by which the aspects of their
+#: boxes may differ.
 SILHOUETTE_BITS = 56
 SILHOUETTE_ASPECT = 1.14
-#: The same for two segments' colours. Copies of one photo are stretched now and then.
+#: The same for two segments' colours. Copies of a photo are sometimes stretched.
 COLOUR_BITS = 64
 COLOUR_ASPECT = 1.35
-#: Hash bits in which two backgrounds may differ, and how far their mean colours may be apart (of 255, in any channel).
+#: How many hash bits may differ between two backgrounds, and by how much their mean colours (of 255, in any channel).
 BACKGROUND_BITS = 60
 BACKGROUND_COLOUR = 32
 
-#: How far two near-duplicates' mean colours may be apart (of 255, in any channel).
+#: By how much the mean colours of two near-duplicates may differ (of 255, in any channel).
 DUPLICATE_COLOUR = 8
 
-#: Sides of the centres of a background that are compared with other backgrounds. With these two, a centred crop to 76 % and more of
-#: the sides is found (199 of 200 photos of rooms), and no two of 1,200 rooms come nearer than 86 bits for it.
+#: The centres of a background that are compared with other backgrounds, as shares of its sides. With these two, a
+#: centred crop to 76 % or more of the sides is found (199 of 200 photos of rooms), and no two of 1,200 rooms differ in
+#: fewer than 86 bits.
 CENTRES = (0.9, 0.8)
 
 _HASH_SIDE = 16
@@ -66,9 +70,10 @@ Bits = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Signature:
-    """What is kept of an image to compare it with others: hashes [256] as it is and mirrored, aspect, mean colour [3] of 255.
+    """What images are compared by.
 
-    Of a background also the hashes of its centres, one for each of :data:`CENTRES`.
+    Hashes are boolean [256]. ``mean_colour`` is [3], of 255; ``aspect`` is width / height. Segments have the hashes of
+    their silhouettes, backgrounds those of their centres, one for each of :data:`CENTRES`.
     """
 
     colours: Bits
@@ -81,7 +86,7 @@ class Signature:
 
 
 def segment_signature(segment: Image.Image) -> Signature:
-    """The signature of an RGBA segment that holds something opaque."""
+    """The signature of an RGBA segment, which must have a pixel above the mask's opacity."""
     box = object_box(np.asarray(segment.getchannel("A")))
     canvas = segment.resize((_CANVAS, _CANVAS), Image.Resampling.BOX, box=box)
     opacity = canvas.getchannel("A")
@@ -102,9 +107,9 @@ def find_groups(
 ) -> list[str]:
     """The group of each image of one kind.
 
-    ``digests`` name the images by content; ``labels`` are groups that a person assigned, or None. Images with one label share a
-    group, and two labelled images are never joined by their looks alone; an unlabelled one joins whatever it looks like. Names
-    are the same whatever the order, and hold the kind, so those of two kinds never meet.
+    ``digests`` name the images by content; ``labels`` are groups that a person assigned, or None. Images with the same
+    label are in one group. Two labelled images are never joined because they look alike; an image without a label joins
+    all that it looks like. A group's name does not depend on the images' order, and begins with the kind.
     """
     if not signatures:
         return []
@@ -122,18 +127,19 @@ def find_groups(
     _, components = connected_components(graph, directed=False)
     names: dict[int, str] = {}
     for component, digest, label in zip(components, digests, labels, strict=True):
-        # "label" sorts before "like": a person's name for the group wins.
+        # "label" sorts before "like", so that a person's name for the group is preferred.
         name = f"{kind}:label-{label}" if label is not None else f"{kind}:like-{digest[:16]}"
         names[component] = min(name, names.get(component, name))
     return [names[component] for component in components]
 
 
 def near_duplicates(signatures: Sequence[Signature], bits: int) -> dict[int, tuple[int, int]]:
-    """Images that show what an earlier one shows: index -> (index of the earlier one, hash bits in which they differ).
+    """Images that show the same as an earlier one: index -> (index of the earlier one, number of different hash bits).
 
-    At most ``bits`` of the 256 of their colours' hashes (or a mirrored one's) and :data:`DUPLICATE_COLOUR` of their mean colour
-    apart: the same picture at another size, quality or crop. Colour variants differ by more; they are what groups are for.
-    The earlier one is never a near-duplicate itself, so that something of each picture stays. None where ``bits`` is 0.
+    Two images show the same where at most ``bits`` of the 256 bits of their colours' hashes differ (or of the mirrored
+    hash) and their mean colours by at most :data:`DUPLICATE_COLOUR`: the same picture at another size, quality or crop.
+    Colour variants differ by more; they are put into groups. The earlier image is never a near-duplicate itself, so
+    that one copy of each picture stays. Empty where ``bits`` is 0.
     """
     if not bits or not signatures:
         return {}
@@ -177,7 +183,7 @@ def _alike_pairs(signatures: Sequence[Signature]) -> tuple[NDArray[np.int64], ND
 def _near(
     hashes: Sequence[Bits], mirrored: Sequence[Bits], bits: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Indices (first < second) of images whose hashes, or one's hash and the other's mirrored one, differ in at most ``bits``."""
+    """Pairs of images (first < second) whose hashes differ in at most ``bits`` bits, directly or mirrored."""
     for first, second in _near_any(hashes, (hashes, mirrored), bits):
         yield first[first < second], second[first < second]
 
@@ -185,9 +191,10 @@ def _near(
 def _near_any(
     hashes: Sequence[Bits], others: Sequence[Sequence[Bits]], bits: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Indices of an image by ``hashes`` and of one by any of ``others`` that differ in at most ``bits``; an image with itself too.
+    """Pairs of an index into ``hashes`` and one into any of ``others`` that differ in at most ``bits`` bits.
 
-    With bits as signs, agreement minus disagreement is a matrix product, exact in float32 and at the speed of BLAS.
+    An image is also paired with itself. Bits are turned into -1 and 1: a matrix product then counts equal bits minus
+    different ones, exactly in float32 and fast.
     """
     signs = np.array(hashes, dtype=np.float32) * 2 - 1
     other_signs = [np.array(other, dtype=np.float32) * 2 - 1 for other in others]

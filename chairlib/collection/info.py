@@ -1,4 +1,4 @@
-"""What a collection holds, in figures: `chairlib info`."""
+"""Numbers that describe a collection: `chairlib info`."""
 
 import html
 from collections.abc import Mapping
@@ -17,13 +17,15 @@ from chairlib.show.tables import style_table
 
 __all__ = ["Description", "describe"]
 
+# The paper's default resolution, and the padding there. `compositing.blend.padding` knows it too, but compositing
+# builds on collections, so it cannot be imported here.
 _RESOLUTION, _PADDING = 64, 6
 _UNSTATED = "not stated"
 
 
 @dataclass(frozen=True)
 class Description:
-    """A collection in figures. ``str()`` of it is a text for a person, and a notebook shows it as a table."""
+    """Numbers that describe a collection. ``str()`` gives them as text; a notebook shows them as a table."""
 
     name: str
     hash: str
@@ -35,7 +37,7 @@ class Description:
     """Least, median and greatest width in pixels, by kind."""
     heights: Mapping[str, tuple[int, int, int]]
     licences: Mapping[str, Mapping[str, int]]
-    """Images by kind and licence, the commonest first; ``"not stated"`` where the manifest says nothing."""
+    """Images by kind and licence, the most common first; ``"not stated"`` where the manifest has none."""
     canvas_share: float
     """Mean share of a segment's own canvas with opacity above 0.4, in [0, 1]."""
     composite_share: float
@@ -84,7 +86,7 @@ class Description:
 
 
 def describe(collection: Collection) -> Description:
-    """Count, measure and weigh a collection. Reads every segment; raises CollectionError where one is damaged."""
+    """Describe a collection. Reads every segment; raises CollectionError where one is damaged."""
     rows = {kind: collection.rows(kind) for kind in KINDS}
     with ThreadPoolExecutor() as pool:
         opened = pool.map(lambda identity: _shares(collection.open("segment", identity)), rows["segment"]["id"])
@@ -95,8 +97,8 @@ def describe(collection: Collection) -> Description:
         hash=collection.hash,
         counts={kind: {split: len(collection.rows(kind, split)) for split in SPLITS} for kind in KINDS},
         groups={kind: {split: collection.rows(kind, split)["group"].nunique() for split in SPLITS} for kind in KINDS},
-        widths={kind: _spread(rows[kind]["width"].to_numpy()) for kind in KINDS},
-        heights={kind: _spread(rows[kind]["height"].to_numpy()) for kind in KINDS},
+        widths={kind: _least_median_greatest(rows[kind]["width"].to_numpy()) for kind in KINDS},
+        heights={kind: _least_median_greatest(rows[kind]["height"].to_numpy()) for kind in KINDS},
         licences={kind: _count_licences(rows[kind]) for kind in KINDS},
         canvas_share=float(canvas_share),
         composite_share=float(composite_share),
@@ -104,6 +106,7 @@ def describe(collection: Collection) -> Description:
 
 
 def _shares(segment: Image.Image) -> tuple[float, float]:
+    """Shares of pixels above the mask's opacity, in [0, 1]: of the segment's own canvas, and of a composite."""
     opacity = segment.getchannel("A")
     inner = _RESOLUTION - _PADDING
     small = np.asarray(opacity.resize((inner, inner), Image.Resampling.BILINEAR))
@@ -115,7 +118,7 @@ def _count_licences(rows: pd.DataFrame) -> dict[str, int]:
     return {str(licence): int(count) for licence, count in counts.items()}
 
 
-def _spread(values: np.ndarray) -> tuple[int, int, int]:
+def _least_median_greatest(values: np.ndarray) -> tuple[int, int, int]:
     return int(values.min()), int(np.median(values)), int(values.max())
 
 

@@ -1,15 +1,17 @@
-"""Does a chair or a room of one split come back in another? An audit of a finished collection, wherever it was made.
+"""An audit of a finished collection: does an image of one split have a near copy in another one?
 
-Every image of the validation and test splits is compared with every training image, and every test image with the validation
-images; its nearest one counts. The distance of two images is the number of bits, 0 to 256, in which their perceptual hashes
-(:mod:`chairlib.collection.grouping`; imagehash's phash of 16 x 16) differ, the smallest of these:
+Every validation and test image is compared with every training image, and every test image with every validation image.
+For each, the nearest one is reported. The distance of two images is the number of bits, 0 to 256, in which their
+perceptual hashes differ (:mod:`chairlib.collection.grouping`; imagehash's phash of 16 x 16), the smallest of these:
 
-* segments: the hashes of the colours and those of the silhouettes, each as it is and against the mirror image;
-* backgrounds: the hashes of the colours, as they are and against the mirror image, and those of either's centre (a crop's).
+* segments: the hashes of their colours and of their silhouettes, each compared directly and mirrored;
+* backgrounds: the hashes of their colours, compared directly and mirrored, and the hash of each one's centre compared
+  with the other one's whole (a crop).
 
-So a copy, a mirrored copy and a variant in another colour are all near; unrelated images differ in about 100 bits. A segment is
-taken from the box of its object, and every image is squashed to a square first: margins, scale and stretching don't matter. Groups,
-labels, shapes and mean colours, which the import weighs too, are not looked at: the audit proves the splits, not the grouping.
+So a copy, a mirrored copy and a variant in another colour are all near; unrelated images differ in about 100 bits.
+Segments are cropped to their object and all images squashed to a square before hashing, so margins, scale and
+stretching don't matter. The import also weighs groups, labels, shapes and mean colours. The audit ignores them: it
+checks the splits, not the grouping.
 """
 
 from collections.abc import Sequence
@@ -29,16 +31,17 @@ __all__ = ["COMPARISONS", "HASH_BITS", "THRESHOLD", "LeakageReport", "Pair", "au
 
 #: Bits of a hash: distances lie between 0 and this.
 HASH_BITS = 256
-#: Fewer bits than these between two splits are a leak. Measured on 200 rendered and real images of each kind: copies that were
-#: compressed (JPEG quality 30 and up), mirrored, recoloured, or made lighter by a third differ in at most 24 bits, and 99 % of them
-#: in fewer. Two rooms differ in 76 and more, two rendered designs of one family in 38 among 180 chairs and in 26 among 900 (of 64
-#: pixels). Segments at half the size (up to 46), crops other than to the centres that are looked at, and turns may stay unseen.
+#: Two images of different splits that differ in fewer bits than this are a leak. Measured on 200 rendered and real
+#: images of each kind: copies that were compressed (JPEG quality 30 and up), mirrored, recoloured, or made lighter by a
+#: third differ in at most 24 bits, and 99 % of them in fewer. Two rooms differ in 76 or more; two rendered designs of
+#: one family in 38 or more among 180 chairs, and in 26 or more among 900 (of 64 pixels). Segments at half the size (up
+#: to 46 bits), crops to other than the compared centres, and rotations may be missed.
 THRESHOLD = 24
-#: Which split's images are looked for in which other one.
+#: (split, other split): each image of the first is compared with all images of the second.
 COMPARISONS = (("val", "train"), ("test", "train"), ("test", "val"))
 
 _COLUMNS = ["kind", "id", "split", "other", "other_split", "bits", "by"]
-#: Entries of a block's table of distances, which bounds the memory: 16 MB each, a handful at a time.
+#: Entries of a table of distances that are computed at once. It bounds the memory: 16 MB a table, a few at a time.
 _BLOCK_ENTRIES = 1 << 22
 
 Signs = NDArray[np.float32]
@@ -46,7 +49,7 @@ Signs = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its nearest one of another split. ``str()`` of it is a sentence's worth of text."""
+    """An image and the nearest image of another split. ``str()`` gives it as text."""
 
     kind: str
     id: str
@@ -57,7 +60,7 @@ class Pair:
     bits: int
     """Their distance, 0 to 256."""
     by: str
-    """The hash that is as near as that: ``silhouette`` or ``colours``."""
+    """The hash with that distance: ``silhouette``, ``colours`` or ``centre``."""
 
     def __str__(self) -> str:
         pair = f"{self.kind}s {self.id} ({self.split}) and {self.other} ({self.other_split})"
@@ -66,7 +69,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """What an audit found. ``str()`` of it is a text for a person."""
+    """The result of an audit. ``str()`` gives it as text."""
 
     collection: Collection
     nearest: pd.DataFrame
@@ -82,8 +85,9 @@ class LeakageReport:
     def summary(self, threshold: int = THRESHOLD) -> pd.DataFrame:
         """A row for each kind and comparison.
 
-        Columns: ``kind``, ``split``, ``other_split``, ``images``, ``least`` and ``median`` (bits), ``closer`` (how many images have
-        fewer bits than ``threshold``). Raises ParameterError where the threshold is no whole number in [0, 256].
+        Columns: ``kind``, ``split``, ``other_split``, ``images``, ``least`` and ``median`` (bits), ``closer`` (how many
+        images have fewer bits than ``threshold``). Raises ParameterError where the threshold is no whole number in
+        [0, 256].
         """
         _check_threshold(threshold)
         rows = []
@@ -122,16 +126,17 @@ def audit(collection: Collection, kind: str | None = None, progress: bool = Fals
     if kind is not None and kind not in KINDS:
         raise ParameterError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}, or None for both.")
     found = [_nearest_of_kind(collection, each, progress) for each in (KINDS if kind is None else (kind,))]
-    # Pairs of one distance stand in the order of their ids, so that the same images give the same report.
+    # Pairs of the same distance are sorted by id, so that the same images give the same report.
     nearest = pd.concat(found, ignore_index=True).sort_values(["bits", "id", "other"], ignore_index=True)
     return LeakageReport(collection, nearest)
 
 
 def check(report: LeakageReport, threshold: int = THRESHOLD, most: float = 0.0) -> None:
-    """Raise CollectionError, naming the worst pair, where images are closer than ``threshold`` bits to one of another split.
+    """Raise CollectionError, naming the nearest pair, where images of two splits are closer than ``threshold`` bits.
 
-    most: the share of val and test images of a kind that may be, in [0, 1]. A threshold of 0 never raises. Raises
-    ParameterError where the threshold is no whole number of bits in [0, 256], and where the share is no share.
+    most: the share of val and test images of a kind, in [0, 1], that may be that close to another split. A threshold of
+    0 never raises. Raises ParameterError where the threshold is no whole number of bits in [0, 256], and where ``most``
+    lies outside [0, 1].
     """
     if not 0 <= most <= 1:
         raise ParameterError(f"the share of near-duplicates that is let through must lie in [0, 1]; found {most!r}.")
@@ -143,8 +148,9 @@ def check(report: LeakageReport, threshold: int = THRESHOLD, most: float = 0.0) 
                 f", at most {most:.0%} may" if most else ""
             )
             raise CollectionError(
-                f"{report.collection.root}: {report.worst(1, str(kind))[0]}, fewer than {threshold}, so they are near-duplicates ({more}); "
-                "put such images into one group, or take one of them out, and make the collection again."
+                f"{report.collection.root}: {report.worst(1, str(kind))[0]}, fewer than {threshold}, so they are "
+                f"near-duplicates ({more}); put such images into one group, or take one of them out, and make the "
+                "collection again."
             )
 
 
@@ -155,7 +161,7 @@ def _check_threshold(threshold: int) -> None:
 
 def _nearest_of_kind(collection: Collection, kind: str, progress: bool) -> pd.DataFrame:
     rows = collection.rows(kind)
-    signatures = _sign(collection, kind, rows["id"].tolist(), progress)
+    signatures = _signatures(collection, kind, rows["id"].tolist(), progress)
     colours, mirrored = _signs([s.colours for s in signatures]), _signs([s.mirrored_colours for s in signatures])
     hashes = [("colours", colours, colours), ("colours", colours, mirrored)]
     if kind == "segment":
@@ -173,13 +179,13 @@ def _nearest_of_kind(collection: Collection, kind: str, progress: bool) -> pd.Da
     parts = []
     for split, other in COMPARISONS:
         queries, candidates = np.flatnonzero(splits == split), np.flatnonzero(splits == other)
-        index, bits, by = _nearest(hashes, queries, candidates)
+        index, bits, by = nearest_candidates(hashes, queries, candidates)
         columns = {"kind": kind, "id": identities[queries], "split": split, "other": identities[index]}
         parts.append(pd.DataFrame({**columns, "other_split": other, "bits": bits, "by": by}))
     return pd.concat(parts, ignore_index=True)
 
 
-def _sign(collection: Collection, kind: str, ids: Sequence[str], progress: bool) -> list[Signature]:
+def _signatures(collection: Collection, kind: str, ids: Sequence[str], progress: bool) -> list[Signature]:
     sign = segment_signature if kind == "segment" else background_signature
     with ThreadPoolExecutor() as pool:
         signatures = pool.map(lambda identity: sign(collection.open(kind, identity)), ids)
@@ -188,19 +194,23 @@ def _sign(collection: Collection, kind: str, ids: Sequence[str], progress: bool)
 
 
 def _signs(hashes: Sequence[NDArray[np.bool_] | None]) -> Signs:
-    """Bits [N, 256] as -1 and 1: agreement minus disagreement is then a matrix product, exact in float32."""
+    """Bits [N, 256] as -1 and 1. A matrix product then counts equal bits minus different ones, exactly in float32."""
     return np.array(hashes, dtype=np.float32) * 2 - 1
 
 
-def _nearest(
-    hashes: Sequence[tuple[str, Signs, Signs]], queries: NDArray[np.intp], candidates: NDArray[np.intp]
+def nearest_candidates(
+    hashes: Sequence[tuple[str, Signs, Signs]],
+    queries: NDArray[np.intp],
+    candidates: NDArray[np.intp],
+    block_entries: int = _BLOCK_ENTRIES,
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.str_]]:
-    """For each query: the nearest candidate's index, their distance in bits, and the name of the hash that is that near.
+    """For each query: the nearest candidate's index, their distance in bits, and the name of the hash it was found by.
 
-    ``hashes``: a name, the hash that is taken of a query, and the one of a candidate.
+    ``hashes`` are (name, hashes for queries, hashes for candidates), both float32 [N, 256] of -1 and 1. ``queries`` and
+    ``candidates`` are row numbers in them. At most ``block_entries`` distances are held at once.
     """
     names = np.array([name for name, _, _ in hashes])
-    step = max(1, _BLOCK_ENTRIES // len(candidates))
+    step = max(1, block_entries // len(candidates))
     found: list[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]] = []
     for start in range(0, len(queries), step):
         block = queries[start : start + step]

@@ -1,4 +1,4 @@
-"""Where the object of an image is, told from its opacity (alpha channel)."""
+"""Which pixels of an image belong to its object, by their opacity (alpha channel)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ Box = tuple[int, int, int, int]
 
 
 def object_box(opacity: NDArray[np.uint8]) -> Box:
-    """Left, top, right, bottom (the last two exclusive) of the pixels above :data:`MASK_OPACITY` in [H, W]; zeros if none is."""
+    """The smallest box around all pixels of ``opacity`` [H, W] above :data:`MASK_OPACITY`; zeros if there is none."""
     inside = opacity > MASK_OPACITY
     columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
     if not len(rows):

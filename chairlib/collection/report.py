@@ -1,4 +1,4 @@
-"""A leakage audit as the book shows it: a table, the distances as a histogram, and the nearest pairs side by side."""
+"""A leakage audit for the book: a table, a histogram of the distances, and the nearest pairs side by side."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,9 @@ from chairlib.collection.collection import KINDS
 from chairlib.collection.leakage import THRESHOLD, LeakageReport
 from chairlib.collection.opacity import object_box
 from chairlib.core.errors import ParameterError
-from chairlib.show.figures import Figure, distance_histogram, pair_grid
+from chairlib.show.canvas import Figure
+from chairlib.show.distributions import distance_histogram
+from chairlib.show.pictures import pair_grid
 from chairlib.show.tables import style_table
 
 __all__ = ["distances_figure", "leakage_table", "worst_pairs_figure"]
@@ -21,7 +23,7 @@ _SIDE = 160
 
 
 def leakage_table(report: LeakageReport, threshold: int = THRESHOLD, caption: str = "") -> HTML:
-    """Least and median distance, and how many images are closer than ``threshold`` bits, for each kind and pair of splits."""
+    """Least and median distance, and the number of images closer than ``threshold``, by kind and pair of splits."""
     found = report.summary(threshold)
     table = pd.DataFrame(
         {
@@ -52,7 +54,7 @@ def worst_pairs_figure(
 ) -> Figure:
     """The ``n`` nearest pairs side by side, of both kinds or of one, each with its splits and its distance in bits.
 
-    Segments are cropped to their object and everything is squashed to a square, which is what the hashes see. Raises
+    Segments are cropped to their object and all images squashed to a square, as they are before hashing. Raises
     ParameterError where ``n`` is below 1 or the report has no such kind.
     """
     worst = report.worst(n, kind)
@@ -66,7 +68,7 @@ def worst_pairs_figure(
 
 
 def _picture(report: LeakageReport, kind: str, identity: str) -> NDArray[np.uint8]:
-    """One image [160, 160, 4] as uint8, squashed as its hash squashes it."""
+    """One image, uint8 [160, 160, 4], squashed to a square as before hashing."""
     image = report.collection.open(kind, identity).convert("RGBA")
     box = object_box(np.asarray(image.getchannel("A")))
     return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX, box=box))

@@ -1,7 +1,7 @@
-"""Train, validation and test splits by whole groups (section 3 of the paper: 500/200/200 segments, 60/20/20 % backgrounds).
+"""Train, validation and test splits by whole groups (paper, section 3: 500/200/200 segments, 60/20/20 % backgrounds).
 
-Images of one group (near-duplicates, colour variants, mirrored copies) must never face each other across splits: a model would be
-tested on what it was trained on. So groups are dealt out, not images.
+Images of one group (near-duplicates, colour variants, mirrored copies) must be in one split, or a model would be tested
+on what it was trained on. So groups are assigned to splits, not images.
 """
 
 import random
@@ -20,16 +20,18 @@ BACKGROUND_RATIOS: Mapping[str, float] = {"train": 60, "val": 20, "test": 20}
 def assign_splits(groups: Sequence[str], ratios: Mapping[str, float], seed: int) -> list[str]:
     """The split of each element, whole groups only.
 
-    ``groups`` names the group of each element; ``ratios`` gives each split's weight (any positive numbers). Counts of elements
-    come out as near the ratios as the groups allow (exactly, up to rounding, where groups are single elements) and no split is
-    empty. The result depends on ``seed`` and on which elements share a group, not on the elements' order.
+    ``groups`` names the group of each element; ``ratios`` gives each split's weight (any positive numbers). The numbers
+    of elements are as near to the ratios as the groups allow (exactly, up to rounding, where every group has one
+    element), and no split is empty. The result depends on ``seed`` and on which elements share a group, not on the
+    elements' order.
+
     Raises CollectionError where there are fewer groups than splits.
     """
     sizes = Counter(groups)
     if len(sizes) < len(ratios):
         raise CollectionError(
-            f"{len(sizes)} group{'' if len(sizes) == 1 else 's'} of alike images cannot be split into {', '.join(ratios)}: "
-            f"at least {len(ratios)} are needed; add images that differ more."
+            f"{len(sizes)} group{'' if len(sizes) == 1 else 's'} of alike images cannot be split into "
+            f"{', '.join(ratios)}: at least {len(ratios)} are needed; add images that differ more."
         )
     deficits = _targets(len(groups), ratios)
     generator = random.Random(str(seed))  # a string, because the signs of numbers are ignored
@@ -58,9 +60,10 @@ def _targets(n: int, ratios: Mapping[str, float]) -> dict[str, int]:
 
 
 def _choose(splits: Sequence[str], deficits: Mapping[str, int], size: int, generator: random.Random) -> str:
-    """A split with room for ``size`` elements, as likely as its room is large; where none has, the one with the most room.
+    """A random split with room for ``size`` elements, with probability proportional to its room.
 
-    Drawing, rather than taking the roomiest, keeps large groups from all landing in the largest split.
+    Where no split has that room, the one with the most. Always taking that one would put all large groups into the
+    largest split.
     """
     roomy = [split for split in splits if deficits[split] >= size]
     if not roomy:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from chairlib.collection.opacity import MASK_THRESHOLD
+from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ParameterError
 
 __all__ = [
@@ -33,13 +33,13 @@ __all__ = [
 RESOLUTIONS = (32, 64, 128, 256)
 #: Opacity above which a pixel counts as part of the segment when the canvas is cropped to its content.
 CROP_THRESHOLD = 0.03
-#: Smaller composites show nothing; larger ones need another benchmark, and more memory than a typing error should take.
+#: In smaller composites nothing can be seen; larger ones are most likely a typing error, and would take much memory.
 MIN_RESOLUTION, MAX_RESOLUTION = 16, 4096
 
 Placement = Literal["stretch", "keep"]
 FITS = ("stretch", "keep")
 
-# Non-negative, so that opacity cannot ring beyond its true range; widened by Pillow when shrinking, so it antialiases.
+# Bilinear has no negative weights, so opacity stays in its range. Pillow widens it when shrinking, so it antialiases.
 _FILTER = Image.Resampling.BILINEAR
 
 
@@ -117,6 +117,6 @@ def blend_arrays(segments: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:
     return blend(*parts).byte().movedim(-3, -1).numpy()
 
 
-def mask_from_opacity(opacity: torch.Tensor, threshold: float = MASK_THRESHOLD) -> torch.Tensor:
-    """Boolean mask of ``opacity / 255 > threshold`` for uint8 opacity levels of any shape."""
-    return opacity > threshold * 255
+def mask_from_opacity(opacity: torch.Tensor) -> torch.Tensor:
+    """Boolean mask of ``opacity / 255 > 0.4`` for uint8 opacity levels of any shape."""
+    return opacity > MASK_OPACITY

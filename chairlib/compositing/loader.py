@@ -108,7 +108,7 @@ class CompositeLoader:
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The batches of ``epoch`` from number ``start`` on, the same whatever was iterated before."""
         # The CPU's generator: its stream is the same whatever the device.
-        generator = torch.Generator().manual_seed(_mix(self.seed, epoch))
+        generator = torch.Generator().manual_seed(_combined_seed(self.seed, epoch))
         count = len(self.indices)
         order = self.indices[torch.randperm(count, generator=generator)] if self.shuffle else self.indices
         flips = torch.rand(count, generator=generator) < 0.5 if self.flip else None
@@ -121,13 +121,13 @@ class CompositeLoader:
                 images = torch.where(mirrored, images.flip(-1), images)
                 masks = torch.where(mirrored, masks.flip(-1), masks)
             if self.augment is not None:
-                # From 1, since a seed sequence takes a last 0 for none: that would be the generator of the order.
-                own = torch.Generator().manual_seed(_mix(self.seed, epoch, number + 1))
+                # Numbers from 1: a seed sequence ignores a last 0, which would give the generator of the order again.
+                own = torch.Generator().manual_seed(_combined_seed(self.seed, epoch, number + 1))
                 images, masks = self.augment(images, masks, own)
             yield images, masks
 
     def in_order(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Every image once, unshuffled, unflipped and complete, a batch at a time: the order of :attr:`groups`."""
+        """Every image once, unshuffled and unchanged, a batch at a time, in the order of :attr:`groups`."""
         for indices in self.indices.to(self.device).split(self.batch_size):
             yield self.image_set.batch(indices)
 
@@ -138,7 +138,7 @@ class CompositeLoader:
         )
 
 
-def _mix(*numbers: int) -> int:
+def _combined_seed(*numbers: int) -> int:
     """One 63-bit seed from several numbers; neighbouring seeds, epochs and batches give unrelated streams."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 

@@ -39,6 +39,7 @@ __all__ = [
     "interpolation_curve",
     "recalibrate",
     "recalibrated_layers",
+    "same_device",
     "score_ensemble",
 ]
 
@@ -152,13 +153,13 @@ def _check_batch_norm(batch_norm: str) -> None:
 def _private_copy(model: nn.Module, loaders: Sequence[CompositeLoader]) -> nn.Module:
     first = next(itertools.chain(model.parameters(), model.buffers()), None)
     for loader in loaders:
-        if first is not None and not _same_device(first.device, loader.device):
+        if first is not None and not same_device(first.device, loader.device):
             raise ParameterError(f"the model is on {first.device}, {loader!r} is not: move one of them.")
     own = copy.deepcopy(model).requires_grad_(False).eval()
     return own.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _same_device(a: torch.device, b: torch.device) -> bool:
+def same_device(a: torch.device, b: torch.device) -> bool:
     """``cuda`` and ``cuda:0`` are the same where only one of them gives a number."""
     return a.type == b.type and (a.index is None or b.index is None or a.index == b.index)
 

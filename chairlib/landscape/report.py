@@ -228,7 +228,7 @@ class LandscapeReport:
         return {"alphas": [alphas[i] for i in kept], "curves": curves, **shown, "data_label": self.axis()}
 
     def plane(self, pair: str, metric: str = "iou") -> dict[str, Any] | None:
-        """Arguments of :func:`chairlib.show.landscape.plane_map`; None where no plane was asked for."""
+        """Arguments of :func:`chairlib.show.plane.plane_map`; None where no plane was asked for."""
         table = self.record.table("planes")
         own = table[table["pair"] == pair]
         if own.empty:

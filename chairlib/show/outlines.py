@@ -1,6 +1,5 @@
-"""Polygon outlines against alpha masks: what an annotator's polygon of a chair gets wrong (the point of the paper's Figure 3)."""
+"""Polygon outlines of alpha masks, as an annotator would draw them (the point of the paper's Figure 3)."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -9,6 +8,7 @@ import numpy as np
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
+from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ParameterError
 
 __all__ = ["polygon_outline", "rasterise", "simplify"]
@@ -48,21 +48,20 @@ def _distance_to_chord(
     return nearest
 
 
-def polygon_outline(
-    opacity: NDArray[np.uint8], tolerance_px: float, threshold: float = 0.4
-) -> list[NDArray[np.float64]]:
-    """The outline of opacity > ``threshold`` as an annotator's polygons, closed rings [n, 2] of (x, y); pixel centres are integers.
+def polygon_outline(opacity: NDArray[np.uint8], tolerance_px: float) -> list[NDArray[np.float64]]:
+    """The outline of the mask as an annotator's polygons: closed rings [n, 2] of (x, y). Pixel centres are integers.
 
     As in polygon datasets, holes are not cut out, and parts too small for a polygon at this tolerance are skipped.
-    ``opacity`` is uint8 [h, w]; ``tolerance_px`` >= 0 is how far the outline may stray.
+    ``opacity`` is uint8 [h, w], and the mask is where it exceeds :data:`~chairlib.collection.opacity.MASK_OPACITY`;
+    ``tolerance_px`` >= 0 is how far the outline may stray.
     """
     opacity = np.asarray(opacity)
     if opacity.ndim != 2 or opacity.dtype != np.uint8:
         raise ParameterError(f"opacity must be uint8 [h, w]; found {opacity.dtype}, shape {list(opacity.shape)}.")
     if not tolerance_px >= 0:
         raise ParameterError(f"tolerance_px must be 0 or more pixels; found {tolerance_px}.")
-    # Between two grey levels, so that no pixel centre lies on the contour; the border of zeros closes what the frame cuts.
-    level = math.floor(threshold * 255) + 0.5
+    # Between two grey levels: then no pixel centre lies on the contour. A border of zeros closes what the frame cuts.
+    level = MASK_OPACITY + 0.5
     generator = contourpy.contour_generator(
         z=np.pad(opacity, 1).astype(np.float64), fill_type=contourpy.FillType.OuterOffset
     )
@@ -72,7 +71,7 @@ def polygon_outline(
 
 
 def rasterise(polygons: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels of a [h, w] image whose centres lie inside any of the polygons (closed rings [n, 2] of (x, y)), bool [h, w]."""
+    """Which pixels have their centre inside any of the polygons (closed rings [n, 2] of (x, y)): bool [h, w]."""
     rows, columns = np.indices(shape)
     centres = np.column_stack([columns.ravel(), rows.ravel()])
     inside = np.zeros(len(centres), dtype=bool)

@@ -1,8 +1,8 @@
 """The alpha scrubber: walk from one set of weights to another and watch what the networks on the way predict.
 
-Section 6.2 of the paper defines ``W_alpha = alpha W_1 + (1 - alpha) W_2`` for two fine-tuned models (F) and for two trained from
-scratch (S). Everything is computed beforehand, as in :mod:`chairlib.show.widgets`: a slider, a Play button and a list choose among
-frames inside the page, with no kernel and no network.
+Section 6.2 of the paper defines ``W_alpha = alpha W_1 + (1 - alpha) W_2`` for two fine-tuned models (F) and for two
+trained from scratch (S). Everything is computed beforehand, as in :mod:`chairlib.show.widgets`: a slider, a Play
+button and a list choose among frames inside the page, with no kernel and no network.
 """
 
 import html
@@ -17,20 +17,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.barriers import TOLERANCE, barrier, below_line
-from chairlib.show.figures import (
-    _FALSE_ALARM,
-    _HIT,
-    _MISS,
-    PALETTE,
-    _agreement_picture,
-    _as_masks,
-    _as_rgb,
-    _columns,
-    _found,
-    _iou,
-    _mask_picture,
+from chairlib.show.canvas import check_among, check_columns, describe_array
+from chairlib.show.interpolation import PAIR_COLOURS
+from chairlib.show.mosaic import (
+    FALSE_ALARM,
+    HIT,
+    MISS,
+    agreement_picture,
+    as_masks,
+    as_rgb,
+    mask_iou,
+    mask_picture,
 )
-from chairlib.show.widgets import Frame, _Parts, encode
+from chairlib.show.widgets import WidgetParts
 
 __all__ = ["BATCH_NORM_TITLES", "PAIR_TITLES", "alpha_scrubber"]
 
@@ -42,7 +41,6 @@ BATCH_NORM_TITLES = {
     "recalibrate": "statistics recalibrated on images",
 }
 
-_COLOURS = {"F": PALETTE[0], "S": PALETTE[1]}
 #: Marks as text, in the shape of the curves' points.
 _MARKS = {"F": "●", "S": "■"}
 _SUBSCRIPTS = {0: "₂", 1: "₁"}
@@ -61,137 +59,126 @@ def alpha_scrubber(
     interval: int = 400,
     width: int = 600,
 ) -> ipywidgets.Widget:
-    """Scrub alpha: IoU over alpha with a moving point, and the masks that F_alpha and S_alpha predict, all moving together.
+    """Scrub alpha: IoU over alpha with a moving point, together with the masks that F_alpha and S_alpha predict.
 
-    ``alphas`` [n], increasing: the frames; values below 0 or above 1 are called extrapolated. ``curves``: columns pair ('F' and
-    'S'), batch_norm ('average', 'recalibrate', or one of them), alpha and iou (per cent), one row each; it holds every alpha of
-    the frames, 0 and 1, and may be finer. ``images`` uint8 [N, d, d, 3] and ``targets`` bool [N, d, d], N about six; ``predicted``:
-    (pair, batch_norm) -> bool [n, N, d, d], a mask for every frame and image. ``data_label`` names the curves' values, ``start``
-    is the frame shown first (default: that nearest to alpha = 0), Play goes on every ``interval`` milliseconds, ``width`` is the
-    largest displayed width of each half in CSS pixels.
+    ``alphas`` [n], increasing: the frames; values below 0 or above 1 are called extrapolated. ``curves``: columns
+    pair ('F' and 'S'), batch_norm ('average', 'recalibrate', or one of them), alpha and iou (per cent), one row each;
+    it holds every alpha of the frames, 0 and 1, and may be finer. ``images`` uint8 [N, d, d, 3] and ``targets`` bool
+    [N, d, d], N about six; ``predicted``: (pair, batch_norm) -> bool [n, N, d, d], a mask for every frame and image.
+    ``data_label`` names the curves' values, ``start`` is the frame shown first (default: that nearest to alpha = 0),
+    Play goes on every ``interval`` milliseconds, ``width`` is the largest displayed width of each half in CSS pixels.
 
-    The read-out gives, beside IoU, how far it lies below the straight line between the trained models, and the barrier, which is
-    the largest such gap between them (Entezari et al. 2022, The Role of Permutation Invariance in Linear Mode Connectivity).
-    Masks are coloured by agreement with the true ones: found, false alarm and missed differ in lightness and in hue.
+    The read-out gives, beside IoU, how far it lies below the straight line between the trained models, and the
+    barrier, which is the largest such gap between them (Entezari et al. 2022, The Role of Permutation Invariance in
+    Linear Mode Connectivity). Masks are coloured by agreement with the true ones: found, false alarm and missed
+    differ in lightness and in hue.
 
     Raises :class:`~chairlib.core.errors.ParameterError` where these don't fit.
     """
-    shown = _checked(alphas, curves, images, targets, predicted)
+    shown = _check_input(alphas, curves, images, targets, predicted)
     if start is None:
         start = int(np.abs(shown.alphas).argmin())
     if not 0 <= start < len(shown.alphas):
         raise ParameterError(f"start must be one of the {len(shown.alphas)} frames, counted from 0; found {start}.")
-    parts = _Parts(width, pixelated=False)
+    parts = WidgetParts(width, pixelated=False)
     slider = parts.slider(shown.labels, "α", start)
-    rows = [parts.controls([parts.player(slider, "α", interval), slider])]
-    way = ipywidgets.Dropdown(
-        options=[(BATCH_NORM_TITLES.get(name, name), number) for number, name in enumerate(shown.ways)],
+    treatment_list = ipywidgets.Dropdown(
+        options=[(BATCH_NORM_TITLES[name], number) for number, name in enumerate(shown.treatments)],
         index=0,
         description="BatchNorm",
         layout=ipywidgets.Layout(width="360px", max_width="100%"),
         style={"description_width": "initial"},
     )
-    if len(shown.ways) > 1:
-        rows.append(way)
-    numbers = range(len(shown.alphas))
-    lines = [
-        parts.stack([parts.text(_curve_frame(shown, w, i, data_label)) for i in numbers], slider) for w in shown.ways
-    ]
-    masks = [parts.stack([parts.text(_mask_frame(parts, shown, w, i)) for i in numbers], slider) for w in shown.ways]
-    panels = [
-        parts.stack(lines, way),
-        ipywidgets.VBox(
-            [parts.text(_given(parts, shown)), parts.stack(masks, way), parts.text(_legend())],
-            layout=_panel_layout(width),
-        ),
-    ]
+    lines, masks = [], []
+    for treatment in shown.treatments:
+        chart = _Chart(shown, treatment, data_label)
+        figures = [_read_out(shown, treatment, n, data_label) + chart.svg(n) for n in range(len(shown.alphas))]
+        lines.append(parts.stack(map(parts.text, figures), slider))
+        pictures = [_predicted_masks(parts, shown, treatment, n) for n in range(len(shown.alphas))]
+        masks.append(parts.stack(map(parts.text, pictures), slider))
+    below = [parts.text(_images_and_truth(parts, shown)), parts.stack(masks, treatment_list), parts.text(_legend())]
+    panel = ipywidgets.Layout(margin="0", width="100%", max_width=f"{width}px", overflow="hidden")
+    panels = [parts.stack(lines, treatment_list), ipywidgets.VBox(below, layout=panel)]
     columns = "repeat(auto-fit, minmax(min(100%, 430px), 1fr))"
     grid = ipywidgets.Layout(grid_template_columns=columns, grid_gap="4px 28px", max_width=f"{2 * width + 28}px")
+    rows = [parts.controls([parts.player(slider, "α", interval), slider])]
+    if len(shown.treatments) > 1:
+        rows.append(treatment_list)
     return ipywidgets.VBox([*rows, ipywidgets.GridBox(panels, layout=grid)])
 
 
-def _panel_layout(width: int) -> ipywidgets.Layout:
-    return ipywidgets.Layout(margin="0", width="100%", max_width=f"{width}px", overflow="hidden")
-
-
 @dataclass(frozen=True)
-class _Shown:
-    """What the scrubber shows, checked. ``curves`` and ``predicted`` are by (pair, way of BatchNorm)."""
+class _Scrubbed:
+    """What the scrubber shows, checked. ``curves`` and ``predicted`` are by (pair, treatment of BatchNorm)."""
 
     alphas: NDArray[np.float64]
     labels: list[str]
-    ways: list[str]
-    curves: dict[tuple[str, str], pd.DataFrame]
+    treatments: list[str]
+    curves: dict[tuple[str, str], pd.DataFrame]  # columns alpha, iou, and below: points below the line between the ends
     images: NDArray[np.uint8]
     targets: NDArray[np.bool_]
     predicted: dict[tuple[str, str], NDArray[np.bool_]]
 
-    def iou(self, pair: str, way: str, number: int) -> float:
-        curve = self.curves[pair, way]
-        return float(curve["iou"].iloc[int((curve["alpha"] - self.alphas[number]).abs().argmin())])
+    def at(self, pair: str, treatment: str, number: int) -> tuple[float, float]:
+        """A pair's IoU in a frame, and how many points that is below the line (NaN where alpha is extrapolated)."""
+        curve = self.curves[pair, treatment]
+        row = curve.iloc[int((curve["alpha"] - self.alphas[number]).abs().argmin())]
+        return float(row["iou"]), float(row["below"])
 
-    def below(self, pair: str, way: str, number: int) -> float:
-        """Points below the straight line between the trained models; NaN where alpha is extrapolated."""
-        curve = self.curves[pair, way]
-        gaps = below_line(curve["alpha"], curve["iou"])
-        return float(gaps[int((curve["alpha"] - self.alphas[number]).abs().argmin())])
-
-    def barrier(self, pair: str, way: str) -> float:
+    def barrier(self, pair: str, treatment: str) -> float:
         """The largest of these gaps between the trained models, in points; never below 0."""
-        return barrier(self.curves[pair, way]["alpha"], self.curves[pair, way]["iou"])
+        curve = self.curves[pair, treatment]
+        return barrier(curve["alpha"], curve["iou"])
 
 
 # Checks
 
 
-def _checked(
+def _check_input(
     alphas: ArrayLike,
     curves: pd.DataFrame,
     images: ArrayLike,
     targets: ArrayLike,
     predicted: Mapping[tuple[str, str], ArrayLike],
-) -> _Shown:
-    places = np.asarray(alphas, dtype=float)
+) -> _Scrubbed:
+    frames = np.asarray(alphas, dtype=float)
     # Steps added up may miss the trained models by a rounding error.
-    places = np.where(np.abs(places) <= TOLERANCE, 0.0, places)
-    if places.ndim != 1 or not places.size or not (np.isfinite(places).all() and (np.diff(places) > 0).all()):
-        raise ParameterError(f"alphas must be a list of increasing numbers; found {_listed(places)}.")
-    _columns(curves, ("pair", "batch_norm", "alpha", "iou"), "the table of curves")
-    ways = [way for way in BATCH_NORM_TITLES if (curves["batch_norm"] == way).any()]
-    if unknown := sorted(set(map(str, curves["batch_norm"])) - set(ways)):
-        raise ParameterError(f"batch_norm must be one of {', '.join(BATCH_NORM_TITLES)}; found {', '.join(unknown)}.")
-    pictures, truth = _as_rgb(images), _as_masks(targets)
+    frames = np.where(np.abs(frames) <= TOLERANCE, 0.0, frames)
+    if frames.ndim != 1 or not frames.size or not (np.isfinite(frames).all() and (np.diff(frames) > 0).all()):
+        raise ParameterError(f"alphas must be a list of increasing numbers; found {_join_numbers(frames)}.")
+    check_columns(curves, ("pair", "batch_norm", "alpha", "iou"), "the table of curves")
+    treatments = check_among(curves, "batch_norm", BATCH_NORM_TITLES)
+    pictures, truth = as_rgb(images), as_masks(targets)
     if truth.shape != pictures.shape[:3]:
-        raise ParameterError(
-            f"targets must be the images' masks {list(pictures.shape[:3])}; {_found(np.asarray(targets))}."
-        )
-    keys = [(pair, way) for way in ways for pair in PAIR_TITLES]
-    lines = {key: _curve(curves, key, places) for key in keys}
-    masks = {key: _masks_of(predicted, key, (len(places), *truth.shape)) for key in keys}
-    return _Shown(places, _labels(places), ways, lines, pictures, truth, masks)
+        found = describe_array(np.asarray(targets))
+        raise ParameterError(f"targets must be the images' masks {list(pictures.shape[:3])}; {found}.")
+    keys = [(pair, treatment) for treatment in treatments for pair in PAIR_TITLES]
+    lines = {key: _check_curve(curves, key, frames) for key in keys}
+    masks = {key: _check_masks(predicted, key, (len(frames), *truth.shape)) for key in keys}
+    return _Scrubbed(frames, _alpha_labels(frames), treatments, lines, pictures, truth, masks)
 
 
-def _curve(curves: pd.DataFrame, key: tuple[str, str], alphas: NDArray[np.float64]) -> pd.DataFrame:
-    pair, way = key
-    curve = curves.loc[(curves["pair"] == pair) & (curves["batch_norm"] == way), ["alpha", "iou"]]
-    name = f"the curve of pair {pair!r} with batch_norm {way!r}"
+def _check_curve(curves: pd.DataFrame, key: tuple[str, str], alphas: NDArray[np.float64]) -> pd.DataFrame:
+    pair, treatment = key
+    curve = curves.loc[(curves["pair"] == pair) & (curves["batch_norm"] == treatment), ["alpha", "iou"]]
+    name = f"the curve of pair {pair!r} with batch_norm {treatment!r}"
     if curve.empty:
         found = ", ".join(f"{p} {w}" for p, w in dict.fromkeys(zip(curves["pair"], curves["batch_norm"], strict=True)))
         raise ParameterError(f"{name} is missing; found {found}.")
     curve = curve.astype(float).sort_values("alpha", ignore_index=True)
+    found = _join_numbers(curve["alpha"].to_numpy())
     if (curve["alpha"].diff() <= TOLERANCE).any():
-        raise ParameterError(f"{name} must have one row for each alpha; found {_listed(curve['alpha'].to_numpy())}.")
+        raise ParameterError(f"{name} must have one row for each alpha; found {found}.")
     if not curve["iou"].between(0, 100).all():
-        raise ParameterError(
-            f"{name} must be per cent in [0, 100]; found {curve['iou'].min():g} to {curve['iou'].max():g}."
-        )
+        span = f"{curve['iou'].min():g} to {curve['iou'].max():g}"
+        raise ParameterError(f"{name} must be per cent in [0, 100]; found {span}.")
     for alpha in [*alphas, 0.0, 1.0]:
         if (curve["alpha"] - alpha).abs().min() > TOLERANCE:
-            raise ParameterError(f"{name} lacks alpha = {alpha:g}; found {_listed(curve['alpha'].to_numpy())}.")
-    return curve
+            raise ParameterError(f"{name} lacks alpha = {alpha:g}; found {found}.")
+    return curve.assign(below=below_line(curve["alpha"], curve["iou"]))
 
 
-def _masks_of(
+def _check_masks(
     predicted: Mapping[tuple[str, str], ArrayLike], key: tuple[str, str], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     if key not in predicted:
@@ -199,16 +186,19 @@ def _masks_of(
         raise ParameterError(f"the predicted masks of {key} are missing; found {found}.")
     masks = np.asarray(predicted[key])
     if masks.dtype != np.bool_ or masks.shape != shape:
-        raise ParameterError(f"the predicted masks of {key} must be bool {list(shape)}; {_found(masks)}.")
+        raise ParameterError(f"the predicted masks of {key} must be bool {list(shape)}; {describe_array(masks)}.")
     return masks
 
 
-def _listed(values: NDArray[np.float64]) -> str:
+def _join_numbers(values: NDArray[np.float64]) -> str:
     numbers = [f"{value:g}" for value in values.ravel()]
     return ", ".join(numbers if len(numbers) <= 8 else [*numbers[:6], "...", numbers[-1]]) or "none"
 
 
-def _labels(alphas: NDArray[np.float64]) -> list[str]:
+# What a frame shows, in words
+
+
+def _alpha_labels(alphas: NDArray[np.float64]) -> list[str]:
     """Alpha as text, with as few decimals as tell the frames apart, and two at least."""
     for decimals in range(2, 8):
         if len({f"{alpha:.{decimals}f}" for alpha in alphas}) == len(alphas):
@@ -216,11 +206,8 @@ def _labels(alphas: NDArray[np.float64]) -> list[str]:
     return [f"{alpha:.{decimals}f}".replace("-", "−") for alpha in alphas]
 
 
-# What a frame shows
-
-
-def _place(alpha: float) -> str:
-    """Where between the trained models an alpha lies, in words."""
+def _position(alpha: float) -> str:
+    """Where an alpha lies: on the trained models, between them, or beyond."""
     for end, subscript in _SUBSCRIPTS.items():
         if abs(alpha - end) <= TOLERANCE:
             return f"the trained F{subscript} and S{subscript}"
@@ -235,57 +222,42 @@ def _symbol(pair: str) -> str:
 
 
 def _points(value: float) -> str:
+    """Percentage points as text; a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
 
 
-def _told(shown: _Shown, way: str, number: int, data_label: str) -> str:
+def _curve_alt(shown: _Scrubbed, treatment: str, number: int, data_label: str) -> str:
     """A frame's figures in words: the alternative text of its curve."""
-    told = [f"{data_label} over alpha, BatchNorm {BATCH_NORM_TITLES[way]}."]
-    told.append(f"At alpha {shown.labels[number]}, {_place(shown.alphas[number])}:")
+    words = [f"{data_label} over alpha, BatchNorm {BATCH_NORM_TITLES[treatment]}."]
+    words.append(f"At alpha {shown.labels[number]}, {_position(shown.alphas[number])}:")
     for pair, title in PAIR_TITLES.items():
-        below = shown.below(pair, way, number)
+        iou, below = shown.at(pair, treatment, number)
         drop = "" if math.isnan(below) else f", {_points(below)} points below the line between its ends"
-        told.append(
-            f"{pair}, {title}, has {shown.iou(pair, way, number):.1f} %{drop}; "
-            f"its barrier is {_points(shown.barrier(pair, way))} points{';' if pair == 'F' else '.'}"
-        )
-    return " ".join(told)
+        highest = _points(shown.barrier(pair, treatment))
+        words.append(f"{pair}, {title}, has {iou:.1f} %{drop}; its barrier is {highest} points;")
+    return " ".join(words)[:-1] + "."
 
 
-def _curve_frame(shown: _Shown, way: str, number: int, data_label: str) -> str:
-    """The read-out and the curve with its two points."""
-    return _read_out(shown, way, number, data_label) + _Chart(shown, way, data_label).svg(
-        number, _told(shown, way, number, data_label)
-    )
+def _read_out(shown: _Scrubbed, treatment: str, number: int, data_label: str) -> str:
+    """A frame's figures as a table in HTML."""
 
+    def row(role: str, css: str, *texts: str) -> str:
+        cells = "".join(f'<span role="{role}" style="{css}">{text}</span>' for text in texts)
+        return f'<div role="row" style="display:contents">{{}}{cells}</div>'
 
-def _read_out(shown: _Shown, way: str, number: int, data_label: str) -> str:
-    cell = '<span role="{role}" style="{css}">{text}</span>'
-    head = "font-size:.85em;opacity:.8;line-height:1.25;align-self:end;"
-    names = ("", data_label, "below the line of its ends (points)", "barrier: the largest (points)")
-    rows = [
-        "".join(
-            cell.format(role="columnheader", css=head + ("text-align:right" if name else ""), text=html.escape(name))
-            for name in names
-        )
-    ]
+    head = "font-size:.85em;opacity:.8;line-height:1.25;align-self:end;text-align:right"
+    names = (html.escape(data_label), "below the line of its ends (points)", "barrier: the largest (points)")
+    rows = row("columnheader", head, *names).format('<span role="columnheader"></span>')
     for pair, title in PAIR_TITLES.items():
-        mark = f'<span aria-hidden="true" style="color:{_COLOURS[pair]}">{_MARKS[pair]}</span>'
-        figures = (
-            f"{shown.iou(pair, way, number):.1f}",
-            _points(shown.below(pair, way, number)),
-            _points(shown.barrier(pair, way)),
-        )
-        numeric = "text-align:right;font-variant-numeric:tabular-nums;"
-        rows.append(
-            cell.format(role="rowheader", css="", text=f"{mark} {_symbol(pair)}, {title}")
-            + "".join(cell.format(role="cell", css=numeric, text=figure) for figure in figures)
-        )
-    lines = "".join(f'<div role="row" style="display:contents">{row}</div>' for row in rows)
+        mark = f'<span aria-hidden="true" style="color:{PAIR_COLOURS[pair]}">{_MARKS[pair]}</span>'
+        iou, below = shown.at(pair, treatment, number)
+        figures = (f"{iou:.1f}", _points(below), _points(shown.barrier(pair, treatment)))
+        header = f'<span role="rowheader">{mark} {_symbol(pair)}, {title}</span>'
+        rows += row("cell", "text-align:right;font-variant-numeric:tabular-nums", *figures).format(header)
     grid = "display:grid;grid-template-columns:max-content 1fr 1.2fr 1.1fr;gap:0 10px;line-height:1.5"
     return (
         f'<div class="alpha-read-out" style="line-height:1.5"><strong>α = {shown.labels[number]}</strong>: '
-        f'{_place(shown.alphas[number])}<div role="table" style="{grid}">{lines}</div></div>'
+        f'{_position(shown.alphas[number])}<div role="table" style="{grid}">{rows}</div></div>'
     )
 
 
@@ -294,11 +266,11 @@ class _Chart:
 
     WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 270, 36, 26, 26, 50
 
-    def __init__(self, shown: _Shown, way: str, data_label: str) -> None:
-        self.shown, self.way, self.data_label = shown, way, data_label
+    def __init__(self, shown: _Scrubbed, treatment: str, data_label: str) -> None:
+        self.shown, self.treatment, self.data_label = shown, treatment, data_label
         every = pd.concat(list(shown.curves.values()))
         self.low, self.high = float(every["alpha"].min()), float(every["alpha"].max())
-        #: One scale for all ways of BatchNorm, so that the switch shows their difference.
+        #: One scale for all treatments of BatchNorm, so that the list shows their difference.
         self.top = max(10.0, math.ceil(float(every["iou"].max()) / 10) * 10)
 
     def x(self, alpha: float) -> float:
@@ -308,59 +280,59 @@ class _Chart:
     def y(self, iou: float) -> float:
         return round(self.HEIGHT - self.BOTTOM - iou / self.top * (self.HEIGHT - self.TOP - self.BOTTOM), 1)
 
-    def svg(self, number: int, alt: str) -> str:
-        body = self._axes() + "".join(map(self._line, PAIR_TITLES)) + self._points(number)
+    def svg(self, number: int) -> str:
+        alt = html.escape(_curve_alt(self.shown, self.treatment, number, self.data_label))
         return (
-            f'<svg class="alpha-curve" role="img" aria-label="{html.escape(alt)}" viewBox="0 0 {self.WIDTH} {self.HEIGHT}" '
+            f'<svg class="alpha-curve" role="img" aria-label="{alt}" viewBox="0 0 {self.WIDTH} {self.HEIGHT}" '
             'style="display:block;width:100%;height:auto;margin-top:.5em" fill="currentColor" font-size="13" '
-            f'font-family="system-ui,sans-serif">{body}</svg>'
+            'font-family="system-ui,sans-serif">'
+            f"{self._axes()}{''.join(map(self._line, PAIR_TITLES))}{self._marks(number)}</svg>"
         )
 
     def _axes(self) -> str:
-        left, right, floor = self.x(self.low), self.x(self.high), self.y(0)
-        found = [f'<text x="0" y="12">{html.escape(self.data_label)}</text>']
+        left, right, floor, ceiling = self.x(self.low), self.x(self.high), self.y(0), self.y(self.top)
+        parts = [f'<text x="0" y="12">{html.escape(self.data_label)}</text>']
         for start, end in ((self.low, 0.0), (1.0, self.high)):
             if end - start > TOLERANCE:
-                found.append(
-                    f'<rect x="{self.x(start)}" y="{self.y(self.top)}" width="{self.x(end) - self.x(start):.1f}" '
-                    f'height="{floor - self.y(self.top):.1f}" fill-opacity=".09"/>'
-                )
-        step = 20 if self.top > 40 else 10 if self.top > 20 else 5
-        for value in range(0, int(self.top) + 1, step):
-            found.append(
-                f'<path d="M{left} {self.y(value)}H{right}" stroke="currentColor" stroke-opacity="{0.6 if value == 0 else 0.18}"/>'
-                f'<text x="{left - 6}" y="{self.y(value) + 4.5:.1f}" text-anchor="end">{value}</text>'
-            )
-        for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-            found.append(f'<text x="{self.x(tick)}" y="{floor + 17:.1f}" text-anchor="middle">{tick:g}</text>')
-        for end, subscript in _SUBSCRIPTS.items():
-            found.append(
-                f'<text x="{self.x(end)}" y="{floor + 34:.1f}" text-anchor="middle">F{subscript}, S{subscript}</text>'
-            )
-        found.append(f'<text x="{self.x(0.5)}" y="{floor + 36:.1f}" text-anchor="middle" font-size="15">α</text>')
-        return "".join(found)
+                size = f'width="{self.x(end) - self.x(start):.1f}" height="{floor - ceiling:.1f}"'
+                parts.append(f'<rect x="{self.x(start)}" y="{ceiling}" {size} fill-opacity=".09"/>')
+        for value in range(0, int(self.top) + 1, 20 if self.top > 40 else 10 if self.top > 20 else 5):
+            stroke = f'stroke="currentColor" stroke-opacity="{0.18 if value else 0.6}"'
+            parts.append(f'<path d="M{left} {self.y(value)}H{right}" {stroke}/>')
+            parts.append(f'<text x="{left - 6}" y="{self.y(value) + 4.5:.1f}" text-anchor="end">{value}</text>')
+        below = [(tick, 17, f"{tick:g}") for tick in (0.0, 0.25, 0.5, 0.75, 1.0)]
+        below += [(end, 34, f"F{subscript}, S{subscript}") for end, subscript in _SUBSCRIPTS.items()]
+        parts += [
+            f'<text x="{self.x(alpha)}" y="{floor + down:.1f}" text-anchor="middle">{text}</text>'
+            for alpha, down, text in [*below, (0.5, 36, '<tspan font-size="15">α</tspan>')]
+        ]
+        return "".join(parts)
 
     def _line(self, pair: str) -> str:
-        curve = self.shown.curves[pair, self.way]
+        curve = self.shown.curves[pair, self.treatment]
         points = " ".join(f"{self.x(a)},{self.y(v)}" for a, v in zip(curve["alpha"], curve["iou"], strict=True))
-        return f'<polyline points="{points}" fill="none" stroke="{_COLOURS[pair]}" stroke-width="2.5" stroke-linejoin="round"/>'
+        stroke = f'stroke="{PAIR_COLOURS[pair]}" stroke-width="2.5" stroke-linejoin="round"'
+        return f'<polyline points="{points}" fill="none" {stroke}/>'
 
-    def _points(self, number: int) -> str:
+    def _marks(self, number: int) -> str:
+        """A square on the curve of S, a circle on that of F, and a dotted line at their alpha."""
         x = self.x(self.shown.alphas[number])
-        f, s = (self.y(self.shown.iou(pair, self.way, number)) for pair in PAIR_TITLES)
+        f, s = (self.y(self.shown.at(pair, self.treatment, number)[0]) for pair in PAIR_TITLES)
+        dotted = 'stroke="currentColor" stroke-opacity=".5" stroke-dasharray="2 3"'
+        square = f'x="{x - 7:.1f}" y="{s - 7:.1f}" width="14" height="14" fill="{PAIR_COLOURS["S"]}"'
+        circle = f'cx="{x}" cy="{f}" r="5.5" fill="{PAIR_COLOURS["F"]}"'
         ring = 'stroke="#fff" stroke-width="1.5"'
         return (
-            f'<path d="M{x} {self.y(0)}V{self.y(self.top)}" stroke="currentColor" stroke-opacity=".5" stroke-dasharray="2 3"/>'
-            f'<rect class="alpha-point-S" x="{x - 7:.1f}" y="{s - 7:.1f}" width="14" height="14" fill="{_COLOURS["S"]}" {ring}/>'
-            f'<circle class="alpha-point-F" cx="{x}" cy="{f}" r="5.5" fill="{_COLOURS["F"]}" {ring}/>'
+            f'<path d="M{x} {self.y(0)}V{self.y(self.top)}" {dotted}/>'
+            f'<rect class="alpha-point-S" {square} {ring}/><circle class="alpha-point-F" {circle} {ring}/>'
         )
 
 
 # Pictures
 
 
-def _strip(cells: Sequence[NDArray[np.uint8]]) -> bytes:
-    """Pictures uint8 [d, d, 3] side by side, transparent between, as one small file."""
+def _strip(cells: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Pictures uint8 [d, d, 3] side by side, transparent between, at most :data:`_LARGEST_SIDE` pixels high."""
     step = max(1, math.ceil(len(cells[0]) / _LARGEST_SIDE))
     thin = [cell[::step, ::step] for cell in cells]
     side, gap = len(thin[0]), max(1, len(thin[0]) // 16)
@@ -368,44 +340,37 @@ def _strip(cells: Sequence[NDArray[np.uint8]]) -> bytes:
     for number, cell in enumerate(thin):
         left = number * (side + gap)
         strip[:, left : left + side, :3], strip[:, left : left + side, 3] = cell, 255
-    return encode(strip)
+    return strip
 
 
-def _row(parts: _Parts, heading: str, cells: Sequence[NDArray[np.uint8]], alt: str) -> str:
-    return f'<div style="line-height:1.5;margin-top:.3em">{heading}</div>' + parts.image(
-        Frame("", _strip(cells), alt), "background:none;border-radius:0;"
-    )
+def _picture_row(parts: WidgetParts, heading: str, cells: Sequence[NDArray[np.uint8]], alt: str) -> str:
+    image = parts.image(_strip(cells), alt, "background:none;border-radius:0;")
+    return f'<div style="line-height:1.5;margin-top:.3em">{heading}</div>{image}'
 
 
-def _given(parts: _Parts, shown: _Shown) -> str:
+def _images_and_truth(parts: WidgetParts, shown: _Scrubbed) -> str:
     """What every frame is compared with: the images and their true masks."""
-    count = len(shown.images)
-    share = f"{shown.targets.mean() * 100:.1f} %"
-    truth = [_mask_picture(mask) for mask in shown.targets]
-    return _row(parts, "Images", list(shown.images), f"{count} scored images") + _row(
-        parts, "Ground truth", truth, f"The true masks of these {count} images: {share} of the pixels are object"
-    )
+    count, share = len(shown.images), f"{shown.targets.mean() * 100:.1f} %"
+    truth = [mask_picture(mask) for mask in shown.targets]
+    alt = f"The true masks of these {count} images: {share} of the pixels are object"
+    images = _picture_row(parts, "Images", list(shown.images), f"{count} scored images")
+    return images + _picture_row(parts, "Ground truth", truth, alt)
 
 
-def _mask_frame(parts: _Parts, shown: _Shown, way: str, number: int) -> str:
+def _predicted_masks(parts: WidgetParts, shown: _Scrubbed, treatment: str, number: int) -> str:
+    """A row of masks for each pair, coloured by agreement with the true ones, each mask's IoU below it."""
     rows = []
+    grid = "display:grid;grid-auto-flow:column;grid-auto-columns:1fr;text-align:center;line-height:1.4;font-size:.9em"
     for pair, title in PAIR_TITLES.items():
-        masks = shown.predicted[pair, way][number]
-        pairs = list(zip(masks, shown.targets, strict=True))
-        scores = ["–" if math.isnan(iou := _iou(p, t)) else f"{iou:.0f}" for p, t in pairs]
-        alt = (
-            f"Masks predicted by {pair} at alpha {shown.labels[number]}, {title}, BatchNorm {BATCH_NORM_TITLES[way]}: "
-            f"IoU in per cent {', '.join(scores)}"
-        )
+        masks = list(zip(shown.predicted[pair, treatment][number], shown.targets, strict=True))
+        ious = ["–" if math.isnan(iou := mask_iou(p, t)) else f"{iou:.0f}" for p, t in masks]
+        model = f"{pair} at alpha {shown.labels[number]}, {title}, BatchNorm {BATCH_NORM_TITLES[treatment]}"
+        alt = f"Masks predicted by {model}: IoU in per cent {', '.join(ious)}"
         heading = f"{_symbol(pair)}, {title}: α = {shown.labels[number]}"
-        rows.append(_row(parts, heading, [_agreement_picture(p, t) for p, t in pairs], alt) + _scores(scores))
+        rows.append(_picture_row(parts, heading, [agreement_picture(p, t) for p, t in masks], alt))
+        numbers = "".join(f"<span>{iou}</span>" for iou in ious)
+        rows.append(f'<div aria-hidden="true" style="{grid}">{numbers}</div>')
     return "".join(rows)
-
-
-def _scores(scores: Sequence[str]) -> str:
-    cells = "".join(f"<span>{score}</span>" for score in scores)
-    look = "display:grid;grid-auto-flow:column;grid-auto-columns:1fr;text-align:center;line-height:1.4;font-size:.9em"
-    return f'<div aria-hidden="true" style="{look}">{cells}</div>'
 
 
 def _legend() -> str:
@@ -413,7 +378,7 @@ def _legend() -> str:
     boxes = "".join(
         f'<span style="white-space:nowrap"><span aria-hidden="true" style="display:inline-block;width:.8em;height:.8em;'
         f'background:rgb{colour};border:1px solid currentColor"></span> {name}</span>'
-        for name, colour in (("found", _HIT), ("false alarm", _FALSE_ALARM), ("missed", _MISS))
+        for name, colour in (("found", HIT), ("false alarm", FALSE_ALARM), ("missed", MISS))
     )
     look = "display:flex;flex-wrap:wrap;gap:0 14px;line-height:1.5;font-size:.9em"
     return f'<div style="{look}">{boxes}<span>below each mask: its IoU (%)</span></div>'

@@ -11,20 +11,20 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from chairlib.core.errors import ParameterError
-
 __all__ = ["style_table"]
 
-# Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as the box
-# and, behind a parent of no width, doesn't widen the table. Cells wrap, but not within an interval, before the table has to scroll.
+# Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as
+# the box and, within a parent of no width, doesn't widen the table. Cells wrap, but not within an interval, before the
+# table has to scroll.
 _TABLE_STYLE = """<style>
 .chair-table-box{container-type:inline-size;overflow-x:auto;max-width:100%;margin:0 0 1em}
-.chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.9em;display:table}
+.chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.9em;
+display:table}
 .chair-table-box .chair-table caption{caption-side:top;text-align:left;color:inherit;padding:0 0 .5em;font-size:1em}
 .chair-table-box .chair-table caption>span{display:block;position:sticky;left:0;width:0}
 .chair-table-box .chair-table caption>span>span{display:block;width:100cqw}
-.chair-table-box .chair-table :is(th,td){padding:.35em .55em;border:0;background:none;color:inherit;text-align:right;white-space:normal;
-overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
+.chair-table-box .chair-table :is(th,td){padding:.35em .55em;border:0;background:none;color:inherit;text-align:right;
+white-space:normal;overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
 .chair-table-box .chair-table .chair-whole{white-space:nowrap}
 .chair-table-box .chair-table :is(th,td).chair-text{text-align:left}
 .chair-table-box .chair-table thead th{font-weight:600;vertical-align:bottom;white-space:normal}
@@ -42,33 +42,22 @@ overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-ali
 _WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈⇅?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
 
 
-def style_table(
-    frame: pd.DataFrame,
-    caption: str,
-    paper_columns: Sequence[Any] | None = None,
-    decimals: int | Mapping[Any, int] = 2,
-    missing: str = "–",
-) -> HTML:
-    """A data frame as an HTML table for JupyterLab and the site, in light and dark mode; it scrolls sideways on a phone.
+def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, int] = 2) -> HTML:
+    """A data frame as an HTML table for JupyterLab and the site, light or dark; it scrolls sideways on a phone.
 
-    The index gives the row headers (the first column does where the index is only a count). Two-level columns become
-    grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell of
-    three numbers (value, low, high) is shown with its interval, to as many places as show two digits of the interval's
-    width, one more than asked for at most; a text in a column of numbers (why there is none) is shown as a quiet remark,
-    and None or NaN as ``missing``. ``paper_columns`` are set apart (default: those whose label has the word "paper" in it).
+    The index gives the row headers; where it is only a count, the first column does. Two-level columns become grouped
+    headers, and columns with the word "paper" in their label are set apart.
+
+    Numbers get ``decimals`` places (one number, or one a column label), whole numbers none. A cell of three numbers
+    (value, low, high) is shown with its interval, to as many places as show two digits of the interval's width, at
+    most one more than ``decimals``. A text in a column of numbers says why there is none, and is shown as a quiet
+    remark. None and NaN are shown as a dash.
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
         frame = frame.set_index(frame.columns[0])
-        frame.index.name = (
-            " ".join(map(str, frame.index.name)).strip() if isinstance(frame.index.name, tuple) else frame.index.name
-        )
-    paper = [column for column in frame.columns if _is_paper(column)] if paper_columns is None else list(paper_columns)
-    unknown = [column for column in paper if column not in frame.columns]
-    if unknown:
-        raise ParameterError(
-            f"no such column to mark as the paper's: {unknown[0]!r}; found {', '.join(map(str, frame.columns))}."
-        )
-    kinds = [_cell_classes(frame.iloc[:, position], column in paper) for position, column in enumerate(frame.columns)]
+        name = frame.index.name
+        frame.index.name = " ".join(map(str, name)).strip() if isinstance(name, tuple) else name
+    kinds = [_cell_classes(frame.iloc[:, position], _is_paper(column)) for position, column in enumerate(frame.columns)]
     body = []
     for key, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
         names = key if isinstance(key, tuple) else (key,)
@@ -76,19 +65,19 @@ def style_table(
         for value, column, (base, numeric) in zip(row, frame.columns, kinds, strict=True):
             places = decimals if isinstance(decimals, int) else decimals.get(column, 2)
             quiet = " chair-missing" if numeric and not _is_figure(value) else ""
-            cells += f'<td class="{(base + quiet).strip()}">{_cell_html(_cell_text(value, places, missing))}</td>'
+            cells += f'<td class="{(base + quiet).strip()}">{_cell_html(_cell_text(value, places))}</td>'
         body.append(f"<tr>{cells}</tr>")
     title, head = html.escape(caption), _table_head(frame, [base for base, _ in kinds])
     return HTML(
-        f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0"><table class="chair-table">'
+        f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0">'
+        f'<table class="chair-table">'
         f"<caption><span><span>{title}</span></span></caption><thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
 def _is_paper(column: Any) -> bool:
-    return bool(
-        re.search(r"\bpaper\b", " ".join(map(str, column)) if isinstance(column, tuple) else str(column), re.IGNORECASE)
-    )
+    label = " ".join(map(str, column)) if isinstance(column, tuple) else str(column)
+    return bool(re.search(r"\bpaper\b", label, re.IGNORECASE))
 
 
 def _is_missing(value: Any) -> bool:
@@ -103,20 +92,20 @@ def _is_figure(value: Any) -> bool:
 
 
 def _cell_classes(column: pd.Series, paper: bool) -> tuple[str, bool]:
-    """The CSS classes of a column's cells, and whether it is a column of numbers. A column with nothing to show counts as one."""
+    """The CSS classes of a column's cells, and whether it holds numbers, as an empty column does too."""
     values = [value for value in column if not _is_missing(value)]
     numeric = any(map(_is_figure, values)) or not values
     return " ".join(name for name, yes in (("chair-paper", paper), ("chair-text", not numeric)) if yes), numeric
 
 
-def _cell_text(value: Any, decimals: int, missing: str) -> str:
+def _cell_text(value: Any, decimals: int) -> str:
     if _is_missing(value):
-        return missing
+        return "–"
     if isinstance(value, tuple) and len(value) == 3:
         if any(map(_is_missing, value[1:])):
-            return f"{_cell_text(value[0], decimals, missing)} (no interval)"
+            return f"{_cell_text(value[0], decimals)} (no interval)"
         places = _interval_places(float(value[2]) - float(value[1]), decimals)
-        middle, low, high = (_cell_text(float(part), places, missing) for part in value)
+        middle, low, high = (_cell_text(float(part), places) for part in value)
         return f"{middle} ({low}–{high})"
     if isinstance(value, bool | np.bool_ | str):
         return str(value)

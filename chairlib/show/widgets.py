@@ -1,46 +1,33 @@
 """Widgets that work without a kernel: everything is computed beforehand and linked in the browser.
 
-A slider shows one of several pictures held in a ``Stack``; ``jslink`` and ``jsdlink`` join the two inside the page, so a reader
-of the static site, with no kernel and no network, can move them by mouse, by keyboard and with the Play button. Nothing is
-observed from Python. Every picture is an HTML ``<img>`` with alternative text of its own.
+A slider shows one of several pictures held in a ``Stack``; ``jslink`` and ``jsdlink`` join the two inside the page,
+so a reader of the static site, with no kernel and no network, can move them by mouse, by keyboard and with the Play
+button. Nothing is observed from Python. Every picture is an HTML ``<img>`` with alternative text of its own.
 """
 
 import base64
 import html
 import io
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 import ipywidgets
 import numpy as np
-from ipywidgets.embed import dependency_state
 from ipywidgets.widgets.widget_string import HTMLStyle
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from chairlib.collection.opacity import MASK_THRESHOLD
 from chairlib.core.errors import ParameterError
 
-__all__ = ["Frame", "chair_turner", "compositing_explorer", "embed_size", "encode", "frames_slider"]
+__all__ = ["WidgetParts", "chair_turner", "compositing_explorer", "encode"]
 
-#: The opacity above which the released code calls a pixel chair.
-_RELEASED_THRESHOLD = 0.4
 _CHECKERBOARD = "background:#fff repeating-conic-gradient(#ccc 0% 25%,#fff 0% 50%) 0 0/16px 16px;"
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One picture of a slider: the label shown beside the handle, the bytes of a PNG or WebP file, its alternative text."""
-
-    label: str
-    image: bytes
-    alt: str
-
-
-def encode(picture: ArrayLike) -> bytes:
-    """A picture (uint8 [h, w], [h, w, 3] or [h, w, 4]) as the smaller of a PNG and a lossless WebP file: no pixel changes."""
+def encode(picture: ArrayLike) -> str:
+    """A picture (uint8 [h, w], [h, w, 3] or [h, w, 4]) as a data URI: the smaller of a PNG and a lossless WebP file."""
     array = np.asarray(picture)
     if (
         array.dtype != np.uint8
@@ -54,33 +41,8 @@ def encode(picture: ArrayLike) -> bytes:
     image.save(png, "PNG", optimize=True)
     # exact: the colour of transparent pixels stays what it is.
     image.save(webp, "WEBP", lossless=True, exact=True)
-    return min(png.getvalue(), webp.getvalue(), key=len)
-
-
-def frames_slider(
-    frames: Sequence[Frame],
-    description: str,
-    play: bool = False,
-    start: int = 0,
-    width: int = 600,
-    pixelated: bool = False,
-    interval: int = 300,
-) -> ipywidgets.Widget:
-    """A slider over precomputed pictures.
-
-    ``frames``: in order, all of one size; ``description`` stands before the slider, each frame's label behind it; ``play`` adds
-    buttons that run through the frames, one every ``interval`` milliseconds; ``start`` is the frame shown first; ``width`` is the
-    largest displayed width in CSS pixels; ``pixelated`` keeps the pixels of small images sharp when they are enlarged.
-    """
-    if not frames:
-        raise ParameterError("no frame to show: give at least one.")
-    if not 0 <= start < len(frames):
-        raise ParameterError(f"start must be one of the {len(frames)} frames, counted from 0; found {start}.")
-    parts = _Parts(width, pixelated)
-    slider = parts.slider([frame.label for frame in frames], description, start)
-    stack = parts.stack([parts.picture(frame) for frame in frames], slider)
-    row = parts.controls([*([parts.player(slider, description, interval)] if play and len(frames) > 1 else []), slider])
-    return ipywidgets.VBox([row, stack])
+    kind, data = min((("png", png.getvalue()), ("webp", webp.getvalue())), key=lambda file: len(file[1]))
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def compositing_explorer(
@@ -92,42 +54,42 @@ def compositing_explorer(
     """Choose a segment, a background and a mask threshold; see background, segment, opacity, composite and mask.
 
     ``segments`` uint8 [S, d, d, 4], straight colour, already on their canvas; ``backgrounds`` uint8 [B, d, d, 3];
-    ``blend(segments [N, d, d, 4], backgrounds [N, d, d, 3]) -> uint8 [N, d, d, 3]`` makes the composites; ``thresholds`` in
-    [0, 1): a pixel is chair when opacity / 255 exceeds it. Holds S x B composites and S x len(thresholds) masks.
+    ``blend(segments [N, d, d, 4], backgrounds [N, d, d, 3]) -> uint8 [N, d, d, 3]`` makes the composites;
+    ``thresholds`` in [0, 1): a pixel is chair when opacity / 255 exceeds it. Holds S x B composites and S x
+    len(thresholds) masks.
     """
     segments, backgrounds = np.asarray(segments), np.asarray(backgrounds)
     _check_explorer(segments, backgrounds, thresholds)
     n_segments, n_backgrounds, side = len(segments), len(backgrounds), segments.shape[1]
     pairs = blend(np.repeat(segments, n_backgrounds, axis=0), np.tile(backgrounds, (n_segments, 1, 1, 1)))
     composites = np.asarray(pairs).reshape(n_segments, n_backgrounds, side, side, 3)
-    parts = _Parts(width=220, pixelated=True, description_width="85px")
+    parts = WidgetParts(width=220, pixelated=True, description_width="85px")
     segment = parts.slider([f"{s} of {n_segments}" for s in range(1, n_segments + 1)], "segment")
     background = parts.slider([f"{b} of {n_backgrounds}" for b in range(1, n_backgrounds + 1)], "background")
-    released = next((number for number, t in enumerate(thresholds) if np.isclose(t, _RELEASED_THRESHOLD)), None)
+    released = next((number for number, t in enumerate(thresholds) if np.isclose(t, MASK_THRESHOLD)), None)
     levels = [f"{t:g}" + (" (released)" if number == released else "") for number, t in enumerate(thresholds)]
     threshold = parts.slider(levels, "opacity >", released or 0)
 
     def backdrop(b: int) -> ipywidgets.HTML:
-        return parts.picture(Frame("", encode(backgrounds[b]), f"Background {b + 1} of {n_backgrounds}"))
+        return parts.picture(backgrounds[b], f"Background {b + 1} of {n_backgrounds}")
 
     def cut_out(s: int) -> ipywidgets.HTML:
-        frame = Frame("", encode(segments[s]), f"Segment {s + 1} of {n_segments} on a checkerboard")
-        return parts.picture(frame, css=_CHECKERBOARD)
+        return parts.picture(segments[s], f"Segment {s + 1} of {n_segments} on a checkerboard", css=_CHECKERBOARD)
 
     def opacity(s: int) -> ipywidgets.HTML:
         alpha = segments[s, ..., 3]
         partial = f"{((alpha > 0) & (alpha < 255)).mean() * 100:.1f} %"
-        frame = Frame("", encode(alpha), f"Opacity of segment {s + 1}: {partial} of the pixels are partly transparent")
-        return parts.picture(frame, f"{partial} partial")
+        alt = f"Opacity of segment {s + 1}: {partial} of the pixels are partly transparent"
+        return parts.picture(alpha, alt, f"{partial} partial")
 
     def composite(s: int, b: int) -> ipywidgets.HTML:
-        return parts.picture(Frame("", encode(composites[s, b]), f"Segment {s + 1} composited on background {b + 1}"))
+        return parts.picture(composites[s, b], f"Segment {s + 1} composited on background {b + 1}")
 
     def mask(s: int, t: float) -> ipywidgets.HTML:
         chair = segments[s, ..., 3] > t * 255
         share = f"{chair.mean() * 100:.2f} %"
         alt = f"Mask of segment {s + 1}, opacity above {t:g}: {share} of the pixels are chair"
-        return parts.picture(Frame("", encode(np.where(chair, 255, 0).astype(np.uint8)), alt), f"{share} chair")
+        return parts.picture(np.where(chair, 255, 0).astype(np.uint8), alt, f"{share} chair")
 
     panels = {
         "background": parts.stack([backdrop(b) for b in range(n_backgrounds)], background),
@@ -151,14 +113,14 @@ def compositing_explorer(
 def chair_turner(chairs: Mapping[str, Any]) -> ipywidgets.Widget:
     """Choose a chair, walk round it, and change one of its dimensions.
 
-    ``chairs``: by name, objects with ``pictures`` uint8 [V, A, d, d, 4], ``dimension`` (its name), ``values`` [V] and ``angles``
-    [A] in degrees, with the same V and A for all, as :func:`chairmaker.gallery.turntables` gives them.
+    ``chairs``: by name, objects with ``pictures`` uint8 [V, A, d, d, 4], ``dimension`` (its name), ``values`` [V] and
+    ``angles`` [A] in degrees, with the same V and A for all, as :func:`chairmaker.gallery.turntables` gives them.
     """
     shapes = sorted({np.asarray(chair.pictures).shape for chair in chairs.values()})
     if len(shapes) != 1 or len(shapes[0]) != 5:
         raise ParameterError(f"chairs must have pictures of one shape [V, A, d, d, 4]; found {shapes or 'none'}.")
     n_values, angles = shapes[0][0], next(iter(chairs.values())).angles
-    parts = _Parts(width=320, pixelated=False, description_width="85px")
+    parts = WidgetParts(width=320, pixelated=False, description_width="85px")
     chair = parts.slider([name.replace("_", " ") for name in chairs], "chair")
     angle = parts.slider([f"{degrees:.0f}°" for degrees in angles], "walk round", min(1, len(angles) - 1))
     value = parts.slider([f"{number + 1} of {n_values}" for number in range(n_values)], "dimension", n_values // 2)
@@ -167,7 +129,7 @@ def chair_turner(chairs: Mapping[str, Any]) -> ipywidgets.Widget:
         turned = chairs[name]
         dimension = f"{turned.dimension.replace('_', ' ')} {turned.values[v]:.2f}"
         alt = f"A rendered chair, {name.replace('_', ' ')}, {dimension}, seen from {turned.angles[a]:.0f} degrees"
-        return parts.picture(Frame("", encode(turned.pictures[v, a]), alt), dimension, _CHECKERBOARD)
+        return parts.picture(turned.pictures[v, a], alt, dimension, _CHECKERBOARD)
 
     def sides(name: str, v: int) -> ipywidgets.Stack:
         return parts.stack([view(name, v, a) for a in range(len(angles))], angle)
@@ -176,13 +138,8 @@ def chair_turner(chairs: Mapping[str, Any]) -> ipywidgets.Widget:
     return ipywidgets.VBox([chair, angle, value, parts.stack(views, chair)])
 
 
-def embed_size(widget: ipywidgets.Widget) -> int:
-    """The number of bytes that a widget, with all it holds and its links, adds to a page (its state as UTF-8 JSON)."""
-    return len(json.dumps(dependency_state([widget], drop_defaults=False)).encode())
-
-
-class _Parts:
-    """Makes pictures, stacks and sliders that share one layout and style model, which would otherwise be most of a small frame."""
+class WidgetParts:
+    """Makes pictures, stacks and sliders that share one layout and one style, which keeps pages small."""
 
     def __init__(self, width: int, pixelated: bool, description_width: str = "initial") -> None:
         self.width, self.pixelated = width, pixelated
@@ -194,19 +151,21 @@ class _Parts:
     def text(self, content: str) -> ipywidgets.HTML:
         return ipywidgets.HTML(content, layout=self._layout, style=self._style)
 
-    def picture(self, frame: Frame, below: str = "", css: str = "") -> ipywidgets.HTML:
+    def picture(self, picture: NDArray[np.uint8], alt: str, below: str = "", css: str = "") -> ipywidgets.HTML:
+        """A picture (as :func:`encode` takes it) with its alternative text and, where given, a note below it."""
         note = f'<div style="line-height:1.6">{html.escape(below)}</div>' if below else ""
-        return self.text(self.image(frame, css) + note)
+        return self.text(self.image(picture, alt, css) + note)
 
-    def image(self, frame: Frame, css: str = "") -> str:
-        kind, (width, height) = _kind_and_size(frame.image)
+    def image(self, picture: NDArray[np.uint8], alt: str, css: str = "") -> str:
+        """The ``<img>`` of a picture."""
+        height, width = picture.shape[:2]
         # The ratio reserves the height of a picture that a browser is still decoding.
-        look = (
+        style = (
             f"display:block;width:100%;aspect-ratio:{width}/{height};margin:0;border-radius:6px;background:#fff;{css}"
         )
-        look += "image-rendering:pixelated;" if self.pixelated else ""
-        source = f"data:image/{kind};base64,{base64.b64encode(frame.image).decode()}"
-        return f'<img class="chair-frame" decoding="sync" alt="{html.escape(frame.alt)}" style="{look}" src="{source}">'
+        style += "image-rendering:pixelated;" if self.pixelated else ""
+        attributes = f'alt="{html.escape(alt)}" style="{style}" src="{encode(picture)}"'
+        return f'<img class="chair-frame" decoding="sync" {attributes}>'
 
     def slider(self, labels: Sequence[str], description: str, start: int = 0) -> ipywidgets.SelectionSlider:
         options = list(zip(labels, count()))
@@ -232,25 +191,12 @@ class _Parts:
         return ipywidgets.HBox(children, layout=layout)
 
     def stack(
-        self, children: Sequence[ipywidgets.Widget], slider: ipywidgets.SelectionSlider | ipywidgets.Dropdown
+        self, children: Iterable[ipywidgets.Widget], slider: ipywidgets.SelectionSlider | ipywidgets.Dropdown
     ) -> ipywidgets.Stack:
         """Show the child whose number the slider (or list) gives."""
-        stack = ipywidgets.Stack(children, selected_index=slider.index, layout=self._layout)
+        stack = ipywidgets.Stack(list(children), selected_index=slider.index, layout=self._layout)
         ipywidgets.jsdlink((slider, "index"), (stack, "selected_index"))
         return stack
-
-
-def _kind_and_size(data: bytes) -> tuple[str, tuple[int, int]]:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            kind, size = str(image.format).lower(), image.size
-    except OSError as error:
-        raise ParameterError(
-            f"a frame's image is no PNG or WebP file: its {len(data)} bytes could not be read."
-        ) from error
-    if kind not in ("png", "webp"):
-        raise ParameterError(f"a frame's image must be a PNG or WebP file; found {kind.upper()}.")
-    return kind, size
 
 
 def _check_explorer(segments: NDArray[np.uint8], backgrounds: NDArray[np.uint8], thresholds: Sequence[float]) -> None:

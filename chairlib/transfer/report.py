@@ -398,7 +398,7 @@ class TransferReport:
         return pd.DataFrame(rows)
 
     def figure5(self, category: str) -> dict[str, Any]:
-        """Arguments of :func:`chairlib.show.figures.figure5`: photos, what each model makes of them, and their masks.
+        """Arguments of :func:`chairlib.show.pictures.figure5`: photos, what each model makes of them, and their masks.
 
         A U-Net that wasn't trained has an empty row that says so; other models are named in the caption.
         """

@@ -1,4 +1,4 @@
-"""The four models have the paper's sizes, take any image from 32 pixels up, learn in every parameter, and fail clearly."""
+"""The four models: the paper's sizes, any image from 32 pixels up, gradients in every parameter, clear errors."""
 
 import functools
 import sys

@@ -13,7 +13,8 @@ from chairlib.collection import SPLITS
 from chairlib.compositing.released import NOTE, export
 from chairlib.core import paths, published
 from chairlib.core.errors import RecordError
-from chairlib.show import figures
+from chairlib.show.curves import iou_by_resolution, training_curves
+from chairlib.show.pictures import figure4
 from chairlib.show.tables import style_table
 
 TINY = {"width": 2, "images": 32, "val_images": 4, "test_images": 8, "evaluations": 1, "device": "cpu"}
@@ -79,14 +80,14 @@ def test_without_records_only_the_papers_column_is_filled(collection, own_runs):
     style_table(report.table1(), "x")
     style_table(report.table2(), "x")
     assert report.histories() == {}
-    figures.iou_by_resolution(report.by_resolution(), report.paper_by_resolution())
+    iou_by_resolution(report.by_resolution(), report.paper_by_resolution())
 
 
 def test_figure4_compares_models_on_the_same_composites(report):
     shown = report.figure4()
     assert shown["predictions"]["FCN-ResNet-101"] is None
     assert shown["predictions"]["U-Net, width 2"].shape == shown["targets"].shape
-    assert "FCN-VGG-16" in figures.figure4(**shown).data
+    assert "FCN-VGG-16" in figure4(**shown).data
 
 
 def test_histories_and_resolutions(report):
@@ -139,7 +140,7 @@ def test_a_run_without_a_validation_iou_is_told(collection, tmp_path, own_runs):
     record = benchmark.train(benchmark.open_run(**settings), progress=False)
     assert record.metrics["val"]["iou"] is None
     assert describe_record(record).endswith("validation IoU undefined")
-    assert "no validation image" in figures.training_curves(record.history(), record.content["best_images"]).alt
+    assert "no validation image" in training_curves(record.history(), record.content["best_images"]).alt
 
 
 def test_coco_crops_are_not_called_test_composites(collection, tmp_path, own_runs):

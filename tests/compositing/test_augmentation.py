@@ -143,7 +143,7 @@ def test_impossible_ranges_are_refused(option, value):
         Augment(**{option: value})
 
 
-# -- in the loader ------------------------------------------------------------------------------------------------------
+# -- in the loader ----------------------------------------------------------------------------------------------------
 
 
 def loader(collection, seed: int = 0, **options) -> CompositeLoader:

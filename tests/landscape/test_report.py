@@ -13,12 +13,18 @@ from chairlib.core import runs
 from chairlib.core.errors import RecordError
 from chairlib.core.tensors import save_tensors
 from chairlib.landscape import run as landscape
+from chairlib.landscape.analyses import barriers_of
+from chairlib.landscape.cells import Study
 from chairlib.landscape.report import KINDS, MOST_FRAMES, open_report
+from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.states import l2_distance
-from chairlib.show import landscape as landscape_figures
+from chairlib.show.interpolation import barrier_over_pretraining, interpolation_curves, matching_curves
+from chairlib.show.landscape import block_distances, cka_by_layer, criticality_bars, distance_bars, soup_bars
+from chairlib.show.plane import plane_map
 from chairlib.show.scrubber import alpha_scrubber
 from chairlib.show.tables import style_table
-from chairlib.transfer import run as transfer
+from chairlib.transfer.run import initial_model
+from chairlib.transfer.settings import TransferSettings
 
 WAYS = ("average", "recalibrate")
 #: l2 of the first pair of each kind; every further pair is one longer.
@@ -29,6 +35,10 @@ DEPTHS = {"F": 4.0, "S": 40.0, "weights": 20.0, "activations": 12.0}
 SHIFT = -3.0
 #: The paper profile's: 41 points from 0 to 1, and a quarter beyond both ends.
 PAPER = {"n_alphas": 41, "beyond_ends": 0.25}
+
+
+def alphas_of(settings):
+    return Study(settings, (), (), ()).alphas
 
 
 def parabola(alpha, depth, way):
@@ -51,8 +61,8 @@ def distances(n_seeds):
 
 def curves(settings):
     rows = []
-    pairs = list(combinations(range(1, settings["n_seeds"] + 1), 2))
-    grid = product("FS", enumerate(pairs), WAYS, landscape._alphas(settings), ("train", "test"))
+    pairs = list(combinations(range(1, settings.n_seeds + 1), 2))
+    grid = product("FS", enumerate(pairs), WAYS, alphas_of(settings), ("train", "test"))
     for pair, (number, (i, j)), way, alpha, split in grid:
         iou = parabola(alpha, DEPTHS[pair] + number, way) + (10 if split == "train" else 0)
         scores = {"iou": iou, "dice": iou + 5, "precision": 90.0, "loss": 1 - iou / 100}
@@ -63,13 +73,13 @@ def curves(settings):
 
 def matched(settings):
     """Lines as trained and to the permuted second model; and the lengths, of which permuting takes a tenth or two."""
-    pairs = [f"{i} & {j}" for i, j in combinations(range(1, settings["n_seeds"] + 1), 2)]
+    pairs = [f"{i} & {j}" for i, j in combinations(range(1, settings.n_seeds + 1), 2)]
     rows, lengths = [], []
     for (number, name), matching in product(enumerate(pairs), ("weights", "activations")):
         share = {"weights": 0.8, "activations": 0.9}[matching]
         before = LENGTHS["ri_ri"] + number
         lengths.append({"name": name, "matching": matching, "before": before, "after": share * before})
-        for way, permuted, alpha in product(WAYS, (False, True), landscape._alphas(settings)):
+        for way, permuted, alpha in product(WAYS, (False, True), alphas_of(settings)):
             iou = parabola(alpha, DEPTHS[matching if permuted else "S"] + number, way)
             common = {"matching": matching, "permuted": permuted, "batch_norm": way, "name": name}
             rows.append({**common, "alpha": alpha, "iou": iou})
@@ -87,15 +97,15 @@ def plane(size, rng):
 
 def made(own_runs, size=8, cells=0, **changes):
     """A finished run with tables, metrics and examples made by hand."""
-    settings = {**landscape.DEFAULTS, "width": 2, "n_alphas": 5, "beyond": True, **changes}
-    run = runs.open_run(landscape.KIND, settings, "stand-in", "0")
+    settings = LandscapeSettings.of({"width": 2, "n_alphas": 5, "beyond": True, **changes})
+    run = runs.open_run(settings, "stand-in", "0")
     table, lengths = matched(settings)
-    tables = {"distances": distances(settings["n_seeds"]), "curves": curves(settings), "matched": table}
+    tables = {"distances": distances(settings.n_seeds), "curves": curves(settings), "matched": table}
     tables["planes"] = plane(cells, np.random.default_rng(0))
     points = {pair: {"P": [0.0, 0.0], f"{pair}1": [20.0, 0.0], f"{pair}2": [6.0, 18.0]} for pair in "FS"}
     for name, frame in tables.items():
         run.write_table(name, frame)
-    generator, n_alphas = torch.Generator().manual_seed(0), len(landscape._alphas(settings))
+    generator, n_alphas = torch.Generator().manual_seed(0), len(alphas_of(settings))
     shape = (6, size, size)
     masks = {f"masks.{pair}.{way}": masks_of(n_alphas, shape, generator) for pair, way in product("FS", WAYS)}
     images = torch.randint(0, 256, (6, 3, size, size), generator=generator, dtype=torch.uint8)
@@ -103,7 +113,7 @@ def made(own_runs, size=8, cells=0, **changes):
         run.folder / "examples.safetensors",
         {"images": images, "targets": masks_of(6, (1, size, size), generator), **masks},
     )
-    metrics = {"barriers": landscape._barriers(tables["curves"]), "points": points, "matched_l2": lengths}
+    metrics = {"barriers": barriers_of(tables["curves"]), "points": points, "matched_l2": lengths}
     seen = {
         "seconds": 60.0,
         "images_seen": 0,
@@ -215,10 +225,7 @@ def test_the_yardstick_of_distances_is_two_fresh_models_of_this_architecture(own
         for name in ("unet", "fcn_vgg16")
     }
     assert torch.equal(torch.random.get_rng_state(), before)
-    one, other = (
-        transfer.initial_model({"model": "unet", "width": 8, "seed": seed, "init_seed": None}).state_dict()
-        for seed in (0, 1)
-    )
+    one, other = (initial_model(TransferSettings(model="unet", width=8, seed=seed)).state_dict() for seed in (0, 1))
     assert last["unet"]["models"] == "S1 & S2 before training"
     assert last["unet"]["l2 distance"] == pytest.approx(l2_distance(one, other))
     assert last["unet"]["relative to it"] == pytest.approx(
@@ -297,6 +304,37 @@ def test_what_was_not_asked_for_is_none(own_runs):
     assert "Not part of this profile" in open_report(made(own_runs, beyond=False), []).missing("matched")
 
 
+def test_the_report_shows_the_papers_rows_and_ours(full):
+    report = open_report(full, [full.name])
+    table = report.table5()
+    assert table["task"].tolist()[:2] == [
+        "the paper, classification (Neyshabur et al. 2020)",
+        "the paper, segmentation (Chair Segments)",
+    ]
+    assert table["Ft & Ft / Ri & Ri"].tolist()[1] == pytest.approx(0.587, abs=1e-3)
+    assert table["Ft & P / Ri & P"].tolist()[1] == pytest.approx(0.569, abs=1e-3)
+    mean, low, high = table["Ft & P"].iloc[2]
+    whole = report.distances().query("kind == 'ft_p'")["l2"]
+    assert (mean, low, high) == pytest.approx((whole.mean(), whole.min(), whole.max()))
+    assert set(report.distances()["kind"]) == set(KINDS)
+    assert len(report.barriers()) == 4
+    shift = report.recalibration_shift()
+    assert shift["model"].tolist() == ["F1", "F2", "S1", "S2"]
+    assert report.scrubber()["alphas"] == [0, 0.5, 1]
+    assert report.plane("F")["values"].shape == (len(report.plane("F")["y"]), len(report.plane("F")["x"]))
+    values = report.glued("toy", "A toy.")
+    assert values["landscape_sentence"].startswith("A toy. U-Net, width 4 on car, ")
+    assert values["paper_ratio_ft_ft"] == "0.587"
+
+
+def test_what_was_not_asked_for_is_blank(tiny):
+    record = landscape.analyse(landscape.open_run(**{**tiny, "n_alphas": 6}), progress=False)
+    report = open_report(record, [])
+    assert report.table("early") is None
+    assert report.table("soups") is None
+    assert report.plane("F") is None
+
+
 # -- what is shown ------------------------------------------------------------------------------------------------------
 
 
@@ -315,7 +353,7 @@ def test_planes_say_that_models_lie_between_the_cells(own_runs):
     assert shown["values"][1, 2] == cells[shown["x"][2], shown["y"][1]]
     assert "not the model's own score" in shown["caption"]
     assert shown["data_label"].startswith("validation loss")
-    assert "not the model's own" in landscape_figures.plane_map(**shown).alt
+    assert "not the model's own" in plane_map(**shown).alt
 
 
 def test_the_prose_is_given_its_values(report):
@@ -336,7 +374,7 @@ def test_the_prose_is_given_its_values(report):
 )
 def test_a_scrubber_has_few_frames_each_with_its_own_masks(own_runs, grid):
     record = made(own_runs, **grid)
-    shown, alphas = open_report(record, []).scrubber(), landscape._alphas({**landscape.DEFAULTS, **grid})
+    shown, alphas = open_report(record, []).scrubber(), alphas_of(record.settings)
     assert len(shown["alphas"]) <= MOST_FRAMES
     assert {0, 1} <= set(shown["alphas"]) <= set(alphas)
     steps = np.diff(shown["alphas"])
@@ -368,24 +406,24 @@ def test_a_page_at_the_papers_size_stays_below_3_mb(own_runs):
 def papers_figures(report):
     """All that the chapter draws when it has everything."""
     for pair, metric in product("FS", ("iou", "loss")):
-        yield landscape_figures.plane_map(**report.plane(pair, metric))
-    yield landscape_figures.interpolation_curves(report.record.table("curves"), data_name=report.photos)
-    yield landscape_figures.distance_bars(report.distances())
-    yield landscape_figures.block_distances(report.distances(block=True))
+        yield plane_map(**report.plane(pair, metric))
+    yield interpolation_curves(report.record.table("curves"), data_name=report.photos)
+    yield distance_bars(report.distances())
+    yield block_distances(report.distances(block=True))
     for _, own in report.table("matched").groupby("matching"):
-        yield landscape_figures.matching_curves(own, report.axis())
+        yield matching_curves(own, report.axis())
     early = [(48 * 4**power, way, 40.0 / (power + 1)) for power, way in product(range(6), WAYS)]
-    yield landscape_figures.barrier_over_pretraining(pd.DataFrame(early, columns=["images", "batch_norm", "barrier"]))
+    yield barrier_over_pretraining(pd.DataFrame(early, columns=["images", "batch_norm", "barrier"]))
     shown = ["F1", "F2", "F3", *(f"{what}, {way}" for way in WAYS for what in ("mean", "soup", "ensemble"))]
     kinds = [*["member"] * 3, *["mean", "soup", "ensemble"] * 2]
     soups = pd.DataFrame({"label": shown, "kind": kinds, "iou": 70.0, "low": 68.0, "high": 72.0})
-    yield from (landscape_figures.soup_bars(soups, report.axis()) for _ in "FS")
+    yield from (soup_bars(soups, report.axis()) for _ in "FS")
     blocks = [f"{side}.{number}" for side in ("down", "up") for number in range(5)]
     layers = [(kind, block, 0.8) for kind, block in product(("ft_ft", "ri_ri"), blocks)]
-    yield landscape_figures.cka_by_layer(pd.DataFrame(layers, columns=["kind", "layer", "cka"]))
+    yield cka_by_layer(pd.DataFrame(layers, columns=["kind", "layer", "cka"]))
     rewound = [(pair, block, 60.0, 75.0) for pair, block in product("FS", blocks)]
     columns = ["pair", "block", "iou", "untouched"]
-    yield landscape_figures.criticality_bars(pd.DataFrame(rewound, columns=columns), report.axis())
+    yield criticality_bars(pd.DataFrame(rewound, columns=columns), report.axis())
 
 
 def scrubber_state(report):

@@ -1,9 +1,8 @@
-"""Widgets work with no kernel: their pictures are precomputed, joined by links in the browser, and within a page's budget."""
+"""Widgets work with no kernel: pictures are precomputed, linked in the browser, and within a page's budget."""
 
 import base64
 import html
 import io
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,8 @@ from PIL import Image
 
 from chairlib.core import paths
 from chairlib.core.errors import ParameterError
-from chairlib.show.widgets import Frame, chair_turner, compositing_explorer, embed_size, encode, frames_slider
+from chairlib.show.widgets import chair_turner, compositing_explorer, encode
+from figure_helpers import embed_size
 
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40)]
 THRESHOLDS = (0.2, 0.4, 0.6)
@@ -34,10 +34,6 @@ def blend(segments: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:
 
 def plain(colour: tuple[int, ...], side: int = 16) -> np.ndarray:
     return np.full((side, side, len(colour)), colour, np.uint8)
-
-
-def frames(n: int = 4) -> list[Frame]:
-    return [Frame(f"alpha = {i / 10:.1f}", encode(plain(COLOURS[i])), f'frame "{i}"') for i in range(n)]
 
 
 def small_explorer() -> ipywidgets.Widget:
@@ -72,36 +68,16 @@ def children(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
 @given(arrays(np.uint8, st.sampled_from([(5, 7), (6, 6, 3), (3, 8, 4)])))
 @settings(max_examples=25, deadline=None)
 def test_encoding_changes_no_pixel(picture: np.ndarray) -> None:
-    with Image.open(io.BytesIO(encode(picture))) as image:
+    kind, data = encode(picture).removeprefix("data:image/").split(";base64,")
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        assert image.format == kind.upper()
         mode = {2: "L"}.get(picture.ndim) or ("RGB" if picture.shape[-1] == 3 else "RGBA")
         np.testing.assert_array_equal(np.asarray(image.convert(mode)), picture)
 
 
-def test_frames_slider_holds_every_frame_with_its_text() -> None:
-    found = pictures(frames_slider(frames(), "alpha", play=True, start=2))
-    assert list(found) == [f'frame "{i}"' for i in range(4)]
-    for i, picture in enumerate(found.values()):
-        np.testing.assert_array_equal(picture[..., :3], plain(COLOURS[i]))
-
-
-def test_frames_slider_is_linked_in_the_browser() -> None:
-    widget = frames_slider(frames(), "alpha", play=True, start=2)
-    (slider,), (stack,), (play,) = (
-        models(widget, name) for name in ("SelectionSliderModel", "StackModel", "PlayModel")
-    )
-    assert slider["index"] == stack["selected_index"] == play["value"] == 2
-    assert slider["_options_labels"] == ("alpha = 0.0", "alpha = 0.1", "alpha = 0.2", "alpha = 0.3")
-    assert slider["description"] == "alpha"
-    assert (play["min"], play["max"]) == (0, 3)
-    (down,) = models(widget, "DirectionalLinkModel")
-    assert (down["source"][1], down["target"][1]) == ("index", "selected_index")
-    (both,) = models(widget, "LinkModel")
-    assert {both["source"][1], both["target"][1]} == {"value", "index"}
-
-
 @pytest.mark.parametrize(
     "make",
-    [lambda: frames_slider(frames(), "alpha", play=True), small_explorer, lambda: chair_turner(turntables())],
+    [small_explorer, lambda: chair_turner(turntables())],
 )
 def test_python_observes_nothing(make: Callable[[], ipywidgets.Widget]) -> None:
     """What moved only with a kernel would do nothing on the site: here moving a slider from Python moves no stack."""
@@ -167,29 +143,12 @@ def test_explorer_at_its_default_size_keeps_to_a_pages_budget() -> None:
     assert 100_000 < embed_size(widget) < 1_200_000
 
 
-def test_the_size_counts_what_a_page_would_hold() -> None:
-    widget = frames_slider(frames(), "alpha")
-    snippet = embed_snippet(views=[widget], state=dependency_state([widget], drop_defaults=False))
-    state = re.search(r'widget-state\+json">\s*(.*?)\s*</script>', snippet, re.DOTALL)
-    assert state is not None
-    assert embed_size(widget) == pytest.approx(len(json.dumps(json.loads(state.group(1))["state"])), rel=0.02)
-    # Beside its picture, another frame costs little.
-    more = embed_size(frames_slider([*frames(), frames()[0]], "alpha")) - embed_size(widget)
-    assert more < 4 / 3 * len(frames()[0].image) + 1500
-
-
-JPEG = io.BytesIO()
-Image.new("RGB", (4, 4)).save(JPEG, "JPEG")
 OPAQUE, ROOM = np.full((1, 8, 8, 4), 255, np.uint8), np.zeros((1, 8, 8, 3), np.uint8)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: frames_slider([], "alpha"), "at least one"),
-        (lambda: frames_slider(frames(2), "alpha", start=2), "2 frames, counted from 0; found 2"),
-        (lambda: frames_slider([Frame("a", b"text", "")], "alpha"), "its 4 bytes could not be read"),
-        (lambda: frames_slider([Frame("a", JPEG.getvalue(), "")], "alpha"), "found JPEG"),
         (lambda: encode(np.zeros((4, 4))), "found float64"),
         (
             lambda: compositing_explorer(OPAQUE[..., :3], ROOM, blend),
@@ -215,7 +174,7 @@ EMBED = paths.book / "_assets" / "thirdparty" / "html-manager" / "embed.js"
 
 @pytest.fixture
 def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open a static page that holds one widget; afterwards, no request may have left the machine and no script failed."""
+    """Open a static page that holds one widget. Afterwards, no request may have left the machine, no script failed."""
     if not EMBED.is_file():
         pytest.skip(f"needs the widgets' html-manager, {EMBED.name}")
     context = browser.new_context(viewport={"width": 800, "height": 900})
@@ -254,37 +213,6 @@ def colour_of(page: Any, selector: str, x: float = 0.5) -> tuple[int, ...]:
     """The colour on the screen at a share ``x`` of a picture's width, half-way down."""
     shot = Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")
     return shot.getpixel((int(x * shot.width), shot.height // 2))
-
-
-def test_a_slider_follows_keys_and_mouse_without_a_kernel(opened: Callable[..., Any]) -> None:
-    page = opened(frames_slider(frames(), "alpha", pixelated=True, width=200))
-    assert alts(page) == ['frame "0"']
-    assert colour_of(page, "img.chair-frame") == COLOURS[0]
-    page.focus('[role="slider"]')
-    page.keyboard.press("ArrowRight")
-    wait_for_alts(page, 'frame "1"')
-    assert colour_of(page, "img.chair-frame") == COLOURS[1]
-    assert page.locator(".widget-readout").inner_text() == "alpha = 0.1"
-    page.keyboard.press("End")
-    wait_for_alts(page, 'frame "3"')
-    bar = page.locator(".noUi-base").bounding_box()
-    page.mouse.click(bar["x"] + bar["width"] * 2 / 3, bar["y"] + bar["height"] / 2)
-    wait_for_alts(page, 'frame "2"')
-    page.wait_for_timeout(400)  # the handle glides to where it was called
-    assert colour_of(page, "img.chair-frame") == COLOURS[2]
-    handle = page.locator(".noUi-handle").bounding_box()
-    page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(bar["x"] - 5, bar["y"] + bar["height"] / 2, steps=5)
-    page.mouse.up()
-    wait_for_alts(page, 'frame "0"')
-
-
-def test_play_runs_to_the_last_frame(opened: Callable[..., Any]) -> None:
-    page = opened(frames_slider(frames(), "alpha", play=True, interval=50))
-    page.locator(".jupyter-widgets.widget-play button").first.click()
-    wait_for_alts(page, 'frame "3"')
-    assert page.locator(".widget-readout").inner_text() == "alpha = 0.3"
 
 
 def test_the_explorer_shows_the_pictures_chosen(opened: Callable[..., Any]) -> None:
@@ -336,25 +264,8 @@ def test_widgets_fit_a_phone_and_a_wide_page(opened: Callable[..., Any], width: 
     for make in (
         small_explorer,
         lambda: chair_turner(turntables()),
-        lambda: frames_slider(frames(), "alpha", play=True),
     ):
         page = opened(make(), width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         sizes = page.eval_on_selector_all("img.chair-frame", "all => all.map(i => [i.clientWidth, i.clientHeight])")
         assert all(100 <= wide == high <= 600 for wide, high in sizes)
-
-
-def test_a_moving_slider_does_not_move_the_page(opened: Callable[..., Any]) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (4, 400, 500, 3), dtype=np.uint8)  # slow to decode
-    page = opened(
-        frames_slider([Frame("", encode(picture), f'frame "{i}"') for i, picture in enumerate(noise)], "alpha")
-    )
-    height = page.evaluate("document.documentElement.scrollHeight")
-    watch = "(function look() { seen.add(document.documentElement.scrollHeight); requestAnimationFrame(look) })()"
-    page.evaluate(f"window.seen = new Set(); {watch}")
-    page.focus('[role="slider"]')
-    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "Home"):
-        page.keyboard.press(key)
-        page.wait_for_timeout(60)
-    wait_for_alts(page, 'frame "0"')
-    assert page.evaluate("[...seen]") == [height]

@@ -14,7 +14,8 @@ from chairlib.benchmark import run as benchmark
 from chairlib.core import paths, runs
 from chairlib.core.errors import CollectionError, RecordError
 from chairlib.core.runs import Record
-from chairlib.show import figures
+from chairlib.show.curves import iou_by_share, iou_over_steps, steps_to_reach
+from chairlib.show.pictures import figure5
 from chairlib.show.tables import style_table
 from chairlib.transfer import report as transfer_report
 from chairlib.transfer import run as transfer
@@ -534,7 +535,7 @@ def test_figure_5_says_why_a_row_is_empty(tmp_path, monkeypatch):
     assert rows["U-Net, width 16, COCO chairs"] == NO_COCO
     assert shown["caption"].startswith("Not trained in this profile: FCN-VGG-16; FCN-ResNet-50; FCN-ResNet-101; FCN-")
     assert not any("FCN" in label for label in rows)
-    told = figures.figure5(**shown).alt
+    told = figure5(**shown).alt
     assert f"U-Net, width 16, Chair Segments: {OTHER_PHOTOS}" in told
     only = report(make(tmp_path / "only", [50])).figure5("car")["predictions"]
     assert only["U-Net, width 16, Chair Segments"] == MISSING
@@ -550,7 +551,7 @@ def test_images_needed_are_drawn_with_their_range_over_seeds_and_doubts():
         ],
         columns=["category", "label", "images", "low", "high", "undecided"],
     )
-    told = figures.steps_to_reach(table).alt
+    told = steps_to_reach(table).alt
     assert "car: from scratch 4,000 [3,000–5,000], pretrained 2,000 (50 % fewer)" in told
     assert "horse: from scratch undecided: 12 validation photos, pretrained never [1,000 to never]" in told
 
@@ -590,11 +591,11 @@ def test_real_records_make_every_table_and_figure(photos, collection, own_runs):
         assert "U-Net" in style_table(table, "a table").data
     shares = full.by_share("car")
     assert shares[["share", "n_images"]].to_numpy().tolist() == [[50, 8], [100, 16]] * 2
-    assert figures.iou_by_share(shares).alt
+    assert iou_by_share(shares).alt
     needed = full.steps_to_reach()
     assert needed["undecided"].tolist() == ["3 validation photos"] * 2  # and one without a car
-    assert "undecided" in figures.steps_to_reach(needed).alt
-    assert figures.figure5(**full.figure5("car")).alt
+    assert "undecided" in steps_to_reach(needed).alt
+    assert figure5(**full.figure5("car")).alt
     assert full.figure5("horse") == {}
-    assert "2 seeds" in figures.iou_over_steps(full.curves("car")).alt
+    assert "2 seeds" in iou_over_steps(full.curves("car")).alt
     assert paths.runs == own_runs

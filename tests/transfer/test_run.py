@@ -22,7 +22,7 @@ from chairlib.core import paths, runs
 from chairlib.core.errors import ChairlibError, CollectionError, ParameterError, RecordError
 from chairlib.core.published import table3
 from chairlib.core.tensors import load_tensors, save_tensors
-from chairlib.show.figures import composite_grid
+from chairlib.show.pictures import composite_grid
 from chairlib.transfer import run as transfer
 from chairlib.transfer.report import open_report
 from drawing import draw_photos

@@ -34,7 +34,16 @@ from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond.activations import CrossProducts, activations
 from chairlib.landscape.states import State, check_alike, l2_distance, trainable
 
-__all__ = ["SUPPORTED", "PermutationSpec", "Permutations", "match", "match_activations", "permutation_spec", "permute"]
+__all__ = [
+    "SUPPORTED",
+    "MatchingProblem",
+    "PermutationSpec",
+    "Permutations",
+    "match",
+    "match_activations",
+    "permutation_spec",
+    "permute",
+]
 
 #: The models whose permutation groups are known.
 SUPPORTED = {"unet": UNet, "fcn_vgg16": FCNVGG16}
@@ -184,7 +193,7 @@ def match(
     spec = permutation_spec(spec) if isinstance(spec, str) else spec
     check_count("max_iterations", max_iterations)
     sizes = _check(state_a, state_b, spec)
-    problem = _Problem(spec, sizes, state_a, state_b)
+    problem = MatchingProblem(spec, sizes, state_a, state_b)
     ends = [
         problem.descend(start, np.random.default_rng([seed, number]), max_iterations)
         for number, start in enumerate((problem.identity(), problem.forward()))
@@ -253,7 +262,7 @@ def permute(state: State, permutations: Permutations) -> dict[str, Tensor]:
     }
 
 
-class _Problem:
+class MatchingProblem:
     """Two networks' parameters in float64, and the similarity of units under permutations of the second."""
 
     def __init__(self, spec: PermutationSpec, sizes: dict[str, int], state_a: State, state_b: State) -> None:

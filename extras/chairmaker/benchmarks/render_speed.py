@@ -1,11 +1,12 @@
-"""A chair of 128 pixels is rendered in at most 0.3 s of one core and a room in at most 0.6 s, sooner than by plain rays as good.
+r"""A chair of 128 pixels takes at most 0.3 s of one core, a room at most 0.6 s: less than plain rays that are as good.
 
-Claim, on one core, on average over images: within both limits, and in less time than plain Mitsuba needs with as many samples as
-come as near to a reference of many samples as our guides and smoothing do with 16 and 12. Measured over six chairs: 1.4 times our
-time. Prints CPU seconds an image at 128 and 256 pixels beside the limits (these are for 128), that ratio, and how much of a
-composite's canvas the chairs of given collections cover at 64 pixels, side by side.
+Claim, on one core, on average over images: within both limits, and in less time than plain Mitsuba needs with as many
+samples as come as near to a reference of many samples as our guides and smoothing do with 16 and 12. Measured over six
+chairs: 1.4 times our time. Prints CPU seconds an image at 128 and 256 pixels beside the limits (these are for 128),
+that ratio, and how much of a composite's canvas the chairs of given collections cover at 64 pixels, side by side.
 
-    python benchmarks/render_speed.py [--images 12] [--compared 4] [--sizes 128 256] [--collections mini PATH ...]
+    python extras/chairmaker/benchmarks/render_speed.py [--images 12] [--compared 4] [--sizes 128 256] \
+        [--collections mini PATH ...]
 """
 
 import argparse
@@ -43,8 +44,8 @@ def room(number: int, size: int) -> View:
     return View(place.parts, place.lights, place.camera, size)
 
 
-#: How a scene is made, and how often our guides and colour are sampled: as the catalogue does, without the bounced light, which
-#: plain rays that stop at the first surface have not either.
+#: How a scene is made, and how often our guides and colour are sampled: as the catalogue does, without the bounced
+#: light, which plain rays that stop at the first surface have not either.
 SCENES: dict[str, tuple[Callable[[int, int], View], int, bool]] = {
     "chair": (chair, catalogue.CHAIR_SAMPLES, True),
     "room": (room, catalogue.ROOM_SAMPLES, False),
@@ -76,7 +77,7 @@ def error(picture: np.ndarray, reference: np.ndarray) -> float:
 
 
 def as_good(kind: str, number: int, size: int) -> tuple[float, float, int]:
-    """CPU seconds of our picture and of the first plain one that is as near the reference, and that one's samples."""
+    """CPU seconds of our picture, those of the first plain one that is as near the reference, and its samples."""
     scene, samples, hide_lights = SCENES[kind]
     view = scene(number, size)
     reference = view.colour(REFERENCE, 2, hide_lights)
@@ -89,20 +90,21 @@ def as_good(kind: str, number: int, size: int) -> tuple[float, float, int]:
 
 
 def report_speed(kind: str, size: int, images: int, compared: int) -> None:
-    """A line: seconds, the limit, and the ratio to plain rays."""
+    """Print a line: seconds, the limit, and the ratio to plain rays."""
     finished = FINISHED[kind]
     total = [seconds(partial(finished, 0, number, size))[1] for number in range(images)]
     limit = f"limit {LIMITS[kind]:.1f} s" if size == 128 else "no limit"
     pairs = np.array([as_good(kind, number, size) for number in progress_bar(range(compared), kind, leave=False)])
     ratio = pairs[:, 1].sum() / pairs[:, 0].sum()
     print(
-        f"{kind:6} {size:4} px  {np.mean(total):6.3f} s (slowest {max(total):.2f}; {limit})   plain rays as near the reference: "
+        f"{kind:6} {size:4} px  {np.mean(total):6.3f} s (slowest {max(total):.2f}; {limit})   "
+        "plain rays as near the reference: "
         f"{np.median(pairs[:, 2]):4.0f} samples (median), {ratio:.1f} times our time"
     )
 
 
 def report_shares(names: list[str], resolution: int) -> None:
-    """A table: what share of a composite is chair, by collection and split."""
+    """Print a table: the share of a composite that the chair covers, by collection and split."""
     print(
         f"\nshare of a {resolution}-pixel canvas that is chair, %\n{'':32}{'mean':>7}{'10 %':>7}{'50 %':>7}{'90 %':>7}"
     )
@@ -122,7 +124,7 @@ def main() -> None:
     parser.add_argument("--collections", nargs="+", default=["mini"])
     arguments = parser.parse_args()
     use_one_thread()
-    catalogue.render_chair(0, 0, 32)  # loading Mitsuba is nobody's share
+    catalogue.render_chair(0, 0, 32)  # so that loading Mitsuba is not measured
     for kind in SCENES:
         for size in arguments.sizes:
             report_speed(kind, size, arguments.images, arguments.compared)

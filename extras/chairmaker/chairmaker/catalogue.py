@@ -1,7 +1,7 @@
-"""Seeds to images to a collection.
+"""From seeds to images, and from images to a collection.
 
-Every image has random generators of its own, made from (seed, kind, number), so that it never depends on how many others are
-rendered, in what order, or by how many processes.
+Every image has random generators of its own, made from (seed, kind, number). So it does not depend on how many others
+are rendered, in what order, or by how many processes.
 """
 
 import hashlib
@@ -10,7 +10,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from chairfinder import screening
 from chairfinder.screening import screen_background
 from chairfinder.screening.rooms import flat_graphic, no_detail
 from chairlib.collection import Collection, Item, Provenance, write_collection
+from chairlib.core.code import code_hash
 from chairlib.core.errors import ParameterError
 from chairlib.core.files import atomic_path, check_free
 from chairmaker.chairs import FAMILIES, Design, design_group, draw_design
@@ -39,14 +38,23 @@ from chairmaker.rooms import Room, draw_room
 from chairmaker.workers import in_processes
 
 __all__ = [
-    "furnished",
+    "choose_exposure",
+    "design_of_chair",
+    "draw_angles",
+    "draw_visible_room",
+    "estimate_time",
     "in_studio",
     "photograph",
     "photograph_room",
     "render_chair",
     "render_collection",
+    "render_file",
     "render_room",
+    "renderer_fingerprint",
 ]
+
+#: An image to render: the file to write, "segment" or "background", seed, number, and size in pixels.
+Task = tuple[Path, str, int, int, int]
 
 #: Six images show four designs: the first two designs come in two variants each.
 _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
@@ -54,14 +62,14 @@ _DESIGNS_OF_SIX = (0, 1, 2, 3, 0, 1)
 _DESIGN, _CHAIR, _ROOM = range(3)
 _SMALLEST, _LARGEST = 32, 2048
 _ATTEMPTS = 5
-#: As many images of a kind are rendered to estimate how long all of them will take.
-_TRIES = 3
-#: A chair is exposed so that this share of it stays below white, and the median of a black one near a shade (linear), by at most
-#: so much more light.
+#: How many images of a kind are rendered to estimate how long all of them will take.
+_TIMED_IMAGES = 3
+#: A chair is exposed so that the share _BURNT of its pixels stays below _WHITE, and so that the median of a black chair
+#: comes near _SHADE (both linear). The exposure changes by a factor of _LIFT at most.
 _BURNT, _WHITE, _SHADE, _LIFT = 0.993, 0.97, 0.035, 1.6
-#: A room is drawn again where more than this share of the picture is nearer than this (metres).
+#: A room is drawn again where more than the share _NEAR_SHARE of the picture is nearer than _NEAR (metres).
 _NEAR, _NEAR_SHARE = 1.3, 0.35
-#: Rays a pixel: as many as fit into 0.3 s of one core for a chair and 0.6 s for a room, both of 128 pixels.
+#: Rays for each pixel: as many as fit into 0.3 s of one core for a chair and 0.6 s for a room, both of 128 pixels.
 CHAIR_SAMPLES, ROOM_SAMPLES = 16, 12
 
 
@@ -75,17 +83,22 @@ def _check(name: str, value: int, low: int, high: int | None = None) -> None:
         raise ParameterError(f"{name} is {value!r}; expected a whole number, {bounds}.")
 
 
-def _design(seed: int, index: int) -> tuple[str, Design]:
+def design_of_chair(seed: int, index: int) -> tuple[str, Design]:
+    """Family and design of chair number ``index``.
+
+    Of six chairs in a row, two pairs are variants of one design each.
+    """
     number = index // 6 * 4 + _DESIGNS_OF_SIX[index % 6]
     names = list(FAMILIES)
     name = names[number % len(names)]
     return name, draw_design(_generator(seed, _DESIGN, number), name)
 
 
-def _catalogue_angles(rng: np.random.Generator, behind: float = 9) -> tuple[float, float]:
-    """Azimuth and elevation in degrees: mostly three-quarter views, some from the front, the side and behind, a few from above.
+def draw_angles(rng: np.random.Generator, behind: float = 9) -> tuple[float, float]:
+    """Azimuth and elevation of the camera in degrees.
 
-    ``behind`` is the weight of views from behind, of about 100.
+    Mostly three-quarter views, some from the front, the side and behind, a few from above. ``behind`` is the weight of
+    views from behind, of about 100.
     """
     side = rng.choice([-1, 1])
     azimuth = {
@@ -113,8 +126,11 @@ def _render_room(view: View, seed: int) -> NDArray[np.floating]:
     return smooth_light(lit, albedo, normal, bounce=0.3)[..., :3]
 
 
-def _exposure(image: NDArray[np.floating], wanted: float) -> float:
-    """The exposure nearest to ``wanted`` at which hardly anything of a chair [H,W,4] burns out, and a black one keeps its shape."""
+def choose_exposure(image: NDArray[np.floating], wanted: float) -> float:
+    """The exposure for a linear premultiplied image [H,W,4] of a chair: ``wanted``, or near it.
+
+    It is less where a white chair would burn out, and more where a black one would lose its shape.
+    """
     seen = image[..., 3] > 0.5
     if not seen.any():
         return wanted
@@ -131,15 +147,15 @@ def in_studio(
     angles: tuple[float, float] | None = None,
     light: int | None = None,
 ) -> View:
-    """A chair of this design before the camera, in a picture of size x size pixels.
+    """A chair of this design in front of the camera, in a picture of size x size pixels.
 
-    ``finish`` gives the material of every slot, ``angles`` the camera's azimuth and elevation in degrees, ``light`` the number
-    of a studio's light; whatever is not given is drawn from ``rng``.
+    ``finish`` gives the material of every slot, ``angles`` the camera's azimuth and elevation in degrees, ``light`` the
+    seed of the studio's light. What is not given is drawn from ``rng``.
     """
     drawn = {slot: MATERIALS[pick(rng, choices)](rng) for slot, choices in design.slots.items()}
     parts = design.parts(drawn if finish is None else finish)
     vertices = np.concatenate([part.mesh.vertices for part in parts])
-    azimuth, elevation = _catalogue_angles(rng, getattr(design, "behind", 9)) if angles is None else angles
+    azimuth, elevation = draw_angles(rng, getattr(design, "behind", 9)) if angles is None else angles
     fill = np.clip(rng.normal(design.fill, 0.08), 0.6, 0.99)
     camera = Camera.around(vertices, azimuth, elevation, rng.uniform(2.6, 5.0), fill)
     lights = [studio(rng if light is None else np.random.default_rng(light))]
@@ -154,10 +170,13 @@ def photograph(
     angles: tuple[float, float] | None = None,
     light: int | None = None,
 ) -> Image.Image:
-    """A chair of this design as a straight RGBA image of size x size pixels: :func:`in_studio`, rendered and exposed."""
+    """A chair of this design as a straight RGBA image of size x size pixels.
+
+    The options are those of :func:`in_studio`.
+    """
     view = in_studio(design, rng, size, finish, angles, light)
     image = _render_chair(view, int(rng.integers(2**31)))
-    exposure = _exposure(image, rng.uniform(0.95, 1.4))
+    exposure = choose_exposure(image, rng.uniform(0.95, 1.4))
     return Image.fromarray(straight_rgba(image, exposure, contrast=rng.uniform(0.1, 0.6)))
 
 
@@ -170,12 +189,15 @@ def render_chair(seed: int, index: int, size: int = 128) -> tuple[Image.Image, s
     _check("index", index, 0)
     _check("size", size, _SMALLEST, _LARGEST)
     mitsuba()
-    name, design = _design(seed, index)
+    name, design = design_of_chair(seed, index)
     return photograph(design, _generator(seed, _CHAIR, index), size), design_group(name, design)
 
 
-def furnished(rng: np.random.Generator, kind: str | None = None) -> Room:
-    """A room, of a given or any kind, that can be seen: it is drawn again where one thing stands right before the camera."""
+def draw_visible_room(rng: np.random.Generator, kind: str | None = None) -> Room:
+    """A random room, of any kind unless ``kind`` is given.
+
+    It is drawn again where something hides it from the camera.
+    """
     for _ in range(_ATTEMPTS):
         room = draw_room(rng, kind)
         if (View(room.parts, (), room.camera, 1).distances() < _NEAR).mean() < _NEAR_SHARE:
@@ -187,7 +209,7 @@ def photograph_room(room: Room, rng: np.random.Generator, size: int = 128) -> Im
     """The room as an RGB image of size x size pixels; ``rng`` draws exposure and contrast."""
     view = View(room.parts, room.lights, room.camera, size)
     image = _render_room(view, int(rng.integers(2**31)))
-    # As a camera's automatic exposure would: the picture's log mean goes to a middle grey.
+    # Like a camera's automatic exposure: the picture's mean, in logarithms, becomes a middle grey.
     light = image.mean(axis=2)
     exposure = rng.uniform(0.18, 0.36) / np.exp(np.log(light + 0.02).mean())
     exposed = image * exposure * room.balance
@@ -199,7 +221,7 @@ def photograph_room(room: Room, rng: np.random.Generator, size: int = 128) -> Im
 def render_room(seed: int, index: int, size: int = 128) -> Image.Image:
     """Room number ``index`` as an RGB image of size x size pixels. No room has anything to sit on.
 
-    Once in a few hundred the camera looks at nothing but a wall, or stands in one: such a room is drawn again.
+    One room in a few hundred shows nothing but a wall, or the camera stands in one. Such a room is drawn again.
 
     Raises ParameterError for a size under 32 or a negative seed or index, ChairlibError where Mitsuba is missing.
     """
@@ -209,14 +231,14 @@ def render_room(seed: int, index: int, size: int = 128) -> Image.Image:
     mitsuba()
     for attempt in range(_ATTEMPTS):
         rng = _generator(seed, _ROOM, index) if attempt == 0 else np.random.default_rng([seed, _ROOM, index, attempt])
-        image = photograph_room(furnished(rng), rng, size)
+        image = photograph_room(draw_visible_room(rng), rng, size)
         if screen_background(image, (no_detail, flat_graphic)) is None:
             break
     return image
 
 
-def _render_file(task: tuple[Path, str, int, int, int]) -> None:
-    """One finished file: the whole work of a process of the pool."""
+def render_file(task: Task) -> None:
+    """Render one image and write its file, which is whole or absent."""
     path, kind, seed, index, size = task
     image = render_chair(seed, index, size)[0] if kind == "segment" else render_room(seed, index, size)
     with atomic_path(path) as temporary:
@@ -227,29 +249,28 @@ def _render_file(task: tuple[Path, str, int, int, int]) -> None:
 
 
 def _group(kind: str, seed: int, index: int) -> str:
-    return design_group(*_design(seed, index)) if kind == "segment" else f"background:room-{seed}-{index}"
+    return design_group(*design_of_chair(seed, index)) if kind == "segment" else f"background:room-{seed}-{index}"
 
 
-@cache
-def _version() -> str:
-    """Changes with anything that may change a pixel."""
-    digest = hashlib.sha256(mitsuba().__version__.encode())
+def renderer_fingerprint() -> str:
+    """Mitsuba's version and a hash of all code that may change a pixel: that which renders, and the screening of rooms.
+
+    Images that an interrupted call has left are used only while it stays the same.
+    """
     # Screening decides which rooms are drawn again.
-    for folder in (Path(__file__).parent, Path(screening.__file__).parent):
-        for file in sorted(folder.rglob("*.py")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    code = [code_hash(module) for module in ("chairmaker.catalogue", "chairfinder.screening")]
+    return " ".join([mitsuba().__version__, *code])
 
 
-def _estimate(counts: dict[str, int], size: int, seed: int, workers: int) -> str:
-    """How long it will take, from a few chairs and rooms rendered here and now: of each kind that is still to be rendered."""
-    use_one_thread()  # as the workers will
+def estimate_time(counts: dict[str, int], size: int, seed: int, workers: int) -> str:
+    """How long rendering so many "segment" and "background" images will take, measured on a few of each, in words."""
+    use_one_thread()  # as the workers do
     seconds = 0.0
     for kind, count in counts.items():
-        start, tries = time.perf_counter(), min(count, _TRIES)
-        for index in range(tries):
+        start, timed = time.perf_counter(), min(count, _TIMED_IMAGES)
+        for index in range(timed):
             render_chair(seed, index, size) if kind == "segment" else render_room(seed, index, size)
-        seconds += count * (time.perf_counter() - start) / max(tries, 1)
+        seconds += count * (time.perf_counter() - start) / max(timed, 1)
     minutes = seconds / workers / 60
     length = (
         f"{minutes * 60:.0f} seconds"
@@ -261,8 +282,8 @@ def _estimate(counts: dict[str, int], size: int, seed: int, workers: int) -> str
     return f"about {length} with {workers} processes"
 
 
-def _items(tasks: list[tuple[Path, str, int, int, int]]) -> Iterator[Item]:
-    """Every image once."""
+def _items(tasks: list[Task]) -> Iterator[Item]:
+    """The images of all tasks as items of a collection, without repeated ones."""
     seen = set()
     provenance = Provenance("procedural", author="Chair Segments", licence="CC0-1.0")
     for path, kind, seed, index, size in tasks:
@@ -292,12 +313,12 @@ def render_collection(
 ) -> Collection:
     """Render a new collection into the folder ``out``, which must be absent or empty.
 
-    ``size`` is in pixels (square images), ``workers`` the number of processes, each on one core (by default as many as there are
-    cores). With ``progress`` an estimate and a bar go to standard error. However the call ends before ``out`` is whole, finished
-    images are kept in a hidden folder beside it, and the same call goes on from them.
+    ``size`` is in pixels (images are square). ``workers`` is the number of processes, each on one core: by default one
+    for each core. With ``progress`` an estimate and a progress bar go to standard error. If the call is interrupted,
+    finished images stay in a hidden folder beside ``out``, and the same call goes on from them.
 
-    Raises ParameterError for fewer than 3 of a kind or a size under 32, ChairlibError where Mitsuba is missing or nothing can be
-    written.
+    Raises ParameterError for fewer than 3 of a kind or a size under 32, ChairlibError where Mitsuba is missing or
+    nothing can be written.
     """
     _check("segments", segments, 3)
     _check("backgrounds", backgrounds, 3)
@@ -307,30 +328,31 @@ def render_collection(
     _check("workers", workers, 1)
     out = Path(out).expanduser()
     check_free(out)
-    asked = hashlib.sha256(f"{seed} {size} {_version()}".encode()).hexdigest()[:8]
-    kept = out.absolute().with_name(f".{out.name}.rendering-{asked}")
+    digest = hashlib.sha256(f"{seed} {size} {renderer_fingerprint()}".encode()).hexdigest()[:8]
+    kept = out.absolute().with_name(f".{out.name}.rendering-{digest}")
     counts = {"segment": segments, "background": backgrounds}
     tasks = [(kept / f"{kind}-{i}", kind, seed, i, size) for kind, count in counts.items() for i in range(count)]
     missing = [task for task in tasks if not task[0].is_file()]
     if progress:
         left = {kind: sum(task[1] == kind for task in missing) for kind in counts}
         there = f", {len(tasks) - len(missing)} of them already there" if len(missing) < len(tasks) else ""
-        # Said before the estimate, which renders some images of its own: at large sizes that takes a while.
+        # Printed before the estimate, which renders some images itself: at large sizes that takes a while.
         announced = f"Rendering {segments} segments and {backgrounds} backgrounds of {size} pixels{there}: "
         print(announced, end="", file=sys.stderr, flush=True)
-        length = _estimate(left, size, seed, min(workers, max(len(missing), 1))) if missing else "nothing left to do"
+        length = (
+            estimate_time(left, size, seed, min(workers, max(len(missing), 1))) if missing else "nothing left to do"
+        )
         print(f"{length}.", file=sys.stderr)
     bar = tqdm(
         total=len(tasks), initial=len(tasks) - len(missing), desc="rendering", unit="image", disable=not progress
     )
     try:
         with bar:
-            for _ in in_processes(_render_file, missing, workers):
+            for _ in in_processes(render_file, missing, workers):
                 bar.update()
     except KeyboardInterrupt:
-        n_kept = sum(
-            task[0].is_file() for task in tasks
-        )  # more than the bar has counted: it waits for the first of those under way
+        # The bar may have counted fewer: it waits for images in their order.
+        n_kept = sum(task[0].is_file() for task in tasks)
         print(f"{n_kept} of {len(tasks)} images are kept: the same command goes on from there.", file=sys.stderr)
         raise
     readme = _readme(out.name, segments, backgrounds, size, seed)

@@ -1,4 +1,4 @@
-"""The one door to Mitsuba 3, which is optional and is therefore imported on first use."""
+"""Access to Mitsuba 3, which is imported on first use: the command line's help need not wait for it."""
 
 from functools import cache
 from typing import Any
@@ -10,19 +10,19 @@ __all__ = ["mitsuba", "use_one_thread"]
 
 @cache
 def mitsuba() -> Any:
-    """The ``mitsuba`` module with its ``scalar_rgb`` variant chosen. Raises ChairlibError where it is not installed."""
+    """The module ``mitsuba`` with its variant ``scalar_rgb``. Raises ChairlibError where it is not installed."""
     try:
         import mitsuba as mi
     except ImportError as error:
         raise ChairlibError(
-            "rendering needs Mitsuba 3, which is not installed: run pip install 'chairlib[procedural]', then try again."
+            "rendering needs Mitsuba 3, which is not installed: run pip install mitsuba, then try again."
         ) from error
     mi.set_variant("scalar_rgb")
     return mi
 
 
 def use_one_thread() -> None:
-    """Keep Mitsuba to one thread in this process: collections are rendered by processes, one image each."""
+    """Let Mitsuba use one thread in this process: collections are rendered by several processes, one image each."""
     mitsuba()
     import drjit
 

@@ -1,6 +1,7 @@
-"""Pictures of everything the catalogue holds: every family, every material, every kind of room, and chairs to be turned.
+"""Pictures of everything in the catalogue: families, materials, kinds of rooms, and chairs seen from all sides.
 
-Each function renders over processes with a progress bar and gives uint8 arrays; the same arguments give the same pictures.
+Each function renders in several processes with a progress bar and gives uint8 arrays. The same arguments give the same
+pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chairlib.core.progress import progress_bar
-from chairmaker.catalogue import furnished, in_studio, photograph, photograph_room
+from chairmaker.catalogue import draw_visible_room, in_studio, photograph, photograph_room
 from chairmaker.chairs import FAMILIES, Design, draw_design, with_dimension
 from chairmaker.materials import MATERIALS, Material, pick
 from chairmaker.render import smooth_light, straight_rgba
@@ -25,6 +26,7 @@ __all__ = [
     "making_pictures",
     "material_pictures",
     "part_pictures",
+    "render_turned",
     "room_pictures",
     "turntables",
 ]
@@ -37,7 +39,7 @@ _DESIGN, _PICTURE, _FINISH = range(3)
 
 @dataclass(frozen=True)
 class Turntable:
-    """One chair in one finish seen from all sides, with one of its dimensions small to large."""
+    """One chair in one finish, seen from all sides, with one of its dimensions from small to large."""
 
     pictures: NDArray[np.uint8]
     """[V, A, size, size, 4]: V values of the dimension, A angles."""
@@ -53,19 +55,20 @@ def _rng(seed: int, *stream: int) -> np.random.Generator:
     return np.random.default_rng([seed, *stream])
 
 
-def _make(function: Callable[[Any], NDArray[np.uint8]], tasks: Sequence[Any], title: str) -> NDArray[np.uint8]:
+def _render_all(function: Callable[[Any], NDArray[np.uint8]], tasks: Sequence[Any], title: str) -> NDArray[np.uint8]:
+    """``function`` of every task in several processes, stacked; ``title`` names the progress bar."""
     images = in_processes(function, tasks)
     return np.stack(list(progress_bar(images, title, total=len(tasks), unit="image", delay=1, leave=False)))
 
 
-def _chair(task: tuple[str, int, int, int]) -> NDArray[np.uint8]:
+def _render_design(task: tuple[str, int, int, int]) -> NDArray[np.uint8]:
     name, number, size, seed = task
     family = list(FAMILIES).index(name)
     design = draw_design(_rng(seed, _DESIGN, family, number), name)
     return np.asarray(photograph(design, _rng(seed, _PICTURE, family, number), size))
 
 
-def _sample(task: tuple[str, int, int]) -> NDArray[np.uint8]:
+def _render_material(task: tuple[str, int, int]) -> NDArray[np.uint8]:
     name, size, seed = task
     design = draw_design(_rng(seed, _DESIGN), _SAMPLE)
     rng = _rng(seed, _PICTURE, list(MATERIALS).index(name))
@@ -73,13 +76,18 @@ def _sample(task: tuple[str, int, int]) -> NDArray[np.uint8]:
     return np.asarray(photograph(design, _rng(seed, _PICTURE), size, finish, (32.0, _ELEVATION)))
 
 
-def _room(task: tuple[str, int, int, int]) -> NDArray[np.uint8]:
+def _render_kind(task: tuple[str, int, int, int]) -> NDArray[np.uint8]:
     kind, number, size, seed = task
     rng = _rng(seed, list(ROOM_KINDS).index(kind), number)
-    return np.asarray(photograph_room(furnished(rng, kind), rng, size))
+    return np.asarray(photograph_room(draw_visible_room(rng, kind), rng, size))
 
 
-def _turned(task: tuple[str, int, float, float, int, int]) -> NDArray[np.uint8]:
+def render_turned(task: tuple[str, int, float, float, int, int]) -> NDArray[np.uint8]:
+    """One picture [size,size,4] of a turntable.
+
+    ``task`` is a family's name, the number of the dimension among its ``turns``, the dimension's value, the azimuth of
+    the camera in degrees, the size in pixels and the seed.
+    """
     name, turn, value, angle, size, seed = task
     family = list(FAMILIES).index(name)
     design = draw_design(_rng(seed, _DESIGN, family), name)
@@ -97,29 +105,34 @@ def _finish(design: Design, rng: np.random.Generator) -> dict[str, Material]:
 def family_pictures(each: int = 4, size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
     """``each`` random chairs [each,size,size,4] of every family, by the family's name."""
     tasks = [(name, number, size, seed) for name in FAMILIES for number in range(each)]
-    pictures = _make(_chair, tasks, "families").reshape(len(FAMILIES), each, size, size, 4)
+    pictures = _render_all(_render_design, tasks, "families").reshape(len(FAMILIES), each, size, size, 4)
     return dict(zip(FAMILIES, pictures, strict=True))
 
 
 def material_pictures(size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
     """One and the same chair [size,size,4] made wholly of each material, by the material's name."""
-    return dict(zip(MATERIALS, _make(_sample, [(name, size, seed) for name in MATERIALS], "materials"), strict=True))
+    pictures = _render_all(_render_material, [(name, size, seed) for name in MATERIALS], "materials")
+    return dict(zip(MATERIALS, pictures, strict=True))
 
 
 def room_pictures(each: int = 3, size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
     """``each`` random rooms [each,size,size,3] of every kind, by the kind's name."""
     tasks = [(kind, number, size, seed) for kind in ROOM_KINDS for number in range(each)]
-    pictures = _make(_room, tasks, "rooms").reshape(len(ROOM_KINDS), each, size, size, 3)
+    pictures = _render_all(_render_kind, tasks, "rooms").reshape(len(ROOM_KINDS), each, size, size, 3)
     return dict(zip(ROOM_KINDS, pictures, strict=True))
 
 
-def _words(dimension: str) -> str:
+def _title(dimension: str) -> str:
+    """A dimension's name for readers: "seat width" for "seat.width"."""
     return dimension.replace(".", " ").replace("_", " ")
 
 
 def making_pictures(size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
-    """How one chair's picture [size,size,4] comes about: its surfaces' own colours, the light on them as it was sampled and averaged,
-    their product, and opacity."""
+    """The steps that make one chair's picture, each [size,size,4], by the step's name.
+
+    The surfaces' own colours, the light on them as it is sampled and after averaging, the product of both, and the
+    opacity.
+    """
     view = in_studio(draw_design(_rng(seed, _DESIGN), _SAMPLE), _rng(seed, _PICTURE), size, None, (32.0, _ELEVATION))
     lit, albedo = view.colour(16, seed), view.guide("albedo", 16, seed)
     result = smooth_light(lit, albedo, bounce=0.1)
@@ -137,7 +150,7 @@ def making_pictures(size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint
 
 
 def _light(image: NDArray[np.floating], albedo: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The light on surfaces, at half its strength, premultiplied like ``image`` [H,W,4], from their own colours [H,W,4]."""
+    """The light of ``image`` [H,W,4] (premultiplied) at half its strength: without the surfaces' colours ``albedo``."""
     light = 0.5 * image[..., :3] / np.maximum(albedo[..., :3], 0.02)
     return np.concatenate([light, image[..., 3:]], axis=2)
 
@@ -153,8 +166,11 @@ def light_pictures(lights: int = 3, size: int = 128, seed: int = 0) -> NDArray[n
 
 
 def part_pictures(name: str, part: str, size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
-    """One chair of a family [size,size,4] with every ``part`` of its kind ("back" of a dining chair, "base" of a shell), by its name."""
-    kinds = _kinds(name, part)
+    """One chair of the family ``name`` with each kind of one part: pictures [size,size,4] by the kind's name.
+
+    ``part`` is a field of the design such as the "back" of a dining chair or the "base" of a shell.
+    """
+    kinds = _kinds_of_part(name, part)
     design = draw_design(_rng(seed, _DESIGN), name)
     views = [replace(design, **{part: kind}) for kind in kinds]  # type: ignore[type-var]
     angles = (32.0, _ELEVATION)
@@ -164,15 +180,16 @@ def part_pictures(name: str, part: str, size: int = 128, seed: int = 0) -> dict[
     }
 
 
-def _kinds(name: str, part: str, tries: int = 100) -> list[str]:
-    """What a family draws for a part, in alphabetical order."""
+def _kinds_of_part(name: str, part: str, tries: int = 100) -> list[str]:
+    """The kinds of a part that a family draws, in alphabetical order."""
     return sorted({str(getattr(draw_design(_rng(0, number), name), part)) for number in range(tries)})
 
 
 def turntables(n_angles: int = 8, n_values: int = 3, size: int = 96, seed: int = 0) -> dict[str, Turntable]:
-    """For each family one chair from ``n_angles`` sides, by the family's name and the dimension that turns.
+    """One chair of each family from ``n_angles`` sides, by the names of the family and of the dimension that changes.
 
-    Each dimension that the family lets turn has ``n_values`` values, and a finish of its own.
+    There is a turntable for each of the family's ``turns``, with ``n_values`` values of that dimension and a finish of
+    its own.
     """
     angles = [360 * number / n_angles for number in range(n_angles)]
     turns = [
@@ -187,8 +204,10 @@ def turntables(n_angles: int = 8, n_values: int = 3, size: int = 96, seed: int =
         for value in some
         for angle in angles
     ]
-    pictures = _make(_turned, tasks, "turning chairs").reshape(len(turns), n_values, n_angles, size, size, 4)
+    pictures = _render_all(render_turned, tasks, "turning chairs").reshape(
+        len(turns), n_values, n_angles, size, size, 4
+    )
     return {
-        f"{name}, {_words(dimension)}": Turntable(chair, _words(dimension), some, angles)
+        f"{name}, {_title(dimension)}": Turntable(chair, _title(dimension), some, angles)
         for (name, _, dimension, *_), some, chair in zip(turns, values, pictures, strict=True)
     }

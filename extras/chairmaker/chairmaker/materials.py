@@ -1,7 +1,7 @@
 """Surfaces: each function draws one material at random and gives its Mitsuba description.
 
-To add one, copy a function, paint its texture with :mod:`textures`, and name it in ``MATERIALS``; a chair family asks for
-materials by these names.
+To add one, copy a function, paint its texture with :mod:`textures`, and give it a name in ``MATERIALS``. Chair families
+ask for materials by these names.
 """
 
 from collections.abc import Callable, Mapping
@@ -286,7 +286,10 @@ def chrome(rng: np.random.Generator) -> Material:
 
 
 def metal(rng: np.random.Generator, polish: float = 1.0) -> Material:
-    """Black steel, brass, copper, or aluminium. With less ``polish`` it shows more of its own colour than of its surroundings."""
+    """Black steel, brass, copper or aluminium.
+
+    With less ``polish`` it mirrors less and shows more of its own colour.
+    """
     colour, metallic = {
         "black": (np.full(3, rng.uniform(0.08, 0.16)), 0.0),
         "brass": (np.array([0.85, 0.68, 0.36]), 1.0),

@@ -1,6 +1,6 @@
 """Shapes as triangles: the few primitives from which every chair and room part is built.
 
-Lengths are metres, z points up, a chair stands on z = 0 and faces -y. Texture coordinates are metres too, with the second
+Lengths are metres, z points up, a chair stands on z = 0 and faces -y. Texture coordinates are metres too, the second
 one along the length of a part, so that wood grain follows every leg and rail at its true scale.
 """
 
@@ -35,7 +35,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles: vertices [V,3] (metres), faces [F,3] (int), uv [V,2] (metres), weld [V] (vertices with one number share a normal)."""
+    """Triangles: vertices [V,3] (metres), faces [F,3], uv [V,2] (metres) and weld [V].
+
+    Vertices with the same number in ``weld`` share a normal.
+    """
 
     vertices: Floats
     faces: NDArray[np.int64]
@@ -51,7 +54,7 @@ class Mesh:
         return self.mapped(lambda v: v + np.array([x, y, z]))
 
     def turned(self, degrees: float, axis: str = "z") -> "Mesh":
-        """Turned about an axis through the origin, anticlockwise for who looks against the axis."""
+        """Turned about an axis through the origin, anticlockwise when seen with the axis pointing at the viewer."""
         angle = np.radians(degrees)
         cos, sin = np.cos(angle), np.sin(angle)
         first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
@@ -61,11 +64,11 @@ class Mesh:
         return self.mapped(lambda v: v @ matrix.T)
 
     def mirrored(self) -> "Mesh":
-        """The left-hand twin: x changes sign, and faces keep pointing outwards."""
+        """The mirror image: x changes sign, and faces still point outwards."""
         return Mesh(self.vertices * [-1, 1, 1], self.faces[:, ::-1], self.uv, self.weld)
 
     def normals(self) -> Floats:
-        """Unit normal of every vertex [V,3], weighted by area so that large flat faces stay flat beside rounded edges."""
+        """Unit normal of every vertex [V,3]: the mean over its faces by area, so large flat faces stay flat."""
         a, b, c = (self.vertices[self.faces[:, i]] for i in range(3))
         areas = np.cross(b - a, c - a)
         corners = self.weld[self.faces].T.ravel()
@@ -123,7 +126,10 @@ def grid(points: Floats, uv: Floats | None = None) -> Mesh:
 
 
 def _rounded_rectangle(corner: float, steps: int, width: Floats, depth: Floats) -> Floats:
-    """Outline [N,4*(steps+1)+1,2], anticlockwise and closed, of N rectangles whose corners have radius corner * shorter side / 2."""
+    """Outlines [N,4*(steps+1)+1,2], anticlockwise and closed, of N rectangles with rounded corners.
+
+    The radius of a corner is ``corner`` times half of the shorter side.
+    """
     radius = corner * np.minimum(width, depth) / 2
     centres = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
     angles = np.radians(np.arange(4)[:, None] * 90 + np.linspace(0, 90, steps + 1))
@@ -135,15 +141,15 @@ def _rounded_rectangle(corner: float, steps: int, width: Floats, depth: Floats) 
 
 
 def _square_to(way: Floats, tangent: Floats) -> Floats:
-    """Unit vectors [...,3] square to ``tangent`` [...,3] that point towards ``way`` [3] or [...,3] as nearly as they can."""
+    """The unit vectors [...,3] at right angles to ``tangent`` [...,3] that are nearest to ``way``, [3] or [...,3]."""
     across = way - tangent * (tangent * way).sum(axis=-1, keepdims=True)
     return across / np.linalg.norm(across, axis=-1, keepdims=True)
 
 
 def _carried(way: Floats, tangent: Floats) -> Floats:
-    """Directions [N,K,3] square to ``tangent`` that start towards ``way`` and are carried along each path without a twist.
+    """Directions [N,K,3] at right angles to ``tangent``, from ``way`` at the start on along each path without a twist.
 
-    Pointing one way all along would turn a tube that bends round three corners over, and pinch it shut where it does.
+    With one fixed direction a tube that bends round three corners would turn over, and be pinched shut at that place.
     """
     across = [_square_to(way, tangent[:, 0])]
     for k in range(1, tangent.shape[1]):
@@ -171,8 +177,9 @@ def sweep(
 ) -> Mesh:
     """A closed bar along path [N,3]: legs, rails, slats, bent tubes.
 
-    ``width`` (towards ``side``, a direction) and ``depth`` (the other way; the same as width by default) are metres, one
-    number or one per point of the path, so a leg can taper; ``corner`` is 1 for round and near 0 for square sections.
+    ``width`` (in the direction ``side``) and ``depth`` (at right angles to it; by default the width) are metres: one
+    number, or one for each point of the path, so that a leg can taper. ``corner`` is 1 for round and near 0 for square
+    sections.
     """
     points = np.asarray(path, dtype=float)
     widths = np.broadcast_to(np.asarray(width, dtype=float), len(points))
@@ -195,10 +202,11 @@ def bundle(
     side: ArrayLike | None = None,
     steps: int = 1,
 ) -> Mesh:
-    """Closed bars along paths [N,K,3], all of one section: spindles, slats, wires, strands, built at once.
+    """Closed bars along paths [N,K,3], all of the same section, built at once: spindles, slats, wires, strands.
 
-    ``width`` (towards ``side``), ``depth`` and ``corner`` are those of :func:`sweep`; without ``side`` the widths point along
-    the axis that the bars keep clear of most. ``steps=0`` gives the plainest section, four edges.
+    ``width`` (in the direction ``side``), ``depth`` and ``corner`` are those of :func:`sweep`. Without ``side`` the
+    widths point along the axis from which the bars' own directions differ most. ``steps=0`` gives the plainest section,
+    four edges.
     """
     points = np.asarray(paths, dtype=float)
     number, count = points.shape[:2]
@@ -269,7 +277,10 @@ def sphere(radius: float, centre: ArrayLike = (0.0, 0.0, 0.0), sides: int = 14) 
 def _box_lattice(
     inner: int, steps: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Whatever all boxes of one fineness share: whole-number positions [V,3], the axis of each vertex's face [V], faces, weld."""
+    """What all boxes with the same divisions share.
+
+    Whole-number positions [V,3], the axis of each vertex's face [V], the faces [F,3], and the weld [V].
+    """
     count = inner + 1 + 2 * steps
     points: list[NDArray[np.int64]] = []
     axes, faces = [], []
@@ -291,7 +302,10 @@ def _box_lattice(
 def rounded_box(
     width: float, depth: float, height: float, radius: float = 0.005, inner: int = 1, steps: int = 1
 ) -> Mesh:
-    """A box about the origin (x, y, z sizes) with rounded edges; ``inner`` divides its faces further, for what will be bent."""
+    """A box with rounded edges about the origin, by its sizes in x, y and z.
+
+    ``inner`` is how many times each face is divided: more than 1 for a box that will be bent.
+    """
     half = np.array([width, depth, height]) / 2
     radius = float(min(radius, half.min() * 0.999))
     positions, axes, faces, weld = _box_lattice(inner, steps)
@@ -322,7 +336,8 @@ def cushion(
 ) -> Mesh:
     """A soft box about the origin whose top swells by ``crown``, with an optional relief.
 
-    ``pattern(x, y)`` gives the relief of the top in metres, for x and y [V] in [-1, 1] across the cushion: tufts, channels.
+    ``pattern(x, y)`` gives the relief of the top in metres (tufts, channels), for x and y [V] in [-1, 1] over the
+    cushion.
     """
     box = rounded_box(width, depth, height, height * 0.45 if radius is None else radius, inner=inner, steps=3)
 
@@ -358,7 +373,10 @@ def sheet(points: Floats, thickness: float) -> Mesh:
 
 
 def wall(corner: ArrayLike, across: ArrayLike, up: ArrayLike) -> Mesh:
-    """A flat rectangle from a corner along two edges; it faces across x up. Textures fill it in metres from the corner."""
+    """A flat rectangle from a corner along two edges. Its front is on the side of the cross product across x up.
+
+    Texture coordinates are metres from the corner.
+    """
     corner, across, up = (np.asarray(vector, dtype=float) for vector in (corner, across, up))
     points = np.array([[corner, corner + across], [corner + up, corner + across + up]])
     u, v = np.linalg.norm(across), np.linalg.norm(up)

@@ -1,7 +1,7 @@
 """From parts to pixels: a Mitsuba scene, exact opacity, straight colour.
 
-The reconstruction filter is a box, so a pixel's opacity is the share of its samples that hit something, and no colour leaks
-from one pixel to the next. The light's own image is hidden, so what is not hit is transparent.
+The reconstruction filter is a box: a pixel's opacity is the share of its samples that hit something, and no colour
+leaks from one pixel to the next. Lights are hidden, so where no ray hits anything the image is transparent.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,15 @@ __all__ = ["Camera", "View", "encode", "smooth_light", "straight_rgba", "studio"
 _BLOCK = 32
 #: What stands for a light in a picture of albedo: no surface reflects as much, even averaged over a pixel.
 _LIGHT_ALBEDO = (100.0, 0.0, 0.0)
-#: How much a difference of 1 in colour, in the logarithm of light, and in facing keeps pixels from being averaged.
+#: How strongly a difference of 1 in colour, in the logarithm of light and in the normal keeps pixels from being
+#: averaged.
 _ALBEDO_WEIGHT, _LIGHT_WEIGHT, _NORMAL_WEIGHT = 3.0, 6.0, 4.0
-#: What an unlike neighbour counts all the same: it decides where a pixel has no others.
+#: The weight of a neighbour that is quite unlike a pixel: it matters where a pixel has no other neighbours.
 _UNLIKE_WEIGHT = 1e-5
 #: Light can't be negative: this keeps the components of interpolated normals positive.
 _FACING_OFFSET = 1.2
-#: How much more bounced light falls on what faces down (and less on what faces up) than on walls: most of it comes off the floor.
+#: By what share bounced light is stronger on surfaces that face down than on walls, and weaker on those that face up:
+#: most of it comes from the floor.
 _BOUNCE_FROM_BELOW = 0.6
 
 
@@ -71,7 +73,7 @@ class Camera:
         return right, np.cross(right, forward), forward
 
     def bounds(self, vertices: Floats) -> tuple[Floats, Floats]:
-        """Smallest and largest (right, up) of the projections of ``vertices`` [V,3], as tangents of the angle off the axis."""
+        """Smallest and largest (right, up) of the projected ``vertices`` [V,3], as tangents of angles to the axis."""
         right, up, forward = self.axes()
         seen = vertices - np.array(self.origin)
         depth = seen @ forward
@@ -89,7 +91,7 @@ class Camera:
 
 
 def studio(rng: np.random.Generator) -> dict[str, Any]:
-    """A photographer's studio as an environment: a pale surround and one to three soft boxes of varied size and place."""
+    """A photographer's studio as an environment light: a pale surround and one to three soft boxes, drawn at random."""
     height, width = 32, 64
     elevation = (0.5 - (np.arange(height) + 0.5) / height) * np.pi
     azimuth = ((np.arange(width) + 0.5) / width) * 2 * np.pi
@@ -112,15 +114,18 @@ def studio(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _shape(mesh: Mesh, normals: NDArray[np.float32], material: Material, guide: str = "") -> Any:
-    """A Mitsuba shape. For a ``guide`` ("albedo" or "normal") it shines with that instead of reflecting light."""
+    """A Mitsuba shape.
+
+    For a ``guide`` ("albedo" or "normal") it emits that as its colour instead of reflecting light.
+    """
     mi = mitsuba()
     properties = mi.Properties()
     if not guide:
         properties["emitter" if material["type"] == "area" else "bsdf"] = mi.load_dict(dict(material))
     else:
         properties["emitter"] = mi.load_dict({"type": "area", "radiance": _guide_radiance(material, guide)})
-    # A guide has flat faces: where an interpolated normal turns away from the eye, as it does along every outline, nothing shines,
-    # and the chair would have a black rim.
+    # A guide has flat faces. An interpolated normal turns away from the camera along every outline; a light emits
+    # nothing there, and the chair would have a black rim.
     rounded = not guide
     shape = mi.Mesh(
         "part", len(mesh.vertices), len(mesh.faces), properties, has_vertex_normals=rounded, has_vertex_texcoords=True
@@ -149,8 +154,8 @@ def _guide_radiance(material: Material, guide: str) -> dict[str, Any]:
 class View:
     """A scene before a camera, which can be rendered in several ways.
 
-    ``window`` is the part of the image that can hold anything (left, top, width, height; all of it by default): nothing else is
-    rendered. Every picture has the window's size [H,W]; :meth:`on_canvas` puts it back into the whole image.
+    Only ``window`` (left, top, width, height in pixels; by default the whole image) is rendered. Every picture has the
+    window's size [H,W]; :meth:`on_canvas` puts it back into the whole image.
     """
 
     def __init__(
@@ -191,8 +196,9 @@ class View:
                 "component_format": "float32",
                 "rfilter": {"type": "box"},
             },
-            # Without jitter all pictures of as many samples and one seed look through the same points of each pixel, so at an edge
-            # a colour and its guide agree on how much of either side they saw. Otherwise edges come out dotted.
+            # Without jitter, pictures with the same seed and number of samples use the same points of each pixel. A
+            # colour and its guide then agree on how much of each side of an edge they saw. Otherwise edges come out
+            # dotted.
             "sampler": {"type": "multijitter", "jitter": False},
         }
 
@@ -209,16 +215,16 @@ class View:
     def colour(self, samples: int, seed: int, hide_lights: bool = True) -> NDArray[np.float32]:
         """Linear, premultiplied RGBA [H,W,4] with opacity in [0, 1], from ``samples`` rays a pixel.
 
-        Light is direct only, from broad sources: what bounces between surfaces shows little at a thumbnail's size and would
-        double the time. Where lights are hidden, what shows nothing else is transparent.
+        Only direct light is traced: light that bounces between surfaces would double the time and hardly shows in a
+        thumbnail. Where lights are hidden, pixels that show nothing else are transparent.
         """
         return self._render({"type": "direct", "hide_emitters": hide_lights}, samples, seed)
 
     def guide(self, what: str, samples: int, seed: int) -> NDArray[np.float32]:
-        """What the eye sees without light, straight, and opacity [H,W,4].
+        """A property of the surfaces that each pixel sees, straight (not premultiplied), with opacity [H,W,4].
 
-        ``what`` is "albedo", each surface's own linear colour (lights are 100 in red), or "normal" (plus 1.2). One ray a
-        sample, through the same points as :meth:`colour` with as many samples and the same seed. (Mitsuba's own ``aov`` integrator
+        ``what`` is "albedo", each surface's own linear colour (lights are 100 in red), or "normal" (plus 1.2). The rays
+        are those of :meth:`colour` with the same number of samples and the same seed. (Mitsuba's own ``aov`` integrator
         takes many times as long in the scalar variants.)
         """
         pixels = self._render({"type": "path", "max_depth": 1}, samples, seed, what)
@@ -226,9 +232,9 @@ class View:
         return pixels
 
     def distances(self, across: int = 20) -> NDArray[np.floating]:
-        """How far off (metres) what is seen is, over a grid [across,across] of the whole picture, infinite where nothing is.
+        """Distances (metres) to the nearest surface over a grid [across,across] of the whole image, infinite if none.
 
-        The first row is at the bottom.
+        The first row is at the bottom of the image.
         """
         mi = mitsuba()
         shapes = {
@@ -261,11 +267,14 @@ def smooth_light(
 ) -> NDArray[np.floating]:
     """A linear premultiplied RGBA image [H,W,4] with the sampling noise of its colour averaged out.
 
-    Only the light is averaged, over neighbours (up to ``reach`` pixels off) of like colour in like light, and that face the same
-    way where a picture of ``normal`` is given: each pixel is divided by its surface's ``albedo`` first and multiplied again
-    after, so texture and edges stay as sharp as they were. Both are [H,W,4] from :meth:`View.guide`. Opacity is that of
-    ``albedo``. What shines by itself is held down to a photograph's white. ``bounce`` is the share of the mean light that
-    reaches every surface by way of the others; with ``normal``, what faces down gets more of it and what faces up less.
+    Only the light is averaged: each pixel is divided by its surface's ``albedo`` first and multiplied by it afterwards,
+    so texture and edges stay sharp. The mean is over neighbours, up to ``reach`` pixels away, that have a similar
+    colour and similar light, and that face the same way where ``normal`` is given. ``albedo`` and ``normal`` are
+    [H,W,4] from :meth:`View.guide`.
+
+    The result has the opacity of ``albedo``. Surfaces that emit light are dimmed to about a photograph's white.
+    ``bounce`` is the share of the mean light that every surface gets from the others; with ``normal``, surfaces that
+    face down get more of it and those that face up less.
     """
     opacity = image[..., 3]
     colour = image[..., :3] / np.maximum(opacity, 1e-6)[..., None]
@@ -275,14 +284,15 @@ def smooth_light(
     shining = shine[..., 0] > 0
     safe = np.maximum(albedo, 0.02)
     light = np.log1p(colour / safe)
-    # Single bright samples (a lamp seen in a shiny rod) would stay as specks: nothing may outshine its surroundings by far.
+    # Single bright samples (a lamp seen in a shiny rod) would stay as specks: limit a pixel to a little over its
+    # surroundings.
     level = light.mean(axis=2)
-    # What is empty counts as like what is near it: thin bars have little else around them.
+    # Empty pixels get the level of what is near them: thin bars have little else around them.
     there = (~empty).astype(float)
     nearby = uniform_filter(level * there, 7) / np.maximum(uniform_filter(there, 7), 1e-6)
     limit = 1.4 * median_filter(np.where(empty, nearby, level), 5) + 0.05
     light = (light * np.minimum(1.0, limit / np.maximum(level, 1e-6))[..., None]).astype(np.float32)
-    # A pixel that is hardly covered has few samples to tell of.
+    # A pixel that is hardly covered has few samples, so it counts little.
     usable = np.where(shining, 0.0, opacity).astype(np.float32)
     # Light is compared after a first rough averaging: single pixels are too noisy to tell shade from sun.
     rough = (
@@ -300,7 +310,7 @@ def smooth_light(
         bounced = bounced * (1 - _BOUNCE_FROM_BELOW * up)
     surfaces = smooth * safe + bounced * albedo
     if shining.any():
-        # A lamp many times as bright as white paper would fill each pixel that it touches, and its edge would be jagged.
+        # A lamp many times as bright as white paper would fill every pixel that it touches: its edge would be jagged.
         knee = 2 * float(surfaces[lit].mean()) if lit.any() else 1.0
         lamps = colour / np.maximum(shine, 0.1)
         held = np.where(lamps > knee, knee * (2 - np.exp(1 - lamps / knee)), lamps)
@@ -309,7 +319,7 @@ def smooth_light(
 
 
 def _split_lights(albedo: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """The share of each pixel [H,W,1] that is a light, and the albedo of the rest [H,W,3], from a guide's colours [H,W,3]."""
+    """Split a guide's colours [H,W,3] into each pixel's share of light [H,W,1] and the albedo of the rest [H,W,3]."""
     red, others = albedo[..., :1], albedo[..., 1:]
     rough = np.clip(red / _LIGHT_ALBEDO[0], 0, 1)
     # A light has no green and no blue in it; the red of the rest is taken to be like them.
@@ -323,9 +333,10 @@ def _split_lights(albedo: NDArray[np.floating]) -> tuple[NDArray[np.floating], N
 def _average(
     values: NDArray[np.float32], features: NDArray[np.float32], weights: NDArray[np.float32], reach: int
 ) -> NDArray[np.floating]:
-    """The mean of ``values`` [H,W,C] over pixels up to ``reach`` off, the less of each the more its features [H,W,F] differ.
+    """A weighted mean of ``values`` [H,W,C] over the neighbours up to ``reach`` pixels away.
 
-    A pixel without a like neighbour takes the mean of the others, and one without any (``weights`` [H,W] are 0) that of all.
+    A neighbour counts the less, the more its ``features`` [H,W,F] differ, and in proportion to its ``weights`` [H,W].
+    Where all neighbours differ much, their mean is taken; where all weights are 0, the mean of the whole picture.
     """
     height, width = weights.shape
     edge = [(reach, reach), (reach, reach), (0, 0)]
@@ -345,7 +356,7 @@ def _average(
 
 
 def encode(linear: NDArray[np.floating], contrast: float = 0.0) -> NDArray[np.uint8]:
-    """sRGB bytes of linear colour (any shape; clipped to [0, 1]); ``contrast`` in [0, 1] mixes in a photographic S curve."""
+    """sRGB bytes of linear colour of any shape, clipped to [0, 1]; ``contrast`` in [0, 1] mixes in an S curve."""
     clipped = np.clip(linear, 0.0, 1.0)
     srgb = np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
     srgb = (1 - contrast) * srgb + contrast * srgb**2 * (3 - 2 * srgb)
@@ -357,8 +368,8 @@ def straight_rgba(
 ) -> NDArray[np.uint8]:
     """RGBA bytes [H,W,4], straight, from linear premultiplied RGBA [H,W,4].
 
-    Colour is divided by opacity while still linear: an edge pixel keeps the chair's own colour, and no dark rim shows on any
-    background. Where opacity rounds to 0 everything is 0.
+    Colour is divided by opacity while still linear, so a pixel on an edge keeps the chair's own colour, and no dark rim
+    shows on any background. Where opacity rounds to 0, all four channels are 0.
     """
     opacity = np.clip(premultiplied[..., 3], 0.0, 1.0)
     alpha = np.round(opacity * 255).astype(np.uint8)

@@ -1,6 +1,6 @@
 """Pictures painted with numpy that give surfaces their grain, weave and pattern.
 
-Each function takes a random generator and gives an array [H,W,3], float, sRGB values in [0, 1], that repeats at its edges.
+Each function takes a random generator and gives sRGB values in [0, 1], a float array [H,W,3] that repeats at its edges.
 """
 
 import colorsys
@@ -97,7 +97,7 @@ def stripes(rng: np.random.Generator, colours: Sequence[Colour], size: int = 64)
 
 
 def weave(rng: np.random.Generator, colour: Colour, contrast: float, strands: int, size: int = 96) -> Floats:
-    """A plain weave of ``strands`` round strands each way that pass over and under one another, each a little off in shade."""
+    """A plain weave of ``strands`` round strands in each direction, each with a shade of its own."""
     strands += strands % 2
     y, x = np.mgrid[0:size, 0:size] * strands / size
     over = (np.floor(x) + np.floor(y)) % 2 == 0
@@ -169,7 +169,7 @@ def rug(rng: np.random.Generator, colours: Sequence[Colour], size: int = 160) ->
 
 
 def painting(rng: np.random.Generator, size: int = 64) -> Floats:
-    """Something to hang on a wall: a landscape, an abstract, or a print on white paper, meant to fill its surface once."""
+    """A picture for a wall: a landscape, an abstract, or a print on white paper. Meant to fill its surface once."""
     y, x = np.mgrid[0:size, 0:size] / size
     hue = rng.uniform()
     kind = rng.integers(3)
@@ -205,7 +205,7 @@ def view(rng: np.random.Generator, size: int = 64) -> Floats:
 
 
 def books(rng: np.random.Generator, size: int = 128) -> Floats:
-    """A row of spines, from left to right, with gaps of shadow above the shorter ones; meant to fill its surface once."""
+    """A row of book spines, from left to right, with shadow above the shorter ones. Meant to fill its surface once."""
     image = np.zeros((size, size, 3)) + 0.06
     left = 0
     while left < size:

@@ -20,14 +20,14 @@ Result = TypeVar("Result")
 
 
 def _start_worker() -> None:
-    # Ctrl-C reaches every process of a terminal: the parent alone answers it.
+    # Ctrl-C reaches every process of a terminal: only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     use_one_thread()
 
 
 def _leave_with_parent() -> None:
-    """A parent that is killed can't tell its workers, which would wait for work for ever."""
+    """End this worker when its parent ends: a parent that is killed cannot stop its workers."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
@@ -39,7 +39,7 @@ def in_processes(
 ) -> Iterator[Result]:
     """``function`` of each of ``tasks``, in order, from ``workers`` processes (one for each core by default).
 
-    ``function`` must stand at the top of a module. Raises ChairlibError where a process is stopped from outside.
+    ``function`` must be defined at the top of a module. Raises ChairlibError where a process is stopped from outside.
     """
     workers = min(workers or os.cpu_count() or 1, len(tasks))
     if workers <= 1:
@@ -53,8 +53,8 @@ def in_processes(
         yield from pool.map(function, tasks, chunksize=min(4, -(-len(tasks) // workers)))
     except BrokenProcessPool as error:
         raise ChairlibError(
-            "a rendering process was stopped: for want of memory (try again with fewer workers), or because a script renders without "
-            '`if __name__ == "__main__":` around it, which its processes run again.'
+            "a rendering process was stopped: for want of memory (try again with fewer workers), or because a script "
+            'renders without `if __name__ == "__main__":` around it, which its processes run again.'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

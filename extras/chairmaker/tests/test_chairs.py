@@ -151,7 +151,7 @@ def test_fields_hold_plain_values_so_that_a_group_means_the_same_everywhere(name
                     assert type(value) in (float, int, bool, str), field.name
 
 
-# --- shared builders -----------------------------------------------------------------------------------------------------
+# --- shared builders --------------------------------------------------------------------------------------------------
 
 
 def flat(u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -1,12 +1,14 @@
-"""The renderer: the same seed gives the same image, opacity is exact, colour is straight, and groups keep designs apart."""
+"""The renderer: one seed gives one image, opacity is exact, colour is straight, and each design has its own group."""
 
 import builtins
 import contextlib
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -18,6 +20,7 @@ from scipy.ndimage import uniform_filter
 
 from chairlib.collection.collection import Collection
 from chairlib.core import paths
+from chairlib.core.code import imported_modules
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairmaker import (
     catalogue,
@@ -31,7 +34,7 @@ from chairmaker import (
 from chairmaker.materials import Part, plain
 from chairmaker.render import Camera, View, encode, smooth_light, straight_rgba
 
-pytest.importorskip("mitsuba", reason="the renderer's tests need the extra [procedural]")
+pytest.importorskip("mitsuba", reason="the renderer's tests need Mitsuba")
 
 WHITE_LIGHT = {"type": "constant", "radiance": {"type": "rgb", "value": 1.0}}
 
@@ -47,7 +50,7 @@ def chair() -> tuple[Image.Image, str]:
     return render_chair(7, 3, 64)
 
 
-# --- images --------------------------------------------------------------------------------------------------------------
+# --- images -----------------------------------------------------------------------------------------------------------
 
 
 def test_same_seed_and_index_give_the_same_chair_and_another_does_not(chair):
@@ -233,7 +236,7 @@ def test_the_edges_of_a_rendered_chair_are_as_bright_as_what_they_border_on():
 
 
 def darkness_of_rim(image: Image.Image) -> float:
-    """How much darker (of 255) partly covered pixels are, on average, than the solid ones beside them: in their own colour."""
+    """By how much (of 255) the colour of partly covered pixels is darker than that of solid ones beside them."""
     pixels = np.asarray(image).astype(float)
     opacity, brightness = pixels[..., 3], pixels[..., :3].mean(axis=2)
     solid = (opacity == 255).astype(float)
@@ -296,11 +299,11 @@ def shown(level: float) -> np.ndarray:
 
 
 def test_a_white_chair_is_not_burned_out_and_a_black_one_not_lost():
-    assert catalogue._exposure(shown(0.2), 1.2) == 1.2
-    white, black = catalogue._exposure(shown(0.45), 1.4), catalogue._exposure(shown(0.01), 1.0)
+    assert catalogue.choose_exposure(shown(0.2), 1.2) == 1.2
+    white, black = catalogue.choose_exposure(shown(0.45), 1.4), catalogue.choose_exposure(shown(0.01), 1.0)
     assert 2 * 0.45 * white < 1.0
     assert 1.2 < black < 2.0
-    assert catalogue._exposure(np.zeros((4, 4, 4)), 1.1) == 1.1
+    assert catalogue.choose_exposure(np.zeros((4, 4, 4)), 1.1) == 1.1
 
 
 def test_rendered_chairs_hardly_burn_out():
@@ -311,7 +314,7 @@ def test_rendered_chairs_hardly_burn_out():
 
 def test_egg_chairs_are_seldom_seen_from_behind():
     rng = np.random.default_rng(0)
-    turns = {weight: [catalogue._catalogue_angles(rng, weight)[0] for _ in range(600)] for weight in (9, 2)}
+    turns = {weight: [catalogue.draw_angles(rng, weight)[0] for _ in range(600)] for weight in (9, 2)}
     behind = {weight: np.mean(np.abs(azimuths) > 110) for weight, azimuths in turns.items()}
     assert behind[2] < 0.05 < behind[9]
     assert chairs.draw_design(rng, "egg").behind == 2
@@ -331,7 +334,7 @@ def test_negative_seeds_and_indices_are_refused(arguments):
         render_chair(*arguments)
 
 
-def test_a_missing_mitsuba_names_the_extra(monkeypatch):
+def test_a_missing_mitsuba_says_what_to_install(monkeypatch):
     engine.mitsuba.cache_clear()
     original = builtins.__import__
 
@@ -341,17 +344,17 @@ def test_a_missing_mitsuba_names_the_extra(monkeypatch):
         return original(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ChairlibError, match=r"pip install 'chairlib\[procedural\]'"):
+    with pytest.raises(ChairlibError, match="pip install mitsuba"):
         render_chair(0, 0, 32)
     monkeypatch.undo()
     engine.mitsuba.cache_clear()
 
 
-# --- designs and groups --------------------------------------------------------------------------------------------------
+# --- designs and groups -----------------------------------------------------------------------------------------------
 
 
 def test_a_design_comes_in_one_or_two_variants_and_designs_never_share_a_group():
-    made = [catalogue._design(0, index) for index in range(240)]
+    made = [catalogue.design_of_chair(0, index) for index in range(240)]
     groups = [chairs.design_group(name, design) for name, design in made]
     counts = np.unique(groups, return_counts=True)[1]
     assert set(counts) == {1, 2}
@@ -371,7 +374,7 @@ def test_variants_of_a_design_are_different_images_of_one_group():
     assert not np.array_equal(np.asarray(first), np.asarray(second))
 
 
-# --- shapes --------------------------------------------------------------------------------------------------------------
+# --- shapes -----------------------------------------------------------------------------------------------------------
 
 
 def volume(mesh: meshes.Mesh) -> float:
@@ -413,7 +416,7 @@ def test_a_camera_centres_what_it_frames():
     assert (high - low).max() / (2 * np.tan(np.radians(camera.degrees / 2))) == pytest.approx(0.8, rel=0.01)
 
 
-# --- collections ---------------------------------------------------------------------------------------------------------
+# --- collections ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -463,28 +466,28 @@ def test_too_small_collections_are_refused_before_anything_is_made(tmp_path, cha
 
 def test_a_folder_with_something_in_it_is_refused_before_rendering(tmp_path, monkeypatch):
     (tmp_path / "mine.txt").write_text("mine")
-    monkeypatch.setattr(catalogue, "_render_file", lambda task: pytest.fail("rendered although the folder is taken"))
+    monkeypatch.setattr(catalogue, "render_file", lambda task: pytest.fail("rendered although the folder is taken"))
     with pytest.raises(ChairlibError, match="not an empty folder"):
         render_collection(tmp_path, 3, 3, size=32, progress=True, workers=1)
 
 
 def test_what_an_interrupted_call_finished_is_not_rendered_again(tmp_path, monkeypatch, capsys):
     plain_run = render_collection(tmp_path / "plain", 3, 4, size=32, seed=5, progress=False, workers=1)
-    original, done = catalogue._render_file, []
+    original, done = catalogue.render_file, []
 
     def stop_after_four(task):
         original(task)
-        if len(done) == 3:  # the fourth is there, though nobody has heard of it
+        if len(done) == 3:  # the fourth is written, but not counted
             raise KeyboardInterrupt
         done.append(task[0].name)
 
-    monkeypatch.setattr(catalogue, "_render_file", stop_after_four)
+    monkeypatch.setattr(catalogue, "render_file", stop_after_four)
     with pytest.raises(KeyboardInterrupt):
         render_collection(tmp_path / "c", 3, 4, size=32, seed=5, workers=1)
     assert "4 of 7 images are kept" in capsys.readouterr().err
     assert not (tmp_path / "c").exists()
     again = []
-    monkeypatch.setattr(catalogue, "_render_file", lambda task: (original(task), again.append(task[0].name)))
+    monkeypatch.setattr(catalogue, "render_file", lambda task: (original(task), again.append(task[0].name)))
     collection = render_collection(tmp_path / "c", 3, 4, size=32, seed=5, workers=1)
     assert "4 of them already there" in capsys.readouterr().err
     assert len(again) == 3
@@ -497,9 +500,9 @@ def test_the_estimate_renders_only_what_is_missing(monkeypatch):
     rendered = []
     monkeypatch.setattr(catalogue, "render_chair", lambda *arguments: rendered.append("chair"))
     monkeypatch.setattr(catalogue, "render_room", lambda *arguments: rendered.append("room"))
-    catalogue._estimate({"segment": 0, "background": 2}, 32, 0, 1)
+    catalogue.estimate_time({"segment": 0, "background": 2}, 32, 0, 1)
     assert rendered == ["room", "room"]
-    catalogue._estimate({"segment": 100, "background": 0}, 32, 0, 1)
+    catalogue.estimate_time({"segment": 100, "background": 0}, 32, 0, 1)
     assert rendered[2:] == ["chair"] * 3
 
 
@@ -508,40 +511,80 @@ def test_something_is_said_before_the_estimate_renders(tmp_path, monkeypatch, ca
         assert capsys.readouterr().err == "Rendering 3 segments and 3 backgrounds of 32 pixels: "
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(catalogue, "_estimate", estimate)
+    monkeypatch.setattr(catalogue, "estimate_time", estimate)
     with pytest.raises(KeyboardInterrupt):
         render_collection(tmp_path / "c", 3, 3, size=32, workers=1)
 
 
-def test_images_are_made_anew_after_a_change_of_the_screening_that_rooms_pass(tmp_path, monkeypatch):
-    catalogue._version.cache_clear()
-    before = catalogue._version()
-    (tmp_path / "rooms.py").write_text("LIMIT = 1")
-    monkeypatch.setattr(catalogue.screening, "__file__", str(tmp_path / "__init__.py"))
-    catalogue._version.cache_clear()
-    other = catalogue._version()
-    (tmp_path / "rooms.py").write_text("LIMIT = 2")
-    catalogue._version.cache_clear()
-    assert len({before, other, catalogue._version()}) == 3
+def test_the_fingerprint_changes_with_the_renderer_and_with_the_screening_of_rooms(monkeypatch):
+    before = catalogue.renderer_fingerprint()
+    original = catalogue.code_hash
+    for changed in ("chairmaker.catalogue", "chairfinder.screening"):
+        monkeypatch.setattr(
+            catalogue, "code_hash", lambda module, changed=changed: original(module) + "x" * (module == changed)
+        )
+        assert catalogue.renderer_fingerprint() != before
     monkeypatch.undo()
-    catalogue._version.cache_clear()
-    assert catalogue._version() == before
+    monkeypatch.setattr(engine.mitsuba(), "__version__", "0.0")
+    assert catalogue.renderer_fingerprint() != before
+    monkeypatch.undo()
+    assert catalogue.renderer_fingerprint() == before
 
 
-@pytest.mark.parametrize("changed", [{"seed": 6}, {"size": 40}])
-def test_images_of_another_call_are_never_gone_on_with(tmp_path, monkeypatch, changed):
-    original = catalogue._render_file
+def test_the_fingerprint_covers_all_code_that_may_change_a_pixel():
+    covered = {*imported_modules("chairmaker.catalogue"), *imported_modules("chairfinder.screening")}
+    for name in (
+        "render",
+        "meshes",
+        "materials",
+        "textures",
+        "engine",
+        "chairs.dining",
+        "chairs.shared",
+        "rooms.living",
+    ):
+        assert f"chairmaker.{name}" in covered
+    for package, folders in (("chairmaker", ("chairs", "rooms")), ("chairfinder", ("screening",))):
+        for folder in folders:
+            files = (Path(importlib.import_module(f"{package}.{folder}").__file__).parent).glob("*.py")
+            names = {file.stem for file in files} - {"__init__"}
+            assert {f"{package}.{folder}.{name}" for name in names} <= covered
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_images_are_rendered_again_when_the_fingerprint_has_changed(tmp_path, monkeypatch, changed):
+    original = catalogue.render_file
 
     def stop(task):
         original(task)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(catalogue, "_render_file", stop)
+    asked = {"segments": 3, "backgrounds": 3, "size": 32, "seed": 5, "progress": False, "workers": 1}
+    monkeypatch.setattr(catalogue, "render_file", stop)
+    with pytest.raises(KeyboardInterrupt):
+        render_collection(tmp_path / "c", **asked)
+    rendered = []
+    monkeypatch.setattr(catalogue, "render_file", lambda task: (original(task), rendered.append(task)))
+    if changed:
+        monkeypatch.setattr(catalogue, "renderer_fingerprint", lambda: "other code")
+    render_collection(tmp_path / "c", **asked)
+    assert len(rendered) == (6 if changed else 5)
+
+
+@pytest.mark.parametrize("changed", [{"seed": 6}, {"size": 40}])
+def test_images_of_another_call_are_never_gone_on_with(tmp_path, monkeypatch, changed):
+    original = catalogue.render_file
+
+    def stop(task):
+        original(task)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(catalogue, "render_file", stop)
     asked = {"segments": 3, "backgrounds": 3, "size": 32, "seed": 5, "progress": False, "workers": 1}
     with pytest.raises(KeyboardInterrupt):
         render_collection(tmp_path / "c", **asked)
     rendered = []
-    monkeypatch.setattr(catalogue, "_render_file", lambda task: (original(task), rendered.append(task)))
+    monkeypatch.setattr(catalogue, "render_file", lambda task: (original(task), rendered.append(task)))
     render_collection(tmp_path / "c", **{**asked, **changed})
     assert len(rendered) == 6
 
@@ -596,13 +639,13 @@ def test_no_collection_is_left_half_written_when_rendering_fails(tmp_path, monke
     def fail(task):
         raise ChairlibError("no more light")
 
-    monkeypatch.setattr(catalogue, "_render_file", fail)
+    monkeypatch.setattr(catalogue, "render_file", fail)
     with pytest.raises(ChairlibError, match="no more light"):
         render_collection(tmp_path / "c", 3, 3, size=32, progress=False, workers=1)
     assert not list(tmp_path.iterdir())
 
 
-# --- the collection that ships -------------------------------------------------------------------------------------------
+# --- the collection that ships ----------------------------------------------------------------------------------------
 
 
 def test_mini_is_small_whole_and_fit_to_train_on():

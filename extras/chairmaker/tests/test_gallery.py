@@ -1,15 +1,18 @@
 """The gallery shows everything that is registered, and nothing but what it says turns."""
 
+import json
+
 import numpy as np
 import pytest
+from ipywidgets.embed import dependency_state
 
 from chairmaker.chairs import FAMILIES, draw_design
 from chairmaker.materials import MATERIALS
 from chairmaker.rooms import ROOM_KINDS
 
-pytest.importorskip("mitsuba", reason="the gallery's tests need the extra [procedural]")
+pytest.importorskip("mitsuba", reason="the gallery's tests need Mitsuba")
 
-from chairlib.show.widgets import chair_turner, embed_size
+from chairlib.show.widgets import chair_turner
 from chairmaker import gallery
 
 SIZE = 32
@@ -87,7 +90,7 @@ def test_lights_and_parts_change_nothing_else():
 
 def test_the_turner_of_the_largest_profile_fits_a_page():
     """As 01_gallery asks for it with the settings of ``quick`` and ``paper``: 3 values, 4 of 8 angles, 96 pixels."""
-    sampled = {name: gallery._turned((name, 0, turns[0][2], 45.0, 96, 0)) for name, turns in SHOWN.items()}
+    sampled = {name: gallery.render_turned((name, 0, turns[0][2], 45.0, 96, 0)) for name, turns in SHOWN.items()}
     tables = {
         f"{name}, {field}": gallery.Turntable(
             np.broadcast_to(sampled[name], (3, 4, 96, 96, 4)), field, [low, (low + high) / 2, high], [0, 90, 180, 270]
@@ -95,4 +98,5 @@ def test_the_turner_of_the_largest_profile_fits_a_page():
         for name, turns in SHOWN.items()
         for field, low, high in turns
     }
-    assert embed_size(chair_turner(tables)) < 2_700_000
+    state = dependency_state([chair_turner(tables)], drop_defaults=False)
+    assert len(json.dumps(state).encode()) < 2_700_000

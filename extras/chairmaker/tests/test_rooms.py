@@ -93,7 +93,7 @@ def check_sound(parts) -> None:
             assert part.material["bsdf"]["type"] in ("diffuse", "principled")
 
 
-# --- kinds ---------------------------------------------------------------------------------------------------------------
+# --- kinds ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_kinds_are_all_there_and_outdoors_is_the_smaller_part():
@@ -162,7 +162,7 @@ def test_a_kind_and_a_piece_are_added_by_one_function_each(monkeypatch):
     assert room.choose(np.random.default_rng(0), room.FLOOR_PIECES, "cellar") is barrel
 
 
-# --- pieces --------------------------------------------------------------------------------------------------------------
+# --- pieces -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("piece", list(WALL_PIECES), ids=named)
@@ -222,7 +222,7 @@ def test_nothing_is_named_after_a_seat():
         assert not words & {form for seat in SEATS for form in (seat, f"{seat}s", f"{seat}es")}, named(function)
 
 
-# --- nothing in one plane, nothing in another's place ------------------------------------------------------------------------
+# --- nothing in one plane, nothing in another's place -----------------------------------------------------------------
 
 
 def planes_along_the_wall(part) -> np.ndarray:
@@ -242,7 +242,7 @@ def test_what_shines_on_a_wall_lies_in_no_plane_of_its_panels(piece):
 
 def test_panels_lie_where_the_constants_say():
     rng = np.random.default_rng(0)
-    lining = shells._lining(rng, room.draw_style(rng), 4.0, 3.0, -3.5, tiles=False)
+    lining = shells.wall_lining(rng, room.draw_style(rng), 4.0, 3.0, -3.5, tiles=False)
     behind = [y for part in lining for y in planes_along_the_wall(part) if y > 1.4]
     assert min(1.5 - y for y in behind if y < 1.5 - 1e-6) == pytest.approx(room.LINING)
     assert max(1.5 - y for y in behind if y > 1.45) == pytest.approx(room.RAIL)
@@ -276,7 +276,7 @@ def test_what_is_strewn_stands_apart():
 def test_lamps_hang_high_and_away_from_the_camera(seed):
     rng = np.random.default_rng(seed)
     height, eye = rng.uniform(2.35, 3.0), np.array([0.3, -1.2])
-    hung = shells._overhead(rng, room.draw_style(rng), (4.0, 4.0, height), -4.0, eye)
+    hung = shells.ceiling_fittings(rng, room.draw_style(rng), (4.0, 4.0, height), -4.0, eye)
     if hung and len(hung) > 1:
         low, _ = extent(hung)
         assert low[2] >= 1.78
@@ -290,11 +290,11 @@ def test_a_room_hidden_behind_one_thing_is_drawn_again(monkeypatch):
     plate = moved(made_of(clear.parts[0].material, box((-2, 2), (-0.05, 0.05), (0, 3))), x, y + 0.5)
     rooms = [replace(clear, parts=[*clear.parts, *plate]), clear]
     monkeypatch.setattr(catalogue, "draw_room", lambda rng, kind: rooms.pop(0))
-    assert catalogue.furnished(np.random.default_rng(0)) is clear
+    assert catalogue.draw_visible_room(np.random.default_rng(0)) is clear
 
 
 def spread_at(parts, z: float) -> tuple[np.ndarray, float]:
-    """Where (x, y) what ``parts`` have at height ``z`` is, by its triangles' corners [N,2], and how much of it is level there."""
+    """Corners (x, y) [N,2] of the triangles of ``parts`` at height ``z``, and the area of level boards below it."""
     corners, level = [], 0.0
     for part in parts:
         triangles = part.mesh.vertices[part.mesh.faces]

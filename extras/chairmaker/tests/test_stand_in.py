@@ -82,8 +82,8 @@ def test_every_place_can_be_seen(category, place, monkeypatch):
 def test_the_mask_is_where_another_colour_changes_the_picture(category):
     rng = np.random.default_rng([2, CATEGORIES.index(category)])
     scene = scenes.draw_scene(rng, category)
-    mask = dataset._mask(scene, 64, 1)
-    window = dataset._window(scene, 64)
+    mask = dataset.subject_mask(scene, 64, 1)
+    window = dataset.picture_window(scene, 64)
 
     def seen(colour):
         subjects = [replace(part, material=plain(np.full(3, colour))) for part in scene.subjects]
@@ -116,7 +116,7 @@ def test_what_stands_before_is_left_out_of_the_mask():
     low, high = points.min(axis=0), points.max(axis=0)
     screen = scenes.box((low[0] - 5, (low[0] + high[0]) / 2), (low[1] - 0.4, low[1] - 0.2), (-1, 9))
     hidden = replace(scene, place=scenes.Place(scene.place.behind, [scenes.Part(screen, plain(np.zeros(3)))]))
-    whole, half = dataset._mask(clear, 64, 0), dataset._mask(hidden, 64, 0)
+    whole, half = dataset.subject_mask(clear, 64, 0), dataset.subject_mask(hidden, 64, 0)
     assert half.any()
     assert half.sum() < 0.9 * whole.sum()
     assert not (half & ~whole).any()

@@ -13,6 +13,9 @@ from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond import similarity
 from chairlib.landscape.beyond.similarity import layer_similarity, linear_cka
 from chairlib.landscape.beyond.weight_matching import Permutations, permutation_spec, permute
+from chairlib.transfer.photos import open_photos
+from chairlib.transfer.run import initial_model
+from weights import member_of, state_of
 
 SHAPES = st.tuples(st.integers(2, 12), st.integers(1, 15), st.integers(1, 15))
 SEEDS = st.integers(0, 10**6)
@@ -40,7 +43,7 @@ def make_loader(collection, **options):
     return CompositeLoader(collection, "test", 32, device="cpu", **{"batch_size": 8, **options})
 
 
-def state_of(name="unet", seed=0, width=3):
+def new_state(name="unet", seed=0, width=3):
     torch.manual_seed(seed)
     return build_model(name, width).state_dict()
 
@@ -104,7 +107,7 @@ def test_other_features_are_refused(x, y, message):
 
 @pytest.mark.parametrize("grid", [None, 4])
 def test_layers_are_compared_position_by_position(grid, model, collection):
-    states = [state_of(seed=seed) for seed in (0, 1)]
+    states = [new_state(seed=seed) for seed in (0, 1)]
     loader = make_loader(collection)
     found = layer_similarity(model, *states, loader, ["stem", "down.3"], grid=grid)
     assert list(found.columns) == ["layer", "cka"]
@@ -133,7 +136,7 @@ def outputs_of(state, loader, grid):
 
 @pytest.mark.parametrize("name", ["unet", "fcn_vgg16"])
 def test_a_permuted_network_is_the_same_in_every_layer(name, collection):
-    model, state = build_model(name, 3), state_of(name)
+    model, state = build_model(name, 3), new_state(name)
     spec, rng = permutation_spec(name), torch.Generator().manual_seed(0)
     orders = {group: torch.randperm(n, generator=rng) for group, n in spec.sizes(state).items()}
     permuted = permute(state, Permutations(spec, orders))
@@ -143,14 +146,14 @@ def test_a_permuted_network_is_the_same_in_every_layer(name, collection):
 
 
 def test_nothing_depends_on_the_batch_size_or_on_shuffling_and_flips(model, collection):
-    a, b = (state_of(seed=seed) for seed in (0, 1))
+    a, b = (new_state(seed=seed) for seed in (0, 1))
     plain = layer_similarity(model, a, b, make_loader(collection))
     other = layer_similarity(model, a, b, make_loader(collection, batch_size=3, shuffle=True, flip=True))
     np.testing.assert_allclose(other["cka"], plain["cka"], atol=1e-6)
 
 
 def test_a_dead_layer_has_no_similarity(model, collection):
-    a, b = (state_of(seed=seed) for seed in (0, 1))
+    a, b = (new_state(seed=seed) for seed in (0, 1))
     b["up.1.4.weight"].zero_()
     b["up.1.4.bias"].fill_(0.3)
     loader = make_loader(collection)
@@ -159,7 +162,7 @@ def test_a_dead_layer_has_no_similarity(model, collection):
 
 
 def test_the_model_is_left_as_it_was_even_when_it_fails(model, collection):
-    state = state_of()
+    state = new_state()
     model.train()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     layer_similarity(model, state, state, make_loader(collection), ["stem"])
@@ -173,7 +176,18 @@ def test_the_model_is_left_as_it_was_even_when_it_fails(model, collection):
 
 
 def test_what_would_not_fit_into_memory_is_refused_at_once(model, collection, monkeypatch):
-    state = state_of()
+    state = new_state()
     monkeypatch.setattr(similarity, "MAX_BYTES", 1000)
     with pytest.raises(ParameterError, match=r"these 10 layers needs .* GiB, more than .*: name fewer"):
         layer_similarity(model, state, state, make_loader(collection))
+
+
+def test_similarities_are_those_of_the_scored_photos(full):
+    settings = member_of(full, "F1").settings
+    scored = open_photos(settings, torch.device("cpu")).scored
+    expected = layer_similarity(
+        initial_model(settings), state_of(full, "F1"), state_of(full, "F2"), CompositeLoader(scored, "test")
+    )
+    found = full.table("similarities").query("kind == 'ft_ft'")
+    assert found["layer"].tolist() == expected["layer"].tolist()
+    assert found["cka"].to_numpy() == pytest.approx(expected["cka"].to_numpy(), nan_ok=True)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from chairlib.benchmark.models import build_model
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
-from chairlib.landscape.beyond import weight_matching
 from chairlib.landscape.beyond.weight_matching import (
     SUPPORTED,
+    MatchingProblem,
     Permutations,
     PermutationSpec,
     match,
@@ -113,7 +113,7 @@ def test_the_better_end_of_two_starts_is_taken():
     for seed in range(3):
         a, b = (network(width=2, seed=s).state_dict() for s in (seed, seed + 1))
         spec = permutation_spec("unet")
-        problem = weight_matching._Problem(spec, spec.sizes(a), a, b)
+        problem = MatchingProblem(spec, spec.sizes(a), a, b)
         ends = [
             problem.descend(start, np.random.default_rng([0, number]), 100)[0]
             for number, start in enumerate((problem.identity(), problem.forward()))

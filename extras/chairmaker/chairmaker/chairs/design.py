@@ -1,8 +1,11 @@
 """What a chair family is: a dataclass of dimensions that draws itself at random and builds its parts.
 
-To add a family, copy one of the modules beside this one: give the class fields, a ``draw`` that fills them, the materials its
-``slots`` may be made of, and ``parts``; ``@family("name")`` registers it, and ``__init__`` imports it. Two images show one
-*design*, and share a group, exactly when their family and all their fields agree; materials, camera and light vary freely.
+To add a family, copy one of the modules beside this one. The class needs fields, a ``draw`` that fills them, ``slots``
+with the materials that each part may be made of, and ``parts``. ``@family("name")`` registers it, and ``__init__`` must
+import its module.
+
+A *design* is a family with one value for each field. All images of a design share a group, whatever their materials,
+camera and light; images of two designs never do.
 """
 
 import hashlib
@@ -20,21 +23,22 @@ __all__ = ["FAMILIES", "Design", "Finish", "Slots", "Turns", "design_group", "dr
 Finish = Mapping[str, Material]
 #: For each slot, the materials it may be made of, with weights.
 Slots = Mapping[str, Mapping[str, float]]
-#: Fields that a reader may turn, each with its lowest and highest value; "seat.width" is the width of the field ``seat``.
+#: Dimensions that a reader may change: field, lowest and highest value. "seat.width" is the width of the field
+#: ``seat``.
 Turns = tuple[tuple[str, float, float], ...]
 
 
 class Design(Protocol):
     """One chair's dimensions (metres, degrees).
 
-    A family that shows next to nothing of itself from behind may set ``behind``, how many of about 100 pictures show it so.
+    A family that shows little of itself from behind may set ``behind``: how many of about 100 pictures show its back.
     """
 
     #: For each slot, the materials it may be made of, with weights.
     slots: ClassVar[Slots]
     #: The share of the image that its larger extent fills, on average: bulky chairs get wider margins.
     fill: ClassVar[float]
-    #: The fields that a reader may turn, a height first, lowest and highest value: anything between gives a sound chair.
+    #: Dimensions that a reader may change, a height first. Any value between the two limits gives a sound chair.
     turns: ClassVar[Turns]
 
     def parts(self, finish: Finish) -> list[Part]:
@@ -51,10 +55,11 @@ def family(name: str) -> Callable[[Class], Class]:
 
     def register(cls: Class) -> Class:
         taken = getattr(FAMILIES.get(name), "__self__", None)
-        # The same class again, as its module is reloaded, is no other one.
-        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):  # type: ignore[attr-defined]
+        own_name = cls.__qualname__  # type: ignore[attr-defined]
+        # A module that is reloaded registers its class again: that is allowed.
+        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, own_name):
             raise ParameterError(
-                f"family {name!r} is {taken.__module__}.{taken.__qualname__}: give {cls.__qualname__} a name of its own."  # type: ignore[attr-defined]
+                f"family {name!r} is {taken.__module__}.{taken.__qualname__}: give {own_name} a name of its own."
             )
         FAMILIES[name] = cls.draw  # type: ignore[attr-defined]
         return cls

@@ -29,7 +29,10 @@ __all__ = ["DiningChair"]
 @family("dining")
 @dataclass(frozen=True)
 class DiningChair:
-    """A wooden side chair: four legs, a seat, and a back of rails, slats, spindles, a hoop, a cross, a splat, cane or a pad."""
+    """A wooden side chair: four legs, a seat and a back.
+
+    The back is filled with rails, slats, spindles, a hoop, a cross, a splat, cane or a pad.
+    """
 
     slots: ClassVar[Slots] = {
         "frame": {"wood": 8, "paint": 2.5, "steel": 0.8},

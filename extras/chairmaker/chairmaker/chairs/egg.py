@@ -56,7 +56,7 @@ class Egg:
     def draw(cls, rng: np.random.Generator) -> "Egg":
         """Random proportions."""
         form = pick(rng, {"egg": 3, "ball": 2, "cocoon": 2, "tub": 4})
-        # The ranges of the back's height, of the bowl's tilt, and of where its rim is at the top, the sides and the front.
+        # Ranges of the back's height, of the bowl's tilt, and of the rim's place at the top, the sides and the front.
         low, high = np.array(
             {
                 "egg": [(0.98, 46, 96, 78, 82), (1.18, 56, 108, 90, 94)],

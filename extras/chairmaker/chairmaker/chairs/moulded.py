@@ -67,7 +67,7 @@ class Moulded:
         )
 
     def surface(self, height: float) -> Surface:
-        """The shell with its seat at ``height``: u across, v from the front lip over the seat to the top of the back."""
+        """The shell with its seat at ``height`` metres: u runs across, v from the front lip to the top of the back."""
         d, b, r = self.depth, self.back_height, self.recline
         profile = curve(
             [

@@ -78,7 +78,7 @@ def curve(points: ArrayLike) -> Callable[[Floats], Floats]:
     return lambda t: spline(t)
 
 
-# --- seats and pads ------------------------------------------------------------------------------------------------------
+# --- seats and pads ---------------------------------------------------------------------------------------------------
 
 
 def tapered(width: float, depth: float, height: float, radius: float, narrowing: float, crown: float = 0.0) -> Mesh:
@@ -128,7 +128,7 @@ def spread(count: int) -> Floats:
 
 
 def padded(surface: Surface, thickness: float, rows: int = 16, columns: int = 16, relief: Relief | None = None) -> Mesh:
-    """A soft pad of a thickness (metres) about a surface, thinning out to its edges, with an optional relief in front."""
+    """A soft pad around a surface, thinner towards its edges. ``relief`` shapes its front; thickness is in metres."""
     u, v = np.meshgrid(spread(columns), spread(rows))
     points = surface(u, v)
     normals = grid(points).normals().reshape(points.shape)
@@ -137,7 +137,7 @@ def padded(surface: Surface, thickness: float, rows: int = 16, columns: int = 16
     return join([grid(points + normals * front[..., None]), grid((points - normals * swell[..., None])[:, ::-1])])
 
 
-# --- panes and lattices --------------------------------------------------------------------------------------------------
+# --- panes and lattices -----------------------------------------------------------------------------------------------
 
 
 def _punch(u: Floats, v: Floats, hole: Hole) -> tuple[Floats, Floats, NDArray[np.bool_]]:
@@ -197,7 +197,7 @@ def lattice(surface: Surface, wide: int, high: int, strand: float, diagonals: bo
     return bundle(np.concatenate(strands), strand, strand * 0.5, 0.05, steps=0)
 
 
-# --- legs and bases ------------------------------------------------------------------------------------------------------
+# --- legs and bases ---------------------------------------------------------------------------------------------------
 
 
 def bar(
@@ -268,7 +268,10 @@ def castors(size: float, radius: float, turn: float, count: int = 5) -> list[Mes
 
 
 def sled(width: float, depth: float, top: float, tube: float, inset: float = 0.06, rear: float = 0.0) -> list[Mesh]:
-    """Two bent tubes that run along the floor, with bars across under the seat; ``rear`` moves the rear uprights back."""
+    """Two bent tubes along the floor, with bars across under the seat.
+
+    ``rear`` moves the rear uprights back (metres).
+    """
     x, y, z = width / 2, depth / 2, tube / 2
     loop = [(x - inset, -y + inset, top), (x, -y, z), (x, y + rear, z), (x - inset, y - inset, top)]
     across = [

@@ -1,7 +1,7 @@
 """Places to put chairs in: rooms, terraces, gardens and house fronts with everything but a seat.
 
-:mod:`room` says what a room is and holds the registries; ``ornaments``, ``wall_pieces`` and ``floor_pieces`` fill them with things,
-``shells`` builds walls, floors and daylight, ``outdoors`` sky and plants; each kind of place is a module of its own.
+:mod:`room` says what a room is and holds the registries. ``ornaments``, ``wall_pieces`` and ``floor_pieces`` fill them.
+``shells`` builds walls, floors and daylight, ``outdoors`` sky and plants. Each kind of place is a module of its own.
 """
 
 # Kinds register themselves when they are imported, in this order.

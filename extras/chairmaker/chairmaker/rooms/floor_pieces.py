@@ -123,7 +123,8 @@ def coffee_table(rng: np.random.Generator, style: Style) -> list[Part]:
 @floor_piece(2, "living", "bedroom", "hallway", "terrace", "dining")
 def side_table(rng: np.random.Generator, style: Style) -> list[Part]:
     """A small tall table with a lamp, a plant or a vase: on one foot, or square with a shelf or a drawer."""
-    # A small top on thin legs alone would be a stool's: there is a foot, a shelf or a drawer under it, and something on it.
+    # A small top on thin legs would look like a stool. So there is a foot, a shelf or a drawer below and something on
+    # top.
     h = rng.uniform(0.6, 0.8)
     if rng.uniform() < 0.45:
         r = rng.uniform(0.24, 0.34)

@@ -119,7 +119,7 @@ def fridge(rng: np.random.Generator) -> tuple[list[Part], float]:
 
 
 def units(rng: np.random.Generator, style: Style, length: float) -> list[Part]:
-    """A kitchen along a wall from x = 0: base units, worktop, splashback, cooker, sink, wall units, shelves, clutter."""
+    """A kitchen along a wall from x = 0: base and wall units, worktop, splashback, cooker, sink, shelves, clutter."""
     h, y = rng.uniform(0.84, 0.92), -0.58
     front = (style.timber, style.second, style.trim, paint(rng))[rng.choice(4, p=[0.35, 0.2, 0.25, 0.2])]
     parts: list[Part] = []

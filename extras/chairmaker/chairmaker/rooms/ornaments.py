@@ -283,7 +283,7 @@ def basketful(rng: np.random.Generator) -> list[Part]:
 
 
 def scattered(rng: np.random.Generator, kind: str, wide: float, deep: float, z: float, count: int) -> list[Part]:
-    """Ornaments that suit the kind of room, spread over a surface ``wide`` x ``deep`` about the origin, at height ``z``."""
+    """Ornaments for a kind of room on a surface ``wide`` x ``deep`` metres, about the origin at height ``z``."""
     parts: list[Part] = []
     for _ in range(count):
         x, y = rng.uniform(-wide, wide) * 0.42, rng.uniform(-deep, deep) * 0.33

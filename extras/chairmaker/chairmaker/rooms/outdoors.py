@@ -53,7 +53,10 @@ def _heavens(rng: np.random.Generator) -> tuple[list[Part], list[dict[str, Any]]
 
 
 def open_air(rng: np.random.Generator, parts: Sequence[Part], depth: float, aim: float = 1.0) -> Room:
-    """A place under the sky: ``parts`` and a camera some way towards -y that looks ``depth`` metres on, at height ``aim``."""
+    """A place under the sky: ``parts``, and a camera at negative y.
+
+    The camera looks at about y = ``depth`` and z = ``aim`` (metres).
+    """
     sky, sun = _heavens(rng)
     x = rng.uniform(-1.2, 1.2)
     eye = (float(x), float(-rng.uniform(2.5, 4.5)), float(rng.uniform(1.0, 1.7)))
@@ -269,7 +272,10 @@ def _front_door(rng: np.random.Generator, style: Style, w: float, h: float) -> l
 
 
 def house_wall(rng: np.random.Generator, style: Style, width: float, height: float, glazed: bool = False) -> list[Part]:
-    """A house wall in the plane y = 0 from x = 0, facing -y, with windows in rows and a door; ``glazed`` for wide ones below."""
+    """A house wall in the plane y = 0 from x = 0, facing -y, with rows of windows and a door.
+
+    With ``glazed`` the windows of the ground floor are wide.
+    """
     storey, top = rng.uniform(2.7, 3.2), rng.uniform(1.2, 1.6)
     pitch = rng.uniform(1.5, 2.6)
     shutters = (

@@ -31,7 +31,7 @@ __all__ = [
 
 
 def blotches(rng: np.random.Generator, size: int, cells: int) -> Floats:
-    """Smooth noise [size,size] of standard deviation about 1, with ``cells`` lumps across, that repeats at its edges."""
+    """Smooth noise [size,size] that repeats at its edges: standard deviation about 1, ``cells`` lumps across."""
     coarse = rng.standard_normal((cells, cells))
     return 1.3 * zoom(coarse, size / cells, order=1, mode="grid-wrap", grid_mode=True)[:size, :size]
 
@@ -50,7 +50,10 @@ def bricks(
     uneven: float = 0.1,
     size: int = 128,
 ) -> Floats:
-    """Bricks, paving or tiles in courses, each with a shade of its own; ``shift`` is how far every second course is moved."""
+    """Bricks, paving or tiles in courses, each with a shade of its own.
+
+    ``shift`` is how far every second course is moved, as a share of a brick.
+    """
     y, x = np.mgrid[0:size, 0:size]
     row = y * rows // size
     along = (x * columns / size + (row % 2) * shift) % columns
@@ -199,7 +202,10 @@ def screen(rng: np.random.Generator, size: int = 64) -> Floats:
 
 
 def glimpse(rng: np.random.Generator, size: int = 64) -> Floats:
-    """The next room as seen through a doorway: floor, walls, something bright and something dark; fills its surface once."""
+    """The next room as seen through a doorway: floor, walls, a bright and a dark thing.
+
+    Meant to fill its surface once.
+    """
     y, x = np.mgrid[0:size, 0:size] / size
     colour = hsv(rng.uniform(0.04, 0.16), rng.uniform(0.05, 0.4), rng.uniform(0.3, 0.9))
     floor = hsv(rng.uniform(0.05, 0.1), rng.uniform(0.2, 0.6), rng.uniform(0.2, 0.6))

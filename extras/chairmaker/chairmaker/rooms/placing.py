@@ -26,16 +26,16 @@ def _rectangles(parts: Sequence[Part]) -> Floats:
 
 
 class Ground:
-    """A floor that knows what stands on it, within ``low`` and ``high`` (x, y) for those that must stay inside."""
+    """A floor that remembers which places are taken. It reaches from ``low`` to ``high`` (x, y)."""
 
     def __init__(self, low: Sequence[float] = (-np.inf, -np.inf), high: Sequence[float] = (np.inf, np.inf)) -> None:
         self._low, self._high = np.asarray(low), np.asarray(high)
         self._taken = np.empty((0, 2, 2))
 
     def take(self, parts: Sequence[Part], inside: bool = False) -> bool:
-        """Whether ``parts`` have their place to themselves, and if so, from now on nothing else may stand there.
+        """Whether the place of ``parts`` is free; if it is, it is taken from now on.
 
-        With ``inside`` they must not leave the floor either, as what hangs on its walls does.
+        With ``inside`` they must not reach beyond the floor either.
         """
         wanted = _rectangles(parts)
         if not len(wanted):
@@ -43,7 +43,7 @@ class Ground:
         low, high = wanted[:, 0].min(axis=0), wanted[:, 1].max(axis=0)
         if inside and ((low < self._low).any() or (high > self._high).any()):
             return False
-        # A thing's own parts may be hollow, but what stands within another's legs is hardly ever meant.
+        # A thing's own parts may overlap, but nothing should stand between the legs of another thing.
         meets = (self._taken[:, 0] < high + _GAP).all(axis=1) & (self._taken[:, 1] > low - _GAP).all(axis=1)
         if meets.any():
             return False
@@ -53,7 +53,7 @@ class Ground:
     def strewn(
         self, rng: np.random.Generator, parts: Sequence[Part], x: Span, y: Span, turn: float = 0.0
     ) -> list[Part]:
-        """``parts`` somewhere within spans of x and y, turned by up to ``turn`` degrees; nothing where there is no room left."""
+        """``parts`` at a free place within spans of x and y, turned by up to ``turn`` degrees; empty without one."""
         for _ in range(_TRIES):
             there = moved(parts, rng.uniform(*x), rng.uniform(*y), turn=rng.uniform(-turn, turn))
             if self.take(there, inside=True):

@@ -1,15 +1,15 @@
 """What a room is, and the registries from which one is drawn.
 
-Four decorators add to the catalogue, each to one small function that is easy to copy:
+Four decorators register a function:
 
 ``@room_kind(name, weight)``  a kind of place: ``(rng, style) -> Room``
-``@wall_piece(weight, *kinds)``  what stands or hangs along a wall: ``(rng, style) -> (parts, width)``. It works in coordinates of its
-  own: x from 0 to its width, the wall at y = 0, the room towards -y, the floor at z = 0.
-``@floor_piece(weight, *kinds)``  what stands free, about the origin: ``(rng, style) -> parts``
-``@ornament(weight, *kinds)``  what stands on tables and shelves, about the origin: ``(rng) -> parts``
+``@wall_piece(weight, *kinds)``  a thing that stands or hangs along a wall: ``(rng, style) -> (parts, width)``.
+  Its coordinates: x from 0 to its width, the wall at y = 0, the room at negative y, the floor at z = 0.
+``@floor_piece(weight, *kinds)``  a thing that stands free, about the origin: ``(rng, style) -> parts``
+``@ornament(weight, *kinds)``  a thing on tables and shelves, about the origin: ``(rng) -> parts``
 
-``kinds`` names the rooms in which a piece appears; without any it appears in all rooms with four walls, never out of doors.
-No room may hold anything to sit on: the chairs come later.
+``kinds`` names the rooms in which a piece may appear. A piece without kinds may appear in every room with four walls,
+but not out of doors. No room may hold anything to sit on: chairs are composited onto it later.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Room:
-    """A scene: parts, lights besides those that shine among the parts, a camera, a white balance [3], and its kind's name."""
+    """A scene: its parts, lights that are no parts, a camera, a white balance [3], and the name of its kind."""
 
     parts: list[Part]
     lights: list[dict[str, Any]]
@@ -87,8 +87,8 @@ class RoomKind(NamedTuple):
     draw: Callable[[np.random.Generator, Style], Room]
 
 
-#: How far panels and their rails stand off the wall (metres), and how far what hangs flat on it does: in one plane the two would
-#: flicker through each other.
+#: How far from the wall (metres) panels, their rails, and flat things that hang on it are. In one and the same plane
+#: two of them would show through each other.
 LINING, RAIL, PANE = 0.008, 0.02, 0.027
 #: Bounced light is not traced, so polished metal would mirror darkness.
 POLISH = 0.4
@@ -172,13 +172,13 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 
 def white_balance(rng: np.random.Generator, spread: float = 0.09) -> Floats:
-    """Factors [3] for red, green and blue: cool to warm, as a camera set for other light would see it."""
+    """Random factors [3] for red, green and blue, from cool to warm: a camera's white balance is seldom quite right."""
     warmth = rng.normal(0.015, spread)
     return np.array([1 + warmth, 1 + rng.normal(0, 0.015), 1 - warmth])
 
 
 def draw_room(rng: np.random.Generator, kind: str | None = None) -> Room:
-    """A furnished room or an outdoor place and a camera in it, of a given or any kind; without a seat.
+    """A furnished room or an outdoor place without a seat, and a camera in it. Any kind, unless ``kind`` is given.
 
     Raises ParameterError for a kind that is not in ``ROOM_KINDS``.
     """

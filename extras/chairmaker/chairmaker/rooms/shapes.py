@@ -31,7 +31,7 @@ __all__ = [
 
 Span = tuple[float, float]
 
-#: The corners of a box, as 0 (low) or 1 (high) in x, y, z, face by face and anticlockwise from outside; and each face's axis.
+#: The corners of a box, as 0 (low) or 1 (high) in x, y and z: face by face, anticlockwise as seen from outside.
 _CORNERS = np.array(
     [
         [[0, 0, 0], [0, 0, 1], [0, 1, 1], [0, 1, 0]],
@@ -46,7 +46,10 @@ _AXES = np.repeat([0, 0, 1, 1, 2, 2], 4)
 
 
 def boxes(spans: ArrayLike) -> Mesh:
-    """Boxes from rows [N,6] of (x low, x high, y low, y high, z low, z high) as one mesh; grain runs along their longest side."""
+    """Boxes from rows [N,6] of (x low, x high, y low, y high, z low, z high) as one mesh.
+
+    Wood grain runs along the longest side of each.
+    """
     sides = np.asarray(spans, dtype=float).reshape(-1, 3, 2)
     count = len(sides)
     corners = _CORNERS.reshape(24, 3)
@@ -75,7 +78,10 @@ def _strip_faces(count: int, rows: int, columns: int) -> NDArray[np.int64]:
 
 
 def strips(points: Floats, closed: bool = False) -> Mesh:
-    """Smooth surfaces through points [N,R,C,3] as one mesh: leaves, blades, flags; ``closed`` joins the last column to the first."""
+    """Smooth surfaces through points [N,R,C,3] as one mesh: leaves, blades, flags.
+
+    ``closed`` joins the last column to the first.
+    """
     count, rows, columns = points.shape[:3]
     across = np.linalg.norm(np.diff(points, axis=2), axis=3).mean(axis=1).cumsum(axis=1)
     along = np.linalg.norm(np.diff(points, axis=1), axis=3).max(axis=2).cumsum(axis=1)
@@ -147,7 +153,7 @@ def curtain(start: float, width: float, y: float, low: float, high: float, folds
 
 
 def pierced(width: float, height: float, holes: Sequence[tuple[float, float, float, float]]) -> Mesh:
-    """An upright wall from x = 0 and z = 0 in the plane y = 0 that faces -y, with holes (x low, x high, z low, z high)."""
+    """An upright wall in the plane y = 0 from x = 0 and z = 0, facing -y. Holes are (x low, x high, z low, z high)."""
     xs = np.unique(np.clip([0.0, width, *(h[0] for h in holes), *(h[1] for h in holes)], 0, width))
     zs = np.unique(np.clip([0.0, height, *(h[2] for h in holes), *(h[3] for h in holes)], 0, height))
     cells = []

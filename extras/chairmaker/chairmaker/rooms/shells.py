@@ -27,17 +27,27 @@ from chairmaker.rooms.room import (
 from chairmaker.rooms.shapes import bar, boxes, disc, made_of, moved, pierced
 from chairmaker.textures import hsv
 
-__all__ = ["along_wall", "floor_material", "indoors", "shell", "tiled", "wall_material"]
+__all__ = [
+    "along_wall",
+    "ceiling_fittings",
+    "floor_material",
+    "indoors",
+    "shell",
+    "tiled",
+    "wall_lining",
+    "wall_material",
+]
 
 #: How far before the front edge of the room, in metres, the hidden part of the ceiling ends.
 _LAMP_END = 0.3
-#: How high above the floor lamps end, and how far from the camera (metres).
+#: The least distance of hanging lamps from the floor and from the camera (metres).
 _HEADROOM, _BEFORE_THE_EYE = 1.8, 1.8
-#: In a room that is less deep (metres), a camera that steps closer sees little.
+#: In a room less deep than this (metres) the camera never steps closer: it would see little.
 _CLOSE = 3.4
 #: The light behind the camera measures as much across (metres): its shadows have soft edges.
 _FLASH = (0.6, 1.1)
-#: How far along its wall a piece is pushed where something stands in its way (metres), and how often a loose one is tried.
+#: How far a piece is pushed along its wall where something is in its way (metres), and how often a place is tried for a
+#: loose one.
 _SHIFTS, _TRIES = (0.0, 0.3, 0.6, -0.25, -0.5), 6
 #: How walls and floors are finished, by weight; kinds of rooms pass others.
 WALLS = {"paint": 5, "plaster": 2, "paper": 2.5, "floral": 1.2, "brick": 0.8, "boards": 0.8, "stone": 0.3}
@@ -128,8 +138,11 @@ def _uneven_glow(rng: np.random.Generator, size: tuple[float, float], strength: 
     return glow(textured(hsv(0.09, warmth, 1.0) * np.clip(level, 0.1, 1)[..., None], size), strength)
 
 
-def _lining(rng: np.random.Generator, style: Style, w: float, d: float, front: float, tiles: bool) -> list[Part]:
-    """The lower part of the walls boarded, panelled or tiled, under a rail."""
+def wall_lining(rng: np.random.Generator, style: Style, w: float, d: float, front: float, tiles: bool) -> list[Part]:
+    """Boards, panels or tiles on the lower part of three walls, with a rail on top.
+
+    ``w`` is the room's width and ``d`` its depth; the side walls start at y = ``front`` (metres).
+    """
     h = rng.uniform(0.85, 1.4)
     if tiles:
         material = tiled(rng)
@@ -164,10 +177,10 @@ def _pendants(rng: np.random.Generator, style: Style, h: float) -> list[Part]:
     return [part for x in (np.arange(count) - (count - 1) / 2) * 0.55 for part in moved(one, x)]
 
 
-def _overhead(
+def ceiling_fittings(
     rng: np.random.Generator, style: Style, size: tuple[float, float, float], front: float, eye: Floats
 ) -> list[Part]:
-    """What the ceiling carries: beams, spots, a fan, a pendant, or nothing; nothing hangs right before the ``eye`` (x, y)."""
+    """Beams, spots, a fan, a lamp or nothing under the ceiling. Nothing hangs right in front of the ``eye`` (x, y)."""
     w, d, h = size
     kind = pick(rng, {"nothing": 3, "pendant": 3, "spots": 2, "beams": 1, "fan": 1, "plate": 1})
     x, y = rng.uniform(-0.25, 0.25) * w, rng.uniform(-0.15, 0.2) * d
@@ -210,7 +223,10 @@ def shell(
     lined: float = 0.2,
     tiles: bool = False,
 ) -> list[Part]:
-    """Walls, floor, ceiling and skirting about the origin; the side towards -y is open. ``lined`` is how likely walls have panels."""
+    """Walls, floor, ceiling and skirting about the origin; the side at negative y is open.
+
+    ``lined`` is the probability of panels on the walls, which are tiles with ``tiles``.
+    """
     w, d, h = size
     front = _front(d)
     long = d / 2 - front
@@ -239,7 +255,7 @@ def shell(
         ]
     parts.append(Part(boxes(boards), style.trim))
     if rng.uniform() < lined:
-        parts += _lining(rng, style, w, d, front, tiles)
+        parts += wall_lining(rng, style, w, d, front, tiles)
     return parts
 
 
@@ -252,9 +268,10 @@ def along_wall(
     ground: Ground | None = None,
     place: Callable[..., list[Part]] = moved,
 ) -> list[Part]:
-    """Pieces side by side along a wall of the given length, from x = 0: those that are ``wanted`` and others between them.
+    """Pieces side by side along a wall of the given length, from x = 0: those that are ``wanted``, and others.
 
-    ``place(parts, x)`` puts a piece ``x`` along the wall into the room; it keeps off what stands on ``ground`` already.
+    ``place(parts, x)`` moves a piece to the place ``x`` along the wall. Places that are taken on ``ground`` are left
+    out.
     """
     ground = Ground() if ground is None else ground
     parts: list[Part] = []
@@ -374,8 +391,9 @@ def indoors(
 ) -> Room:
     """A room of ``size`` with pieces along three walls.
 
-    ``back`` and ``side`` are what must stand at those walls, ``centre`` what stands in the middle, ``loose`` the least number (and
-    one over the most) of things on the floor, ``rugs`` how likely there is a rug; ``walls`` and ``floors`` weigh the finishes.
+    ``back`` and ``side`` are the pieces that must stand at those walls, ``centre`` what stands in the middle. ``loose``
+    is the range of the number of things on the floor (the upper end excluded), ``rugs`` the probability of a rug.
+    ``walls`` and ``floors`` give weights of finishes; ``lined`` and ``tiles`` are those of :func:`shell`.
     """
     w, d, h = size
     ground = Ground((-w / 2, -d / 2), (w / 2, d / 2))
@@ -399,7 +417,7 @@ def indoors(
     nearer = (moved(centre, y=-step) for step in _SHIFTS if centre)
     parts += next((some for some in nearer if ground.take(some)), [])
     camera = _camera(rng, w, d)
-    parts += _overhead(rng, style, size, _front(d), np.array(camera.origin[:2]))
+    parts += ceiling_fittings(rng, style, size, _front(d), np.array(camera.origin[:2]))
     parts += _standing(rng, style, kind, size, camera, int(rng.integers(*loose)), ground)
     fill, sun = _daylight(rng, w, d, h)
     return Room(parts + fill, sun, camera, white_balance(rng))

@@ -1,4 +1,7 @@
-"""What stands along a wall or hangs on it; see :mod:`room` for the coordinates, and copy any function to add a piece."""
+"""Things that stand along a wall or hang on it.
+
+To add one, copy a function; :mod:`room` says what its coordinates are.
+"""
 
 import itertools
 
@@ -71,7 +74,7 @@ def gallery(rng: np.random.Generator, style: Style) -> Built:
 
 
 def _mirror_glass(rng: np.random.Generator, width: float, height: float) -> Material:
-    """Stands for what a mirror shows: some other part of the house."""
+    """What a mirror shows: a picture of some other part of the house."""
     return surface(textured(patterns.glimpse(rng, 48), (width, height)), 0.1, 0.5)
 
 
@@ -127,7 +130,8 @@ def _casement(rng: np.random.Generator, x0: float, x1: float, z0: float, z1: flo
 
 def _outlook(rng: np.random.Generator, w: float, h: float) -> Material:
     """Daylight with a view; sometimes dusk."""
-    # A little paler than it is, as what is outside always is in pictures of rooms; any more and nothing of it would be left.
+    # A little paler than it is, as the world outside always is in pictures of rooms; any paler and little of it would
+    # show.
     image = 0.8 * textures.view(rng, 48) + 0.2
     if rng.uniform() < 0.12:
         return glow(textured(image * [0.25, 0.35, 0.6], (w, h)), rng.uniform(0.5, 1.5))

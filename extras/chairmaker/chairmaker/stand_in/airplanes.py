@@ -1,4 +1,4 @@
-"""Airplanes: jet liners, business jets, propeller planes, fighters, gliders and biplanes, on their wheels or with them drawn in."""
+"""Airplanes: jet liners, business jets, propeller planes, fighters, gliders, biplanes; with or without their wheels."""
 
 from collections.abc import Callable
 

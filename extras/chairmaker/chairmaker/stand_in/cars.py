@@ -243,7 +243,8 @@ def _saloon_shape(rng: np.random.Generator) -> _Shape:
     length = rng.uniform(4.2, 4.9)
     return _Shape(
         length, rng.uniform(1.68, 1.85), rng.uniform(1.38, 1.48), 0.2, rng.uniform(0.9, 0.97), rng.uniform(0.72, 0.85),
-        rng.uniform(0.88, 1.02), rng.uniform(0.30, 0.34), (0.185, 0.79), (rng.uniform(0.25, 0.30), rng.uniform(0.83, 0.9)),
+        rng.uniform(0.88, 1.02), rng.uniform(0.30, 0.34), (0.185, 0.79),
+        (rng.uniform(0.25, 0.30), rng.uniform(0.83, 0.9)),
         (rng.uniform(0.41, 0.45), rng.uniform(0.66, 0.72)), ((-0.80, -0.05), (0.02, 0.72)),
     )  # fmt: skip
 
@@ -306,7 +307,8 @@ def pickup(rng: np.random.Generator) -> list[Part]:
     length = rng.uniform(4.8, 5.5)
     shape = _Shape(
         length, rng.uniform(1.75, 1.95), rng.uniform(1.66, 1.82), rng.uniform(0.28, 0.36), rng.uniform(1.05, 1.12),
-        rng.uniform(0.95, 1.05), rng.uniform(1.05, 1.1), rng.uniform(0.35, 0.4), (0.175, 0.78), (0.25, rng.uniform(0.56, 0.64)),
+        rng.uniform(0.95, 1.05), rng.uniform(1.05, 1.1), rng.uniform(0.35, 0.4), (0.175, 0.78),
+        (0.25, rng.uniform(0.56, 0.64)),
         (0.36, rng.uniform(0.54, 0.6)), ((-0.8, 0.05), (0.12, 0.8)), 6.0, 0.1,
     )  # fmt: skip
     finish = _finish(rng, 0.1)
@@ -325,7 +327,8 @@ def sports(rng: np.random.Generator) -> list[Part]:
     length, roofless = rng.uniform(3.9, 4.5), bool(rng.uniform() < 0.45)
     shape = _Shape(
         length, rng.uniform(1.72, 1.9), rng.uniform(1.2, 1.3), 0.15, rng.uniform(0.80, 0.86), rng.uniform(0.6, 0.68),
-        rng.uniform(0.8, 0.92), rng.uniform(0.31, 0.34), (0.19, 0.79), (rng.uniform(0.34, 0.4), rng.uniform(0.82, 0.94)),
+        rng.uniform(0.8, 0.92), rng.uniform(0.31, 0.34), (0.19, 0.79),
+        (rng.uniform(0.34, 0.4), rng.uniform(0.82, 0.94)),
         (0.5, 0.66), ((-0.62, 0.55),), 3.6, 0.2,
     )  # fmt: skip
     return _car(rng, shape, _finish(rng), roofless=roofless)

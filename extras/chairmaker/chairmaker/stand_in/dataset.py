@@ -18,33 +18,36 @@ from chairmaker.render import View, encode, smooth_light
 from chairmaker.stand_in.scenes import CATEGORIES, Scene, draw_scene
 from chairmaker.workers import in_processes
 
-__all__ = ["render_stand_in", "render_subject"]
+__all__ = ["picture_window", "render_stand_in", "render_subject", "subject_mask"]
 
 _PICTURE, _LAYOUT = range(2)
 _SMALLEST, _LARGEST = 32, 1024
-#: Ids are drawn from these, as gappy as the release's own.
+#: Ids are drawn from this many numbers: like those of the release they have gaps.
 _IDS = 10_000
 _EMPTY, _UNLABELLED, _SUBSET = 0.04, 0.03, 1 / 3
 _QUALITY = 84
 _SAMPLES = 12
-#: Mean and spread of a picture's exposure: the grey that its log mean goes to, in linear light.
+#: Mean and standard deviation of the grey (linear) that a picture's mean, in logarithms, is exposed to.
 _EXPOSURE = {"Airplane": (0.27, 0.07), "Car": (0.18, 0.06), "Horse": (0.21, 0.05)}
 
-#: Folder, category, seed, number, size in pixels, the image's id, whether the subject is there, and whether the mask is written.
+#: Folder, category, seed, number, size in pixels, the image's id, whether it shows the subject, whether its mask is
+#: written.
 _Task = tuple[Path, str, int, int, int, str, bool, bool]
 
 
-def _window(scene: Scene, size: int) -> tuple[int, int, int, int]:
+def picture_window(scene: Scene, size: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the scene's picture in a square of ``size`` pixels."""
     height = round(size * scene.aspect)
     return 0, (size - height) // 2, size, height
 
 
-def _mask(scene: Scene, size: int, seed: int) -> NDArray[np.bool_]:
-    """Where the subject, as far as nothing stands before it, covers more than half of a pixel [H,W]."""
-    left, top, width, height = _window(scene, size)
+def subject_mask(scene: Scene, size: int, seed: int) -> NDArray[np.bool_]:
+    """Where the visible part of the subject covers more than half of a pixel [H,W]."""
+    left, top, width, height = picture_window(scene, size)
     if not scene.subjects:
         return np.zeros((height, width), bool)
-    # What stands before shines, the subject is black: the guide's red is the share of each pixel that the former takes.
+    # The subject is black, and what stands in front of it is a light: the guide's red is the light's share of each
+    # pixel.
     light, black = glow(np.ones(3), 1.0), plain(np.zeros(3))
     parts = [Part(part.mesh, black) for part in scene.subjects] + [Part(p.mesh, light) for p in scene.place.before]
     pixels = View(parts, [], scene.camera, size, (left, top, width, height)).guide("albedo", 25, seed)
@@ -52,7 +55,7 @@ def _mask(scene: Scene, size: int, seed: int) -> NDArray[np.bool_]:
 
 
 def _photograph(scene: Scene, rng: np.random.Generator, category: str, size: int, seed: int) -> Image.Image:
-    window = _window(scene, size)
+    window = picture_window(scene, size)
     parts = [*scene.subjects, *scene.place.behind, *scene.place.before]
     view = View(parts, scene.sky.lights(), scene.camera, size, window)
     lit, albedo = view.colour(_SAMPLES, seed), view.guide("albedo", _SAMPLES, seed)
@@ -60,7 +63,7 @@ def _photograph(scene: Scene, rng: np.random.Generator, category: str, size: int
     normal = np.nan_to_num(view.guide("normal", _SAMPLES, seed))
     image = smooth_light(lit, albedo, normal, bounce=0.12)
     colour = image[..., :3] + (1 - image[..., 3:]) * scene.sky.behind(scene.camera, size, window)
-    # As a camera's automatic exposure would: the picture's log mean goes to a middle grey.
+    # Like a camera's automatic exposure: the picture's mean, in logarithms, becomes a middle grey.
     mean, spread = _EXPOSURE[category]
     grey = np.clip(rng.normal(mean, spread), 0.06, 0.5)
     exposed = colour * grey / np.exp(np.log(colour.mean(axis=2) + 0.02).mean())
@@ -82,10 +85,10 @@ def _check(category: str, seed: int, size: int) -> None:
 def render_subject(
     category: str, seed: int, index: int, size: int = 128, present: bool = True
 ) -> tuple[Image.Image, Image.Image]:
-    """Picture number ``index`` of a category ("Airplane", "Car" or "Horse"), RGB, and its mask, 1 bit; ``size`` is the longer side.
+    """Picture number ``index`` of a category ("Airplane", "Car" or "Horse") as an RGB image, and its mask (1 bit).
 
-    Without the subject (``present=False``) the place alone is shown and the mask is black. Raises ParameterError for another
-    category, a size out of range or a negative seed.
+    ``size`` is the longer side in pixels. With ``present=False`` the picture shows the place without the subject, and
+    the mask is black. Raises ParameterError for another category, a size out of range or a negative seed.
     """
     _check(category, seed, size)
     mitsuba()
@@ -93,11 +96,11 @@ def render_subject(
     scene = draw_scene(rng, category, present)
     number = int(rng.integers(2**31))
     picture = _photograph(scene, rng, category, size, number)
-    return picture, Image.fromarray(_mask(scene, size, number))
+    return picture, Image.fromarray(subject_mask(scene, size, number))
 
 
 def _render_files(task: _Task) -> None:
-    """One image and its mask in their folders: the whole work of a process of the pool."""
+    """Render one image and its mask, and write both into their folders."""
     folder, category, seed, index, size, name, present, labelled = task
     picture, mask = render_subject(category, seed, index, size, present)
     picture.save(folder / category / f"{name}.jpg", quality=_QUALITY, optimize=True)
@@ -118,7 +121,7 @@ def _tasks(folder: Path, category: str, images: int, size: int, seed: int) -> li
 
 
 def _copy_subset(tasks: list[_Task], seed: int) -> None:
-    """A third of the labelled images, once more in the folder of the category's subset."""
+    """Copy a third of the labelled images into the folder of the category's subset."""
     folder, category = tasks[0][:2]
     rng = np.random.default_rng([seed, _LAYOUT, CATEGORIES.index(category), 100])
     labelled = [task[5] for task in tasks if task[7]]
@@ -130,16 +133,17 @@ def _copy_subset(tasks: list[_Task], seed: int) -> None:
 def _readme(name: str, images: int, size: int, seed: int) -> str:
     command = f"chairlib render-stand-in --out {name} --images {images} --size {size} --seed {seed}"
     return (
-        f"# {name}\n\nA stand-in, not Object Discovery: rendered airplanes, cars and horses with exact masks, in the layout of the "
-        "Object Discovery data set.\nNo score measured on it may be called a score on Object Discovery. Made by\n\n"
-        f"    {command}\n\n`Data/<Category>/NNNN.jpg` are the images and `GroundTruth/NNNN.png` their masks, missing for the "
-        "unlabelled few\nand black where the object is absent; `Data/<Category>100/` repeats a third of the labelled images.\n\n"
-        "Licence: CC0-1.0.\n"
+        f"# {name}\n\nA stand-in, not Object Discovery: rendered airplanes, cars and horses with exact masks, "
+        "in the layout of the Object Discovery data set.\n"
+        "No score measured on it may be called a score on Object Discovery. Made by\n\n"
+        f"    {command}\n\n`Data/<Category>/NNNN.jpg` are the images and `GroundTruth/NNNN.png` their masks, "
+        "missing for the unlabelled few\nand black where the object is absent; "
+        "`Data/<Category>100/` repeats a third of the labelled images.\n\nLicence: CC0-1.0.\n"
     )
 
 
 def _estimate(images: int, size: int, seed: int, workers: int) -> str:
-    """How long it will take, from one image of each category rendered here and now."""
+    """How long rendering will take, measured on one image of each category, in words."""
     start = time.perf_counter()
     for category in CATEGORIES:
         render_subject(category, seed, 0, size)
@@ -158,12 +162,12 @@ def render_stand_in(
 ) -> Path:
     """Render the stand-in into the folder ``out``, which must be absent or empty: ``images`` of each category.
 
-    ``size`` is the longer side in pixels, ``workers`` the number of processes, each on one core (by default as many as there are
-    cores). With ``progress`` an estimate and a bar go to standard error. However the call ends before all is there, nothing is
-    left of it.
+    ``size`` is the longer side in pixels. ``workers`` is the number of processes, each on one core: by default one for
+    each core. With ``progress`` an estimate and a progress bar go to standard error. A call that fails or is
+    interrupted leaves nothing.
 
-    Raises ParameterError for fewer than 3 images or a size out of range, ChairlibError where Mitsuba is missing or nothing can be
-    written.
+    Raises ParameterError for fewer than 3 images or a size out of range, ChairlibError where Mitsuba is missing or
+    nothing can be written.
     """
     out = Path(out).expanduser()
     if images < 3 or 28 * images > 28 * _IDS / 2:
@@ -191,7 +195,7 @@ def render_stand_in(
             pass
         for some in tasks.values():
             _copy_subset(some, seed)
-        # In Data/, which is what gets copied: whoever reads it is told the stand-in's name, whatever the copy is called.
+        # People copy Data/ alone. This file goes along, so a copy is still known as the stand-in.
         write_json(folder / "Data" / "source.json", {"source": "stand-in", "name": "stand-in", "groups": {}})
         (folder / "README.md").write_text(_readme(out.name, images, size, seed), encoding="utf-8")
     return out

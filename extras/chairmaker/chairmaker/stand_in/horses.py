@@ -18,7 +18,7 @@ __all__ = ["HORSES", "POSES", "Pose", "horse"]
 
 @dataclass(frozen=True)
 class Pose:
-    """Angles in degrees, forwards positive: each leg's swing (left fore, right fore, left hind, right hind) and its bend."""
+    """Angles in degrees, forwards positive: swing and bend of the left and right fore leg, left and right hind leg."""
 
     swing: tuple[float, float, float, float]
     bend: tuple[float, float, float, float]

@@ -31,10 +31,13 @@ def hull(
     count: int = 22,
     sides: int = 20,
 ) -> Mesh:
-    """A body, or a patch of its skin, from cross-sections: rows [N,4] of (y, height of the middle, width, height), in metres.
+    """A body, or a patch of its skin, from cross-sections.
 
-    ``turn`` is the stretch of each section in degrees (0 right, 90 top), ``along`` the stretch of the length in [0, 1], ``swell``
-    lifts a patch off the skin by that many metres; ``power`` is 2 for ellipses and more for boxier sections.
+    ``rows`` [N,4] are (y, height of the middle, width, height) in metres.
+
+    A patch covers the range ``turn`` of each section in degrees (0 right, 90 top) and the range ``along`` of the length
+    in [0, 1]; ``swell`` lifts it off the skin by that many metres. ``power`` is 2 for ellipses and more for boxier
+    sections.
     """
     y, z, width, height = _interpolated(rows, along, count).T
     angle = np.radians(np.linspace(*turn, sides + 1))

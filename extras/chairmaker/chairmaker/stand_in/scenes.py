@@ -1,6 +1,7 @@
 """Where airplanes, cars and horses are met: airfields, streets, roads, meadows, paddocks, beaches, snow, the open sky.
 
-A place is a function ``(rng, reach) -> Place``: the subject stands about the origin within ``reach`` metres, the camera towards -y.
+A place is a function ``(rng, reach) -> Place``: the subject stands within ``reach`` metres of the origin, and the
+camera at negative y.
 """
 
 from collections.abc import Callable

@@ -20,7 +20,12 @@ _FIELD = 192
 
 @dataclass(frozen=True)
 class Sky:
-    """Linear colours of the zenith, the horizon, the ground's haze and the clouds; the cloud field; the sun's direction, or none."""
+    """A sky: linear colours, clouds, and perhaps a sun.
+
+    ``top``, ``low``, ``ground`` and ``cloud`` are the colours of the zenith, the horizon, the haze below it and the
+    clouds. Clouds are where ``field``, whose period is 1 / ``scale``, is above ``cover``. ``sun`` is the sun's
+    direction, or None.
+    """
 
     top: Floats
     low: Floats
@@ -87,10 +92,16 @@ def draw_sky(rng: np.random.Generator, kinds: dict[str, float] | None = None) ->
     """A sky at random: blue, with clouds, overcast, hazy, an evening's, or before a storm."""
     kind = pick(rng, kinds or {"blue": 4, "clouds": 4, "overcast": 3, "hazy": 2, "evening": 1.2, "storm": 0.8})
     top, low = {
-        "blue": (hsv(rng.uniform(0.56, 0.62), rng.uniform(0.5, 0.85), rng.uniform(0.45, 0.85)), hsv(0.56, rng.uniform(0.15, 0.4), 0.92)),
+        "blue": (
+            hsv(rng.uniform(0.56, 0.62), rng.uniform(0.5, 0.85), rng.uniform(0.45, 0.85)),
+            hsv(0.56, rng.uniform(0.15, 0.4), 0.92),
+        ),
         "clouds": (hsv(rng.uniform(0.56, 0.62), rng.uniform(0.4, 0.8), rng.uniform(0.5, 0.8)), hsv(0.56, 0.15, 0.92)),
         "overcast": (hsv(0.6, rng.uniform(0, 0.1), rng.uniform(0.65, 0.85)), hsv(0.6, 0.04, 0.9)),
-        "hazy": (hsv(rng.uniform(0.5, 0.62), rng.uniform(0.1, 0.35), rng.uniform(0.65, 0.85)), hsv(rng.uniform(0.1, 0.6), 0.08, 0.92)),
+        "hazy": (
+            hsv(rng.uniform(0.5, 0.62), rng.uniform(0.1, 0.35), rng.uniform(0.65, 0.85)),
+            hsv(rng.uniform(0.1, 0.6), 0.08, 0.92),
+        ),
         "evening": (
             hsv(rng.uniform(0.58, 0.7), rng.uniform(0.3, 0.6), rng.uniform(0.35, 0.6)),
             hsv(rng.uniform(0.02, 0.1), rng.uniform(0.35, 0.75), 0.95),

@@ -1,0 +1,350 @@
+"""What every figure stands on: our seaborn theme, a displayable picture with alternative text, and helpers for axes.
+
+A figure is an HTML ``<img>`` whose alternative text is written from the data that it shows. Titles and captions are
+HTML text, which stays legible on a phone and in dark mode. The picture itself is an opaque white card.
+"""
+
+import base64
+import html
+import io
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib.figure
+import matplotlib.style
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import HTML
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.optimize import isotonic_regression
+
+from chairlib.core.errors import ParameterError
+
+__all__ = [
+    "BAND",
+    "DASHES",
+    "GREY",
+    "HATCHES",
+    "MARKERS",
+    "PALETTE",
+    "WIDTH",
+    "Figure",
+    "annotate_bar",
+    "bar_style",
+    "check_among",
+    "check_columns",
+    "check_intervals",
+    "check_range",
+    "describe_array",
+    "describe_repetitions",
+    "grouped_bars",
+    "images_axis",
+    "join_words",
+    "label_line_ends",
+    "legend_above",
+    "legend_line",
+    "legend_outside",
+    "mean_over_repetitions",
+    "line_style",
+    "new_figure",
+    "outline_text",
+    "rows_down",
+    "show",
+    "spread_labels",
+    "text_colour",
+    "theme",
+]
+
+#: Okabe and Ito's colours, told apart with every common colour blindness. Their yellow is left out: too faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = "#666666"
+#: A label has, beside its colour, a dash pattern and a marker (lines) or a hatch (bars) of its own.
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo")
+#: Arguments of seaborn for a mean with the range (smallest to largest value) as a band.
+BAND: dict[str, Any] = {"errorbar": ("pi", 100), "err_kws": {"alpha": 0.2, "linewidth": 0}}
+
+#: Width of a figure in inches. Text of 12 points is then still about 10 pixels high on a phone.
+WIDTH = 6.0
+_CSS_PIXELS_PER_INCH = 100
+_DPI = 200
+_SETTINGS = {
+    **dict.fromkeys(("font.size", "figure.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 12),
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.linewidth": 0.8,
+    "axes.formatter.use_mathtext": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.8,
+    **dict.fromkeys(("xtick.major.width", "ytick.major.width"), 0.8),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 3.5),
+    **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 0),
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+}
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """Our palette and settings as seaborn's theme, whatever style the session has chosen; undone afterwards.
+
+    ``@theme()`` before a function draws all of the function in it.
+    """
+    with matplotlib.style.context("default"):
+        sns.set_theme(style="ticks", palette=PALETTE, font="DejaVu Sans", color_codes=False, rc=_SETTINGS)
+        yield
+
+
+class Figure(HTML):
+    """A picture that displays itself in a notebook or a page. ``png``: the file's bytes; ``alt``: alternative text."""
+
+    def __init__(self, png: bytes, alt: str, width: int, title: str = "", caption: str = "") -> None:
+        self.png, self.alt, self.title, self.caption = png, alt, title, caption
+        source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        image = (
+            f'<img class="chair-figure" alt="{html.escape(alt)}" src="{source}" width="{width}" '
+            'style="max-width:100%;height:auto;border-radius:8px;background:#fff">'
+        )
+        heading = f"<strong>{html.escape(title.rstrip('.'))}.</strong>" if title else ""
+        words = " ".join(filter(None, (heading, html.escape(caption))))
+        caption_html = f'<figcaption style="max-width:{width}px;margin-top:.4em">{words}</figcaption>' if words else ""
+        super().__init__(f'<figure style="margin:0 0 1em;text-align:left">{image}{caption_html}</figure>')
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+
+def new_figure(height: float) -> matplotlib.figure.Figure:
+    """An empty figure, :data:`WIDTH` by ``height`` inches. pyplot doesn't know it, so nobody has to close it."""
+    return matplotlib.figure.Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def show(
+    fig: matplotlib.figure.Figure,
+    alt: str,
+    title: str = "",
+    caption: str = "",
+    dpi: float | None = None,
+    colours: int | None = None,
+) -> Figure:
+    """Turn a matplotlib figure into a displayable picture.
+
+    ``alt`` says in words what the picture shows; the alternative text is the title, a colon, and these words.
+    ``title`` and ``caption`` stand below the picture as HTML text. ``dpi`` is the resolution of the file (default
+    200, twice what a plain screen shows); it does not change the displayed size. ``colours``: at most so many in the
+    file, which then is smaller.
+    """
+    if not alt.strip():
+        raise ParameterError("the alternative text of a figure is empty: say in words, with numbers, what it shows.")
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"optimize": True}}
+    fig.savefig(buffer, format="png", dpi=dpi or _DPI, facecolor="white", **options)
+    if colours is not None:
+        with Image.open(buffer) as picture:
+            few = picture.convert("RGB").quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        buffer = io.BytesIO()
+        few.save(buffer, "PNG", optimize=True)
+    sentence = (f"{title.rstrip('.:')}: " if title else "") + alt.rstrip(".") + "."
+    return Figure(buffer.getvalue(), sentence, round(fig.get_figwidth() * _CSS_PIXELS_PER_INCH), title, caption)
+
+
+# Checks and words
+
+
+def describe_array(array: NDArray[Any]) -> str:
+    """Dtype, shape and range of an array, for the message of an error."""
+    span = f", values {array.min()} to {array.max()}" if array.size else ""
+    return f"found {array.dtype}, shape {list(array.shape)}{span}"
+
+
+def check_columns(frame: pd.DataFrame, names: Sequence[str], what: str) -> None:
+    """Raise ParameterError where a column is missing, or where there are no rows. ``what``: the frame, in words."""
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise ParameterError(
+            f"{what} lacks the column(s) {', '.join(missing)}; found {', '.join(map(str, frame.columns)) or 'none'}."
+        )
+    if frame.empty:
+        raise ParameterError(f"{what} has no rows.")
+
+
+def check_intervals(frame: pd.DataFrame, what: str) -> None:
+    """Raise ParameterError unless low <= iou <= high in every row (NaN allowed)."""
+    if ((frame["low"] > frame["iou"]) | (frame["high"] < frame["iou"])).any():
+        raise ParameterError(f"an interval in {what} does not hold its IoU; give low <= iou <= high.")
+
+
+def check_among(frame: pd.DataFrame, column: str, known: Mapping[str, Any]) -> list[str]:
+    """The column's values, in the order of ``known``; ParameterError where that lacks one."""
+    if unknown := sorted({str(value) for value in frame[column]} - set(known)):
+        raise ParameterError(f"{column} must be one of {', '.join(known)}; found {', '.join(unknown)}.")
+    return [value for value in known if (frame[column] == value).any()]
+
+
+def check_range(values: pd.Series, what: str, low: float, high: float) -> None:
+    if not len(values) or not values.between(low, high).all() or not np.isfinite(values).all():
+        span = f"{values.min():g} to {values.max():g}" if len(values) else "none"
+        found = f"{span}, {values.isna().sum()} missing"
+        raise ParameterError(f"{what} must be numbers from {low:g} to {high:g}; found {found}.")
+
+
+def describe_repetitions(frame: pd.DataFrame, *keys: str) -> str:
+    """How many repetitions a mean is over, in words, where there are several."""
+    names = frame["name"].nunique() if "name" in frame.columns else 1
+    most = int(frame.groupby(list(keys)).size().max()) if keys else names
+    return f", the mean of up to {most} repetitions and their range" if most > 1 else ""
+
+
+def mean_over_repetitions(rows: pd.DataFrame, x: str, y: str) -> pd.Series:
+    """The mean of ``y`` over repetitions, indexed by ``x`` (ascending); missing values are left out."""
+    mean = rows.dropna(subset=[y]).groupby(x)[y].mean()
+    if mean.empty:
+        raise ParameterError(f"{y} has no values to show; found {len(rows)} rows, all missing.")
+    return mean
+
+
+def join_words(words: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+# Looks
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """The colour, dash pattern and marker of the line with this number."""
+    return {
+        "color": PALETTE[number % len(PALETTE)],
+        "linestyle": DASHES[number % len(DASHES)],
+        "marker": MARKERS[number % len(MARKERS)],
+    }
+
+
+def bar_style(number: int, colour: str | None = None) -> dict[str, Any]:
+    """The colour and hatch of the bar (and of its entry in a legend) with this number."""
+    colour = colour or PALETTE[number % len(PALETTE)]
+    return {"facecolor": colour, "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white", "linewidth": 0}
+
+
+def text_colour(colour: str) -> tuple[float, float, float]:
+    """A line's colour, dark enough for text on white (the palette's orange and pink are not)."""
+    red, green, blue = (0.65 * part for part in to_rgb(colour))
+    return red, green, blue
+
+
+def outline_text(text: Any, colour: str, width: float) -> None:
+    """Draw a text over an outline of this colour, so that it is legible on anything."""
+    text.set_path_effects([patheffects.withStroke(linewidth=width, foreground=colour)])
+
+
+# Axes and legends
+
+
+def legend_line(label: str, **look: Any) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], label=label, **look)
+
+
+def legend_outside(fig: matplotlib.figure.Figure, handles: Sequence[Any], columns: int = 4) -> None:
+    """A legend above all panels."""
+    columns = columns if len(handles) <= columns else min(columns, 3)
+    spacing = {"borderaxespad": 0, "handlelength": 2, "columnspacing": 1.1, "labelspacing": 0.3, "handletextpad": 0.5}
+    fig.legend(handles=handles, loc="outside upper left", ncols=columns, **spacing)
+
+
+def legend_above(ax: Axes, handles: Sequence[Any] | None = None, columns: int = 1) -> None:
+    """A legend over the axes, aligned with their left edge, so that it covers no data."""
+    given = {} if handles is None else {"handles": handles}
+    spacing = {"borderaxespad": 0.2, "handlelength": 1.8, "labelspacing": 0.25}
+    ax.legend(**given, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, **spacing)
+
+
+def images_axis(ax: Axes, most: float) -> None:
+    """Label the x axis with training images seen, from 0; in thousands where ``most`` is large."""
+    scale, unit = (1000, " (thousands)") if most >= 5000 else (1, "")
+    ax.set_xlabel(f"training images seen{unit}")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / scale:,g}"))
+    ax.set_xlim(left=0)
+
+
+def rows_down(ax: Axes, names: Sequence[str]) -> None:
+    """Name the rows of bars or dots at heights 0, 1, 2, ..., the first one at the top, with grid lines across them."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set(ylim=(len(names) - 0.5, -0.5), ylabel="")
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=False, axis="y")
+    ax.grid(visible=True, axis="x")
+
+
+def grouped_bars(
+    ax: Axes,
+    values: pd.DataFrame,
+    looks: Sequence[dict[str, Any]],
+    notes: pd.DataFrame,
+    low: pd.DataFrame | None = None,
+    high: pd.DataFrame | None = None,
+) -> None:
+    """Horizontal bars with notes to their right: a row for each row of ``values``, in it a bar for each column.
+
+    All frames have the same rows and columns. A range from ``low`` to ``high`` is a line over its bar. NaN has no bar.
+    """
+    low, high = (values if low is None else low), (values if high is None else high)
+    each = 0.8 / len(values.columns)
+    for number, (name, look) in enumerate(zip(values.columns, looks, strict=True)):
+        y = np.arange(len(values)) - 0.4 + each * (number + 0.5)
+        ax.barh(y, values[name], each * 0.92, **look)
+        ranges = (high[name] - low[name]).where(low[name] < high[name]) / 2
+        ax.errorbar(low[name] + ranges, y, xerr=ranges, fmt="none", ecolor="black", elinewidth=1.4, capsize=3)
+        for place, note, *numbers in zip(y, notes[name], values[name], low[name], high[name], strict=True):
+            style = "italic" if math.isnan(numbers[0]) else "normal"
+            annotate_bar(ax, float(np.nanmax([0.0, *numbers])), place, note, style)
+    rows_down(ax, [str(name) for name in values.index])
+
+
+def annotate_bar(ax: Axes, x: float, y: float, text: str, style: str = "normal") -> None:
+    """Write a bar's value to the right of its end at (x, y)."""
+    look: dict[str, Any] = {"fontsize": 11, "va": "center", "annotation_clip": False, "zorder": 5, "style": style}
+    outline_text(ax.annotate(text, (x, y), (5, 0), textcoords="offset points", **look), "white", 3)
+
+
+def label_line_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write each line's name (x, y, name, colour) to the right of the axes, at the height where the line ends.
+
+    Names that would touch each other are moved apart, and a thin line leads from each name to its end.
+    """
+    fig: Any = ax.get_figure()
+    fig.draw_without_rendering()
+    line_height = 13 / 72 * fig.dpi / ax.get_window_extent().height
+    to_axes = ax.transData + ax.transAxes.inverted()
+    labels = sorted((to_axes.transform((x, y))[1], textwrap.fill(name, 16), (x, y), c) for x, y, name, c in ends)
+    sizes = [line_height * (text.count("\n") + 1) for _, text, *_ in labels]
+    for place, (_, text, end, colour) in zip(spread_labels([label[0] for label in labels], sizes), labels, strict=True):
+        leader = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "alpha": 0.5, "shrinkA": 1, "shrinkB": 3}
+        look: dict[str, Any] = {"color": text_colour(colour), "weight": "bold", "fontsize": 11, "linespacing": 1.0}
+        at: dict[str, Any] = {"xytext": (1.03, place), "textcoords": "axes fraction", "va": "center"}
+        ax.annotate(text, end, **at, **look, arrowprops=leader, annotation_clip=False)
+
+
+def spread_labels(wanted: Sequence[float], sizes: Sequence[float]) -> NDArray[np.float64]:
+    """Places near those ``wanted`` (ascending), far enough apart for labels of these sizes.
+
+    They have the least squared distance to the wanted ones of all that keep the order and don't overlap.
+    """
+    # Where each would stand if all were packed from 0. Places minus these may not fall: that is isotonic regression.
+    packed = np.cumsum(sizes) - np.asarray(sizes) / 2
+    places: NDArray[np.float64] = isotonic_regression(np.asarray(wanted) - packed).x + packed
+    return places

@@ -1,0 +1,240 @@
+"""Metrics on the line between two models, and barriers: the paper's Figure 7, and what goes beyond it.
+
+Tidy data frames in, a :class:`~chairlib.show.canvas.Figure` out, with ``title`` and ``caption`` below the picture. A
+frame may have a column ``name`` that tells repetitions apart (pairs of models, seeds): the mean is drawn, with the
+range over them.
+
+F1 and F2 are fine-tuned from one pretrained model, S1 and S2 trained from scratch (the paper's Ft and Ri);
+``W_alpha = alpha W_1 + (1 - alpha) W_2``. IoU and Dice are in per cent.
+"""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.figure
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+from chairlib.core.errors import ParameterError
+from chairlib.show.canvas import (
+    BAND,
+    GREY,
+    PALETTE,
+    Figure,
+    check_among,
+    check_columns,
+    check_range,
+    describe_repetitions,
+    join_words,
+    label_line_ends,
+    legend_line,
+    legend_outside,
+    mean_over_repetitions,
+    new_figure,
+    show,
+    theme,
+)
+
+__all__ = ["PAIR_COLOURS", "PAIR_TITLES", "barrier_over_pretraining", "interpolation_curves", "matching_curves"]
+
+#: The metrics of Figure 7, in order, with their units.
+_METRICS = {"iou": "IoU (%)", "dice": "Dice (%)", "loss": "loss (BCE)"}
+#: Pairs of models: fine-tuned from one pretrained model, and trained from scratch.
+PAIR_TITLES = {"F": "F, fine-tuned", "S": "S, from scratch"}
+PAIR_COLOURS = {"F": PALETTE[0], "S": PALETTE[1]}
+_BATCH_NORM = {"average": "BatchNorm averaged", "recalibrate": "BatchNorm recalibrated"}
+#: Dash patterns as seaborn has them: lengths of a dash and of a gap.
+_SOLID: Any = ""
+_DASHED: Any = (4, 2)
+
+
+@theme()
+def interpolation_curves(
+    frame: pd.DataFrame, data_name: str = "", title: str = "", caption: str = "", scored: str = "test"
+) -> Figure:
+    """The paper's Figure 7: metrics over alpha for fine-tuned (F) and from-scratch (S) pairs of models.
+
+    ``frame``: columns pair ('F', 'S'), batch_norm ('average', 'recalibrate'), split ('test', 'train'), alpha, at
+    least one of iou, dice and loss, and ``name`` where there are several pairs. One row of small multiples a metric,
+    one column a treatment of BatchNorm; the trained models (alpha 0 and 1) are marked, and values of alpha beyond
+    them shaded. ``data_name``: the images, for the axis; ``scored``: what the split ``test`` is called.
+    """
+    check_columns(frame, ("pair", "batch_norm", "split", "alpha"), "the table of curves")
+    metrics = {metric: label for metric, label in _METRICS.items() if metric in frame.columns}
+    if not metrics:
+        raise ParameterError(f"the table of curves has no metric; give one of {', '.join(_METRICS)}.")
+    frame = _with_titles(frame, pair=PAIR_TITLES, batch_norm=_BATCH_NORM, split={"test": scored, "train": "train"})
+    colours, markers = (
+        {PAIR_TITLES[pair]: look[pair] for pair in PAIR_TITLES} for look in (PAIR_COLOURS, {"F": "o", "S": "s"})
+    )
+    dashes = {scored: _SOLID, "train": _DASHED}
+    fig = _curves_over_alpha(frame, metrics, "pair", colours, markers, "split", dashes, ("F", "S"), data_name)
+    metric = next(iter(metrics))
+    unit, places = ("", 3) if metric == "loss" else (" %", 1)
+    described = []
+    scores = frame[frame["split"] == scored]
+    for (treatment, pair), rows in scores.groupby(["batch_norm", "pair"], observed=True):
+        mean = mean_over_repetitions(rows, "alpha", metric).loc[0:1]
+        worst = int(mean.argmax() if metric == "loss" else mean.argmin())
+        values = [f"{value:.{places}f}{unit}" for value in mean]
+        ends = f"{values[0]} at alpha {mean.index[0]:g} and {values[-1]} at {mean.index[-1]:g}"
+        ends += f", at worst {values[worst]} at {mean.index[worst]:g}"
+        described.append(f"{pair}, {treatment}: {scored} {metrics[metric].split(' ')[0]} {ends}")
+    alt = f"{join_words(list(metrics.values()))} over alpha{describe_repetitions(frame)}. {'; '.join(described)}"
+    return show(fig, alt, title, caption)
+
+
+@theme()
+def matching_curves(
+    frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "", caption: str = ""
+) -> Figure:
+    """IoU between two models trained from scratch, before and after permuting the units of one to match the other's.
+
+    ``frame``: columns permuted (bool), batch_norm, alpha, iou (per cent), and ``name`` where there are several pairs.
+    One panel a treatment of BatchNorm. After Ainsworth et al. (2023, Git Re-Basin) and Jordan et al. (2023, REPAIR).
+    """
+    check_columns(frame, ("permuted", "batch_norm", "alpha", "iou"), "the table of matched curves")
+    titles = {"as trained": "as trained", "permuted to match": "permuted to match"}
+    units = frame["permuted"].astype(bool).map(dict(zip((False, True), titles, strict=True)))
+    frame = _with_titles(frame.assign(permuted=units), permuted=titles, batch_norm=_BATCH_NORM)
+    colours, markers, dashes = (
+        dict(zip(titles, looks, strict=True)) for looks in (PALETTE[1:3], "sD", (_DASHED, _SOLID))
+    )
+    metrics = {"iou": textwrap.fill(data_label, 30)}
+    fig = _curves_over_alpha(frame, metrics, "permuted", colours, markers, "permuted", dashes, ("S",))
+    described = []
+    for (treatment, name), rows in frame.groupby(["batch_norm", "permuted"], observed=True):
+        mean = mean_over_repetitions(rows, "alpha", "iou")
+        described.append(f"{name}, {treatment}: at worst {mean.min():.1f} % at alpha {mean.idxmin():g}")
+    alt = f"{data_label} between models from scratch over alpha{describe_repetitions(frame)}. {'; '.join(described)}"
+    return show(fig, alt, title, caption)
+
+
+def _with_titles(frame: pd.DataFrame, **columns: Mapping[Any, str]) -> pd.DataFrame:
+    """The frame with the values of these columns in words, as categories in the mapping's order.
+
+    Alphas that differ by rounding alone are made equal: steps added up miss 0 and 1.
+    """
+    frame = frame.assign(alpha=frame["alpha"].astype(float).round(6) + 0.0)
+    for column, titles in columns.items():
+        present = [titles[value] for value in check_among(frame, column, titles)]
+        frame[column] = pd.Categorical(frame[column].map(titles), present)
+    return frame
+
+
+def _curves_over_alpha(
+    frame: pd.DataFrame,
+    metrics: Mapping[str, str],
+    hue: str,
+    colours: Mapping[str, str],
+    markers: Mapping[str, str],
+    style: str,
+    dashes: Mapping[str, Any],
+    pairs: Sequence[str],
+    data_name: str = "",
+) -> matplotlib.figure.Figure:
+    """Small multiples of metrics over alpha: a row for each metric, a column for each treatment of BatchNorm.
+
+    ``hue`` and ``style``: the columns of ``frame`` that colours and markers, and dashes, are by. The trained models are
+    marked on solid lines and named below the axis; where a model is extrapolated beyond them is shaded.
+    """
+    treatments, alphas = list(frame["batch_norm"].cat.categories), frame["alpha"]
+    fig = new_figure((1.3 if len(metrics) > 1 or hue != style else 1.9) + 2.0 * len(metrics))
+    engine: Any = fig.get_layout_engine()
+    engine.set(wspace=0.08)  # room for the names below the panels' ends
+    grid = fig.subplots(len(metrics), len(treatments), sharex=True, sharey="row", squeeze=False)
+    low, high = min(0.0, alphas.min()) - 0.03, max(1.0, alphas.max()) + 0.03
+    ticks = {0: "\n" + " ".join(f"{pair}₂" for pair in pairs), 0.25: "", 0.5: "", 0.75: "", 1: ""}
+    ticks[1] = ticks[0].replace("₂", "₁")
+    looks: dict[str, Any] = {"hue": hue, "palette": dict(colours), "legend": False}
+    for axes, (metric, label) in zip(grid, metrics.items(), strict=True):
+        for ax, treatment in zip(axes, treatments, strict=True):
+            rows = frame[frame["batch_norm"] == treatment]
+            if rows[metric].isna().all():
+                raise ParameterError(f"{metric} has no values to show; found {len(rows)} rows, all missing.")
+            sns.lineplot(rows, x="alpha", y=metric, style=style, dashes=dict(dashes), **looks, **BAND, ax=ax)
+            trained = rows[rows["alpha"].isin((0.0, 1.0)) & ((rows[style] != "train") | (hue == style))]
+            ends = trained.groupby([hue, "alpha"], observed=True, as_index=False)[metric].mean()
+            dots: dict[str, Any] = {"style": hue, "markers": dict(markers), "s": 45, "zorder": 3}
+            sns.scatterplot(ends, x="alpha", y=metric, **looks, **dots, ax=ax)
+            for start, end in ((low, 0.0), (1.0, high)):
+                if end - start > 0.03 + 1e-6:
+                    ax.axvspan(start, end, color="black", alpha=0.07, linewidth=0, zorder=0)
+            ax.set_xticks(list(ticks), [f"{alpha:g}{names}" for alpha, names in ticks.items()])
+            ax.set(xlim=(low, high), xlabel="", ylabel="")
+        axes[0].set(ylabel=label, ylim=(0, None))
+    for ax, treatment in zip(grid[0], treatments, strict=True):
+        ax.set_title(treatment)
+    fig.supxlabel("α, the share of the first model's weights" + (f"; {data_name}" if data_name else ""))
+    fig.align_ylabels()
+    lines = {name: (0, dash or None) for name, dash in dashes.items()}
+    handles: list[Any] = [
+        legend_line(name, color=colours[name], marker=markers[name], linestyle=lines.get(name, "-"))
+        for name in frame[hue].cat.categories
+    ]
+    if style != hue:
+        handles += [legend_line(name, color=GREY, linestyle=lines[name]) for name in frame[style].cat.categories]
+    if alphas.min() < 0 or alphas.max() > 1:
+        handles.append(Patch(facecolor="black", alpha=0.12, label="extrapolated"))
+    legend_outside(fig, handles)
+    return fig
+
+
+@theme()
+def barrier_over_pretraining(
+    frame: pd.DataFrame, data_label: str = "IoU barrier (points)", title: str = "", caption: str = ""
+) -> Figure:
+    """The barrier between two models against the images that they were both pretrained on before they parted.
+
+    ``frame``: columns images (0 or more), batch_norm, barrier (at least 0), one row a pair (several: mean and range).
+    The images are on a logarithmic axis that holds 0 (after Frankle et al. 2020, Linear Mode Connectivity).
+    """
+    check_columns(frame, ("images", "batch_norm", "barrier"), "the table of barriers")
+    treatments = check_among(frame, "batch_norm", _BATCH_NORM)
+    check_range(frame["images"], "images", 0, math.inf)
+    check_range(frame["barrier"], "barriers", 0, math.inf)
+    colours = {"average": PALETTE[3], "recalibrate": PALETTE[2]}
+    fig = new_figure(3.9)
+    ax = fig.subplots()
+    looks: dict[str, Any] = {"palette": colours, "markers": {"average": "o", "recalibrate": "^"}, "markersize": 8}
+    looks["dashes"] = {"average": _DASHED, "recalibrate": _SOLID}
+    _log_axis_with_zero(ax, sorted(set(frame["images"])))
+    groups = {"hue": "batch_norm", "style": "batch_norm"}
+    sns.lineplot(frame, x="images", y="barrier", **groups, **looks, **BAND, legend=False, ax=ax)
+    ends, described = [], []
+    for treatment in treatments:
+        mean = mean_over_repetitions(frame[frame["batch_norm"] == treatment], "images", "barrier")
+        ends.append((mean.index[-1], mean.iloc[-1], _BATCH_NORM[treatment], colours[treatment]))
+        values = ", ".join(f"{value:.1f} after {images:,.0f}" for images, value in mean.items())
+        described.append(f"{_BATCH_NORM[treatment]}: {values}")
+    ax.set(xlabel="images of shared pretraining", ylabel=textwrap.fill(data_label, 30), ylim=(0, None))
+    label_line_ends(ax, ends)
+    repeated = describe_repetitions(frame, "images", "batch_norm")
+    alt = f"{data_label} by images of shared pretraining{repeated}. {'; '.join(described)}"
+    return show(fig, alt, title, caption)
+
+
+def _log_axis_with_zero(ax: Axes, images: Sequence[float]) -> None:
+    """A logarithmic x axis that holds 0 where the counts do, with ticks at (some of) the counts."""
+    positive = [count for count in images if count > 0]
+    if positive and 0 in images:
+        ax.set_xscale("symlog", linthresh=positive[0], linscale=0.6)
+    elif len(positive) > 1:
+        ax.set_xscale("log")
+    ticks = images if len(images) <= 8 else images[:: math.ceil(len(images) / 7)]
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xticklabels([_short_number(count) for count in ticks])
+
+
+def _short_number(count: float) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return f"{count:g}"

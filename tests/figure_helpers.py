@@ -1,0 +1,82 @@
+"""What the tests of figures share: made-up images and masks, and reading a figure's picture and its words."""
+
+import base64
+import io
+import json
+from html.parser import HTMLParser
+
+import ipywidgets
+import numpy as np
+from ipywidgets.embed import dependency_state
+from PIL import Image
+
+from chairlib.show.canvas import Figure
+
+RNG = np.random.default_rng(0)
+
+
+def images(n: int = 4, d: int = 32) -> np.ndarray:
+    return RNG.integers(0, 256, (n, d, d, 3), dtype=np.uint8)
+
+
+def masks(n: int = 4, d: int = 32) -> np.ndarray:
+    """The left quarter of every mask is chair."""
+    truth = np.zeros((n, d, d), bool)
+    truth[:, :, : d // 4] = True
+    return truth
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """The picture as uint8 [h, w, 3]."""
+    return np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))
+
+
+def has_colour(figure: Figure, colour: str, least: int = 100) -> bool:
+    """Whether at least so many pixels have this colour, given as "#rrggbb"."""
+    wanted = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    return bool((pixels(figure) == wanted).all(axis=-1).sum() >= least)
+
+
+class ImageTag(HTMLParser):
+    """The attributes of the image in a figure's HTML, and all words around it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.attributes: dict[str, str | None] = {}
+        self.words = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            self.attributes = dict(attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def check_figure(figure: Figure) -> None:
+    """A figure is an opaque PNG of a sensible size in an ``<img>`` with alternative text, and nothing is cut off."""
+    read = ImageTag(figure._repr_html_()).attributes
+    assert read["class"] == "chair-figure"
+    assert read["alt"] == figure.alt
+    assert figure.alt.endswith(".")
+    assert not figure.alt.endswith("..")
+    assert "nan" not in figure.alt
+    source = read["src"] or ""
+    assert base64.b64decode(source.removeprefix("data:image/png;base64,"), validate=True) == figure.png
+    with Image.open(io.BytesIO(figure.png)) as image:
+        image.load()
+        assert image.format == "PNG"
+        assert 100 <= int(read["width"] or 0) <= 640  # CSS pixels: fits the page
+        assert int(read["width"] or 0) * 1.4 <= image.width <= 2400  # sharp on a dense screen, never huge
+        assert 100 <= image.height <= 2400
+        assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
+    shown = pixels(figure)
+    for edge in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
+        assert (edge == 255).all()
+    assert len(figure.png) < 1_000_000
+
+
+def embed_size(widget: ipywidgets.Widget) -> int:
+    """The number of bytes that a widget, with all it holds and its links, adds to a page (its state as UTF-8 JSON)."""
+    return len(json.dumps(dependency_state([widget], drop_defaults=False)).encode())

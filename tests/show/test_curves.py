@@ -1,0 +1,185 @@
+"""Curves and bars show the data they are given, tell it in their alternative text, and name what is wrong with it."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chairlib.core.errors import ParameterError
+from chairlib.show.canvas import Figure
+from chairlib.show.curves import (
+    iou_by_resolution,
+    iou_by_share,
+    iou_over_images,
+    iou_over_steps,
+    over_seeds,
+    steps_to_reach,
+    training_curves,
+)
+from figure_helpers import check_figure, has_colour
+
+
+def history(n: int = 6, top: float = 80.0) -> pd.DataFrame:
+    seen = np.arange(1, n + 1) * 2000
+    return pd.DataFrame(
+        {
+            "images": seen,
+            "train_loss": 0.6 / np.arange(1, n + 1),
+            "val_loss": 0.7 / np.arange(1, n + 1),
+            "val_iou": top - 30.0 / np.arange(1, n + 1),
+            "learning_rate": 1e-3,
+            "seconds": seen / 100,
+        }
+    )
+
+
+PAPER = pd.DataFrame(
+    {"model": ["U-Net"] * 2 + ["FCN-VGG-16"], "resolution": [32, 64, 64], "iou": [77.59, 85.08, 61.09]}
+)
+OURS = pd.DataFrame({"model": ["U-Net"], "resolution": [64], "iou": [83.21], "low": [82.0], "high": [84.5]})
+SEEDS = {"from scratch": [history(), history(top=76)], "pretrained": [history(top=84)]}
+SHARES = pd.DataFrame(
+    {
+        "label": ["from scratch", "from scratch", "pretrained"],
+        "share": [10, 100, 100],
+        "n_images": [45, 448, 448],
+        "iou": [40.0, 50.0, 56.0],
+        "low": [37.0, 47.0, np.nan],
+        "high": [43.0, 53.5, np.nan],
+    }
+)
+NEEDED = pd.DataFrame(
+    {
+        "category": ["car", "car", "horse", "horse"],
+        "label": ["from scratch", "pretrained"] * 2,
+        "images": [8000.0, 2000.0, 6000.0, np.nan],
+    }
+)
+
+MAKE = {
+    "training_curves": lambda: training_curves(history()),
+    "iou_over_images": lambda: iou_over_images({"U-Net": history(), "FCN-VGG-16": history(top=60)}),
+    "iou_over_steps": lambda: iou_over_steps(SEEDS),
+    "iou_by_share": lambda: iou_by_share(SHARES),
+    "iou_by_share_one": lambda: iou_by_share(SHARES[1:]),
+    "steps_to_reach": lambda: steps_to_reach(NEEDED),
+    "steps_to_reach_never": lambda: steps_to_reach(NEEDED.assign(images=None)),
+    "iou_by_resolution": lambda: iou_by_resolution(OURS, PAPER),
+    "iou_by_resolution_none": lambda: iou_by_resolution(pd.DataFrame(), PAPER),
+}
+
+ALT = {
+    "training_curves": [
+        "12,000 images and 120 seconds",
+        "validation loss ends at 0.1167",
+        "75.0 % after 12,000 images",
+    ],
+    "iou_over_images": ["U-Net: best 75.0 % after 12,000 images", "FCN-VGG-16: best 55.0 %"],
+    "iou_over_steps": [
+        "from scratch: 2 seeds, mean best 73.0 % after 12,000 images, mean at the end 73.0 % after 12,000 images",
+        "seeds there 71.0 to 75.0 % (4.0 points)",
+        "pretrained: 1 seed, mean best 79.0 % after 12,000 images",
+    ],
+    "iou_by_share": [
+        "from scratch with 10 % (45 images): 40.0 % (37.0 to 43.0)",
+        "pretrained with 100 % (448 images): 56.0 %.",
+    ],
+    "steps_to_reach": [
+        "car: from scratch 8,000, pretrained 2,000 (75 % fewer)",
+        "horse: from scratch 6,000, pretrained never",
+    ],
+    "steps_to_reach_never": ["car: from scratch never, pretrained never"],
+    "iou_by_resolution": ["U-Net at 64: 83.2 % (95 % interval 82.0 to 84.5)", "FCN-VGG-16 at 64 in the paper: 61.09 %"],
+}
+
+
+@cache
+def drawn(name: str) -> Figure:
+    return MAKE[name]()
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_every_figure_is_a_picture_with_alternative_text(name: str) -> None:
+    check_figure(drawn(name))
+
+
+@pytest.mark.parametrize("name", ALT)
+def test_alternative_text_holds_the_numbers(name: str) -> None:
+    alt = drawn(name).alt
+    for words in ALT[name]:
+        assert words in alt
+
+
+def test_the_evaluation_that_was_kept_can_be_named() -> None:
+    assert "the evaluation kept has 72.5 % after 8,000 images" in training_curves(history(), best_images=8000).alt
+
+
+def test_gaps_in_a_history_are_skipped() -> None:
+    gaps = history()
+    gaps.loc[[0, 5], ["val_loss", "val_iou"]] = np.nan
+    alt = training_curves(gaps).alt
+    assert "Validation IoU goes from 65.0 to 74.0 %" in alt
+    assert "validation loss ends at 0.1400" in alt
+
+
+def test_a_history_without_a_validation_iou_says_so() -> None:
+    """No validation image holds the object: losses and rate are shown all the same, with the evaluation kept."""
+    undefined = history().assign(val_iou=np.nan)
+    words = "There is no validation IoU, since no validation image holds the object"
+    assert training_curves(undefined).alt.endswith(f"{words}.")
+    alt = training_curves(undefined, best_images=8000).alt
+    assert alt.endswith(f"{words}; the evaluation kept comes after 8,000 images.")
+    assert "validation loss ends at 0.1167" in alt
+
+
+def test_seeds_evaluated_at_different_places_are_interpolated() -> None:
+    """A seed counts from its first evaluation, and keeps its last value where it ended early."""
+    short = pd.DataFrame({"images": [3000, 5000], "val_iou": [10.0, 20.0]})
+    long = pd.DataFrame({"images": [8000, 2000, 4000, 6000], "val_iou": [40.0, 10.0, 20.0, np.nan]})
+    seeds = over_seeds("U-Net", [short, long])
+    assert seeds.index.tolist() == [3000, 4000, 5000, 8000]
+    assert seeds[0].tolist() == [10, 15, 20, 20]
+    assert seeds[1].tolist() == [15, 20, 25, 40]
+
+
+def test_seeds_are_drawn_as_a_mean_and_a_band() -> None:
+    """Where seeds differ, the range is there in a paler colour than the mean."""
+    apart, alike = (iou_over_steps({"U-Net": [history(top=80), history(top=top)]}) for top in (40, 80))
+    band = "#cce2ef"  # the palette's blue, a fifth opaque, on white
+    assert has_colour(apart, band, 20_000)
+    assert not has_colour(alike, band, 2_000)
+
+
+def test_images_needed_are_compared_with_the_first_label() -> None:
+    needed = pd.DataFrame({"category": "car", "label": list("abcde"), "images": [4000, 4000, 6000, 0, 1000]})
+    told = "car: a 4,000, b 4,000 (as many), c 6,000 (50 % more), d 0 (100 % fewer), e 1,000 (75 % fewer)"
+    assert told in steps_to_reach(needed).alt
+    needed.loc[0, "images"] = 0
+    assert "car: a 0, b 4,000, c 6,000, d 0, e 1,000." in steps_to_reach(needed).alt
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: training_curves(history().drop(columns="seconds")), "lacks the column.s. seconds"),
+        (lambda: training_curves(history()[:0]), "no rows"),
+        (lambda: iou_over_images({}), "at least one"),
+        (lambda: iou_by_resolution(OURS, PAPER[:0]), "no rows"),
+        (lambda: iou_over_steps({"U-Net": []}), "at least one"),
+        (lambda: iou_over_steps({"U-Net": [history().drop(columns="val_iou")]}), "'U-Net' lacks the column.s. val_iou"),
+        (lambda: iou_over_steps({"U-Net": [history().assign(val_iou=np.nan)]}), "'U-Net' has no rows"),
+        (lambda: iou_by_share(SHARES.drop(columns="n_images")), "lacks the column.s. n_images"),
+        (lambda: iou_by_share(SHARES.assign(iou=np.nan)), "no rows"),
+        (lambda: iou_by_share(SHARES.assign(share=0)), "above 0 and up to 100; found 0 to 0"),
+        (lambda: iou_by_share(SHARES.assign(low=60.0)), "does not hold its IoU"),
+        (lambda: steps_to_reach(NEEDED[:0]), "no rows"),
+        (lambda: steps_to_reach(NEEDED.drop(columns="label")), "lacks the column.s. label"),
+        (lambda: steps_to_reach(NEEDED.assign(category="car")), "once for each category"),
+        (lambda: steps_to_reach(NEEDED.assign(images=-5.0)), "found 4 rows from -5"),
+    ],
+)
+def test_bad_input_is_named(call, message: str) -> None:
+    with pytest.raises(ParameterError, match=message) as raised:
+        call()
+    assert "\n" not in str(raised.value)

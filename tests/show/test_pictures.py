@@ -1,0 +1,167 @@
+"""Grids show the images and masks they are given, pixel by pixel, and tell them in their alternative text."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from chairlib.core.errors import ParameterError
+from chairlib.show.canvas import Figure
+from chairlib.show.pictures import (
+    composite_grid,
+    figure4,
+    figure5,
+    kept_and_refused,
+    named_grid,
+    outline_against_mask,
+    pair_grid,
+    predictions,
+    resolution_strip,
+)
+from figure_helpers import check_figure, images, masks, pixels
+
+MAKE = {
+    "composite_grid": lambda: composite_grid(images(10), masks(10), title="Training split"),
+    "composite_grid_rgba": lambda: composite_grid(np.dstack([images(1)[0], np.full((32, 32), 90, np.uint8)])[None]),
+    "composite_grid_large": lambda: composite_grid(images(8, 256), masks(8, 256)),
+    "named_grid": lambda: named_grid({"bar_stool": images(3), "egg": images(1)}, columns=3, noun="chairs"),
+    "pair_grid": lambda: pair_grid(
+        [(images(1)[0], images(1)[0])] * 3, ["2 bits", "4 bits", "9 bits"], [("val a", "train b")] * 3
+    ),
+    "kept_and_refused": lambda: kept_and_refused(
+        images(9), ["", "cut", "", "bad edges", "cut: at the left", "", "", "", ""]
+    ),
+    "kept_and_refused_none_kept": lambda: kept_and_refused(images(1), ["cut"]),
+    "resolution_strip": lambda: resolution_strip({d: images(1, d)[0] for d in (32, 64, 128, 256)}),
+    "outline_against_mask": lambda: outline_against_mask(images(1, 64)[0], masks(1, 64)[0] * np.uint8(255)),
+    "outline_empty": lambda: outline_against_mask(images(1, 64)[0], np.zeros((64, 64), np.uint8)),
+    "predictions": lambda: predictions(images(), masks(), np.where(masks(), 0.9, 0.2), [90.0, 80.5, np.nan, 70.0]),
+    "predictions_one": lambda: predictions(images(1), masks(1), masks(1), [100.0]),
+    "figure4": lambda: figure4(images(), masks(), {"U-Net": masks(), "coarse": masks(4, 16), "FCN-ResNet-50": None}),
+    "figure5": lambda: figure5(images(), masks(), {"U-Net": ~masks(), "coarse": masks(4, 16), "FCN-VGG-16": None}),
+    "figure5_none": lambda: figure5(images(), masks(), {}),
+}
+
+ALT = {
+    "composite_grid": ["Training split", "10 composites of 32 × 32 pixels in 2 rows of 8", "25.0 % on average"],
+    "named_grid": ["4 chairs: bar stool and egg"],
+    "pair_grid": ["3 pairs of pictures: 2 bits, val a beside train b; 4 bits"],
+    "kept_and_refused": ["6 images kept and 3 refused. Refused: cut 2, bad edges 1"],
+    "kept_and_refused_none_kept": ["0 images kept and 1 refused"],
+    "resolution_strip": ["32 × 32, 64 × 64, 128 × 128 and 256 × 256"],
+    "outline_against_mask": [
+        "4 corners",
+        "IoU with the mask is 98.4 %",
+        "0 pixels that are not chair",
+        "16 of the 1,024",
+    ],
+    "predictions": ["IoU in per cent: 90.0, 80.5, left out of the metric and 70.0", "0.0 % are missed"],
+    "figure4": [
+        "U-Net: 25.0 % of the pixels",
+        "mean IoU of these 100.0 %",
+        "FCN-ResNet-50: not trained in this profile",
+    ],
+    "figure5": [
+        "4 photos, the masks predicted and the ground truth (25.0 % object). U-Net: 75.0 % of the pixels called object",
+        "mean IoU of these 0.0 %",
+        "FCN-VGG-16: not trained in this profile",
+    ],
+    "figure5_none": ["the ground truth (25.0 % object)."],
+}
+
+
+@cache
+def drawn(name: str) -> Figure:
+    return MAKE[name]()
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_every_figure_is_a_picture_with_alternative_text(name: str) -> None:
+    check_figure(drawn(name))
+
+
+@pytest.mark.parametrize("name", ALT)
+def test_alternative_text_holds_the_numbers(name: str) -> None:
+    alt = drawn(name).alt
+    for words in ALT[name]:
+        assert words in alt
+
+
+def test_every_pixel_of_an_image_is_drawn_as_an_equal_square() -> None:
+    """Nearest interpolation at a whole-number scale: the drawn grid divides into blocks of one colour each."""
+    pictures = images(8)
+    shown = pixels(composite_grid(pictures, columns=8))
+    rows, columns = np.nonzero((shown != 255).any(axis=2))
+    shown = shown[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    side = shown.shape[0]
+    assert side % 32 == 0
+    blocks = shown[:, :side].reshape(32, side // 32, 32, side // 32, 3)
+    np.testing.assert_array_equal(blocks.min(axis=(1, 3)), blocks.max(axis=(1, 3)))
+    np.testing.assert_array_equal(blocks[:, 0, :, 0], pictures[0])
+
+
+def test_float_images_are_drawn_as_their_bytes() -> None:
+    pictures = images(2)
+    as_floats = (pictures / 255).astype(np.float32)
+    assert composite_grid(as_floats).png == composite_grid(pictures).png
+
+
+def test_errors_of_a_prediction_have_colours_of_their_own() -> None:
+    truth = np.zeros((1, 32, 32), bool)
+    truth[0, :16] = True
+    predicted = np.zeros((1, 32, 32), bool)
+    predicted[0, :, :16] = True
+    black = np.zeros((1, 32, 32, 3), np.uint8)
+    colours = {tuple(colour) for colour in pixels(predictions(black, truth, predicted, [33.3])).reshape(-1, 3)}
+    assert {(255, 255, 255), (213, 94, 0), (86, 180, 233), (0, 0, 0)} <= colours
+    right = pixels(predictions(black, truth, truth, [100.0])).reshape(-1, 3)
+    # The legend alone shows the colours of errors then.
+    assert (right == (213, 94, 0)).all(axis=1).sum() < 3000
+
+
+def test_probability_one_half_is_background() -> None:
+    half = np.full((1, 32, 32), 0.5)
+    figure = predictions(images(1), masks(1), half, [0.0])
+    assert "0.0 % of the pixels are wrongly called chair and 25.0 % are missed" in figure.alt
+
+
+def test_the_ground_truth_is_the_last_row_of_figure_5_and_the_second_of_figure_4() -> None:
+    """Black photos, a white prediction and a mask that is white on its left quarter."""
+    black, truth, white = np.zeros((1, 32, 32, 3), np.uint8), masks(1), np.ones((1, 32, 32), bool)
+    for draw, order in ((figure4, [0, 0.25, 1]), (figure5, [0, 1, 0.25])):
+        shown = pixels(draw(black, truth, {"U-Net": white}))
+        side = shown.shape[0] // 3
+        light = [(shown[(row + 1) * side - side // 3, :] == 255).all(axis=-1) for row in range(3)]
+        edge = int(np.argmin(light[0]))
+        width = int((~light[0]).sum())
+        assert [line[edge : edge + width].mean() for line in light] == pytest.approx(order, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: composite_grid(images().astype(float)), r"\[0, 1\]; found float64, shape \[4, 32, 32, 3\], values 0"),
+        (lambda: composite_grid(np.full((1, 8, 8, 3), np.nan)), r"\[0, 1\]"),
+        (lambda: composite_grid(images().transpose(0, 3, 1, 2)), "channels last"),
+        (lambda: composite_grid(images().astype(np.int64)), "found int64"),
+        (lambda: composite_grid(images(), masks() * 255), "values 0 to 255. Threshold"),
+        (lambda: composite_grid(images(3), masks(4)), "images has 3, masks has 4"),
+        (lambda: composite_grid(images(), columns=0), "found 0"),
+        (lambda: pair_grid([], [], []), "at least one"),
+        (lambda: pair_grid([(images(1)[0], images(1)[0])], [], [("a", "b")]), "labels has 0"),
+        (lambda: kept_and_refused(images(3), ["cut"]), "images has 3, reasons has 1"),
+        (lambda: kept_and_refused(images(1), [""], columns=0), "found 0"),
+        (lambda: resolution_strip({}), "at least one"),
+        (lambda: resolution_strip({64: images(1)[0]}), "resolution 64"),
+        (lambda: outline_against_mask(images(1)[0], np.zeros((16, 16), np.uint8)), r"\[32, 32\]"),
+        (lambda: predictions(images(), masks(), np.full((4, 32, 32), 1.5), [1] * 4), "1.5"),
+        (lambda: predictions(images(), masks(), masks(), [1]), "ious has 1"),
+        (lambda: figure4(images(), masks(), {"U-Net": masks(3)}), "U-Net has 3"),
+        (lambda: figure5(images(), masks(), {"U-Net": masks(3)}), "U-Net has 3"),
+        (lambda: figure5(images(), masks(3), {}), "targets has 3"),
+    ],
+)
+def test_bad_input_is_named(call, message: str) -> None:
+    with pytest.raises(ParameterError, match=message) as raised:
+        call()
+    assert "\n" not in str(raised.value)

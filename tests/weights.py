@@ -1,0 +1,124 @@
+"""Weights for the tests of the loss landscape: small states, a U-Net that has seen something, and models of one's own."""
+
+import torch
+from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
+
+from chairlib.benchmark.models import build_model
+from chairlib.core import paths
+from chairlib.core.runs import read_record
+from chairlib.core.tensors import load_tensors
+
+
+def make_state(seed, dtype=torch.float32, size=6):
+    """Two layers and a BatchNorm layer, with statistics far larger than the weights."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    return {
+        "down.0.0.weight": draw(size, 3, 2, 2),
+        "down.0.1.weight": draw(size),
+        "down.0.1.running_mean": 1e4 * draw(size),
+        "down.0.1.running_var": 1e4 * draw(size).abs(),
+        "down.0.1.num_batches_tracked": torch.tensor(seed),
+        "classifier.weight": draw(1, size),
+        "classifier.bias": draw(1),
+    }
+
+
+def flat(state):
+    """All trainable entries of a state as one float64 vector, found independently of the library."""
+    kept = [tensor for key, tensor in state.items() if "running" not in key and "num_batches" not in key]
+    return torch.cat([tensor.double().flatten() for tensor in kept])
+
+
+def same(a, b):
+    """Whether two states are equal bit for bit, signs of zeros included."""
+    return list(a) == list(b) and all(
+        a[key].dtype == b[key].dtype and a[key].numpy().tobytes() == b[key].numpy().tobytes() for key in a
+    )
+
+
+def scaled(state, factor):
+    return {key: tensor * factor if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+
+
+def make_unet(seed):
+    """A U-Net whose statistics have seen something, and whose masks are mixed: about half of noise is chair to it."""
+    torch.manual_seed(seed)
+    model = build_model("unet", width=2)
+    model.train()
+    with torch.no_grad():
+        for _ in range(20):
+            model(torch.rand(4, 1, 1, 1) * torch.rand(4, 3, 32, 32))
+        logits = model.eval()(torch.rand(8, 1, 1, 1) * torch.rand(8, 3, 32, 32))
+        model.classifier.bias -= logits.median()
+    return model.train()
+
+
+def loaded(state):
+    """A U-Net of width 2 with this state."""
+    model = build_model("unet", width=2)
+    model.load_state_dict(state)
+    return model
+
+
+def figures_of(evaluation):
+    scores = evaluation.scores
+    return {"iou": scores.iou, "dice": scores.dice, "precision": scores.precision, "loss": evaluation.loss}
+
+
+def member_of(analysis, label):
+    """The record of one of the models that an analysis is made of."""
+    return read_record(paths.runs / analysis.content["members"][label])
+
+
+def state_of(analysis, label):
+    """The weights of one of the models that an analysis is made of."""
+    return load_tensors(member_of(analysis, label).file("weights.safetensors"))[0]
+
+
+def iou_of(table, **where):
+    """The one IoU of a table in the row with these values."""
+    for name, wanted in where.items():
+        table = table[table[name] == wanted]
+    assert len(table) == 1
+    return table["iou"].item()
+
+
+# -- models of one's own, which runs name as "weights:<function>" --------------------------------------------------------
+
+
+def without_batchnorm(width=2):
+    """A model that has nothing to recalibrate."""
+    return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 1))
+
+
+class Repeated(nn.Module):
+    """A convolution that runs twice a pass, with or without two others that run once."""
+
+    def __init__(self, ends):
+        super().__init__()
+        self.first, self.last = (nn.Conv2d(3, 3, 1), nn.Conv2d(3, 1, 1)) if ends else (None, None)
+        self.twice = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, images):
+        if self.first is None:
+            return self.twice(torch.relu(self.twice(images)))[:, :1]
+        return self.last(self.twice(torch.relu(self.twice(self.first(images)))))
+
+
+def repeated(width=2):
+    return Repeated(ends=True)
+
+
+def only_repeated(width=2):
+    return Repeated(ends=False)
+
+
+def statistics_of_others(width=2):
+    """Layers that hold running statistics but are no BatchNorm that could be recalibrated."""
+    norms = FrozenBatchNorm2d(width), nn.InstanceNorm2d(width, affine=True, track_running_stats=True)
+    return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), *norms, nn.Conv2d(width, 1, 1))
