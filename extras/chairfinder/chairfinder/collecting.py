@@ -1,10 +1,11 @@
 """A collection from the web: `chairlib collect`. From queries to images, each with its author, licence and address.
 
-Four stages: search, fetch, screen, build. Whatever they find is kept in a ledger beside the collection, ``<out>.collect``
-(:mod:`chairfinder.ledger`), and each goes on where it was when the process ended, whatever ended it, with the options that
-it was begun with (:mod:`chairfinder.collect_options`).
+Four stages: search, fetch, screen, build. Whatever they find is kept in a ledger beside the collection,
+``<out>.collect`` (:mod:`chairfinder.ledger`), and each goes on where it was when the process ended, whatever ended it,
+with the options that it was begun with (:mod:`chairfinder.collect_options`).
 
-Images whose licence is not stated are left alone unless they are asked for: nobody could say later what may be done with them.
+Images whose licence is not stated are left alone unless they are asked for: nobody could say later what may be done
+with them.
 """
 
 import fcntl
@@ -69,7 +70,7 @@ _DECODERS = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
 
 @dataclass(frozen=True)
 class CollectReport:
-    """What a run of the collector came to. collection: None where there was too little to split; ``shortage`` says why."""
+    """The result of a run. collection: None where there was too little to split; ``shortage`` says why."""
 
     ledger: Ledger
     collection: Collection | None
@@ -104,7 +105,10 @@ def _collection_folder(out: str | Path) -> Path:
 
 
 def open_ledger(out: str | Path, to_read: bool = False) -> Ledger:
-    """The ledger of the collection ``out``, which must be there; ``to_read`` as for the ledger. Raises CollectionError."""
+    """The existing ledger of the collection ``out``; ``to_read`` as for :class:`Ledger`.
+
+    Raises CollectionError for none.
+    """
     folder = work_folder(out)
     if not (folder / "ledger.sqlite").is_file():
         raise CollectionError(f"{folder} holds no ledger; name a collection that `chairlib collect` made or began.")
@@ -147,12 +151,11 @@ def collect(
 
     What is None is what it was in the run before; in the first, the default of
     :class:`chairfinder.collect_options.CollectOptions`. providers: objects or their names. limit: results taken of each
-    query from each provider. contact: an e-mail or web address, needed where a provider is on the web. any_licence: also images
-    that state no licence; where that is taken back, they are left out again. reviewed_only: build from the images that a person
-    kept. thresholds: of the screening; where they change, what screening judged before is judged again, but for images that a person
-    has decided about. loopback: for tests.
-    Raises ParameterError for an unfit value, CollectionError where ``out`` or its ledger is in the way, or ``resume`` has nothing
-    to go on with.
+    query from each provider. contact: an e-mail or web address, needed where a provider is on the web. any_licence:
+    also images that state no licence; where that is taken back, they are left out again. reviewed_only: build from the
+    images that a person kept. thresholds: of the screening; where they change, what screening judged before is judged
+    again, but for images that a person has decided about. loopback: for tests. Raises ParameterError for an unfit
+    value, CollectionError where ``out`` or its ledger is in the way, or ``resume`` has nothing to go on with.
     """
     out, limits = _collection_folder(out), limits or Limits()
     folder = work_folder(out)
@@ -168,9 +171,9 @@ def collect(
         "thresholds": thresholds,
     }
     options = settle(stored, given)
-    sources = _open_providers(options.providers if providers is None else providers, options.any_licence)
-    options = settle(options, {"providers": [_provider_key(source) for source in sources]})
-    agent = check_contact(options.contact) if any(source.web for source in sources) else options.contact or ""
+    opened = _open_providers(options.providers if providers is None else providers, options.any_licence)
+    options = settle(options, {"providers": [_provider_key(provider) for provider in opened]})
+    agent = check_contact(options.contact) if any(provider.web for provider in opened) else options.contact or ""
     if not resume:
         check_free(out)
     ledger = Ledger(folder)
@@ -183,7 +186,7 @@ def collect(
         notes = _change_options(ledger, stored, options)
         with open_client(agent, limits, loopback) as client:
             api = ApiClient(client, limits, options.seed)
-            stopped, unmatched = _search_all(ledger, options, sources, api, progress)
+            stopped, unmatched = _search_all(ledger, options, opened, api, progress)
             turns = Turns(limits)
             _fetch_all(ledger, lambda url: read_url(client, url, limits, turns), limits, options.seed, progress)
         _screen_all(ledger, options.thresholds, progress)
@@ -205,7 +208,8 @@ def _check_begun(folder: Path, resume: bool) -> CollectOptions | None:
         )
     if resume and not begun:
         raise CollectionError(
-            f"{folder} holds no ledger to go on with; leave --resume out to begin, or name the collection that was begun."
+            f"{folder} holds no ledger to go on with; "
+            "leave --resume out to begin, or name the collection that was begun."
         )
     return stored
 
@@ -214,17 +218,17 @@ def _open_providers(wanted: Sequence[Provider | str], any_licence: bool) -> list
     """Providers by their names, or as they are. Raises ParameterError, also for one that stands twice."""
     names = [found for found in wanted if isinstance(found, str)]
     if len(names) == len(wanted):
-        sources = provider_registry.find_providers(names, any_licence)
+        opened = provider_registry.find_providers(names, any_licence)
     else:
-        sources = [
+        opened = [
             provider_registry.find_providers([found], any_licence)[0] if isinstance(found, str) else found
             for found in wanted
         ]
-    keys = [_provider_key(source) for source in sources]
+    keys = [_provider_key(provider) for provider in opened]
     for key in keys:
         if keys.count(key) > 1:
             raise ParameterError(f"provider {key!r} stands twice; name each once.")
-    return sources
+    return opened
 
 
 def _provider_key(provider: Provider | str) -> str:
@@ -251,7 +255,10 @@ def _change_options(ledger: Ledger, stored: CollectOptions | None, options: Coll
 def _search_all(
     ledger: Ledger, options: CollectOptions, providers: Sequence[Provider], client: ApiClient, progress: bool
 ) -> tuple[list[str], list[str]]:
-    """Ask every provider for every query; why providers stopped early, and which queries no file of a folder matches."""
+    """Ask every provider for every query.
+
+    Returns why providers stopped early, and notes: queries that match no file of a folder, files that were left out.
+    """
     stopped: dict[str, str] = {}
     unmatched: dict[str, list[str]] = {}
     pairs = [(provider, query) for provider in providers for query in options.queries]
@@ -275,7 +282,8 @@ def _search_all(
     for provider in providers:
         if left := getattr(provider, "left_out", None):
             notes.append(
-                f"{one_line(_provider_key(provider))}: {len(left)} file{'s' * (len(left) > 1)} left out, by the name of another kind than "
+                f"{one_line(_provider_key(provider))}: {len(left)} file{'s' * (len(left) > 1)} left out, "
+                f"by the name of another kind than "
                 f"the queries that match (no segment is a JPEG): {_list_names(left)}"
             )
     return list(stopped.values()), notes
@@ -314,7 +322,10 @@ def _search(
 
 
 def ask_provider(provider: Provider, query: Query, client: ApiClient, after: str | None) -> Page:
-    """One page of a provider's finds. An answer of another form than the service's documentation says stops it, and nothing else."""
+    """One page of a provider's results.
+
+    An answer in another form than the service's documentation describes raises StoppedError: this provider alone stops.
+    """
     try:
         return provider.search(query, client, after)
     except _MALFORMED_ANSWER as error:
@@ -403,17 +414,17 @@ def _size(entry: Entry) -> int:
 def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | None, str, list[str]]:
     """Write the collection anew from what the ledger holds, and put it in the place of the one before.
 
-    Where there is too little to split: None and why, and the one before is kept, unless it holds an image that was removed.
-    Last come the images that were left out because they show the same as one that was removed.
+    Where there is too little to split: None and why, and the one before is kept, unless it holds an image that was
+    removed. Last come the images that were left out because they show the same as one that was removed.
     """
     _check_own(ledger, out)
     options = read_options(ledger) or CollectOptions()
     chosen, refused = _choose(ledger, options)
-    candidates, looks, left_out = {}, ledger.removed_appearances(), list[str]()
+    candidates, appearances, left_out = {}, ledger.removed_appearances(), list[str]()
     for kind, of_kind in chosen.items():
         urls = {str(ledger.path(entry)): entry.url for entry, _ in of_kind}
         bits = options.thresholds.duplicate_bits
-        compared, copies = take_out_copies(kind, _candidates(ledger, kind, of_kind, progress), looks, bits)
+        compared, copies = take_out_copies(kind, _candidates(ledger, kind, of_kind, progress), appearances, bits)
         left_out += [candidate.final.stem for candidate, _ in copies]
         candidates[kind], near = take_out_near_duplicates(compared, bits, lambda candidate: candidate.final.stem)
         refused[kind] |= {urls[candidate.name]: reason for candidate, reason in copies + near}
@@ -480,7 +491,8 @@ def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:
         image = _read(ledger, entry)
     except ImageError as error:
         raise CollectionError(
-            f"an image of the ledger was changed or lost: {error}; restore it, or take it out: chairlib collect remove {entry.id}"
+            f"an image of the ledger was changed or lost: {error}; "
+            f"restore it, or take it out: chairlib collect remove {entry.id}"
         ) from error
     return Candidate(
         file,
@@ -516,12 +528,16 @@ def _check_own(ledger: Ledger, out: Path) -> None:
         found = ""
     if found not in (ledger.setting("built", "none"), ledger.setting("replacing", "none")):
         raise CollectionError(
-            f"{out} is not the collection that was built from {ledger.folder}; move it away, then run it again with --resume."
+            f"{out} is not the collection that was built from {ledger.folder}; "
+            "move it away, then run it again with --resume."
         )
 
 
 def _replace(fresh: Path, out: Path) -> None:
-    """Put ``fresh`` in the place of ``out``. Two renames; :func:`_finish_replacing` mends what a kill leaves between them."""
+    """Put ``fresh`` in the place of ``out``, by two renames.
+
+    If the process is killed between them, :func:`_finish_replacing` completes the move later.
+    """
     old = out.with_name(f".{out.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     with suppress(FileNotFoundError):
@@ -544,10 +560,11 @@ def _finish_replacing(out: Path) -> None:
 def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     """Take an image out of the ledger and the collection ``out``, and never take it again. Says what was done.
 
-    It goes in every copy: images of the same pixels are removed as well, near-duplicates are left out of the collection, those
-    found later too, and all are named, as are the other images in its group, which may be copies of it. The packed copies of the
-    collection's images go too. The rest is split anew; where too little is left to split, the collection is removed and the ledger
-    stays. Run again after it was interrupted, it goes on. Raises CollectionError for an id that is not there.
+    It goes in every copy: images of the same pixels are removed as well, near-duplicates are left out of the
+    collection, those found later too, and all are named, as are the other images in its group, which may be copies of
+    it. The packed copies of the collection's images go too. The rest is split anew; where too little is left to split,
+    the collection is removed and the ledger stays. Run again after it was interrupted, it goes on. Raises
+    CollectionError for an id that is not there.
     """
     out = _collection_folder(out)
     ledger = open_ledger(out)
@@ -569,8 +586,8 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
         lines.append(f"removed with it, as the same picture: {', '.join(gone[1:])}")
     if left_out:
         lines.append(
-            "left out, as they show the same as a removed image (their files stay in the ledger until they are removed too): "
-            + ", ".join(left_out)
+            "left out, as they show the same as a removed image "
+            "(their files stay in the ledger until they are removed too): " + ", ".join(left_out)
         )
     if others := sorted(alike.difference(left_out)):
         lines.append(f"alike, and maybe copies of it, which stay until they are removed too: {', '.join(others)}")
@@ -581,7 +598,10 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
 
 
 def _appearance(ledger: Ledger, image_id: str) -> str:
-    """What near copies of an image will be known by; empty where it is removed already or shows nothing."""
+    """The appearance by which near copies of an image are known.
+
+    Empty where the image is removed already, its file cannot be read, or it has no visible pixel.
+    """
     entry = next((entry for entry in ledger.images() if entry.id == image_id), None)
     try:
         return appearance_of(entry.kind, _read(ledger, entry)) if entry else ""

@@ -1,7 +1,8 @@
-"""Faults of real downloads, put onto good segments on purpose: to test the screening rules, and to show what they refuse.
+"""Puts the faults of real downloads onto good segments, to test the screening rules and to show what they refuse.
 
-A fault takes an RGBA image (8 bits, straight alpha), a random generator and a severity from 0 (barely there) to 1 (plain to see), and
-returns an RGBA image with that one fault. :data:`FAULTS` holds them by name, :data:`REASONS` the rule that should refuse each.
+A fault takes an RGBA image (8 bits, straight alpha), a random generator and a severity from 0 (barely there) to 1
+(plain to see), and returns an RGBA image with that one fault. :data:`FAULTS` holds them by name, :data:`REASONS` the
+rule that should refuse each.
 """
 
 import io
@@ -38,7 +39,8 @@ def apply_fault(name: str, segment: Image.Image, seed: int = 0, severity: float 
 def screened_examples(segments: Sequence[Image.Image], each: int = 4, side: int = 128) -> tuple[np.ndarray, list[str]]:
     """Segments as they are, and with every fault, and what the screening says: (uint8 [N, side, side, 4], reasons).
 
-    ``each`` of every kind, of segments in turn, judged at 256 pixels at least; a reason is empty where the image is kept.
+    ``each`` of every kind, of segments in turn, judged at 256 pixels at least; a reason is empty where the image is
+    kept.
     """
     pictures, reasons = [], []
     for turn, name in enumerate(["", *FAULTS]):
@@ -59,7 +61,7 @@ def opaque(segment: Image.Image, rng: np.random.Generator, severity: float) -> I
 
 
 def checkerboard(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
-    """The squares that editors show for transparency, as opaque pixels, softened as by a JPEG. Severity is their contrast."""
+    """Opaque squares as editors show for transparency, softened as by a JPEG. Severity is their contrast."""
     return _composite_over(_draw_checkerboard(segment.size, rng, severity), segment)
 
 
@@ -74,7 +76,7 @@ def checkerboard_islands(segment: Image.Image, rng: np.random.Generator, severit
 
 
 def panel(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
-    """An opaque rectangle or rounded rectangle behind the object, one colour or a gradient, inside a transparent canvas."""
+    """An opaque rectangle, sharp or rounded, behind the object, in one colour or a gradient, on a clear canvas."""
     segment = _padded(segment, 0.2)
     left, top, right, bottom = _box(segment)
     gap = round((0.02 + 0.08 * severity) * max(right - left, bottom - top))
@@ -338,7 +340,10 @@ def _disc(radius: int) -> NDArray[np.bool_]:
 def _put_panel_behind(
     segment: Image.Image, draw: Callable[[ImageDraw.ImageDraw, int], None], rng: np.random.Generator
 ) -> Image.Image:
-    """``segment`` on a shape in one light colour or a gentle gradient, drawn at four times the size for a blended outline."""
+    """``segment`` on a shape in one light colour or a gentle gradient.
+
+    The shape is drawn at four times the size, so that its outline is blended.
+    """
     shape = Image.new("L", (segment.width * 4, segment.height * 4))
     draw(ImageDraw.Draw(shape), 4)
     top = rng.integers(150, 256, 3) if rng.random() < 0.6 else np.full(3, 255)

@@ -1,12 +1,13 @@
 """Fetching public datasets: resumable downloads, checked archives, unpacking that stays in its folder.
 
-Nothing here is needed to build the paper: the data it uses by default ships with the package or is rendered. Hosts of old
-datasets disappear, so every error of the network ends with the steps to take by hand; the address can be replaced by a
-mirror's. No checksum of these archives is published: those of the first fetch and of what was unpacked from it are kept in
-``.fetched.json``, and whatever is there later is checked against them.
+Nothing here is needed to build the paper: the data it uses by default ships with the package or is rendered. Hosts of
+old datasets disappear, so every error of the network ends with the steps to take by hand; the address can be replaced
+by a mirror's. No checksum of these archives is published: those of the first fetch and of what was unpacked from it are
+kept in ``.fetched.json``, and whatever is there later is checked against them.
 
-Requests go through :mod:`chairfinder.web`: archives of old hosts come over plain http, and whoever answers in their stead may
-redirect to, or name images at, machines that only this one can reach. Only the host that a person gave may be such a machine.
+Requests go through :mod:`chairfinder.web`: archives of old hosts come over plain http, and whoever answers in their
+stead may redirect to, or name images at, machines that only this one can reach. Only the host that a person gave may be
+such a machine.
 """
 
 import fcntl
@@ -50,11 +51,14 @@ PROGRESS = 1_000_000
 
 
 class FetchError(ChairlibError):
-    """The network, the server or what it sent. The first line says what happened; the steps to take by hand may follow."""
+    """A failure of the network, the server or the file it sent.
+
+    The first line says what happened; the steps to take by hand may follow.
+    """
 
 
 class _Unusable(FetchError):
-    """The server is there, this file of it isn't, or is none."""
+    """The server answers but does not have this file, or sends something else."""
 
 
 #: How patient a fetch is. ``total`` is for all of it, and what it has got by then is kept.
@@ -75,10 +79,11 @@ JPEG = Kind("a JPEG image", b"\xff\xd8\xff")
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset: where it is, how large it may be, what is made of it, and how it is read then (``{out}`` is the folder).
+    """One dataset: its address, its limits of size, what is made of it, and how it is read (``{out}`` is the folder).
 
-    folder: what the archive is unpacked to, whole; ``expected`` must be in it. None: only ``expected`` is read, as annotations.
-    images_from: the domain of the images that annotations may name, unless they come from another address than ``url``.
+    folder: what the archive is unpacked to, whole; ``expected`` must be in it. None: only ``expected`` is read, as
+    annotations. images_from: the domain of the images that annotations may name, unless they come from another address
+    than ``url``.
     """
 
     about: str
@@ -154,7 +159,10 @@ DATASETS = {
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, over the names and contents of its files, hidden ones aside: systems leave such behind."""
+    """SHA-256 of a file, or of a folder: over the names and contents of its files.
+
+    Hidden files do not count, as systems leave such behind.
+    """
     with disk_errors(path):
         if not path.is_dir():
             with open(path, "rb") as stream:
@@ -195,7 +203,10 @@ class _Record:
         write_json(self.path, {"files": self.files})
 
     def agree(self, name: str, path: Path, url: str | None) -> bool:
-        """Check ``path`` against the entry of ``name``, or make that entry; whether there was one. Saving is the caller's."""
+        """Check ``path`` against the entry of ``name``, or make that entry, without saving it.
+
+        Returns whether there was one.
+        """
         digest, entry = _digest(path), self.files.get(name)
         if entry is None:
             self.files[name] = {
@@ -211,7 +222,10 @@ class _Record:
             f"first fetched on {entry.get('date', '?')} from {entry.get('url') or 'a file that was put there by hand'}"
         )
         if path.name != Path(name).name:
-            cause = f"the server now sends {Path(name).name} with SHA-256 {digest}, but the one {first} had {entry['sha256']}"
+            cause = (
+                f"the server now sends {Path(name).name} with SHA-256 {digest}, "
+                f"but the one {first} had {entry['sha256']}"
+            )
             cure = f"If you want the new one, remove {self.path} and run it again"
         else:
             cause = (
@@ -313,12 +327,13 @@ def _follow_redirects(
             address = target
         _check_address(address, origin=url)
     raise FetchError(
-        f"{without_credentials(url)} redirects more than {limits.redirects} times, the last time to {without_credentials(address)}."
+        f"{without_credentials(url)} redirects more than {limits.redirects} times, "
+        f"the last time to {without_credentials(address)}."
     )
 
 
 def _check_status(response: httpx.Response, url: str) -> None:
-    """Raise PassingError, with the pause that the server asks for, or FetchError unless the file or the part of it is sent."""
+    """Raise PassingError, with the pause that the server asks for, or FetchError, unless bytes of the file are sent."""
     code = response.status_code
     if code == 206:
         return
@@ -382,7 +397,8 @@ class _Download:
     def attempt(self) -> int | None:
         """Ask for what is missing and append it; the whole file's size as the server stated it.
 
-        Whatever it sends and however slowly, also before the file and between its pieces, this ends when the time is up.
+        Whatever it sends and however slowly, also before the file and between its pieces, this ends when the time is
+        up.
         """
         with web.deadline(self.deadline - time.monotonic()):
             try:
@@ -434,7 +450,8 @@ class _Download:
         if size > self.max_bytes:
             self.part.remove()
             raise FetchError(
-                f"{without_credentials(self.url)} is larger than {_format_bytes(self.max_bytes)}, the most that is taken: not the file it was."
+                f"{without_credentials(self.url)} is larger than {_format_bytes(self.max_bytes)}, "
+                "the most that is taken: not the file it was."
             )
 
     def _append(self, response: httpx.Response, offset: int, total: int | None) -> None:
@@ -529,8 +546,8 @@ def download(
 ) -> None:
     """Fetch ``url`` to ``target``, going on with what an earlier try left in ``target.part``.
 
-    check: raises FetchError for bytes that cannot be the file. accept: may refuse the whole file, which is then kept as part.
-    one_of_many: no bar of its own, and a server that doesn't answer is tried again, as it did for the others.
+    check: raises FetchError for bytes that cannot be the file. accept: may refuse the whole file, which is then kept as
+    part. one_of_many: no bar of its own, and a server that doesn't answer is tried again, as it did for the others.
     """
     _check_address(url)
     with disk_errors(target):
@@ -593,7 +610,8 @@ def _checked_members(
     total = sum(info.file_size for info in infos)  # no member can unpack to more than it states: zipfile stops there
     if total > max_bytes:
         raise FetchError(
-            f"the archive would unpack to {_format_bytes(total)}, more than the {_format_bytes(max_bytes)} that are taken."
+            f"the archive would unpack to {_format_bytes(total)}, "
+            f"more than the {_format_bytes(max_bytes)} that are taken."
         )
     files: dict[PurePosixPath, zipfile.ZipInfo] = {}
     folded: set[str] = set()
@@ -626,7 +644,7 @@ def _read_chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[by
 
 
 def _n_wrapping_folders(files: Iterable[PurePosixPath], expected: tuple[str, ...]) -> int:
-    """1 where everything lies in one folder that isn't an expected one, else 0: the leading parts to leave out."""
+    """How many leading parts of the paths to leave out: 1 if everything lies in one unexpected folder, else 0."""
     tops = {path.parts[0] if len(path.parts) > 1 else "" for path in files}
     return int(len(tops) == 1 and not tops & {"", *(PurePosixPath(name).parts[0] for name in expected)})
 
@@ -663,16 +681,16 @@ def unpack(archive: Path, folder: Path, expected: tuple[str, ...], max_bytes: in
 # -- COCO -------------------------------------------------------------------------------------------------------------
 
 
-def _annotations(archive: Path, source: Dataset) -> bytes:
+def _annotations(archive: Path, dataset: Dataset) -> bytes:
     """The one file of COCO's archive that is read."""
-    (name,) = source.expected
+    (name,) = dataset.expected
     with _archive(archive) as opened:
-        members = _checked_members(opened, 10**13, source.max_members)  # only one of them is unpacked
+        members = _checked_members(opened, 10**13, dataset.max_members)  # only one of them is unpacked
         info = members.get(PurePosixPath(name))
         if info is None:
             raise FetchError(f"{archive} does not hold {name}.")
-        if info.file_size > source.max_unpacked:
-            raise FetchError(f"{name} in {archive} is larger than {_format_bytes(source.max_unpacked)}.")
+        if info.file_size > dataset.max_unpacked:
+            raise FetchError(f"{name} in {archive} is larger than {_format_bytes(dataset.max_unpacked)}.")
         return b"".join(_read_chunks(opened, info))
 
 
@@ -682,7 +700,10 @@ def is_of_domain(url: str, domain: str) -> bool:
 
 
 def _select_chairs(text: bytes, where: Path, domain: str) -> dict[str, Any]:
-    """COCO's annotations restricted to chairs and the images that hold one, which must be of ``domain`` (empty: of any)."""
+    """COCO's annotations, restricted to chairs and to the images that hold one.
+
+    domain: the images must be of this domain; empty for any.
+    """
     try:
         found = json.loads(text)
         chairs = [category for category in found["categories"] if category["name"] == "chair"]
@@ -777,7 +798,7 @@ def _fetch_coco_images(job: "_Job", chairs: dict[str, Any]) -> None:
 class _Job:
     """One dataset being fetched into ``out``."""
 
-    source: Dataset
+    dataset: Dataset
     out: Path
     url: str
     images_from: str
@@ -789,7 +810,7 @@ class _Job:
 
     def have_archive(self) -> Path:
         """The archive, downloaded where it isn't there, and agreeing with the record."""
-        name = self.source.archive
+        name = self.dataset.archive
         path = self.out / name
         if path.exists():
             if not self.record.agree(name, path, None):
@@ -802,7 +823,7 @@ class _Job:
             self.record.agree(name, part, without_credentials(self.url))
 
         common: dict[str, Any] = {"client": self.client, "limits": self.limits, "deadline": self.deadline}
-        download(self.url, path, ZIP, self.source.max_bytes, _check_archive, accept, say=self.say, **common)
+        download(self.url, path, ZIP, self.dataset.max_bytes, _check_archive, accept, say=self.say, **common)
         self.record.save()
         entry = self.record.files[name]
         self.say(f"{path}: {_format_bytes(entry['bytes'])}, SHA-256 {entry['sha256']}")
@@ -810,19 +831,19 @@ class _Job:
 
     def run(self) -> None:
         """Everything, or what is still lacking of it."""
-        archive = self.out / self.source.archive
-        if self.source.folder is None:
+        archive = self.out / self.dataset.archive
+        if self.dataset.folder is None:
             done = self.out / "instances_chairs.json"
             if done.exists() and not archive.exists():
                 _fetch_coco_images(self, _select_chairs(done.read_bytes(), done, self.images_from))
                 return
             self.have_archive()
             with self.unusable(archive):
-                chairs = _select_chairs(_annotations(archive, self.source), archive, self.images_from)
+                chairs = _select_chairs(_annotations(archive, self.dataset), archive, self.images_from)
             _fetch_coco_images(self, chairs)
             return
-        folder = self.out / self.source.folder
-        ready = all((folder / name).exists() for name in self.source.expected)
+        folder = self.out / self.dataset.folder
+        ready = all((folder / name).exists() for name in self.dataset.expected)
         if ready:
             self.remember(folder)
             if not archive.exists():
@@ -833,13 +854,16 @@ class _Job:
         self.have_archive()
         if not ready:
             with self.unusable(archive):
-                unpack(archive, folder, self.source.expected, self.source.max_unpacked, self.source.max_members)
+                unpack(archive, folder, self.dataset.expected, self.dataset.max_unpacked, self.dataset.max_members)
             self.remember(folder)
             self.say(f"unpacked to {folder}")
 
     def remember(self, folder: Path) -> None:
-        """Check what was unpacked against the record, or make its entry: the archive may be deleted, and the folder damaged."""
-        archive = self.record.files.get(self.source.archive, {})
+        """Check what was unpacked against the record, or make its entry.
+
+        The archive may have been deleted and the folder damaged since.
+        """
+        archive = self.record.files.get(self.dataset.archive, {})
         self.record.agree(folder.name, folder, archive.get("url"))
         self.record.save()
 
@@ -883,28 +907,31 @@ def fetch(
     limits: Limits | None = None,
     say: Callable[[str], None] = print,
 ) -> str:
-    """Fetch a dataset of :data:`DATASETS` into ``out`` (``~`` is expanded); started again, it goes on. Returns how it is read.
+    """Fetch a dataset of :data:`DATASETS` into ``out`` (``~`` is expanded); started again, it goes on.
+
+    Returns how the dataset is read.
 
     url: another address of the archive, a mirror's; its host alone may be one that is not on the public internet, and
-    annotations that come from it may name images anywhere. say: what is told of the progress. Proxies are not used: behind
-    one, nobody knows which address is connected to.
+    annotations that come from it may name images anywhere. say: what is told of the progress. Proxies are not used:
+    behind one, nobody knows which address is connected to.
 
-    Raises ParameterError for an unknown dataset or an address that is none; FetchError, with the steps to take by hand, for
-    whatever the network or the server does; ChairlibError for a full disk, and for files that are not those of the first fetch.
+    Raises ParameterError for an unknown dataset or an address that is none; FetchError, with the steps to take by hand,
+    for whatever the network or the server does; ChairlibError for a full disk, and for files that are not those of the
+    first fetch.
 
     >>> fetch("object-discovery", "data/object-discovery")  # doctest: +SKIP
     """
     if name not in DATASETS:
         raise ParameterError(f"dataset {name!r} is unknown; use one of {', '.join(DATASETS)}.")
-    source, out, limits = DATASETS[name], Path(out).expanduser(), limits or LIMITS
-    address = url or source.url
+    dataset, out, limits = DATASETS[name], Path(out).expanduser(), limits or LIMITS
+    address = url or dataset.url
     _check_address(address)
     with exclusive_folder(out):
         deadline, record = time.monotonic() + limits.total, _Record(out)
         try:
             with open_client("", limits, trusted_url=url) as client:
-                images_from = "" if url else source.images_from
-                _Job(source, out, address, images_from, client, limits, deadline, record, say).run()
+                images_from = "" if url else dataset.images_from
+                _Job(dataset, out, address, images_from, client, limits, deadline, record, say).run()
         except FetchError as error:
-            raise FetchError(f"{error}\n\n{source.steps(name, out)}") from error
-    return source.reading.format(out=out)
+            raise FetchError(f"{error}\n\n{dataset.steps(name, out)}") from error
+    return dataset.reading.format(out=out)

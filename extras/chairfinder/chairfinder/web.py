@@ -1,8 +1,9 @@
 """What every request to the web shares: who asks, how long, how much, and which addresses are never connected to.
 
-A server may send anything, and may name any address, also of machines that only this one can reach. So the address is checked
-where the connection is made, for every redirect and every address that a name resolves to, and the connection goes to the very
-address that was checked; a name that resolves to something else a moment later changes nothing. TLS still verifies the name.
+A server may send anything, and may name any address, also of machines that only this one can reach. So the address is
+checked where the connection is made, for every redirect and every address that a name resolves to, and the connection
+goes to the very address that was checked; a name that resolves to something else a moment later changes nothing. TLS
+still verifies the name.
 """
 
 import ipaddress
@@ -84,11 +85,11 @@ class UnusableError(Exception):
 class Limits:
     """How patient and how greedy requests are. Times in seconds, sizes in bytes.
 
-    total: one transfer, from the first connection to the last byte, redirects included. tries: per address.
-    backoff: the pause after the first failure, doubled after each further one, with jitter, up to ``max_wait``. A Retry-After that
-    asks for more than ``max_wait`` is obeyed by not trying again in this run.
-    interval: least time between the starts of two requests to one host; per_host: transfers
-    from one host at a time. give_up: failures of one host in a row after which the rest of it is left for another run.
+    total: one transfer, from the first connection to the last byte, redirects included. tries: per address. backoff:
+    the pause after the first failure, doubled after each further one, with jitter, up to ``max_wait``. A Retry-After
+    that asks for more than ``max_wait`` is obeyed by not trying again in this run. interval: least time between the
+    starts of two requests to one host; per_host: transfers from one host at a time. give_up: failures of one host in a
+    row after which the rest of it is left for another run.
     """
 
     connect: float = 15
@@ -176,7 +177,8 @@ def _has_usable_port(url: str) -> bool:
 def address_problem(address: str, loopback: bool = False) -> str | None:
     """Why an IP address is never connected to; None for one of the public internet.
 
-    An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) is judged itself. ``loopback`` allows this machine's own, for tests.
+    An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) is judged itself. ``loopback`` allows this machine's own,
+    for tests.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if loopback and ip.is_loopback:
@@ -222,7 +224,10 @@ def _until_deadline(timeout: float | None) -> float | None:
 
 
 class _GuardedStream(httpcore.NetworkStream):
-    """A connection whose every step ends at the deadline: drips of a byte a second would reset a plain timeout for ever."""
+    """A connection whose every step ends at the deadline.
+
+    A plain timeout does not suffice: a server that sends a byte a second would restart it for ever.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -315,8 +320,8 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[str]:
 class _GuardedTransport(httpx.HTTPTransport):
     """Connects through :class:`_GuardedBackend`, and adds secret parameters where nothing else can see them.
 
-    ``extensions={"secret": {name: Secret}}`` of a request become query parameters of what goes over the wire only: the request
-    that httpx logs, and hangs on its exceptions, doesn't hold them.
+    ``extensions={"secret": {name: Secret}}`` of a request become query parameters of what goes over the wire only: the
+    request that httpx logs, and hangs on its exceptions, doesn't hold them.
     """
 
     def __init__(self, limits: Limits, loopback: bool, trusted_host: str | None) -> None:
@@ -385,7 +390,7 @@ def open_client(contact: str, limits: Limits, loopback: bool = False, trusted_ur
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The seconds that a Retry-After asks for, given in seconds or as a date; None where there is none to be understood."""
+    """The seconds that a Retry-After header asks for, as a number or a date; None for none that can be understood."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}", text):
         return float(text)
@@ -398,7 +403,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def pause_before(failures: int, wait: float | None, limits: Limits, rng: random.Random) -> float:
-    """Seconds until the next try after ``failures`` failures: what the server asked for, or a doubling pause; with jitter.
+    """Seconds until the next try after ``failures`` failures: the server's wish, or a doubling pause with jitter.
 
     At most ``limits.max_wait``: where the server asks for more (:meth:`PassingError.outlasts`) there is no next try.
     """
@@ -409,7 +414,7 @@ def pause_before(failures: int, wait: float | None, limits: Limits, rng: random.
 
 
 def read_body(response: httpx.Response, max_bytes: int) -> bytes:
-    """A streamed body, at most ``max_bytes`` of it, packed and unpacked. Raises UnusableError for more, or another encoding.
+    """A streamed body of at most ``max_bytes``, packed and unpacked. Raises UnusableError for more or other encodings.
 
     What follows the end of a packed body is left unread.
     """
@@ -476,7 +481,8 @@ def transport_errors(limits: Limits) -> Iterator[None]:
 class Turns:
     """Spares every host alike, also one that only redirects lead to, as many sites' images do to one store.
 
-    At most ``limits.per_host`` requests to it at a time, ``limits.interval`` between the starts of two. For all threads of a run.
+    At most ``limits.per_host`` requests to it at a time, ``limits.interval`` between the starts of two. For all threads
+    of a run.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -504,7 +510,7 @@ class Turns:
 
 
 def read_url(client: httpx.Client, url: str, limits: Limits, turns: Turns | None = None) -> bytes:
-    """The bytes behind ``url``, at the end of its redirects. Raises PassingError or UnusableError (``rule: explanation``).
+    """The bytes at ``url``, after its redirects. Raises PassingError or UnusableError (``rule: explanation``).
 
     Waiting for one of ``turns`` doesn't count towards ``limits.total``.
     """

@@ -124,7 +124,7 @@ def test_a_collection_with_authors_and_licences(start, tmp_path):
 def test_every_fault(start, tmp_path):
     faults = ("", *PASSING, *LASTING)
     server = start(2 * len(faults), faults=faults, share=0)
-    report = go(server, tmp_path / "c")
+    report = go(server, tmp_path / "c", limits=PATIENT)
     expected = wanted(server)
     assert len(expected) >= 8
     assert set(report.collection.manifest["id"]) == expected
@@ -164,7 +164,7 @@ def test_every_fault(start, tmp_path):
     assert "secret" not in (tmp_path / "c" / "manifest.csv").read_text()
     # Nothing is fetched twice; what may have passed is.
     before = len(server.requests)
-    again = go(server, tmp_path / "c", resume=True)
+    again = go(server, tmp_path / "c", resume=True, limits=PATIENT)
     assert again.collection.hash == report.collection.hash
     asked = {server.plan[path].fault for path, _, _ in server.requests[before:]}
     assert asked == passing

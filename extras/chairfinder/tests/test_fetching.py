@@ -50,7 +50,10 @@ DIGEST = hashlib.sha256(ARCHIVE).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``files`` with ranges and ETags; ``script`` holds what it does instead, one entry a request, then no more."""
+    """Serves ``files`` with ranges and ETags.
+
+    ``script`` holds what it does instead, an entry a request, until it is empty.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -149,7 +152,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def get(server, tmp_path, monkeypatch):
-    """Fetch Object Discovery from the local server, as a mirror that a person named, into ``tmp_path/out``; gives what was said."""
+    """Fetch Object Discovery from the local server, as a mirror, into ``tmp_path/out``; gives what was said."""
     monkeypatch.setattr(fetching, "PROGRESS", 1000)
 
     def run(name: str = "object-discovery", limits: Limits = FAST, url: str | None = None, **changes: object) -> str:
@@ -726,8 +729,10 @@ def raw_zip(*members: tuple[str, bytes, int]) -> bytes:
 
 
 UNSAFE = [
-    "../evil", "Data/../../evil", "/tmp/evil", "//host/evil", "C:/evil", "C:evil", "..\\evil", "Data\\evil", "Data//evil",
-    "Data/./evil", "evil\x00.txt", "Data/evil\n", "Data/" + "x" * 256, "Data/..", "/", "\\\\host\\evil", "Data/evil:stream",
+    "../evil", "Data/../../evil", "/tmp/evil", "//host/evil", "C:/evil", "C:evil", "..\\evil", "Data\\evil",
+    "Data//evil",
+    "Data/./evil", "evil\x00.txt", "Data/evil\n", "Data/" + "x" * 256, "Data/..", "/", "\\\\host\\evil",
+    "Data/evil:stream",
 ]  # fmt: skip
 
 

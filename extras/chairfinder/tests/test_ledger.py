@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from chairfinder import cli
 from chairfinder.collecting import collect, remove
 from chairfinder.decisions import export_decisions, replay_decisions
 from chairfinder.ledger import Entry, Ledger, Search, SearchResult, image_id
-from chairlib import cli
 from chairlib.core.errors import CollectionError, ParameterError
 
 
@@ -88,7 +88,6 @@ def test_decisions(ledger, tmp_path):
         (second, "keep", ""),
         (first, "keep", "bob"),
     ]
-    assert [found.decision for found in ledger.history()] == ["refuse", "keep", "keep"]
     assert {entry.state for entry in ledger.images()} == {"reviewed"}
     assert len(ledger.images("accepted")) == len(ledger.images("reviewed")) == 2
     # Another process sees each at once.
@@ -96,7 +95,7 @@ def test_decisions(ledger, tmp_path):
     assert ledger.undo() == first
     assert {found.image_id: found.reason for found in ledger.decisions()} == {first: "a stool", second: ""}
     assert (ledger.undo(), ledger.undo(), ledger.undo()) == (second, first, None)
-    assert ledger.history() == []
+    assert ledger.decisions() == []
     assert {entry.decision for entry in ledger.images()} == {""}
     with pytest.raises(ParameterError, match="'maybe' is unknown"):
         ledger.decide(first, "maybe")
@@ -117,7 +116,7 @@ def test_decisions_are_replayed_into_another_ledger(ledger, tmp_path):
     mine = {found.image_id: found for found in ledger.decisions()}
     assert all(found == mine[found.image_id] for found in other.decisions())
     assert replay_decisions(other, tmp_path / "d.csv").standing == 2
-    assert len(other.history()) == 2
+    assert len(other.decisions()) == 2
     for content, error, message in (
         ("a,b\n1,2\n", CollectionError, "no column image or decision"),
         (f"image,decision\n{ids[0]},keep\n{ids[2]},perhaps\n", ParameterError, "line 3: decision 'perhaps'"),
@@ -125,7 +124,7 @@ def test_decisions_are_replayed_into_another_ledger(ledger, tmp_path):
         (tmp_path / "bad.csv").write_text(content)
         with pytest.raises(error, match=message):
             replay_decisions(other, tmp_path / "bad.csv")
-    assert len(other.history()) == 2
+    assert len(other.decisions()) == 2
     with pytest.raises(CollectionError, match="cannot be read"):
         replay_decisions(other, tmp_path / "none.csv")
 
@@ -145,7 +144,7 @@ def test_tombstones(ledger):
     assert not ledger.add_found("segment", SearchResult("https://x.org/1"))
     for url, data, options in (
         ("https://x.org/same", b"image 1", {}),
-        ("https://x.org/source", b"other", {"source": b"image 1"}),
+        ("https://x.org/original", b"other", {"original": b"image 1"}),
         ("https://x.org/pixels", b"another", {"pixels": "pixels 1"}),
     ):
         assert ledger.add_found("segment", SearchResult(url))

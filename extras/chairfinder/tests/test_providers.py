@@ -1,4 +1,4 @@
-"""What each provider asks for, what it makes of the answers, and how it ends: against the services' formats, played locally."""
+"""What each provider asks for, how it reads the answers, and how it ends: the services' formats are played locally."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Page-wise decisions: what isn't refused is kept, everything is in the ledger at once, and every command can be undone."""
+"""Page by page: what isn't refused is kept, everything is in the ledger at once, and every command can be undone."""
 
 from collections.abc import Callable
 

@@ -215,7 +215,8 @@ def test_a_chequered_ball_is_no_photograph(square):
 def test_a_photograph_in_a_transparent_margin_is_refused(kind):
     photograph = outlined(room(256, 256), kind, BALL)
     assert re.match(
-        r"painted panel: its outline is an? .* \(to (99|100)\.\d%; below 98\.5% it is none\), and \d+% of its rim has none of "
+        r"painted panel: its outline is an? .* \(to (99|100)\.\d%; below 98\.5% it is none\), "
+        r"and \d+% of its rim has none of "
         r"3 smooth colours \(at most 15%\): a photograph",
         screen_segment(photograph),
     )
@@ -250,7 +251,7 @@ def test_several_objects_are_refused_and_loose_bits_are_not():
 
 
 def outline(*heights, side=200):
-    """The mask of something that reaches these heights (of 10) in equal strips from left to right, all standing on one floor."""
+    """The mask of something with these heights (of 10) in equal strips from left to right, standing on one floor."""
     mask = np.zeros((side, side), bool)
     width = side // len(heights)
     for number, height in enumerate(heights):

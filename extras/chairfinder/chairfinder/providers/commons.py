@@ -1,8 +1,9 @@
 """Wikimedia Commons: freely licensed media, every file with its author and licence. No key is needed.
 
-One request asks for a page of files and all that is known of them: ``generator=search`` in the namespace of files, with the
-search engine's own filters (``filemime:image/png`` for segments, which alone can be transparent there in any number), and
-``prop=imageinfo`` with ``extmetadata``. Large files are taken at a standard width that the service keeps ready, as its operators ask.
+One request asks for a page of files and all that is known of them: ``generator=search`` in the namespace of files, with
+the search engine's own filters (``filemime:image/png`` for segments, which alone can be transparent there in any
+number), and ``prop=imageinfo`` with ``extmetadata``. Large files are taken at a standard width that the service keeps
+ready, as its operators ask.
 """
 
 import html

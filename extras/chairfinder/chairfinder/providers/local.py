@@ -1,9 +1,9 @@
 """A folder of images as a provider: ``local:FOLDER``. What it says of an image stands in a ``manifest.csv`` beside it.
 
 A file is found by a query if its path, from the folder's own name on, holds all words of the query ("arm chair" finds
-``arm-chairs/7.png``). What its name's end says is an image of the other kind (``.jpg`` for segments) is left to that kind's
-queries; whatever else matches is taken and judged by its content, so that a file that is no image is refused with a reason. The
-manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
+``arm-chairs/7.png``). What its name's end says is an image of the other kind (``.jpg`` for segments) is left to that
+kind's queries; whatever else matches is taken and judged by its content, so that a file that is no image is refused
+with a reason. The manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
 """
 
 import os
@@ -40,7 +40,8 @@ class Local:
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder).expanduser().resolve()
-        #: Tells the searches in one folder from those in another; ``name``, which stands with the images, says nothing of this machine.
+        #: Tells the searches in one folder from those in another; ``name``, which stands with the images, says nothing
+        #: of this machine.
         self.key = f"{self.name}:{self._folder}"
         if not self._folder.is_dir():
             raise ParameterError(f"provider 'local:{folder}': that is not a folder; name one that holds images.")

@@ -1,11 +1,12 @@
-"""Openverse: a search engine for openly licensed images. No key is needed; a token in ``OPENVERSE_TOKEN`` buys larger pages.
+"""Openverse: a search engine for openly licensed images. It needs no key; ``OPENVERSE_TOKEN`` allows larger pages.
 
-Only works whose licence allows changes are asked for (``license_type=modification``): a composite changes the image. Whatever is
-asked with, one query reaches its first 240 works and no more; the pages end there.
+Only works whose licence allows changes are asked for (``license_type=modification``): a composite changes the image.
+Whatever is asked with, one query reaches its first 240 works and no more; the pages end there.
 
-Without a token the public service answers 20 requests a minute and 200 a day, with one 100 and 10,000, by what its clients report
-(its documentation gives no numbers). So requests without one are 3.1 s apart. Beyond a limit it says "Request was throttled.
-Expected available in N seconds.", which is waited for, or, where a day's share is used up, ends the search until another run.
+Without a token the public service answers 20 requests a minute and 200 a day, with one 100 and 10,000, by what its
+clients report (its documentation gives no numbers). So requests without one are 3.1 s apart. Beyond a limit it says
+"Request was throttled. Expected available in N seconds.", which is waited for, or, where a day's share is used up, ends
+the search until another run.
 """
 
 import json
@@ -29,7 +30,10 @@ _EXTENSIONS = {"segment": "png", "background": "jpg,jpeg"}
 
 
 class Openverse:
-    """Openverse, at its own address or another's. interval: least seconds between requests; None: what the public service wants."""
+    """Openverse, at its own address or another's.
+
+    interval: least seconds between requests; None takes what the public service asks for.
+    """
 
     name = "openverse"
     web = True

@@ -1,9 +1,9 @@
-"""Google Images, through SerpApi: what the paper searched, transparent images only (``image_color=trans``) for segments.
+"""Google Images, through SerpApi, as the paper searched: for segments, transparent images (``image_color=trans``).
 
-Google's results seldom state a licence. Unless images without one are wanted, only those that are free to use, share or modify are
-asked for (``licenses=fm``; ``tbs=sur:cl``, Creative Commons, would include licences that forbid changes). They come with the address
-of their terms; one that is not Creative Commons' is kept as an address, and is no licence. The key, from ``SERPAPI_API_KEY``, is
-added where the request leaves the machine; no record, message or log holds it.
+Google's results seldom state a licence. Unless images without one are wanted, only those that are free to use, share or
+modify are asked for (``licenses=fm``; ``tbs=sur:cl``, Creative Commons, would include licences that forbid changes).
+They come with the address of their terms; one that is not Creative Commons' is kept as an address, and is no licence.
+The key, from ``SERPAPI_API_KEY``, is added where the request leaves the machine; no record, message or log holds it.
 """
 
 from collections.abc import Mapping

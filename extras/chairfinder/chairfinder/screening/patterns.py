@@ -1,4 +1,4 @@
-"""Backdrops that were painted into the pixels: the checkerboard that editors show for transparency, and panels behind the object."""
+"""Finds backdrops painted into the pixels: the checkerboard that editors show for transparency, and panels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +25,27 @@ _RIM_PIXELS = 40
 _PANEL_TOLERANCE = 7
 #: Least share of the panel's border that is plain; the object may cover the rest.
 _PANEL_BORDER = 0.5
-#: Least step of colour, of 255, where something stands on a panel, and the least share of its border with such a step: a sphere's
-#: highlight has the panel's outline around it, but fades out.
+#: Least step of colour, of 255, where something stands on a panel, and the least share of its border with such a step:
+#: a sphere's highlight has the panel's outline around it, but fades out.
 _SHARP_STEP, _SHARP_BORDER = 20, 0.5
-#: How many colours, each as smooth as light makes it, the rim of a patterned thing has; and how far, of 255, a pixel may be from its own.
+#: How many colours, each as smooth as light makes it, the rim of a patterned thing has; and how far, of 255, a pixel
+#: may be from its own.
 _RIM_COLOURS, _RIM_TOLERANCE = 3, 12
-#: That rim's depth in pixels, and the largest difference, of 255, to a pixel's neighbours: at a larger one it straddles two colours.
+#: That rim's depth in pixels, and the largest difference, of 255, to a pixel's neighbours: at a larger one it straddles
+#: two colours.
 _EDGE_WIDTH, _MAX_RIM_STEP = 6, 40
 
 
 def painted_checkerboard(view: SegmentView, limits: Thresholds) -> str | None:
     """Grey and white squares that stand for transparency, as opaque pixels."""
-    looks = [view.fine]
+    copies = [view.fine]
     if max(view.image.size) > max(view.fine.shape):
         # Small squares are averaged away in a small copy, or look like larger ones: parts as they are come first.
         side = max(view.fine.shape)
-        looks = [np.asarray(view.image.crop((0, top, side, top + side))) for top in (0, view.image.height // 2)] + looks
-    for pixels in looks:
+        copies = [
+            np.asarray(view.image.crop((0, top, side, top + side))) for top in (0, view.image.height // 2)
+        ] + copies
+    for pixels in copies:
         match, share, square = checkerboard_match(pixels)
         if match >= limits.checkerboard_match and share >= limits.checkerboard_share:
             if pixels is view.fine:
@@ -56,10 +60,11 @@ def painted_checkerboard(view: SegmentView, limits: Thresholds) -> str | None:
 def checkerboard_match(pixels: NDArray[np.uint8]) -> tuple[float, float, float]:
     """How well the greyish pixels of [H, W, 4] fit a checkerboard: (match up to 1, share of the image, square's side).
 
-    The two commonest tones get the signs +1 and -1. On a board with squares of s pixels the autocorrelation of the signs
-    is near +1 at a shift of 2 s along a row or column, near -1 at s, and near +1 at the diagonal shift (s, s). Shifts are
-    whole pixels, so the side that is looked for is half of a whole period. Where the period p is odd, squares of two
-    lengths alternate, and even a perfect board reaches only 1 - 2 / p at half of it: figures are relative to that.
+    The two commonest tones get the signs +1 and -1. On a board with squares of s pixels the autocorrelation of the
+    signs is near +1 at a shift of 2 s along a row or column, near -1 at s, and near +1 at the diagonal shift (s, s).
+    Shifts are whole pixels, so the side that is looked for is half of a whole period. Where the period p is odd,
+    squares of two lengths alternate, and even a perfect board reaches only 1 - 2 / p at half of it: figures are
+    relative to that.
     """
     signs = _two_tones(pixels)
     share = float((signs != 0).mean())
@@ -69,17 +74,18 @@ def checkerboard_match(pixels: NDArray[np.uint8]) -> tuple[float, float, float]:
     longest = min(2 * _SQUARES[1], len(across), len(down)) - 2
     best, period, half = 0.0, 0, 0
     for shift in range(2 * _SQUARES[0], longest + 1):
-        middles = (shift // 2, (shift + 1) // 2)
-        middle = min(middles, key=lambda side: float(max(across[side], down[side])))
-        opposite = -float(max(across[middle], down[middle])) / _largest_opposite(shift)
+        sides = (shift // 2, (shift + 1) // 2)
+        least, middle = min((float(max(across[side], down[side])), side) for side in sides)
+        opposite = -least / _largest_opposite(shift)
         score = min(opposite, across[shift], down[shift])
         if score > best + 0.02:  # three times the period fits as well
             best, period, half = float(score), shift, middle
     if best < 0.3:
         return best, share, period / 2
     diagonal = signs[half:, half:] * signs[:-half, :-half]
-    mean = float(diagonal.sum()) / max(1, np.count_nonzero(diagonal))
-    return min(best, mean / _largest_opposite(period) ** 2), share, period / 2
+    mean = float(diagonal.sum()) / max(1, int(np.count_nonzero(diagonal)))
+    along_diagonal: float = mean / _largest_opposite(period) ** 2
+    return min(best, along_diagonal), share, period / 2
 
 
 def _largest_opposite(period: int) -> float:
@@ -116,7 +122,10 @@ def _two_tones(pixels: NDArray[np.uint8]) -> Array:
 
 
 def _autocorrelation(signs: Array) -> Array:
-    """Along rows of [H, W], at shifts from 0 up: the mean product of pixels that both have a sign; 0 where too few have."""
+    """Autocorrelation along the rows of [H, W], at shifts from 0 up: [shifts].
+
+    Each value is the mean product of pixels that both have a sign, or 0 where too few have.
+    """
     step = max(1, signs.shape[0] // 192)
     rows = signs[::step]
     shifts = min(2 * _SQUARES[1], rows.shape[1])
@@ -132,13 +141,16 @@ def _autocorrelation(signs: Array) -> Array:
 
 
 def painted_panel(view: SegmentView, limits: Thresholds) -> str | None:
-    """An opaque rectangle, rounded rectangle or disc with the object painted on it, or a photograph: the alpha outlines the panel."""
+    """An opaque rectangle, rounded rectangle or disc with the object painted on it, or a photograph.
+
+    The alpha channel outlines the panel, not the object.
+    """
     return _plain_panel(view, limits) or _photograph(view, limits)
 
 
 def _plain_panel(view: SegmentView, limits: Thresholds) -> str | None:
-    """The panel's colour, flat or a smooth gradient, is fitted to the object's rim; what has that colour must have a convex outline
-    of one of these shapes, must be filled, and something else must stand on it, with a sharp border.
+    """The panel's colour, flat or a smooth gradient, is fitted to the object's rim; what has that colour must have a
+    convex outline of one of these shapes, must be filled, and something else must stand on it, with a sharp border.
     """
     opaque = view.mask
     rim = _rim(opaque, 3)
@@ -179,7 +191,10 @@ def _has_sharp_border(view: SegmentView, area: NDArray[np.bool_], backdrop: NDAr
 
 
 def _photograph(view: SegmentView, limits: Thresholds) -> str | None:
-    """A strictly regular outline, and along it many things: objects of such a shape have few colours there, shaded or in a pattern."""
+    """A strictly regular outline with many different things along it.
+
+    Objects of such a shape have few colours along their outline, shaded or in a pattern.
+    """
     rim = _rim(view.mask, _EDGE_WIDTH) & (view.variation <= _MAX_RIM_STEP)
     if np.count_nonzero(rim) < _RIM_PIXELS:
         return None
@@ -190,13 +205,17 @@ def _photograph(view: SegmentView, limits: Thresholds) -> str | None:
     if motley <= limits.photo_rim:
         return None
     return (
-        f"its outline is {shape} (to {fit:.1%}; below {limits.photo_fit:.1%} it is none), and {motley:.0%} of its rim has none of "
+        f"its outline is {shape} (to {fit:.1%}; below {limits.photo_fit:.1%} it is none), "
+        f"and {motley:.0%} of its rim has none of "
         f"{_RIM_COLOURS} smooth colours (at most {limits.photo_rim:.0%}): a photograph with its backdrop, not an object"
     )
 
 
 def _share_unlike_any_colour(view: SegmentView, rim: NDArray[np.bool_]) -> float:
-    """The share of the rim far from all of a few colours, each a quadratic function of place, that are fitted to it in turns."""
+    """The share of the rim's pixels that are far from all of :data:`_RIM_COLOURS` smooth colours.
+
+    Each colour is a quadratic function of place. Assigning pixels and fitting colours alternate, as in k-means.
+    """
     places, colours = _sample(view, rim)
     at = _quadratic_terms(places, rim.shape)
     brightness = colours.mean(axis=-1)

@@ -1,4 +1,4 @@
-"""What a careless cut-out leaves behind: fringes, white patches, shadows, haze, watermarks, half-transparent bodies; and drawings."""
+"""Finds what a careless cut-out leaves: fringes, white patches, shadows, haze, watermarks; and drawings."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,8 @@ _SHADOW_FLOOR = 0.67
 _DROP_LIGHT, _DROP_COLOUR = 40, 16
 #: A fringe is light and without colour, and this much lighter than what lies inside it.
 _FRINGE_LIGHT, _FRINGE_COLOUR, _FRINGE_STEP = 205, 36, 50
-#: Least share of the outline that must belong to thick parts. Where most of it is tubes and wires, light ones look like fringes.
+#: Least share of the outline that must belong to thick parts. Where most of it is tubes and wires, light ones look like
+#: fringes.
 _FRINGE_OUTLINE = 0.4
 #: A patch of leftover paper is at least this light and this close to grey, and its neighbours are this much darker.
 _PAPER_LIGHT, _PAPER_COLOUR, _PAPER_STEP = 238, 8, 40
@@ -128,7 +129,7 @@ def halo(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def white_remnant(view: SegmentView, limits: Thresholds) -> str | None:
-    """Patches of the old white backdrop between legs or slats: flat, white, with darker object or nothing right beside."""
+    """Patches of the old white backdrop between legs or slats: flat and white, next to darker object or to nothing."""
     paper = (view.darkest >= _PAPER_LIGHT) & (view.lightest - view.darkest <= _PAPER_COLOUR)
     paper &= view.coarse[..., 3] >= SOLID_OPACITY
     if np.count_nonzero(paper) <= limits.remnant_share * view.area:
@@ -175,7 +176,10 @@ def drawing(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def _translucent_areas(view: SegmentView) -> Mask:
-    """Pixels of middling opacity (0.1 to 0.9) that are neither outline nor mesh: so are all around them, with much the same opacity."""
+    """Pixels of opacity 0.1 to 0.9 that belong neither to an outline nor to a mesh.
+
+    All pixels around them have much the same opacity.
+    """
     opacity = view.coarse[..., 3]
     middling = _middling(opacity)
     core = shrunk(middling, 2)
@@ -194,7 +198,10 @@ def _shadow_like(view: SegmentView) -> Mask:
 
 
 def _drop_shadow(view: SegmentView) -> Mask:
-    """Nearly black pixels of middling opacity in bands too broad for an outline, reached from outside: smoked glass in a frame is not."""
+    """Nearly black pixels of opacity 0.1 to 0.9, in bands too broad for an outline and connected to the outside.
+
+    Smoked glass in a frame is not connected to it.
+    """
     opacity = view.coarse[..., 3]
     black = (view.lightest <= _DROP_LIGHT) & (view.lightest - view.darkest <= _DROP_COLOUR)
     soft = _middling(opacity) & black
