@@ -22,13 +22,14 @@ paper: install
 	$(BIN)/chairlib paper --profile "$(PROFILE)" --data "$(DATA)" --photos "$(PHOTOS)" $(if $(COCO),--coco "$(COCO)") \
 		--device "$(DEVICE)"
 
-# Every test but the kill and fuzz harnesses, which `make test-slow` runs.
+# Every test but the kill and fuzz harnesses. Property tests meet the same examples in every run.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile \
 		--no-loadscope-reorder
 
+# The kill and fuzz harnesses, and the property tests with fresh examples.
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile=explore
 
 lab: install
 	$(BIN)/jupyter lab --notebook-dir notebooks

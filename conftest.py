@@ -7,6 +7,7 @@ import shutil
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 
 from chairlib.collection import Collection
 
@@ -16,6 +17,12 @@ from chairlib.core import (
     vision,  # noqa: F401
 )
 from drawing import draw_photos, make_collection
+
+# Property tests meet the same examples in every run of `make test`. `make test-slow` draws fresh ones, and more of them
+# where a test does not set their number itself.
+settings.register_profile("reproducible", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=500, print_blob=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "reproducible"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A small site for the book's tests: the repository's own prose and settings, with stub chapters in place of the real ones.
+"""A small site for the book's tests: the repository's own prose and settings, with stubs in place of the chapters.
 
 With ``CHAIRLIB_SITE`` set to a built site, the same tests look at that one instead.
 """
@@ -101,7 +101,8 @@ for name in ("table1", "table2", "table_gains", "table5", "table_barriers"):
 for name in ("figure4", "figure_iou_over_images", "figure5", "figure6", "figure7"):
     figure = Figure(figsize=(6, 2.4))
     figure.subplots().plot([0, 1, 2], [3, 1, 2])
-    glue(name, show(figure, alt="A line that falls, then rises.", title="A stub.", caption="It stands for the real figure."))
+    caption = "It stands for the real figure."
+    glue(name, show(figure, alt="A line that falls, then rises.", title="A stub.", caption=caption))
 """
 
 

@@ -26,6 +26,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.optimize import isotonic_regression
 
 from chairlib.core.errors import ParameterError
 
@@ -39,14 +40,13 @@ __all__ = [
     "WIDTH",
     "Figure",
     "annotate_bar",
-    "bar_look",
+    "bar_style",
     "check_among",
     "check_columns",
     "check_intervals",
     "check_range",
     "describe_array",
     "describe_repetitions",
-    "fold",
     "grouped_bars",
     "images_axis",
     "join_words",
@@ -55,7 +55,7 @@ __all__ = [
     "legend_line",
     "legend_outside",
     "mean_over_repetitions",
-    "line_look",
+    "line_style",
     "new_figure",
     "outline_text",
     "rows_down",
@@ -222,15 +222,10 @@ def join_words(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def fold(label: str, width: int) -> str:
-    """A label in lines of at most so many letters: a longer one would run over the picture's edge."""
-    return textwrap.fill(label, width)
-
-
 # Looks
 
 
-def line_look(number: int) -> dict[str, Any]:
+def line_style(number: int) -> dict[str, Any]:
     """The colour, dash pattern and marker of the line with this number."""
     return {
         "color": PALETTE[number % len(PALETTE)],
@@ -239,7 +234,7 @@ def line_look(number: int) -> dict[str, Any]:
     }
 
 
-def bar_look(number: int, colour: str | None = None) -> dict[str, Any]:
+def bar_style(number: int, colour: str | None = None) -> dict[str, Any]:
     """The colour and hatch of the bar (and of its entry in a legend) with this number."""
     colour = colour or PALETTE[number % len(PALETTE)]
     return {"facecolor": colour, "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white", "linewidth": 0}
@@ -344,26 +339,12 @@ def label_line_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> 
         ax.annotate(text, end, **at, **look, arrowprops=leader, annotation_clip=False)
 
 
-def spread_labels(wanted: Sequence[float], sizes: Sequence[float]) -> list[float]:
-    """Places near those ``wanted`` (ascending), far enough apart for labels of these sizes."""
-    # A label that touches the cluster below joins it. A cluster is centred on the mean of what its labels want.
-    clusters: list[tuple[list[float], list[float]]] = []
-    for want, size in zip(wanted, sizes, strict=True):
-        clusters.append(([want], [size]))
-        while len(clusters) > 1 and _top(clusters[-2]) > _bottom(clusters[-1]):
-            wants, tall = clusters.pop()
-            clusters[-1] = (clusters[-1][0] + wants, clusters[-1][1] + tall)
-    places: list[float] = []
-    for cluster in clusters:
-        edges = _bottom(cluster) + np.cumsum([0.0, *cluster[1]])
-        places += ((edges[:-1] + edges[1:]) / 2).tolist()
+def spread_labels(wanted: Sequence[float], sizes: Sequence[float]) -> NDArray[np.float64]:
+    """Places near those ``wanted`` (ascending), far enough apart for labels of these sizes.
+
+    They have the least squared distance to the wanted ones of all that keep the order and don't overlap.
+    """
+    # Where each would stand if all were packed from 0. Places minus these may not fall: that is isotonic regression.
+    packed = np.cumsum(sizes) - np.asarray(sizes) / 2
+    places: NDArray[np.float64] = isotonic_regression(np.asarray(wanted) - packed).x + packed
     return places
-
-
-def _bottom(cluster: tuple[list[float], list[float]]) -> float:
-    wants, sizes = cluster
-    return sum(wants) / len(wants) - sum(sizes) / 2
-
-
-def _top(cluster: tuple[list[float], list[float]]) -> float:
-    return _bottom(cluster) + sum(cluster[1])

@@ -5,6 +5,7 @@ in per cent.
 """
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,15 +23,14 @@ from chairlib.show.canvas import (
     GREY,
     PALETTE,
     Figure,
-    bar_look,
+    bar_style,
     check_columns,
     check_intervals,
-    fold,
     grouped_bars,
     images_axis,
     label_line_ends,
     legend_above,
-    line_look,
+    line_style,
     new_figure,
     show,
     theme,
@@ -163,7 +163,7 @@ def iou_over_steps(
     ax = fig.subplots()
     ends, described = [], []
     for number, (label, values) in enumerate(seeds.items()):
-        mean, look = values.mean(axis=1), line_look(number)
+        mean, look = values.mean(axis=1), line_style(number)
         # Markers far enough apart to be told from each other and from dashes.
         markers = {"markersize": 5, "markeredgecolor": look["color"], "markevery": math.ceil(len(values) / 15)}
         rows = values.melt(ignore_index=False, value_name="iou").reset_index()
@@ -276,7 +276,7 @@ def iou_by_share(table: pd.DataFrame, title: str = "", caption: str = "", on: st
     ax = fig.subplots()
     ends, described = [], []
     for number, label in enumerate(labels):
-        look, own = line_look(number), table[table["label"] == label].sort_values("share")
+        look, own = line_style(number), table[table["label"] == label].sort_values("share")
         # Side by side, so that intervals of near figures stay apart.
         x = own["share"] * reach ** (0.018 * (number - (len(labels) - 1) / 2))
         spread = [own["iou"] - own["low"], own["high"] - own["iou"]]
@@ -332,14 +332,14 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: 
     )
     fig = new_figure(1.5 + 0.27 * len(labels) + 0.26 * len(categories) * (len(labels) + 0.7))
     ax = fig.subplots()
-    looks = [bar_look(number) for number in range(len(labels))]
+    looks = [bar_style(number) for number in range(len(labels))]
     grouped_bars(ax, images, looks, notes.fillna(""), low, high)
     most = float(table[["images", "low", "high"]].max().max())
     ax.set_xlim(0, most if most > 0 else 1.0)
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     images_axis(ax, most)
     goal = f"until the final validation IoU{_on(on)} of training from scratch"
-    ax.set_xlabel(fold(f"{ax.get_xlabel()} {goal}", 46))
+    ax.set_xlabel(textwrap.fill(f"{ax.get_xlabel()} {goal}", 46))
     legend_above(ax, [Patch(label=label, **look) for label, look in zip(labels, looks, strict=True)])
     described = [
         f"{category}: " + ", ".join(f"{row['label']} {row['note']}" for row in rows.to_dict("records"))

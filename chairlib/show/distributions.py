@@ -8,7 +8,7 @@ import seaborn as sns
 from numpy.typing import ArrayLike
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import PALETTE, Figure, describe_array, legend_above, line_look, new_figure, show, theme
+from chairlib.show.canvas import PALETTE, Figure, describe_array, legend_above, line_style, new_figure, show, theme
 
 __all__ = ["distance_histogram", "foreground_histogram"]
 
@@ -57,7 +57,7 @@ def distance_histogram(
     ax = fig.subplots()
     described = []
     for number, (name, values) in enumerate(named.items()):
-        look = {key: line_look(number)[key] for key in ("color", "linestyle")}
+        look = {key: line_style(number)[key] for key in ("color", "linestyle")}
         bars = {"bins": np.arange(0, most + 5, 4), "stat": "percent", "element": "step", "fill": False}
         sns.histplot(x=values, **bars, **look, label=f"{name}: {values.size:,}", ax=ax)
         described.append(

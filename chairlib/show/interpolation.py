@@ -9,6 +9,7 @@ F1 and F2 are fine-tuned from one pretrained model, S1 and S2 trained from scrat
 """
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,6 @@ from chairlib.show.canvas import (
     check_columns,
     check_range,
     describe_repetitions,
-    fold,
     join_words,
     label_line_ends,
     legend_line,
@@ -105,7 +105,7 @@ def matching_curves(
     colours, markers, dashes = (
         dict(zip(titles, looks, strict=True)) for looks in (PALETTE[1:3], "sD", (_DASHED, _SOLID))
     )
-    metrics = {"iou": fold(data_label, 30)}
+    metrics = {"iou": textwrap.fill(data_label, 30)}
     fig = _curves_over_alpha(frame, metrics, "permuted", colours, markers, "permuted", dashes, ("S",))
     described = []
     for (treatment, name), rows in frame.groupby(["batch_norm", "permuted"], observed=True):
@@ -212,7 +212,7 @@ def barrier_over_pretraining(
         ends.append((mean.index[-1], mean.iloc[-1], _BATCH_NORM[treatment], colours[treatment]))
         values = ", ".join(f"{value:.1f} after {images:,.0f}" for images, value in mean.items())
         described.append(f"{_BATCH_NORM[treatment]}: {values}")
-    ax.set(xlabel="images of shared pretraining", ylabel=fold(data_label, 30), ylim=(0, None))
+    ax.set(xlabel="images of shared pretraining", ylabel=textwrap.fill(data_label, 30), ylim=(0, None))
     label_line_ends(ax, ends)
     repeated = describe_repetitions(frame, "images", "batch_norm")
     alt = f"{data_label} by images of shared pretraining{repeated}. {'; '.join(described)}"

@@ -8,6 +8,7 @@ is in per cent, distances are l2 over trainable parameters.
 """
 
 import math
+import textwrap
 from typing import Any
 
 import pandas as pd
@@ -20,13 +21,12 @@ from chairlib.show.canvas import (
     PALETTE,
     Figure,
     annotate_bar,
-    bar_look,
+    bar_style,
     check_among,
     check_columns,
     check_intervals,
     check_range,
     describe_repetitions,
-    fold,
     grouped_bars,
     legend_above,
     legend_line,
@@ -83,7 +83,7 @@ def distance_bars(frame: pd.DataFrame, title: str = "", caption: str = "") -> Fi
     ours.set(xlim=(0, frame["l2"].max() * 1.16), xlabel="ℓ₂ distance (bar: mean; dots: pairs of models)")
     greys = ("#8a8a8a", "#c4c4c4")
     looks = [
-        bar_look(number, PALETTE[0] if name == "ours" else greys[(number - ("ours" in shares)) % 2])
+        bar_style(number, PALETTE[0] if name == "ours" else greys[(number - ("ours" in shares)) % 2])
         for number, name in enumerate(shares)
     ]
     grouped_bars(ratios, shares, looks, shares.map(lambda share: "" if math.isnan(share) else f"{share:.0f}"))
@@ -178,7 +178,7 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
     members.
     """
     kinds = {"member": "#9a9a9a", "mean": "#555555", "soup": PALETTE[2], "ensemble": PALETTE[0]}
-    looks = {kind: bar_look(number, colour) for number, (kind, colour) in enumerate(kinds.items())}
+    looks = {kind: bar_style(number, colour) for number, (kind, colour) in enumerate(kinds.items())}
     check_columns(frame, ("label", "kind", "iou"), "the table of soups")
     present = check_among(frame, "kind", kinds)
     check_range(frame["iou"], "IoU", 0, 100)
@@ -204,7 +204,7 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
         ax.axvline(members.mean(), **mean)
         handles.append(legend_line("mean of members", **mean))
         described.append(f"the members' mean is {members.mean():.1f} %")
-    rows_down(ax, [fold(str(label), 18) for label in rows["label"]])
+    rows_down(ax, [textwrap.fill(str(label), 18) for label in rows["label"]])
     interval = ", with 95 % interval" if rows["low"].notna().any() else ""
     _per_cent_axis(ax, rows[["iou", "high"]], data_label + interval)
     legend_outside(fig, handles)
@@ -229,7 +229,7 @@ def criticality_bars(
     mean, low, high = (
         pd.DataFrame(which.unstack(), blocks, pairs) for which in (by_block.mean(), by_block.min(), by_block.max())
     )
-    looks = [bar_look("FS".index(pair), PAIR_COLOURS[pair]) for pair in pairs]
+    looks = [bar_style("FS".index(pair), PAIR_COLOURS[pair]) for pair in pairs]
     fig = new_figure(1.5 + 0.5 * len(blocks))
     ax = fig.subplots()
     notes = mean.map(lambda iou: "" if math.isnan(iou) else f"{iou:.1f}")
@@ -253,4 +253,4 @@ def criticality_bars(
 
 def _per_cent_axis(ax: Axes, values: pd.DataFrame, label: str) -> None:
     """An x axis from 0, with room for the values that stand beside the bars."""
-    ax.set(xlim=(0, max(float(values.max().max()), 1.0) * 1.12), xlabel=fold(label, 42))
+    ax.set(xlim=(0, max(float(values.max().max()), 1.0) * 1.12), xlabel=textwrap.fill(label, 42))

@@ -261,14 +261,13 @@ def figure4(
     predictions: Mapping[str, ArrayLike | None],
     title: str = "",
     caption: str = "",
-    missing: str = "not trained in this profile",
 ) -> Figure:
     """The paper's Figure 4: test composites in columns; composite, mask and one row a model (and resolution) below.
 
     ``predictions``: row label -> masks [N, r, r] at any resolution r, or None for a model that was not trained.
     """
     pictures, truth = as_rgb(images), as_masks(targets)
-    rows, described = _prediction_rows(pictures, truth, predictions, missing, "chair")
+    rows, described = _prediction_rows(pictures, truth, predictions, "chair")
     first = [Row(list(pictures), "Composite"), Row([mask_picture(mask) for mask in truth], "Mask")]
     alt = f"{len(pictures)} composites, their masks ({truth.mean() * 100:.1f} % chair) and the masks predicted"
     return _columns_of_images([*first, *rows], len(pictures), [alt, described], title, caption)
@@ -280,7 +279,6 @@ def figure5(
     predictions: Mapping[str, ArrayLike | str | None],
     title: str = "",
     caption: str = "",
-    missing: str = "not trained in this profile",
 ) -> Figure:
     """The paper's Figure 5: photos in columns; one row a model (and pretraining) between photo and ground truth.
 
@@ -288,7 +286,7 @@ def figure5(
     trained).
     """
     pictures, truth = as_rgb(images), as_masks(targets)
-    rows, described = _prediction_rows(pictures, truth, predictions, missing, "object")
+    rows, described = _prediction_rows(pictures, truth, predictions, "object")
     rows = [Row(list(pictures), "Photo"), *rows, Row([mask_picture(mask) for mask in truth], "Ground truth")]
     alt = f"{len(pictures)} photos, the masks predicted and the ground truth ({truth.mean() * 100:.1f} % object)"
     return _columns_of_images(rows, len(pictures), [alt, described], title, caption)
@@ -298,7 +296,6 @@ def _prediction_rows(
     images: NDArray[np.uint8],
     truth: NDArray[np.bool_],
     predictions: Mapping[str, ArrayLike | str | None],
-    missing: str,
     thing: str,
 ) -> tuple[list[Row], str]:
     """One row of predicted masks a label, and the rows in words. ``thing``: what the masks mark."""
@@ -306,8 +303,9 @@ def _prediction_rows(
     rows, described = [], []
     for label, masks in predictions.items():
         if masks is None or isinstance(masks, str):
-            rows.append(Row(masks or missing, label))
-            described.append(f"{label}: {masks or missing}")
+            reason = masks or "not trained in this profile"
+            rows.append(Row(reason, label))
+            described.append(f"{label}: {reason}")
             continue
         predicted = as_masks(masks)
         check_same_count(**{"images": images, label: predicted})

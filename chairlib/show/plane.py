@@ -1,6 +1,7 @@
 """A metric on the plane through three models of the loss landscape."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import WIDTH, Figure, describe_array, fold, join_words, new_figure, outline_text, show, theme
+from chairlib.show.canvas import WIDTH, Figure, describe_array, join_words, new_figure, outline_text, show, theme
 
 __all__ = ["plane_map"]
 
@@ -56,7 +57,7 @@ def plane_map(
     ax.set(xlim=limits[0], ylim=limits[1])
     ax.grid(visible=False)
     ax.xaxis.set_major_locator(MaxNLocator(6))
-    fig.colorbar(mesh, ax=ax, label=fold(data_label, 40), shrink=0.9, pad=0.02)
+    fig.colorbar(mesh, ax=ax, label=textwrap.fill(data_label, 40), shrink=0.9, pad=0.02)
     alt = _describe_plane(across, up, masked, places, data_label)
     # A plane is coloured all over: in all colours, four of them took 0.9 MB of a page.
     return show(fig, alt, title, caption, colours=256)

@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from chairlib.core.errors import ParameterError
-
 __all__ = ["style_table"]
 
 # Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as
@@ -44,34 +42,22 @@ white-space:normal;overflow-wrap:normal;hyphens:none;font-variant-numeric:tabula
 _WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈⇅?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
 
 
-def style_table(
-    frame: pd.DataFrame,
-    caption: str,
-    paper_columns: Sequence[Any] | None = None,
-    decimals: int | Mapping[Any, int] = 2,
-    missing: str = "–",
-) -> HTML:
+def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, int] = 2) -> HTML:
     """A data frame as an HTML table for JupyterLab and the site, light or dark; it scrolls sideways on a phone.
 
-    The index gives the row headers (the first column does where the index is only a count). Two-level columns become
-    grouped headers. Numbers get ``decimals`` places (one number, or one a column label), whole numbers none; a cell
-    of three numbers (value, low, high) is shown with its interval, to as many places as show two digits of the
-    interval's width, one more than asked for at most; a text in a column of numbers (why there is none) is shown as a
-    quiet remark, and None or NaN as ``missing``. ``paper_columns`` are set apart (default: those whose label has the
-    word "paper" in it).
+    The index gives the row headers; where it is only a count, the first column does. Two-level columns become grouped
+    headers, and columns with the word "paper" in their label are set apart.
+
+    Numbers get ``decimals`` places (one number, or one a column label), whole numbers none. A cell of three numbers
+    (value, low, high) is shown with its interval, to as many places as show two digits of the interval's width, at
+    most one more than ``decimals``. A text in a column of numbers says why there is none, and is shown as a quiet
+    remark. None and NaN are shown as a dash.
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
         frame = frame.set_index(frame.columns[0])
-        frame.index.name = (
-            " ".join(map(str, frame.index.name)).strip() if isinstance(frame.index.name, tuple) else frame.index.name
-        )
-    paper = [column for column in frame.columns if _is_paper(column)] if paper_columns is None else list(paper_columns)
-    unknown = [column for column in paper if column not in frame.columns]
-    if unknown:
-        raise ParameterError(
-            f"no such column to mark as the paper's: {unknown[0]!r}; found {', '.join(map(str, frame.columns))}."
-        )
-    kinds = [_cell_classes(frame.iloc[:, position], column in paper) for position, column in enumerate(frame.columns)]
+        name = frame.index.name
+        frame.index.name = " ".join(map(str, name)).strip() if isinstance(name, tuple) else name
+    kinds = [_cell_classes(frame.iloc[:, position], _is_paper(column)) for position, column in enumerate(frame.columns)]
     body = []
     for key, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
         names = key if isinstance(key, tuple) else (key,)
@@ -79,7 +65,7 @@ def style_table(
         for value, column, (base, numeric) in zip(row, frame.columns, kinds, strict=True):
             places = decimals if isinstance(decimals, int) else decimals.get(column, 2)
             quiet = " chair-missing" if numeric and not _is_figure(value) else ""
-            cells += f'<td class="{(base + quiet).strip()}">{_cell_html(_cell_text(value, places, missing))}</td>'
+            cells += f'<td class="{(base + quiet).strip()}">{_cell_html(_cell_text(value, places))}</td>'
         body.append(f"<tr>{cells}</tr>")
     title, head = html.escape(caption), _table_head(frame, [base for base, _ in kinds])
     return HTML(
@@ -90,9 +76,8 @@ def style_table(
 
 
 def _is_paper(column: Any) -> bool:
-    return bool(
-        re.search(r"\bpaper\b", " ".join(map(str, column)) if isinstance(column, tuple) else str(column), re.IGNORECASE)
-    )
+    label = " ".join(map(str, column)) if isinstance(column, tuple) else str(column)
+    return bool(re.search(r"\bpaper\b", label, re.IGNORECASE))
 
 
 def _is_missing(value: Any) -> bool:
@@ -113,14 +98,14 @@ def _cell_classes(column: pd.Series, paper: bool) -> tuple[str, bool]:
     return " ".join(name for name, yes in (("chair-paper", paper), ("chair-text", not numeric)) if yes), numeric
 
 
-def _cell_text(value: Any, decimals: int, missing: str) -> str:
+def _cell_text(value: Any, decimals: int) -> str:
     if _is_missing(value):
-        return missing
+        return "–"
     if isinstance(value, tuple) and len(value) == 3:
         if any(map(_is_missing, value[1:])):
-            return f"{_cell_text(value[0], decimals, missing)} (no interval)"
+            return f"{_cell_text(value[0], decimals)} (no interval)"
         places = _interval_places(float(value[2]) - float(value[1]), decimals)
-        middle, low, high = (_cell_text(float(part), places, missing) for part in value)
+        middle, low, high = (_cell_text(float(part), places) for part in value)
         return f"{middle} ({low}–{high})"
     if isinstance(value, bool | np.bool_ | str):
         return str(value)

@@ -20,7 +20,7 @@ from chairlib.build import plan as build
 from chairlib.build.plan import Plan
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError, ParameterError
-from chairlib.transfer.object_discovery import CATEGORIES
+from chairlib.transfer.protocols import CATEGORIES
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import TransferSettings
 

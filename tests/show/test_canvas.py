@@ -61,7 +61,7 @@ def test_the_theme_is_ours_whatever_the_session_has_chosen_and_is_undone() -> No
 
 def test_importing_the_figures_changes_no_setting_and_no_colour_name() -> None:
     """In a fresh interpreter: rcParams and the shorthand "b" stay matplotlib's, and torch is not imported."""
-    modules = ["canvas", "curves", "distributions", "interpolation", "landscape", "pictures", "plane", "widgets"]
+    modules = ["canvas", "curves", "distributions", "interpolation", "landscape", "pictures", "plane", "scrubber"]
     code = f"""
 import sys, matplotlib, matplotlib.colors
 before = dict(matplotlib.rcParams)
@@ -85,8 +85,8 @@ def test_the_palette_is_told_apart_in_grey_or_hue() -> None:
 
 def test_labels_differ_in_more_than_colour() -> None:
     numbers = range(len(canvas.PALETTE))
-    assert len({canvas.line_look(number)["marker"] for number in numbers}) == len(numbers)
-    assert len({canvas.bar_look(number)["hatch"] for number in numbers}) == len(numbers)
+    assert len({canvas.line_style(number)["marker"] for number in numbers}) == len(numbers)
+    assert len({canvas.bar_style(number)["hatch"] for number in numbers}) == len(numbers)
 
 
 @given(st.lists(st.tuples(st.floats(-1, 2), st.floats(0.01, 0.3)), min_size=1, max_size=12).map(sorted))
@@ -115,7 +115,7 @@ def test_grouped_bars_stand_where_their_values_ranges_and_notes_do() -> None:
     notes = pd.DataFrame({"a": ["3", "none"], "b": ["1", "2"]}, values.index)
     fig = canvas.new_figure(3)
     ax = fig.subplots()
-    canvas.grouped_bars(ax, values, [canvas.bar_look(0), canvas.bar_look(1)], notes, values - 0.5, values + 1)
+    canvas.grouped_bars(ax, values, [canvas.bar_style(0), canvas.bar_style(1)], notes, values - 0.5, values + 1)
     bars = {
         (round(bar.get_y() + bar.get_height() / 2, 2), bar.get_width()) for bar in ax.patches if bar.get_width() > 0
     }
@@ -147,9 +147,5 @@ def test_bad_input_is_named(call, message: str) -> None:
         call()
 
 
-def test_long_labels_are_folded() -> None:
-    assert canvas.fold("validation IoU on airplane, the stand-in (%)", 30).split("\n") == [
-        "validation IoU on airplane,",
-        "the stand-in (%)",
-    ]
-    assert canvas.join_words(["a", "b", "c"]) == "a, b and c"
+def test_words_are_joined_as_in_a_sentence() -> None:
+    assert [canvas.join_words(list(words)) for words in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]

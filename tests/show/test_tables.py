@@ -5,11 +5,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chairlib.core.errors import ParameterError
 from chairlib.show.tables import style_table
 
 
@@ -97,20 +95,17 @@ def test_the_papers_columns_are_set_apart() -> None:
     assert marked(style_table(table2(), "Table 2").data) == ["97.18", "85.08", "92.04", "60.19"]
     frame = pd.DataFrame({"model": ["U-Net"], "paperless": [1.5], "published": [2.5]})
     assert marked(style_table(frame, "").data) == []
-    assert marked(style_table(frame, "", paper_columns=["published"]).data) == ["2.50"]
-    with pytest.raises(ParameterError, match="'absent'; found paperless, published"):
-        style_table(frame, "", paper_columns=["absent"])
 
 
 def test_kinds_of_cells() -> None:
     frame = pd.DataFrame(
         {"name": ["a", "b"], "images": [24000, None], "hours": [0.4, np.nan], "note": ["text", None]}
     ).astype({"images": "Int64"})
-    read = _Cells(style_table(frame, "Costs", decimals={"hours": 1}, missing="none").data)
+    read = _Cells(style_table(frame, "Costs", decimals={"hours": 1}).data)
     assert read.texts("th", scope="row") == ["a", "b"]
-    assert read.texts("td") == ["24,000", "0.4", "text", "none", "none", "none"]
+    assert read.texts("td") == ["24,000", "0.4", "text", "–", "–", "–"]
     left = [text for tag, attrs, text in read.cells if tag == "td" and "chair-text" in (attrs.get("class") or "")]
-    assert left == ["text", "none"]
+    assert left == ["text", "–"]
 
 
 @settings(max_examples=25, deadline=None)

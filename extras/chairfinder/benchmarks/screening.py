@@ -1,8 +1,9 @@
-"""A segment of up to 512 pixels is screened by all rules in less than 25 ms of one CPU core, and the 180 of `mini` all pass.
+"""All rules screen a segment of up to 512 pixels in less than 25 ms of one CPU core; the 180 of `mini` all pass.
 
-Run it with `python benchmarks/screening.py [FOLDER] [--backgrounds FOLDER]`; without folders it takes the collection that ships with
-the package. It prints the time of each rule, each on the image as the rules before it left it (what they have computed is
-shared), beside the baseline: decoding the same files. Then it counts what is accepted and refused, by reason.
+Run it with `python benchmarks/screening.py [FOLDER] [--backgrounds FOLDER]`; without folders it takes the collection
+that ships with the package. It prints the time of each rule, each on the image as the rules before it left it (what
+they have computed is shared), beside the baseline: decoding the same files. Then it counts what is accepted and
+refused, by reason.
 """
 
 import argparse
@@ -50,7 +51,8 @@ def measure(kind: str, folder: Path) -> None:
             seconds[name] += spent
     count = max(1, count)
     print(
-        f"{kind}s of {folder.name}: {1000 * screening / count:.1f} ms each to screen, {1000 * decoding / count:.1f} ms to decode"
+        f"{kind}s of {folder.name}: {1000 * screening / count:.1f} ms each to screen, "
+        f"{1000 * decoding / count:.1f} ms to decode"
     )
     print(f"  screening takes {screening / max(decoding, 1e-9):.1f} x the time of decoding; every rule on every image:")
     for name, spent in seconds.most_common():

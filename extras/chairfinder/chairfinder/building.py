@@ -1,9 +1,11 @@
-"""From images that are fit to a collection: one path for whatever brings images, folders (`import`) or the web (`collect`).
+"""Makes a collection from images that are fit for one, be they from folders (`import`) or the web (`collect`).
 
-Candidates are compared, alike ones put into groups, groups dealt to splits, and the collection written, whole or not at all.
+Candidates are compared, alike ones put into groups, groups dealt to splits, and the collection written, whole or not at
+all.
 
-Memory: the images that are held at one time have at most :data:`PIXELS_AT_ONCE` pixels together, however many threads there are. At
-:data:`chairfinder.decode.BYTES_PER_PIXEL` bytes for each while it is decoded, that is 1.9 GB, and the files' own bytes.
+Memory: the images that are held at one time have at most :data:`PIXELS_AT_ONCE` pixels together, however many threads
+there are. At :data:`chairfinder.decode.BYTES_PER_PIXEL` bytes for each while it is decoded, that is 1.9 GB, and the
+files' own bytes.
 """
 
 import csv
@@ -48,7 +50,7 @@ __all__ = [
     "decode",
     "final_bytes",
     "in_threads",
-    "look_of",
+    "appearance_of",
     "pixel_digest",
     "refused_table",
     "room_for",
@@ -73,8 +75,8 @@ Out = TypeVar("Out")
 class Candidate:
     """An image that is fit for a collection, without its pixels.
 
-    final: the file that holds the bytes which go into the collection. name: what it is called in messages. label: the group that a
-    person put it in, or None.
+    final: the file that holds the bytes which go into the collection. name: what it is called in messages. label: the
+    group that a person put it in, or None.
     """
 
     final: Path
@@ -89,7 +91,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the candidates of one kind are from, for messages: ``"8 files in chairs"``; and what was refused, by name."""
+    """What messages say of the candidates of one kind.
+
+    about: where they are from, such as ``"8 files in chairs"``. refused: the reason of each refusal, by name.
+    """
 
     kind: str
     about: str
@@ -97,12 +102,15 @@ class Origin:
 
 
 def decode(kind: str, data: bytes) -> Decoded:
-    """The image in a file's bytes, as a segment (RGBA) or a background (RGB). Raises ImageError with the bare reason."""
+    """Decode a file's bytes to a segment (RGBA) or a background (RGB). Raises ImageError with the bare reason."""
     return decode_segment(data) if kind == "segment" else decode_background(data)
 
 
 def final_bytes(kind: str, data: bytes, decoded: Decoded) -> bytes:
-    """What goes into a collection: the file itself where that is fit, else the image encoded anew. Raises ImageError."""
+    """The bytes that go into a collection: the file's own where they are fit, else the image encoded anew.
+
+    Raises ImageError where it cannot be encoded.
+    """
     if decoded.finished:
         return data
     stream = io.BytesIO()
@@ -163,7 +171,8 @@ def in_threads(
 ) -> Iterator[Out]:
     """Results in the order of ``items``. Pillow decodes outside Python's global lock.
 
-    pixels: of the image that ``function`` holds for an item; where that is not given, those of the file that the item is.
+    pixels: of the image that ``function`` holds for an item; where that is not given, those of the file that the item
+    is.
     """
 
     def work(item: In) -> Out:
@@ -183,7 +192,9 @@ def in_threads(
 def take_out_near_duplicates(
     candidates: Sequence[Candidate], bits: float, name: Callable[[Candidate], str]
 ) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
-    """What stays, in order, and what an earlier candidate shows already, with the reason, which calls that one by ``name``.
+    """Take out near duplicates of earlier candidates: (candidates that stay, candidates taken out with the reason).
+
+    name: what the reason calls the earlier candidate.
 
     bits: the threshold ``duplicate_bits`` of :class:`chairfinder.screening.Thresholds`.
     """
@@ -191,23 +202,27 @@ def take_out_near_duplicates(
     refused = [
         (
             candidates[later],
-            f"near duplicate: {differing} of 256 bits differ from {name(candidates[earlier])} (more than {bits:g} would do)",
+            f"near duplicate: {differing} of 256 bits differ from {name(candidates[earlier])} "
+            f"(more than {bits:g} would do)",
         )
         for later, (earlier, differing) in near.items()
     ]
     return [candidate for number, candidate in enumerate(candidates) if number not in near], refused
 
 
-def look_of(kind: str, image: Image.Image) -> str:
-    """What :func:`take_out_copies` knows an image by, as a text: it can be kept where the image may not be."""
+def appearance_of(kind: str, image: Image.Image) -> str:
+    """The image's signature as a text, by which :func:`take_out_copies` knows it.
+
+    It can be kept where the image itself may not be.
+    """
     made = signature(kind, image)
     bits = {name: np.packbits(getattr(made, name)).tobytes().hex() for name in ("colours", "mirrored_colours")}
     values = {"kind": kind, **bits, "mean_colour": made.mean_colour.tolist(), "aspect": made.aspect}
     return json.dumps(values, sort_keys=True)
 
 
-def _read_look(look: str) -> tuple[str, Signature]:
-    values = json.loads(look)
+def _read_appearance(appearance: str) -> tuple[str, Signature]:
+    values = json.loads(appearance)
     colours, mirrored = (
         np.unpackbits(np.frombuffer(bytes.fromhex(values[name]), np.uint8)).astype(bool)
         for name in ("colours", "mirrored_colours")
@@ -216,19 +231,20 @@ def _read_look(look: str) -> tuple[str, Signature]:
 
 
 def take_out_copies(
-    kind: str, candidates: Sequence[Candidate], looks: Sequence[tuple[str, str]], bits: float
+    kind: str, candidates: Sequence[Candidate], appearances: Sequence[tuple[str, str]], bits: float
 ) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
     """What stays, in order, and what shows the same as an image that was removed, with the reason.
 
-    looks: (id, look) of the removed ones, of any kind; bits: as for :func:`take_out_near_duplicates`, whose rule this is.
+    appearances: (id, appearance) of the removed ones, of any kind; bits: as for :func:`take_out_near_duplicates`, whose rule this
+    is.
     """
-    removed = [(identity, *_read_look(look)) for identity, look in looks]
+    removed = [(identity, *_read_appearance(appearance)) for identity, appearance in appearances]
     kept: list[Candidate] = []
     refused: list[tuple[Candidate, str]] = []
     for candidate in candidates:
-        for identity, of_kind, look in removed:
+        for identity, of_kind, removed_signature in removed:
             # Pair by pair: among several, one that is near another would not count as an original.
-            if of_kind == kind and (near := near_duplicates([look, candidate.signature], int(bits))):
+            if of_kind == kind and (near := near_duplicates([removed_signature, candidate.signature], int(bits))):
                 _, differing = near[1]
                 refused.append(
                     (candidate, f"removed: {differing} of 256 bits differ from {identity}, which was removed")
@@ -249,8 +265,8 @@ def build(
 ) -> Collection:
     """Group the candidates of each kind, and write them as the collection ``out``.
 
-    The same candidates and ``seed`` give the same collection. Raises CollectionError where a kind has too few groups to split; then
-    nothing is written.
+    The same candidates and ``seed`` give the same collection. Raises CollectionError where a kind has too few groups to
+    split; then nothing is written.
     """
     groups = {origin.kind: _group(origin.kind, candidates[origin.kind]) for origin in origins}
     for origin in origins:
@@ -278,7 +294,8 @@ def _check_enough(origin: Origin, groups: Sequence[str]) -> None:
     reasons = ", ".join(f"{count} {name}" for name, count in by_reason(origin.refused.values())) or "none"
     raise CollectionError(
         f"too few {origin.kind}s to split: of {origin.about}, {len(groups)} can be used and make {n} "
-        f"group{'' if n == 1 else 's'} of alike images, where {len(SPLITS)} are needed (refused: {reasons}); add {origin.kind}s."
+        f"group{'' if n == 1 else 's'} of alike images, where {len(SPLITS)} are needed "
+        f"(refused: {reasons}); add {origin.kind}s."
     )
 
 

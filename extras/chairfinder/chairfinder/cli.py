@@ -77,7 +77,7 @@ def collect(
     providers: Annotated[
         str | None,
         typer.Option(
-            help="Any of commons, openverse, serpapi and local:FOLDER, with commas between them; the first two by default."
+            help="Any of commons, openverse, serpapi and local:FOLDER, separated by commas; by default the first two."
         ),
     ] = None,
     limit: Annotated[

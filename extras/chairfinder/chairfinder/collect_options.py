@@ -1,4 +1,7 @@
-"""What a collection from the web was begun with: kept in its ledger, so that ``--resume`` alone goes on in the same way."""
+"""The options of a collection from the web.
+
+Its ledger keeps them, so that ``--resume`` alone goes on in the same way.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -42,13 +45,16 @@ class CollectOptions:
 
 
 def settle(stored: CollectOptions | None, given: Mapping[str, Any]) -> CollectOptions:
-    """What counts: what is given now (whatever is not None), else what was stored, else the defaults."""
+    """The options of a run: the given values that are not None, over the stored options or else the defaults."""
     changes = {name: value for name, value in given.items() if value is not None}
     return CollectOptions(**changes) if stored is None else replace(stored, **changes)
 
 
 def read_options(ledger: Ledger) -> CollectOptions | None:
-    """What the ledger was filled with last; None where that was never said. Raises CollectionError for what can't be read."""
+    """The options of the last run, or None where the ledger holds none.
+
+    Raises CollectionError if they cannot be read.
+    """
     text = ledger.setting(_SETTING)
     if not text:
         return None

@@ -1,10 +1,11 @@
 """A collection from the web: `chairlib collect`. From queries to images, each with its author, licence and address.
 
-Four stages: search, fetch, screen, build. Whatever they find is kept in a ledger beside the collection, ``<out>.collect``
-(:mod:`chairfinder.ledger`), and each goes on where it was when the process ended, whatever ended it, with the options that
-it was begun with (:mod:`chairfinder.collect_options`).
+Four stages: search, fetch, screen, build. Whatever they find is kept in a ledger beside the collection,
+``<out>.collect`` (:mod:`chairfinder.ledger`), and each goes on where it was when the process ended, whatever ended it,
+with the options that it was begun with (:mod:`chairfinder.collect_options`).
 
-Images whose licence is not stated are left alone unless they are asked for: nobody could say later what may be done with them.
+Images whose licence is not stated are left alone unless they are asked for: nobody could say later what may be done
+with them.
 """
 
 import fcntl
@@ -25,11 +26,11 @@ from chairfinder.building import (
     REFUSED_FILE,
     Candidate,
     Origin,
+    appearance_of,
     build,
     decode,
     final_bytes,
     in_threads,
-    look_of,
     pixel_digest,
     refused_table,
     room_for,
@@ -40,7 +41,7 @@ from chairfinder.building import (
 from chairfinder.collect_options import CollectOptions, read_options, settle, write_options
 from chairfinder.decode import count_pixels, read_background, read_bytes, read_segment
 from chairfinder.download import Task, transfer_all
-from chairfinder.ledger import Entry, Found, Ledger, Search
+from chairfinder.ledger import Entry, Ledger, Search, SearchResult
 from chairfinder.licences import forbids_changes, is_stated
 from chairfinder.providers import ApiClient, Page, Provider, StoppedError
 from chairfinder.providers.local import local_path
@@ -60,16 +61,16 @@ __all__ = ["CollectReport", "collect", "describe_status", "open_ledger", "remove
 _NO_LICENCE = "no licence"
 _UNLICENSED = f"{_NO_LICENCE}: none is stated; --any-licence takes such images, at your own risk"
 #: What reading an answer comes to where a list, a text or a name is not what it should be.
-_ODD_ANSWER = (AttributeError, TypeError, LookupError, ValueError)
+_MALFORMED_ANSWER = (AttributeError, TypeError, LookupError, ValueError)
 #: Queries, of those that found nothing in a folder, that a message names.
-_NAMED = 8
+_MAX_NAMED = 8
 #: Images decoded at the same time by the threads that fetch.
 _DECODERS = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
 class CollectReport:
-    """What a run of the collector came to. collection: None where there was too little to split; ``shortage`` says why."""
+    """The result of a run. collection: None where there was too little to split; ``shortage`` says why."""
 
     ledger: Ledger
     collection: Collection | None
@@ -96,7 +97,7 @@ def _absolute(out: str | Path) -> Path:
     return Path(os.path.abspath(Path(out).expanduser()))
 
 
-def _place(out: str | Path) -> Path:
+def _collection_folder(out: str | Path) -> Path:
     """Where the collection is, or will be, once that is known to be a place where it can be put."""
     out = _absolute(out)
     check_replaceable(out)
@@ -104,7 +105,10 @@ def _place(out: str | Path) -> Path:
 
 
 def open_ledger(out: str | Path, to_read: bool = False) -> Ledger:
-    """The ledger of the collection ``out``, which must be there; ``to_read`` as for the ledger. Raises CollectionError."""
+    """The existing ledger of the collection ``out``; ``to_read`` as for :class:`Ledger`.
+
+    Raises CollectionError for none.
+    """
     folder = work_folder(out)
     if not (folder / "ledger.sqlite").is_file():
         raise CollectionError(f"{folder} holds no ledger; name a collection that `chairlib collect` made or began.")
@@ -112,7 +116,7 @@ def open_ledger(out: str | Path, to_read: bool = False) -> Ledger:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def only_collector(folder: Path) -> Iterator[None]:
     """Fill a ledger as the only process that does. Reviewing may go on meanwhile."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -147,19 +151,18 @@ def collect(
 
     What is None is what it was in the run before; in the first, the default of
     :class:`chairfinder.collect_options.CollectOptions`. providers: objects or their names. limit: results taken of each
-    query from each provider. contact: an e-mail or web address, needed where a provider is on the web. any_licence: also images
-    that state no licence; where that is taken back, they are left out again. reviewed_only: build from the images that a person
-    kept. thresholds: of the screening; where they change, what screening judged before is judged again, but for images that a person
-    has decided about. loopback: for tests.
-    Raises ParameterError for an unfit value, CollectionError where ``out`` or its ledger is in the way, or ``resume`` has nothing
-    to go on with.
+    query from each provider. contact: an e-mail or web address, needed where a provider is on the web. any_licence:
+    also images that state no licence; where that is taken back, they are left out again. reviewed_only: build from the
+    images that a person kept. thresholds: of the screening; where they change, what screening judged before is judged
+    again, but for images that a person has decided about. loopback: for tests. Raises ParameterError for an unfit
+    value, CollectionError where ``out`` or its ledger is in the way, or ``resume`` has nothing to go on with.
     """
-    out, limits = _place(out), limits or Limits()
+    out, limits = _collection_folder(out), limits or Limits()
     folder = work_folder(out)
     stored = _check_begun(folder, resume)
     given: dict[str, object] = {
         "queries": queries,
-        "providers": None if providers is None else [_key(found) for found in providers],
+        "providers": None if providers is None else [_provider_key(found) for found in providers],
         "limit": limit,
         "contact": contact,
         "seed": seed,
@@ -168,13 +171,13 @@ def collect(
         "thresholds": thresholds,
     }
     options = settle(stored, given)
-    sources = _open_providers(options.providers if providers is None else providers, options.any_licence)
-    options = settle(options, {"providers": [_key(source) for source in sources]})
-    agent = check_contact(options.contact) if any(source.web for source in sources) else options.contact or ""
+    opened = _open_providers(options.providers if providers is None else providers, options.any_licence)
+    options = settle(options, {"providers": [_provider_key(provider) for provider in opened]})
+    agent = check_contact(options.contact) if any(provider.web for provider in opened) else options.contact or ""
     if not resume:
         check_free(out)
     ledger = Ledger(folder)
-    with _alone(folder):
+    with only_collector(folder):
         if not resume:
             _check_begun(folder, resume)  # again, and now nobody begins it in between
         _finish_replacing(out)
@@ -183,7 +186,7 @@ def collect(
         notes = _change_options(ledger, stored, options)
         with open_client(agent, limits, loopback) as client:
             api = ApiClient(client, limits, options.seed)
-            stopped, unmatched = _search_all(ledger, options, sources, api, progress)
+            stopped, unmatched = _search_all(ledger, options, opened, api, progress)
             turns = Turns(limits)
             _fetch_all(ledger, lambda url: read_url(client, url, limits, turns), limits, options.seed, progress)
         _screen_all(ledger, options.thresholds, progress)
@@ -205,7 +208,8 @@ def _check_begun(folder: Path, resume: bool) -> CollectOptions | None:
         )
     if resume and not begun:
         raise CollectionError(
-            f"{folder} holds no ledger to go on with; leave --resume out to begin, or name the collection that was begun."
+            f"{folder} holds no ledger to go on with; "
+            "leave --resume out to begin, or name the collection that was begun."
         )
     return stored
 
@@ -214,20 +218,20 @@ def _open_providers(wanted: Sequence[Provider | str], any_licence: bool) -> list
     """Providers by their names, or as they are. Raises ParameterError, also for one that stands twice."""
     names = [found for found in wanted if isinstance(found, str)]
     if len(names) == len(wanted):
-        sources = provider_registry.find_providers(names, any_licence)
+        opened = provider_registry.find_providers(names, any_licence)
     else:
-        sources = [
+        opened = [
             provider_registry.find_providers([found], any_licence)[0] if isinstance(found, str) else found
             for found in wanted
         ]
-    keys = [_key(source) for source in sources]
+    keys = [_provider_key(provider) for provider in opened]
     for key in keys:
         if keys.count(key) > 1:
             raise ParameterError(f"provider {key!r} stands twice; name each once.")
-    return sources
+    return opened
 
 
-def _key(provider: Provider | str) -> str:
+def _provider_key(provider: Provider | str) -> str:
     """What a provider's searches are known by: its name, unless it says more (a folder)."""
     return provider if isinstance(provider, str) else str(getattr(provider, "key", provider.name))
 
@@ -251,13 +255,16 @@ def _change_options(ledger: Ledger, stored: CollectOptions | None, options: Coll
 def _search_all(
     ledger: Ledger, options: CollectOptions, providers: Sequence[Provider], client: ApiClient, progress: bool
 ) -> tuple[list[str], list[str]]:
-    """Ask every provider for every query; why providers stopped early, and which queries no file of a folder matches."""
+    """Ask every provider for every query.
+
+    Returns why providers stopped early, and notes: queries that match no file of a folder, files that were left out.
+    """
     stopped: dict[str, str] = {}
     unmatched: dict[str, list[str]] = {}
     pairs = [(provider, query) for provider in providers for query in options.queries]
     with progress_bar(pairs, "searching", unit="query", disable=not progress) as bar:
         for provider, query in bar:
-            key = _key(provider)
+            key = _provider_key(provider)
             if key in stopped:
                 continue
             try:
@@ -269,21 +276,22 @@ def _search_all(
                 if not provider.web and not (reached.taken or reached.asked):
                     unmatched.setdefault(key, []).append(f"{query.text} ({query.kind})")
     notes = [
-        f"{one_line(key)}: no file's path holds the words of a query: {_listed(of_key)}"
+        f"{one_line(key)}: no file's path holds the words of a query: {_list_names(of_key)}"
         for key, of_key in unmatched.items()
     ]
     for provider in providers:
         if left := getattr(provider, "left_out", None):
             notes.append(
-                f"{one_line(_key(provider))}: {len(left)} file{'s' * (len(left) > 1)} left out, by the name of another kind than "
-                f"the queries that match (no segment is a JPEG): {_listed(left)}"
+                f"{one_line(_provider_key(provider))}: {len(left)} file{'s' * (len(left) > 1)} left out, "
+                f"by the name of another kind than "
+                f"the queries that match (no segment is a JPEG): {_list_names(left)}"
             )
     return list(stopped.values()), notes
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(one_line, names[:_NAMED])) + more
+def _list_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(map(one_line, names[:_MAX_NAMED])) + more
 
 
 def _search(
@@ -291,12 +299,12 @@ def _search(
 ) -> Search:
     """Ask until there is nothing more or the limit is reached; how far that is."""
     # A folder's name is bytes, not always of UTF-8 as the ledger's texts are.
-    key = _key(provider).encode("utf-8", "backslashreplace").decode()
+    key = _provider_key(provider).encode("utf-8", "backslashreplace").decode()
     names = (key, query.text, query.kind)
     # A folder costs nothing to look through again, and files may have been added anywhere in it.
     reached = ledger.search(*names) if provider.web else Search()
     while not reached.done and reached.asked < limit:
-        page = _ask(provider, query, client, reached.after)
+        page = ask_provider(provider, query, client, reached.after)
         taken = page.items[: limit - reached.taken]
         full = len(taken) < len(page.items) or (page.after is not None and reached.taken + len(taken) == limit)
         asked = limit if full else reached.asked
@@ -307,24 +315,27 @@ def _search(
             # A service whose cursor stands still would never come to an end.
             done = page.after is None or page.after == reached.after or not page.items
             after = Search(page.after, reached.pages + 1, reached.taken + len(taken), asked, done)
-        items = [(item, _refusal(item, provider, any_licence)) for item in taken]
+        items = [(item, refusal_before_fetching(item, provider, any_licence)) for item in taken]
         ledger.add_page(*names, items, after, provider.name)
         reached = after
     return reached
 
 
-def _ask(provider: Provider, query: Query, client: ApiClient, after: str | None) -> Page:
-    """One page of a provider's finds. An answer of another form than the service's documentation says stops it, and nothing else."""
+def ask_provider(provider: Provider, query: Query, client: ApiClient, after: str | None) -> Page:
+    """One page of a provider's results.
+
+    An answer in another form than the service's documentation describes raises StoppedError: this provider alone stops.
+    """
     try:
         return provider.search(query, client, after)
-    except _ODD_ANSWER as error:
+    except _MALFORMED_ANSWER as error:
         if not provider.web:
             raise
         # Without the exception's own words, which may repeat what the service sent back, a key among it.
         raise StoppedError(f"{provider.name}: the answer is not understood ({type(error).__name__})") from None
 
 
-def _refusal(item: Found, provider: Provider, any_licence: bool) -> str | None:
+def refusal_before_fetching(item: SearchResult, provider: Provider, any_licence: bool) -> str | None:
     """Why an image is refused before it is fetched."""
     if provider.web:
         problem = url_problem(item.url)
@@ -333,11 +344,11 @@ def _refusal(item: Found, provider: Provider, any_licence: bool) -> str | None:
     if forbids_changes(item.licence, item.licence_url):
         return f"licence forbids changes: {item.licence or item.licence_url}; a composite is one"
     if not any_licence and not is_stated(item.licence, item.licence_url):
-        return f"{_NO_LICENCE}: {_told(item)}; --any-licence takes such images, at your own risk"
+        return f"{_NO_LICENCE}: {_describe_licence(item)}; --any-licence takes such images, at your own risk"
     return None
 
 
-def _told(item: Found) -> str:
+def _describe_licence(item: SearchResult) -> str:
     said = item.licence or item.licence_url
     if not said:
         return "none is stated"
@@ -403,17 +414,17 @@ def _size(entry: Entry) -> int:
 def _rebuild(ledger: Ledger, out: Path, progress: bool) -> tuple[Collection | None, str, list[str]]:
     """Write the collection anew from what the ledger holds, and put it in the place of the one before.
 
-    Where there is too little to split: None and why, and the one before is kept, unless it holds an image that was removed.
-    Last come the images that were left out because they show the same as one that was removed.
+    Where there is too little to split: None and why, and the one before is kept, unless it holds an image that was
+    removed. Last come the images that were left out because they show the same as one that was removed.
     """
     _check_own(ledger, out)
     options = read_options(ledger) or CollectOptions()
     chosen, refused = _choose(ledger, options)
-    candidates, looks, left_out = {}, ledger.removed_looks(), list[str]()
+    candidates, appearances, left_out = {}, ledger.removed_appearances(), list[str]()
     for kind, of_kind in chosen.items():
         urls = {str(ledger.path(entry)): entry.url for entry, _ in of_kind}
         bits = options.thresholds.duplicate_bits
-        compared, copies = take_out_copies(kind, _candidates(ledger, kind, of_kind, progress), looks, bits)
+        compared, copies = take_out_copies(kind, _candidates(ledger, kind, of_kind, progress), appearances, bits)
         left_out += [candidate.final.stem for candidate, _ in copies]
         candidates[kind], near = take_out_near_duplicates(compared, bits, lambda candidate: candidate.final.stem)
         refused[kind] |= {urls[candidate.name]: reason for candidate, reason in copies + near}
@@ -480,7 +491,8 @@ def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:
         image = _read(ledger, entry)
     except ImageError as error:
         raise CollectionError(
-            f"an image of the ledger was changed or lost: {error}; restore it, or take it out: chairlib collect remove {entry.id}"
+            f"an image of the ledger was changed or lost: {error}; "
+            f"restore it, or take it out: chairlib collect remove {entry.id}"
         ) from error
     return Candidate(
         file,
@@ -516,12 +528,16 @@ def _check_own(ledger: Ledger, out: Path) -> None:
         found = ""
     if found not in (ledger.setting("built", "none"), ledger.setting("replacing", "none")):
         raise CollectionError(
-            f"{out} is not the collection that was built from {ledger.folder}; move it away, then run it again with --resume."
+            f"{out} is not the collection that was built from {ledger.folder}; "
+            "move it away, then run it again with --resume."
         )
 
 
 def _replace(fresh: Path, out: Path) -> None:
-    """Put ``fresh`` in the place of ``out``. Two renames; :func:`_finish_replacing` mends what a kill leaves between them."""
+    """Put ``fresh`` in the place of ``out``, by two renames.
+
+    If the process is killed between them, :func:`_finish_replacing` completes the move later.
+    """
     old = out.with_name(f".{out.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     with suppress(FileNotFoundError):
@@ -544,22 +560,23 @@ def _finish_replacing(out: Path) -> None:
 def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     """Take an image out of the ledger and the collection ``out``, and never take it again. Says what was done.
 
-    It goes in every copy: images of the same pixels are removed as well, near-duplicates are left out of the collection, those
-    found later too, and all are named, as are the other images in its group, which may be copies of it. The packed copies of the
-    collection's images go too. The rest is split anew; where too little is left to split, the collection is removed and the ledger
-    stays. Run again after it was interrupted, it goes on. Raises CollectionError for an id that is not there.
+    It goes in every copy: images of the same pixels are removed as well, near-duplicates are left out of the
+    collection, those found later too, and all are named, as are the other images in its group, which may be copies of
+    it. The packed copies of the collection's images go too. The rest is split anew; where too little is left to split,
+    the collection is removed and the ledger stays. Run again after it was interrupted, it goes on. Raises
+    CollectionError for an id that is not there.
     """
-    out = _place(out)
+    out = _collection_folder(out)
     ledger = open_ledger(out)
-    with _alone(ledger.folder):
+    with only_collector(ledger.folder):
         _finish_replacing(out)
         _check_own(ledger, out)
         ledger.check_known(image_id)  # a mistyped id must not mark the collection as one that holds a removed image
         gone, alike = [image_id, *ledger.copies(image_id)], set[str]()
         if out.exists():
-            alike = _others_of_group(Collection(out), gone)
+            alike = _others_in_group(Collection(out), gone)
             ledger.set_setting("stale", "yes")  # before the rows go: a kill in between is seen
-        urls = ledger.remove(image_id, _look(ledger, image_id))
+        urls = ledger.remove(image_id, _appearance(ledger, image_id))
         if out.exists():
             _drop_packed(Collection(out))
         rebuilt = _rebuild(ledger, out, progress) if ledger.setting("stale") else None
@@ -569,8 +586,8 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
         lines.append(f"removed with it, as the same picture: {', '.join(gone[1:])}")
     if left_out:
         lines.append(
-            "left out, as they show the same as a removed image (their files stay in the ledger until they are removed too): "
-            + ", ".join(left_out)
+            "left out, as they show the same as a removed image "
+            "(their files stay in the ledger until they are removed too): " + ", ".join(left_out)
         )
     if others := sorted(alike.difference(left_out)):
         lines.append(f"alike, and maybe copies of it, which stay until they are removed too: {', '.join(others)}")
@@ -580,18 +597,21 @@ def remove(image_id: str, out: str | Path, progress: bool = True) -> str:
     return "\n".join(lines)
 
 
-def _look(ledger: Ledger, image_id: str) -> str:
-    """What near copies of an image will be known by; empty where it is removed already or shows nothing."""
+def _appearance(ledger: Ledger, image_id: str) -> str:
+    """The appearance by which near copies of an image are known.
+
+    Empty where the image is removed already, its file cannot be read, or it has no visible pixel.
+    """
     entry = next((entry for entry in ledger.images() if entry.id == image_id), None)
     try:
-        return look_of(entry.kind, _read(ledger, entry)) if entry else ""
+        return appearance_of(entry.kind, _read(ledger, entry)) if entry else ""
     except (ImageError, ValueError, ArithmeticError):
         return (
             ""  # its file is lost or damaged, or a segment of nothing but transparent pixels: it can still be removed
         )
 
 
-def _others_of_group(collection: Collection, image_ids: Sequence[str]) -> set[str]:
+def _others_in_group(collection: Collection, image_ids: Sequence[str]) -> set[str]:
     rows = collection.manifest
     group = rows.loc[rows["id"].isin(image_ids), "group"]
     return set(rows.loc[rows["group"].isin(group), "id"]).difference(image_ids)

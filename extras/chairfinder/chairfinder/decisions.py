@@ -1,7 +1,8 @@
-"""A reviewer's decisions as a CSV file, which can be committed, and replayed into another ledger that holds the same images.
+"""A reviewer's decisions as a CSV file, which can be committed and replayed into another ledger with the same images.
 
 Texts are of printable characters and line breaks, and no cell is a formula to a spreadsheet (:mod:`chairfinder.texts`).
-Columns: ``image`` (the id, from the image's content), ``decision`` (keep or refuse), ``reason``, ``url``, ``time``, ``by``.
+Columns: ``image`` (the id, from the image's content), ``decision`` (keep or refuse), ``reason``, ``url``, ``time``,
+``by``.
 """
 
 import csv
@@ -22,7 +23,7 @@ COLUMNS = ("image", "decision", "reason", "url", "time", "by")
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay did: decisions applied, those that stood so already, and those whose image the ledger doesn't hold."""
+    """Counts of a replay: decisions applied, those that stood already, and those about images not in the ledger."""
 
     applied: int
     standing: int
@@ -54,9 +55,10 @@ def export_decisions(ledger: Ledger, file: str | Path) -> int:
 
 
 def replay_decisions(ledger: Ledger, file: str | Path) -> Replay:
-    """Apply the decisions of ``file`` to the images that the ledger holds, all or none; the same file again changes nothing.
+    """Apply the decisions of ``file`` to the images of the ledger, all or none. Replaying a file twice changes nothing.
 
-    Raises CollectionError for a file that is no such CSV, ParameterError, with the line, for a decision that is unknown.
+    Raises CollectionError for a file that is no such CSV, ParameterError, with the line, for a decision that is
+    unknown.
     """
     rows = _read(Path(file))
     held = {entry.id: (entry.decision, lines_of(entry.decision_reason)) for entry in ledger.images()}

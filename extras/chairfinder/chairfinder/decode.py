@@ -1,16 +1,18 @@
 """Image files into plain Pillow images: straight-alpha RGBA for segments, RGB for backgrounds, 8 bits, upright.
 
-A file is known by its content, never by its name. What cannot be decoded in full is refused with a reason: Pillow's leniency
-towards truncated files stays off, and a file that would fill memory is refused from its header alone.
+A file is known by its content, never by its name. What cannot be decoded in full is refused with a reason: Pillow's
+leniency towards truncated files stays off, and a file that would fill memory is refused from its header alone.
 
-Memory: :data:`MAX_PIXELS` bounds the image, and decoding it takes at most :data:`BYTES_PER_PIXEL` bytes for each of its pixels and three
-times the file's own size (at most :data:`MAX_BYTES`) beside it. A PNG whose compressed data cannot fill the size that its header
-claims is refused before any of that is taken, as is a JPEG of more than :data:`MAX_SCANS` scans, which would take hours: each scan goes
-over the whole image again, and may have few bytes. Compressed text and colour profiles are limited by Pillow (1 MiB each, 64 MiB together).
+Memory: :data:`MAX_PIXELS` bounds the image, and decoding it takes at most :data:`BYTES_PER_PIXEL` bytes for each of its
+pixels and three times the file's own size (at most :data:`MAX_BYTES`) beside it. A PNG whose compressed data cannot
+fill the size that its header claims is refused before any of that is taken, as is a JPEG of more than :data:`MAX_SCANS`
+scans, which would take hours: each scan goes over the whole image again, and may have few bytes. Compressed text and
+colour profiles are limited by Pillow (1 MiB each, 64 MiB together).
 
 Where Pillow 13 needs help (established with files made byte by byte, see the tests): 16-bit grey is clipped at 255 by
-``convert`` instead of scaled, and the transparent colour (tRNS) of grey or RGB pixels that have other than 8 bits is compared
-with scaled values without being scaled itself. Other 16-bit pixels are cut to their upper byte, within one level of rounding.
+``convert`` instead of scaled, and the transparent colour (tRNS) of grey or RGB pixels that have other than 8 bits is
+compared with scaled values without being scaled itself. Other 16-bit pixels are cut to their upper byte, within one
+level of rounding.
 """
 
 import io
@@ -42,7 +44,8 @@ __all__ = [
 
 #: Largest image that is decoded, in pixels. Below Pillow's own limit, so that the reason given is always this one.
 MAX_PIXELS = 80_000_000
-#: Most memory that decoding takes for each pixel of the image, in bytes: turned or 16-bit images take the most (20 measured).
+#: Most memory that decoding takes for each pixel of the image, in bytes: turned or 16-bit images take the most (20
+#: measured).
 BYTES_PER_PIXEL = 24
 #: Largest file that is read.
 MAX_BYTES = 256 * 1024**2
@@ -58,7 +61,8 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEFLATE_RATIO = 1032
 _BAND = 256
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
-#: A marker, but for those that stand in the middle of a scan (restarts), and not a byte FF of its data, which a zero follows.
+#: A marker, but for those that stand in the middle of a scan (restarts), and not a byte FF of its data, which a zero
+#: follows.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")
 
 
@@ -71,7 +75,7 @@ class Decoded:
 
 
 def read_segment(path: str | Path) -> Image.Image:
-    """A segment file as RGBA, 8 bits a channel, straight alpha. Without an alpha channel it comes out opaque everywhere.
+    """A segment file as RGBA, 8 bits a channel, straight alpha. Without an alpha channel it is opaque everywhere.
 
     Raises ImageError (one line: file and reason) for anything that is not one whole, still image.
     """
@@ -87,7 +91,10 @@ def read_background(path: str | Path) -> Image.Image:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's bytes. Raises ImageError with the bare reason where it can't be read, is no plain file or is too large."""
+    """A file's bytes.
+
+    Raises ImageError, with the bare reason, for an unreadable file, no plain file or a too large one.
+    """
     try:
         if not path.is_file():
             raise ImageError("not a plain file" if path.exists() else "no such file")
@@ -99,7 +106,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def count_pixels(source: bytes | Path) -> int:
-    """Pixels of the image in a file or its bytes, as its header states them, at most :data:`MAX_PIXELS`; 0 for what is no image."""
+    """The number of pixels that an image's header states, at most :data:`MAX_PIXELS`; 0 where it is no image."""
     Image.init()
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_readable()) as image:
@@ -112,8 +119,8 @@ def _readable() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _explained(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]:
-    """Turn whatever a decoder raises into an ImageError: on damaged files Pillow's raise nearly every built-in exception."""
+def _as_image_errors(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]:
+    """Turn every exception of a decoder into an ImageError: for damaged files Pillow raises nearly any built-in one."""
 
     @wraps(decode)
     def explained(data: bytes) -> Decoded:
@@ -132,7 +139,7 @@ def _explained(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]
     return explained
 
 
-@_explained
+@_as_image_errors
 def decode_segment(data: bytes) -> Decoded:
     """As :func:`read_segment`, from a file's bytes. Raises ImageError with the bare reason."""
     with _open(data) as image:
@@ -145,7 +152,7 @@ def decode_segment(data: bytes) -> Decoded:
         return Decoded(_without_metadata(rgba), finished)
 
 
-@_explained
+@_as_image_errors
 def decode_background(data: bytes) -> Decoded:
     """As :func:`read_background`, from a file's bytes. Raises ImageError with the bare reason."""
     with _open(data) as image:
@@ -182,7 +189,7 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _check_fills(image: Image.Image, data: bytes) -> None:
-    """Refuse a PNG whose file is too short for its pixels, however well they compress, before memory is taken for them."""
+    """Refuse a PNG whose file is too short for its pixels, however well they compress, before memory is allocated."""
     depth, colour_type = _png_header(data)
     raw = image.height * (image.width * _PNG_CHANNELS.get(colour_type, 0) * depth // 8)
     if raw > _DEFLATE_RATIO * len(data):

@@ -1,8 +1,8 @@
-"""Many transfers at once, politely: a few from one host at a time, with pauses, and each host as patient as it asks for.
+"""Many transfers at once: few from one host at a time, with pauses, and as patient as each host asks for.
 
-Every worker takes the next address whose host is ready. A failure that may pass puts the address back, not before the pause is
-over, while the worker turns to other hosts. A host that fails again and again, or asks to be left alone for longer than a run waits, is
-left for another run.
+Every worker takes the next address whose host is ready. A failure that may pass puts the address back, not before the
+pause is over, while the worker turns to other hosts. A host that fails again and again, or asks to be left alone for
+longer than a run waits, is left for another run.
 """
 
 import logging
@@ -29,7 +29,7 @@ _ENDS_A_RUN = (ChairlibError, OSError, sqlite3.Error)
 
 @dataclass
 class Task:
-    """An address on its way. failures: how often it failed in this run; ready: when it may be tried (monotonic seconds)."""
+    """An address to fetch. failures: tries that failed in this run. ready: when to try next (monotonic seconds)."""
 
     url: str
     kind: str
@@ -152,8 +152,8 @@ def transfer_all(
 ) -> Iterator[Outcome]:
     """Do ``work`` for every task in threads, again after a PassingError, and say of each how it ended, as it ends.
 
-    ``work`` raises PassingError or UnusableError. A ChairlibError, OSError or sqlite3.Error (a full disk, say) ends the whole, and is
-    raised here; any other exception is of that one address, which waits for another run.
+    ``work`` raises PassingError or UnusableError. A ChairlibError, OSError or sqlite3.Error (a full disk, say) ends the
+    whole, and is raised here; any other exception is of that one address, which waits for another run.
     """
     schedule = Schedule(tasks, limits)
     ended: SimpleQueue[Outcome | BaseException] = SimpleQueue()

@@ -1,7 +1,8 @@
-"""Faults of real downloads, put onto good segments on purpose: to test the screening rules, and to show what they refuse.
+"""Puts the faults of real downloads onto good segments, to test the screening rules and to show what they refuse.
 
-A fault takes an RGBA image (8 bits, straight alpha), a random generator and a severity from 0 (barely there) to 1 (plain to see), and
-returns an RGBA image with that one fault. :data:`FAULTS` holds them by name, :data:`REASONS` the rule that should refuse each.
+A fault takes an RGBA image (8 bits, straight alpha), a random generator and a severity from 0 (barely there) to 1
+(plain to see), and returns an RGBA image with that one fault. :data:`FAULTS` holds them by name, :data:`REASONS` the
+rule that should refuse each.
 """
 
 import io
@@ -38,7 +39,8 @@ def apply_fault(name: str, segment: Image.Image, seed: int = 0, severity: float 
 def screened_examples(segments: Sequence[Image.Image], each: int = 4, side: int = 128) -> tuple[np.ndarray, list[str]]:
     """Segments as they are, and with every fault, and what the screening says: (uint8 [N, side, side, 4], reasons).
 
-    ``each`` of every kind, of segments in turn, judged at 256 pixels at least; a reason is empty where the image is kept.
+    ``each`` of every kind, of segments in turn, judged at 256 pixels at least; a reason is empty where the image is
+    kept.
     """
     pictures, reasons = [], []
     for turn, name in enumerate(["", *FAULTS]):
@@ -55,33 +57,33 @@ def screened_examples(segments: Sequence[Image.Image], each: int = 4, side: int 
 def opaque(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
     """Pasted on a plain light backdrop: the alpha channel is there and says nothing. Severity parts it from white."""
     shade = int(255 - severity * rng.integers(0, 60))
-    return _on(Image.new("RGBA", segment.size, (shade, shade, shade, 255)), segment)
+    return _composite_over(Image.new("RGBA", segment.size, (shade, shade, shade, 255)), segment)
 
 
 def checkerboard(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
-    """The squares that editors show for transparency, as opaque pixels, softened as by a JPEG. Severity is their contrast."""
-    return _on(_board(segment.size, rng, severity), segment)
+    """Opaque squares as editors show for transparency, softened as by a JPEG. Severity is their contrast."""
+    return _composite_over(_draw_checkerboard(segment.size, rng, severity), segment)
 
 
 def checkerboard_islands(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
     """The same squares left around the object, with real transparency further out."""
     segment = _padded(segment, 0.15)
-    board = _board(segment.size, rng, severity)
+    board = _draw_checkerboard(segment.size, rng, severity)
     near = _alpha(segment) > MASK_OPACITY
     near = ndimage.binary_dilation(near, iterations=max(4, round(0.09 * max(segment.size))))
     board.putalpha(Image.fromarray((near * 255).astype(np.uint8)))
-    return _on(board, segment)
+    return _composite_over(board, segment)
 
 
 def panel(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
-    """An opaque rectangle or rounded rectangle behind the object, one colour or a gradient, inside a transparent canvas."""
+    """An opaque rectangle, sharp or rounded, behind the object, in one colour or a gradient, on a clear canvas."""
     segment = _padded(segment, 0.2)
     left, top, right, bottom = _box(segment)
     gap = round((0.02 + 0.08 * severity) * max(right - left, bottom - top))
     frame = (left - gap, top - gap, right + gap, bottom + gap)
     radius = int(rng.choice([0, 0.1, 0.2]) * min(frame[2] - frame[0], frame[3] - frame[1]))
-    return _behind(
-        segment, lambda pen, scale: pen.rounded_rectangle(_times(frame, scale), radius * scale, fill=255), rng
+    return _put_panel_behind(
+        segment, lambda pen, scale: pen.rounded_rectangle(_scaled(frame, scale), radius * scale, fill=255), rng
     )
 
 
@@ -92,7 +94,7 @@ def disc(segment: Image.Image, rng: np.random.Generator, severity: float) -> Ima
     radius = (0.42 + 0.12 * severity) * float(np.hypot(right - left, bottom - top))
     x, y = (left + right) / 2, (top + bottom) / 2
     frame = (x - radius, y - radius, x + radius, y + radius)
-    return _cropped(_behind(segment, lambda pen, scale: pen.ellipse(_times(frame, scale), fill=255), rng))
+    return _cropped(_put_panel_behind(segment, lambda pen, scale: pen.ellipse(_scaled(frame, scale), fill=255), rng))
 
 
 def halo(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
@@ -100,11 +102,11 @@ def halo(segment: Image.Image, rng: np.random.Generator, severity: float) -> Ima
     segment = _padded(segment, 0.05)
     opacity = _alpha(segment)
     width = max(1, round(severity * 0.01 * max(segment.size)))
-    fringe = ndimage.grey_dilation(opacity, footprint=_round(width + 1))
+    fringe = ndimage.grey_dilation(opacity, footprint=_disc(width + 1))
     shade = int(rng.integers(238, 256))
     backdrop = Image.new("RGBA", segment.size, (shade, shade, shade, 255))
     backdrop.putalpha(Image.fromarray(fringe))
-    return _on(backdrop, segment)
+    return _composite_over(backdrop, segment)
 
 
 def white_remnant(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
@@ -117,7 +119,7 @@ def white_remnant(segment: Image.Image, rng: np.random.Generator, severity: floa
     shade = int(rng.integers(246, 256))
     paper = Image.new("RGBA", segment.size, (shade, shade, shade, 255))
     paper.putalpha(Image.fromarray((filled * 255).astype(np.uint8)))
-    return _on(paper, segment)
+    return _composite_over(paper, segment)
 
 
 def translucent(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
@@ -147,7 +149,7 @@ def shadow(segment: Image.Image, rng: np.random.Generator, severity: float) -> I
     layer = layer.filter(ImageFilter.GaussianBlur(0.015 * scale))
     dark = Image.new("RGBA", segment.size, (int(rng.integers(0, 30)),) * 3 + (255,))
     dark.putalpha(layer)
-    return _on(dark, segment)
+    return _composite_over(dark, segment)
 
 
 def haze(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
@@ -160,7 +162,7 @@ def haze(segment: Image.Image, rng: np.random.Generator, severity: float) -> Ima
     strength = rng.uniform(0.25, 0.38) * 255 / most
     light = Image.new("RGBA", segment.size, (int(rng.integers(0, 120)),) * 3 + (255,))
     light.putalpha(glow.point(lambda value: int(value * strength)))
-    return _on(light, segment)
+    return _composite_over(light, segment)
 
 
 def watermark(segment: Image.Image, rng: np.random.Generator, severity: float) -> Image.Image:
@@ -307,7 +309,7 @@ def _with_alpha(image: Image.Image, opacity: NDArray[np.floating]) -> Image.Imag
     return changed
 
 
-def _on(backdrop: Image.Image, segment: Image.Image) -> Image.Image:
+def _composite_over(backdrop: Image.Image, segment: Image.Image) -> Image.Image:
     return Image.alpha_composite(backdrop, segment)
 
 
@@ -325,20 +327,23 @@ def _cropped(image: Image.Image) -> Image.Image:
     return image.crop((left - margin, top - margin, right + margin, bottom + margin))
 
 
-def _times(frame: tuple[float, float, float, float], scale: int) -> tuple[float, float, float, float]:
+def _scaled(frame: tuple[float, float, float, float], scale: int) -> tuple[float, float, float, float]:
     return (frame[0] * scale, frame[1] * scale, frame[2] * scale, frame[3] * scale)
 
 
-def _round(radius: int) -> NDArray[np.bool_]:
+def _disc(radius: int) -> NDArray[np.bool_]:
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     found: NDArray[np.bool_] = x * x + y * y <= radius * radius
     return found
 
 
-def _behind(
+def _put_panel_behind(
     segment: Image.Image, draw: Callable[[ImageDraw.ImageDraw, int], None], rng: np.random.Generator
 ) -> Image.Image:
-    """``segment`` on a shape in one light colour or a gentle gradient, drawn at four times the size for a blended outline."""
+    """``segment`` on a shape in one light colour or a gentle gradient.
+
+    The shape is drawn at four times the size, so that its outline is blended.
+    """
     shape = Image.new("L", (segment.width * 4, segment.height * 4))
     draw(ImageDraw.Draw(shape), 4)
     top = rng.integers(150, 256, 3) if rng.random() < 0.6 else np.full(3, 255)
@@ -346,10 +351,10 @@ def _behind(
     ramp = np.linspace(top, bottom, segment.height).round().astype(np.uint8)
     backdrop = Image.fromarray(np.repeat(ramp[:, None], segment.width, axis=1)).convert("RGBA")
     backdrop.putalpha(shape.resize(segment.size, Image.Resampling.BOX))
-    return _on(backdrop, segment)
+    return _composite_over(backdrop, segment)
 
 
-def _board(size: tuple[int, int], rng: np.random.Generator, severity: float) -> Image.Image:
+def _draw_checkerboard(size: tuple[int, int], rng: np.random.Generator, severity: float) -> Image.Image:
     """White and grey squares, or two greys, through a JPEG."""
     largest = max(5, min(40, min(size) // 7))
     square = rng.uniform(4, largest)

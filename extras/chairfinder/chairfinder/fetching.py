@@ -1,12 +1,13 @@
 """Fetching public datasets: resumable downloads, checked archives, unpacking that stays in its folder.
 
-Nothing here is needed to build the paper: the data it uses by default ships with the package or is rendered. Hosts of old
-datasets disappear, so every error of the network ends with the steps to take by hand; the address can be replaced by a
-mirror's. No checksum of these archives is published: those of the first fetch and of what was unpacked from it are kept in
-``.fetched.json``, and whatever is there later is checked against them.
+Nothing here is needed to build the paper: the data it uses by default ships with the package or is rendered. Hosts of
+old datasets disappear, so every error of the network ends with the steps to take by hand; the address can be replaced
+by a mirror's. No checksum of these archives is published: those of the first fetch and of what was unpacked from it are
+kept in ``.fetched.json``, and whatever is there later is checked against them.
 
-Requests go through :mod:`chairfinder.web`: archives of old hosts come over plain http, and whoever answers in their stead may
-redirect to, or name images at, machines that only this one can reach. Only the host that a person gave may be such a machine.
+Requests go through :mod:`chairfinder.web`: archives of old hosts come over plain http, and whoever answers in their
+stead may redirect to, or name images at, machines that only this one can reach. Only the host that a person gave may be
+such a machine.
 """
 
 import fcntl
@@ -30,18 +31,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import httpcore
 import httpx
 from PIL import Image
 
 from chairfinder import web
-from chairfinder.web import Limits, PassingError, UnusableError, is_web_address, open_client
-from chairfinder.web import without_credentials as _plain
+from chairfinder.web import Limits, PassingError, UnusableError, is_web_address, open_client, without_credentials
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import atomic_folder, check_free, disk_errors, write_json
 from chairlib.core.progress import progress_bar
 
-__all__ = ["LIMITS", "SOURCES", "FetchError", "Limits", "Source", "download", "fetch", "unpack"]
+__all__ = ["LIMITS", "DATASETS", "FetchError", "Limits", "Dataset", "download", "fetch", "unpack"]
 
 #: Beside what was fetched: address, bytes, SHA-256 and date of every file.
 RECORD = ".fetched.json"
@@ -52,11 +51,14 @@ PROGRESS = 1_000_000
 
 
 class FetchError(ChairlibError):
-    """The network, the server or what it sent. The first line says what happened; the steps to take by hand may follow."""
+    """A failure of the network, the server or the file it sent.
+
+    The first line says what happened; the steps to take by hand may follow.
+    """
 
 
 class _Unusable(FetchError):
-    """The server is there, this file of it isn't, or is none."""
+    """The server answers but does not have this file, or sends something else."""
 
 
 #: How patient a fetch is. ``total`` is for all of it, and what it has got by then is kept.
@@ -76,11 +78,12 @@ JPEG = Kind("a JPEG image", b"\xff\xd8\xff")
 
 
 @dataclass(frozen=True)
-class Source:
-    """One dataset: where it is, how large it may be, what is made of it, and how it is read then (``{out}`` is the folder).
+class Dataset:
+    """One dataset: its address, its limits of size, what is made of it, and how it is read (``{out}`` is the folder).
 
-    folder: what the archive is unpacked to, whole; ``expected`` must be in it. None: only ``expected`` is read, as annotations.
-    images_from: the domain of the images that annotations may name, unless they come from another address than ``url``.
+    folder: what the archive is unpacked to, whole; ``expected`` must be in it. None: only ``expected`` is read, as
+    annotations. images_from: the domain of the images that annotations may name, unless they come from another address
+    than ``url``.
     """
 
     about: str
@@ -108,8 +111,8 @@ class Source:
         return f"By hand, {self.about}:\n{numbered}\nFrom a mirror: chairlib fetch {name} --out {out} --url ADDRESS"
 
 
-SOURCES = {
-    "object-discovery": Source(
+DATASETS = {
+    "object-discovery": Dataset(
         about="Object Discovery (airplanes, cars and horses)",
         url="https://people.csail.mit.edu/mrub/ObjectDiscovery/ObjectDiscovery-data.zip",
         archive="ObjectDiscovery-data.zip",
@@ -122,7 +125,7 @@ SOURCES = {
         by_hand="Or unpack it yourself, so that {out}/ObjectDiscovery-data/Data/Car exists.",
         reading='ObjectDiscovery("{out}", "car")',
     ),
-    "released-64": Source(
+    "released-64": Dataset(
         about="the authors' composites at 64 pixels",
         url="https://www.cs.rice.edu/~vo9/chair-segments/Chair064.zip",
         archive="Chair064.zip",
@@ -135,7 +138,7 @@ SOURCES = {
         by_hand="Or unpack it yourself, so that {out}/Chair064/train/image and {out}/Chair064/train/mask exist.",
         reading="chairlib benchmark --data {out}/Chair064",
     ),
-    "coco-chairs": Source(
+    "coco-chairs": Dataset(
         about="the images of COCO val2017 that hold a chair",
         url="http://images.cocodataset.org/annotations/annotations_trainval2017.zip",
         archive="annotations_trainval2017.zip",
@@ -156,7 +159,10 @@ SOURCES = {
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, over the names and contents of its files, hidden ones aside: systems leave such behind."""
+    """SHA-256 of a file, or of a folder: over the names and contents of its files.
+
+    Hidden files do not count, as systems leave such behind.
+    """
     with disk_errors(path):
         if not path.is_dir():
             with open(path, "rb") as stream:
@@ -197,7 +203,10 @@ class _Record:
         write_json(self.path, {"files": self.files})
 
     def agree(self, name: str, path: Path, url: str | None) -> bool:
-        """Check ``path`` against the entry of ``name``, or make that entry; whether there was one. Saving is the caller's."""
+        """Check ``path`` against the entry of ``name``, or make that entry, without saving it.
+
+        Returns whether there was one.
+        """
         digest, entry = _digest(path), self.files.get(name)
         if entry is None:
             self.files[name] = {
@@ -213,7 +222,10 @@ class _Record:
             f"first fetched on {entry.get('date', '?')} from {entry.get('url') or 'a file that was put there by hand'}"
         )
         if path.name != Path(name).name:
-            cause = f"the server now sends {Path(name).name} with SHA-256 {digest}, but the one {first} had {entry['sha256']}"
+            cause = (
+                f"the server now sends {Path(name).name} with SHA-256 {digest}, "
+                f"but the one {first} had {entry['sha256']}"
+            )
             cure = f"If you want the new one, remove {self.path} and run it again"
         else:
             cause = (
@@ -226,7 +238,7 @@ class _Record:
 # -- one file ---------------------------------------------------------------------------------------------------------
 
 
-def _amount(count: float) -> str:
+def _format_bytes(count: float) -> str:
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.{0 if unit == 'B' else 1}f} {unit}"
@@ -239,14 +251,14 @@ def _check_address(url: str, origin: str | None = None) -> None:
         return
     if origin is None:
         raise ParameterError(f"the address {url!r} is not of the form http://... or https://...")
-    raise FetchError(f"{_plain(origin)} redirects to {url!r}; only http and https are followed.")
+    raise FetchError(f"{without_credentials(origin)} redirects to {url!r}; only http and https are followed.")
 
 
 def _check_space(folder: Path, count: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < count + MARGIN:
         raise ChairlibError(
-            f"{folder} has {_amount(free)} free, and {what} needs {_amount(count + MARGIN)}; "
+            f"{folder} has {_format_bytes(free)} free, and {what} needs {_format_bytes(count + MARGIN)}; "
             "free some space or choose another folder, then run it again."
         )
 
@@ -268,12 +280,16 @@ class _Part:
             found = json.loads(self.notes.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        usable = isinstance(found, dict) and found.get("url") == _plain(url) and isinstance(found.get("validator"), str)
+        usable = (
+            isinstance(found, dict)
+            and found.get("url") == without_credentials(url)
+            and isinstance(found.get("validator"), str)
+        )
         return found if usable and self.size else {}
 
     def start(self, url: str, validator: str | None, total: int | None) -> None:
         self.path.unlink(missing_ok=True)  # first: notes must never stand beside bytes of another file
-        write_json(self.notes, {"url": _plain(url), "validator": validator, "total": total})
+        write_json(self.notes, {"url": without_credentials(url), "validator": validator, "total": total})
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -294,7 +310,9 @@ def _validator(response: httpx.Response) -> str | None:
 
 
 @contextmanager
-def _answer(client: httpx.Client, url: str, headers: dict[str, str], limits: Limits) -> Iterator[httpx.Response]:
+def _follow_redirects(
+    client: httpx.Client, url: str, headers: dict[str, str], limits: Limits
+) -> Iterator[httpx.Response]:
     """The response at the end of the redirects."""
     address = url
     for _ in range(limits.redirects + 1):
@@ -308,11 +326,14 @@ def _answer(client: httpx.Client, url: str, headers: dict[str, str], limits: Lim
         except ValueError:
             address = target
         _check_address(address, origin=url)
-    raise FetchError(f"{_plain(url)} redirects more than {limits.redirects} times, the last time to {_plain(address)}.")
+    raise FetchError(
+        f"{without_credentials(url)} redirects more than {limits.redirects} times, "
+        f"the last time to {without_credentials(address)}."
+    )
 
 
 def _check_status(response: httpx.Response, url: str) -> None:
-    """Raise PassingError, with the pause that the server asks for, or FetchError unless the file or the part of it is sent."""
+    """Raise PassingError, with the pause that the server asks for, or FetchError, unless bytes of the file are sent."""
     code = response.status_code
     if code == 206:
         return
@@ -321,11 +342,11 @@ def _check_status(response: httpx.Response, url: str) -> None:
     except UnusableError:
         reason = f"the server answered {code} {response.reason_phrase}".rstrip()
         raise (_Unusable if code in (403, 404, 410) else FetchError)(
-            f"{_plain(url)} cannot be fetched: {reason}."
+            f"{without_credentials(url)} cannot be fetched: {reason}."
         ) from None
 
 
-def _recognised(chunks: Iterable[bytes], kind: Kind, response: httpx.Response, url: str) -> Iterator[bytes]:
+def _check_format(chunks: Iterable[bytes], kind: Kind, response: httpx.Response, url: str) -> Iterator[bytes]:
     """The chunks, once the first bytes are those of ``kind``: a login page must not take a file's place."""
     head, known = b"", False
     for chunk in chunks:
@@ -340,13 +361,13 @@ def _recognised(chunks: Iterable[bytes], kind: Kind, response: httpx.Response, u
             page = head.lstrip()[:1] == b"<" or "html" in response.headers.get("Content-Type", "")
             found = "a web page" if page else f"a file that begins with {head[:8]!r}"
             raise FetchError(
-                f"{_plain(url)} sent {found} instead of {kind.noun}: "
+                f"{without_credentials(url)} sent {found} instead of {kind.noun}: "
                 "the file has moved, or this network asks for a login first."
             )
         yield head
 
 
-def _span(response: httpx.Response, offset: int) -> int | None:
+def _total_from_range(response: httpx.Response, offset: int) -> int | None:
     """The whole file's size (None: not said) from a 206's Content-Range, which must begin at ``offset``."""
     found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
     if not found or int(found[1]) != offset:
@@ -376,20 +397,21 @@ class _Download:
     def attempt(self) -> int | None:
         """Ask for what is missing and append it; the whole file's size as the server stated it.
 
-        Whatever it sends and however slowly, also before the file and between its pieces, this ends when the time is up.
+        Whatever it sends and however slowly, also before the file and between its pieces, this ends when the time is
+        up.
         """
         with web.deadline(self.deadline - time.monotonic()):
             try:
                 with web.transport_errors(self.limits):
                     return self._attempt()
             except UnusableError as error:
-                raise FetchError(f"{_plain(self.url)} cannot be fetched: {error}.") from None
+                raise FetchError(f"{without_credentials(self.url)} cannot be fetched: {error}.") from None
 
     def _attempt(self) -> int | None:
         notes = self.part.known(self.url)
         offset = self.part.size if notes else 0
         headers = {"Range": f"bytes={offset}-", "If-Range": notes["validator"]} if offset else {}
-        with _answer(self.client, self.url, headers, self.limits) as response:
+        with _follow_redirects(self.client, self.url, headers, self.limits) as response:
             self.answered = True
             if response.status_code == 416 and offset:
                 if notes.get("total") == offset:
@@ -398,7 +420,7 @@ class _Download:
                 raise PassingError("the server has no such part of the file any more")
             _check_status(response, self.url)
             if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise FetchError(f"{_plain(self.url)} was sent in an encoding that was not asked for.")
+                raise FetchError(f"{without_credentials(self.url)} was sent in an encoding that was not asked for.")
             if response.status_code == 206:
                 total = self._resumed(response, notes, offset)
             else:
@@ -407,7 +429,7 @@ class _Download:
             _check_space(self.target.parent, (total or 0) - offset, self.target.name)
             self._append(response, offset, total)
         if total not in (None, self.part.size):
-            raise PassingError(f"only {_amount(self.part.size)} of {_amount(total or 0)} came")
+            raise PassingError(f"only {_format_bytes(self.part.size)} of {_format_bytes(total or 0)} came")
         return total
 
     def _length(self, response: httpx.Response) -> int | None:
@@ -416,7 +438,7 @@ class _Download:
 
     def _resumed(self, response: httpx.Response, notes: dict[str, Any], offset: int) -> int | None:
         try:
-            total = _span(response, offset)
+            total = _total_from_range(response, offset)
             if offset and (_validator(response) not in (None, notes["validator"]) or total != notes.get("total")):
                 raise PassingError("the file has changed on the server")
         except PassingError:
@@ -428,7 +450,8 @@ class _Download:
         if size > self.max_bytes:
             self.part.remove()
             raise FetchError(
-                f"{_plain(self.url)} is larger than {_amount(self.max_bytes)}, the most that is taken: not the file it was."
+                f"{without_credentials(self.url)} is larger than {_format_bytes(self.max_bytes)}, "
+                "the most that is taken: not the file it was."
             )
 
     def _append(self, response: httpx.Response, offset: int, total: int | None) -> None:
@@ -444,7 +467,7 @@ class _Download:
         )
         chunks: Iterable[bytes] = response.iter_raw()
         if not offset:
-            chunks = _recognised(chunks, self.kind, response, self.url)
+            chunks = _check_format(chunks, self.kind, response, self.url)
         stream = None
         try:
             for chunk in chunks:
@@ -466,8 +489,8 @@ class _Download:
     def check_time(self, pause: float = 0) -> None:
         if time.monotonic() + pause > self.deadline:
             raise FetchError(
-                f"{_plain(self.url)} took longer than the {self.limits.total:g} s allowed; "
-                f"{_amount(self.part.size)} are kept, and running it again goes on from there."
+                f"{without_credentials(self.url)} took longer than the {self.limits.total:g} s allowed; "
+                f"{_format_bytes(self.part.size)} are kept, and running it again goes on from there."
             )
 
     def run(self, check: Callable[[Path], None], say: Callable[[str], None]) -> None:
@@ -483,10 +506,12 @@ class _Download:
                 best = max(best, self.part.size)
                 self.check_time()
                 if failures >= self.limits.tries or not (self.answered or best) or error.outlasts(self.limits):
-                    kept = f"; {_amount(self.part.size)} are kept for the next time" if self.part.size else ""
+                    kept = f"; {_format_bytes(self.part.size)} are kept for the next time" if self.part.size else ""
                     times = f" ({failures} tries)" if failures > 1 else ""
                     later = f"; it asks to be left alone for {error.wait:,.0f} s" if error.outlasts(self.limits) else ""
-                    raise FetchError(f"{_plain(self.url)} cannot be fetched: {error}{later}{times}{kept}.") from error
+                    raise FetchError(
+                        f"{without_credentials(self.url)} cannot be fetched: {error}{later}{times}{kept}."
+                    ) from error
                 pause = web.pause_before(failures, error.wait, self.limits, self.random)
                 self.check_time(pause)
                 if not self.one_of_many:
@@ -502,38 +527,7 @@ class _Download:
             self.part.remove()
             if total is None:  # nobody said how long the file is: it may have been cut
                 raise PassingError(f"what came is not whole ({error})") from error
-            raise _Unusable(f"{_plain(self.url)} sent a file that cannot be used: {error}") from error
-
-
-class _Guard(web._GuardedBackend):
-    """The guard of every request, but for the host of the address that a person gave: a mirror may be in the next room."""
-
-    def __init__(self, given: str) -> None:
-        super().__init__(loopback=False)
-        self._given = given
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.NetworkStream:
-        if host != self._given:
-            return super().connect_tcp(host, port, timeout, local_address, socket_options)
-        # Guarded all the same against a server that never ends.
-        timeout = web._within(timeout)
-        return web._GuardedStream(self._plain.connect_tcp(host, port, timeout, local_address, socket_options))
-
-
-def _client(limits: Limits, given: str | None) -> httpx.Client:
-    """A client for strangers' addresses; ``given`` is the address that a person gave, whose host may be any."""
-    client = open_client("", limits)
-    if given is not None:
-        # The guard of chairfinder.web knows exceptions for tests alone; this one is for one host, and for this client.
-        client._transport._pool._network_backend = _Guard(httpx.URL(given).raw_host.decode("ascii"))  # type: ignore[attr-defined]
-    return client
+            raise _Unusable(f"{without_credentials(self.url)} sent a file that cannot be used: {error}") from error
 
 
 def download(
@@ -552,8 +546,8 @@ def download(
 ) -> None:
     """Fetch ``url`` to ``target``, going on with what an earlier try left in ``target.part``.
 
-    check: raises FetchError for bytes that cannot be the file. accept: may refuse the whole file, which is then kept as part.
-    one_of_many: no bar of its own, and a server that doesn't answer is tried again, as it did for the others.
+    check: raises FetchError for bytes that cannot be the file. accept: may refuse the whole file, which is then kept as
+    part. one_of_many: no bar of its own, and a server that doesn't answer is tried again, as it did for the others.
     """
     _check_address(url)
     with disk_errors(target):
@@ -563,7 +557,7 @@ def download(
             job.run(check, say)
         except KeyboardInterrupt:
             if job.part.size:
-                print(f"\nkept {_amount(job.part.size)} in {job.part.path}", file=sys.stderr)
+                print(f"\nkept {_format_bytes(job.part.size)} in {job.part.path}", file=sys.stderr)
             raise
         accept(job.part.path)
         job.part.finish(target)
@@ -606,7 +600,9 @@ def _safe_name(info: zipfile.ZipInfo) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _members(archive: zipfile.ZipFile, max_bytes: int, max_members: int) -> dict[PurePosixPath, zipfile.ZipInfo]:
+def _checked_members(
+    archive: zipfile.ZipFile, max_bytes: int, max_members: int
+) -> dict[PurePosixPath, zipfile.ZipInfo]:
     """The files of an archive by path, all of them checked before the first is written."""
     infos = archive.infolist()
     if len(infos) > max_members:
@@ -614,7 +610,8 @@ def _members(archive: zipfile.ZipFile, max_bytes: int, max_members: int) -> dict
     total = sum(info.file_size for info in infos)  # no member can unpack to more than it states: zipfile stops there
     if total > max_bytes:
         raise FetchError(
-            f"the archive would unpack to {_amount(total)}, more than the {_amount(max_bytes)} that are taken."
+            f"the archive would unpack to {_format_bytes(total)}, "
+            f"more than the {_format_bytes(max_bytes)} that are taken."
         )
     files: dict[PurePosixPath, zipfile.ZipInfo] = {}
     folded: set[str] = set()
@@ -637,7 +634,7 @@ def _members(archive: zipfile.ZipFile, max_bytes: int, max_members: int) -> dict
     return files
 
 
-def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+def _read_chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     try:
         with archive.open(info) as stream:
             while chunk := stream.read(1 << 20):
@@ -646,8 +643,8 @@ def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
         raise FetchError(f"{info.filename} in the archive is damaged ({error}).") from error
 
 
-def _wrapper(files: Iterable[PurePosixPath], expected: tuple[str, ...]) -> int:
-    """1 where everything lies in one folder that isn't an expected one, else 0: the leading parts to leave out."""
+def _n_wrapping_folders(files: Iterable[PurePosixPath], expected: tuple[str, ...]) -> int:
+    """How many leading parts of the paths to leave out: 1 if everything lies in one unexpected folder, else 0."""
     tops = {path.parts[0] if len(path.parts) > 1 else "" for path in files}
     return int(len(tops) == 1 and not tops & {"", *(PurePosixPath(name).parts[0] for name in expected)})
 
@@ -660,8 +657,8 @@ def unpack(archive: Path, folder: Path, expected: tuple[str, ...], max_bytes: in
     for left in folder.parent.glob(f".{folder.name}.*.tmp"):
         shutil.rmtree(left, ignore_errors=True)  # of an unpacking that was killed
     with _archive(archive) as opened:
-        files = _members(opened, max_bytes, max_members)
-        skipped = _wrapper(files, expected)
+        files = _checked_members(opened, max_bytes, max_members)
+        skipped = _n_wrapping_folders(files, expected)
         paths = {PurePosixPath(*path.parts[skipped:]): info for path, info in files.items()}
         there = {str(above) for path in paths for above in (path, *path.parents)}
         lacking = [name for name in expected if name not in there]
@@ -676,7 +673,7 @@ def unpack(archive: Path, folder: Path, expected: tuple[str, ...], max_bytes: in
                 target = temporary / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with open(target, "xb") as stream:
-                    for chunk in _chunks(opened, info):
+                    for chunk in _read_chunks(opened, info):
                         stream.write(chunk)
                         bar.update(len(chunk))
 
@@ -684,26 +681,29 @@ def unpack(archive: Path, folder: Path, expected: tuple[str, ...], max_bytes: in
 # -- COCO -------------------------------------------------------------------------------------------------------------
 
 
-def _annotations(archive: Path, source: Source) -> bytes:
+def _annotations(archive: Path, dataset: Dataset) -> bytes:
     """The one file of COCO's archive that is read."""
-    (name,) = source.expected
+    (name,) = dataset.expected
     with _archive(archive) as opened:
-        members = _members(opened, 10**13, source.max_members)  # only one of them is unpacked
+        members = _checked_members(opened, 10**13, dataset.max_members)  # only one of them is unpacked
         info = members.get(PurePosixPath(name))
         if info is None:
             raise FetchError(f"{archive} does not hold {name}.")
-        if info.file_size > source.max_unpacked:
-            raise FetchError(f"{name} in {archive} is larger than {_amount(source.max_unpacked)}.")
-        return b"".join(_chunks(opened, info))
+        if info.file_size > dataset.max_unpacked:
+            raise FetchError(f"{name} in {archive} is larger than {_format_bytes(dataset.max_unpacked)}.")
+        return b"".join(_read_chunks(opened, info))
 
 
-def _is_from(url: str, domain: str) -> bool:
+def is_of_domain(url: str, domain: str) -> bool:
     """Whether an address is of ``domain`` or below it; of any, where that is empty."""
     return not domain or f".{urlsplit(url).hostname or ''}".endswith(f".{domain}")
 
 
-def _chairs(text: bytes, where: Path, domain: str) -> dict[str, Any]:
-    """COCO's annotations restricted to chairs and the images that hold one, which must be of ``domain`` (empty: of any)."""
+def _select_chairs(text: bytes, where: Path, domain: str) -> dict[str, Any]:
+    """COCO's annotations, restricted to chairs and to the images that hold one.
+
+    domain: the images must be of this domain; empty for any.
+    """
     try:
         found = json.loads(text)
         chairs = [category for category in found["categories"] if category["name"] == "chair"]
@@ -715,9 +715,9 @@ def _chairs(text: bytes, where: Path, domain: str) -> dict[str, Any]:
             raise ValueError("an image has an unsafe file name")
         if not all(isinstance(image["coco_url"], str) for image in images):
             raise ValueError("an image has no address")
-        stranger = next((image["coco_url"] for image in images if not _is_from(image["coco_url"], domain)), None)
+        stranger = next((image["coco_url"] for image in images if not is_of_domain(image["coco_url"], domain)), None)
         if stranger is not None:
-            raise ValueError(f"an image is not at {domain} but at {_plain(stranger)}")
+            raise ValueError(f"an image is not at {domain} but at {without_credentials(stranger)}")
         names = {image["file_name"] for image in images}
         if not names or len(names) != len(images):
             raise ValueError("no image of a chair" if not names else "two images have one name")
@@ -738,7 +738,7 @@ def _check_image(path: Path, image: dict[str, Any]) -> None:
         raise FetchError(f"it cannot be decoded ({error}).") from error
 
 
-def _image(image: dict[str, Any], job: "_Job") -> None:
+def _fetch_image(image: dict[str, Any], job: "_Job") -> None:
     """Have one image in place, checked; :class:`_Unusable` where the server hasn't got it, or not whole."""
     name = f"images/{image['file_name']}"
     target = job.out / name
@@ -757,13 +757,13 @@ def _image(image: dict[str, Any], job: "_Job") -> None:
     url = image["coco_url"]
 
     def accept(part: Path) -> None:
-        job.record.agree(name, part, _plain(url))
+        job.record.agree(name, part, without_credentials(url))
 
     common: dict[str, Any] = {"client": job.client, "limits": job.limits, "deadline": job.deadline}
     download(url, target, JPEG, 20 * 10**6, check, accept, one_of_many=True, say=job.say, **common)
 
 
-def _coco(job: "_Job", chairs: dict[str, Any]) -> None:
+def _fetch_coco_images(job: "_Job", chairs: dict[str, Any]) -> None:
     """``images/`` and, at the very end, ``instances_chairs.json``: where that exists, the images it names are there."""
     gone: dict[int, str] = {}
     allowed = max(3, len(chairs["images"]) // 50)
@@ -771,7 +771,7 @@ def _coco(job: "_Job", chairs: dict[str, Any]) -> None:
     try:
         for image in progress_bar(chairs["images"], desc="images", unit="image", leave=False):
             try:
-                _image(image, job)
+                _fetch_image(image, job)
             except _Unusable as error:
                 gone[image["id"]] = str(error)
                 if len(gone) > allowed:
@@ -798,7 +798,7 @@ def _coco(job: "_Job", chairs: dict[str, Any]) -> None:
 class _Job:
     """One dataset being fetched into ``out``."""
 
-    source: Source
+    dataset: Dataset
     out: Path
     url: str
     images_from: str
@@ -810,7 +810,7 @@ class _Job:
 
     def have_archive(self) -> Path:
         """The archive, downloaded where it isn't there, and agreeing with the record."""
-        name = self.source.archive
+        name = self.dataset.archive
         path = self.out / name
         if path.exists():
             if not self.record.agree(name, path, None):
@@ -820,30 +820,30 @@ class _Job:
             return path
 
         def accept(part: Path) -> None:
-            self.record.agree(name, part, _plain(self.url))
+            self.record.agree(name, part, without_credentials(self.url))
 
         common: dict[str, Any] = {"client": self.client, "limits": self.limits, "deadline": self.deadline}
-        download(self.url, path, ZIP, self.source.max_bytes, _check_archive, accept, say=self.say, **common)
+        download(self.url, path, ZIP, self.dataset.max_bytes, _check_archive, accept, say=self.say, **common)
         self.record.save()
         entry = self.record.files[name]
-        self.say(f"{path}: {_amount(entry['bytes'])}, SHA-256 {entry['sha256']}")
+        self.say(f"{path}: {_format_bytes(entry['bytes'])}, SHA-256 {entry['sha256']}")
         return path
 
     def run(self) -> None:
         """Everything, or what is still lacking of it."""
-        archive = self.out / self.source.archive
-        if self.source.folder is None:
+        archive = self.out / self.dataset.archive
+        if self.dataset.folder is None:
             done = self.out / "instances_chairs.json"
             if done.exists() and not archive.exists():
-                _coco(self, _chairs(done.read_bytes(), done, self.images_from))
+                _fetch_coco_images(self, _select_chairs(done.read_bytes(), done, self.images_from))
                 return
             self.have_archive()
             with self.unusable(archive):
-                chairs = _chairs(_annotations(archive, self.source), archive, self.images_from)
-            _coco(self, chairs)
+                chairs = _select_chairs(_annotations(archive, self.dataset), archive, self.images_from)
+            _fetch_coco_images(self, chairs)
             return
-        folder = self.out / self.source.folder
-        ready = all((folder / name).exists() for name in self.source.expected)
+        folder = self.out / self.dataset.folder
+        ready = all((folder / name).exists() for name in self.dataset.expected)
         if ready:
             self.remember(folder)
             if not archive.exists():
@@ -854,13 +854,16 @@ class _Job:
         self.have_archive()
         if not ready:
             with self.unusable(archive):
-                unpack(archive, folder, self.source.expected, self.source.max_unpacked, self.source.max_members)
+                unpack(archive, folder, self.dataset.expected, self.dataset.max_unpacked, self.dataset.max_members)
             self.remember(folder)
             self.say(f"unpacked to {folder}")
 
     def remember(self, folder: Path) -> None:
-        """Check what was unpacked against the record, or make its entry: the archive may be deleted, and the folder damaged."""
-        archive = self.record.files.get(self.source.archive, {})
+        """Check what was unpacked against the record, or make its entry.
+
+        The archive may have been deleted and the folder damaged since.
+        """
+        archive = self.record.files.get(self.dataset.archive, {})
         self.record.agree(folder.name, folder, archive.get("url"))
         self.record.save()
 
@@ -876,7 +879,7 @@ class _Job:
 
 
 @contextmanager
-def _own(out: Path) -> Iterator[None]:
+def exclusive_folder(out: Path) -> Iterator[None]:
     """Make ``out``, for this process alone, and take away what was made if nothing came into it."""
     with disk_errors(out):
         made = [path for path in (out, *out.parents) if not path.exists()]
@@ -904,28 +907,31 @@ def fetch(
     limits: Limits | None = None,
     say: Callable[[str], None] = print,
 ) -> str:
-    """Fetch a dataset of :data:`SOURCES` into ``out`` (``~`` is expanded); started again, it goes on. Returns how it is read.
+    """Fetch a dataset of :data:`DATASETS` into ``out`` (``~`` is expanded); started again, it goes on.
+
+    Returns how the dataset is read.
 
     url: another address of the archive, a mirror's; its host alone may be one that is not on the public internet, and
-    annotations that come from it may name images anywhere. say: what is told of the progress. Proxies are not used: behind
-    one, nobody knows which address is connected to.
+    annotations that come from it may name images anywhere. say: what is told of the progress. Proxies are not used:
+    behind one, nobody knows which address is connected to.
 
-    Raises ParameterError for an unknown dataset or an address that is none; FetchError, with the steps to take by hand, for
-    whatever the network or the server does; ChairlibError for a full disk, and for files that are not those of the first fetch.
+    Raises ParameterError for an unknown dataset or an address that is none; FetchError, with the steps to take by hand,
+    for whatever the network or the server does; ChairlibError for a full disk, and for files that are not those of the
+    first fetch.
 
     >>> fetch("object-discovery", "data/object-discovery")  # doctest: +SKIP
     """
-    if name not in SOURCES:
-        raise ParameterError(f"dataset {name!r} is unknown; use one of {', '.join(SOURCES)}.")
-    source, out, limits = SOURCES[name], Path(out).expanduser(), limits or LIMITS
-    address = url or source.url
+    if name not in DATASETS:
+        raise ParameterError(f"dataset {name!r} is unknown; use one of {', '.join(DATASETS)}.")
+    dataset, out, limits = DATASETS[name], Path(out).expanduser(), limits or LIMITS
+    address = url or dataset.url
     _check_address(address)
-    with _own(out):
+    with exclusive_folder(out):
         deadline, record = time.monotonic() + limits.total, _Record(out)
         try:
-            with _client(limits, url) as client:
-                images_from = "" if url else source.images_from
-                _Job(source, out, address, images_from, client, limits, deadline, record, say).run()
+            with open_client("", limits, trusted_url=url) as client:
+                images_from = "" if url else dataset.images_from
+                _Job(dataset, out, address, images_from, client, limits, deadline, record, say).run()
         except FetchError as error:
-            raise FetchError(f"{error}\n\n{source.steps(name, out)}") from error
-    return source.reading.format(out=out)
+            raise FetchError(f"{error}\n\n{dataset.steps(name, out)}") from error
+    return dataset.reading.format(out=out)

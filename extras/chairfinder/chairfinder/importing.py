@@ -1,9 +1,9 @@
 """A collection from two folders of one's own images: `chairlib import`.
 
 Every file is decoded, screened and compared with the others; each that is refused is reported with its reason. A
-``manifest.csv`` beside the images may say more about them: ``file`` (or ``filename``) names the image; ``shape_group`` says which belong
-together and wins over their looks; ``source`` (or ``source_repo`` and ``path``), ``url``, ``author``, ``licence`` (or
-``license``), ``retrieved``, ``landing_page`` and ``licence_url`` are kept with the image.
+``manifest.csv`` beside the images may say more about them: ``file`` (or ``filename``) names the image; ``shape_group``
+says which belong together and wins over their looks; ``source`` (or ``source_repo`` and ``path``), ``url``, ``author``,
+``licence`` (or ``license``), ``retrieved``, ``landing_page`` and ``licence_url`` are kept with the image.
 """
 
 import csv
@@ -39,7 +39,7 @@ from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.files import check_free, disk_errors
 from chairlib.core.progress import progress_bar
 
-__all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_passed_over", "read_notes"]
+__all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_ignored", "read_notes"]
 
 _MANIFEST = "manifest.csv"
 
@@ -71,7 +71,7 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _ImageFolder:
     """A folder of images of one kind, with what its manifests say about them by path."""
 
     kind: str
@@ -81,7 +81,7 @@ class _Source:
 
     @property
     def unmatched(self) -> list[Path]:
-        """What rows of the manifests name and what is no file to be read: those rows say nothing of any image."""
+        """Paths that rows of the manifests name and that are no readable file: those rows describe no image."""
         found = set(self.files)
         return [path for path in self.notes if path not in found]
 
@@ -96,38 +96,38 @@ def import_folders(
 ) -> ImportReport:
     """Make the collection ``out`` from a folder of segments and one of backgrounds, sub-folders included.
 
-    8-bit RGBA PNG (segments) and upright RGB JPEG files (backgrounds) are kept byte for byte, at any size; whatever else can be
-    decoded is written anew. What the rules of :mod:`chairfinder.screening` refuse, with ``thresholds`` or its defaults, is
-    left out and reported with the figure, as is an image whose licence, by the manifest, forbids changes.
-    Exact copies are taken once, and of pictures that show the same (``duplicate_bits``) the first. Hidden files, ``manifest.csv``
-    and README files are passed over. The same files and ``seed`` give the same collection. Raises CollectionError where a folder is
-    missing or empty, none of a manifest's rows names a file, or what is fit makes too few groups to split, ChairlibError where
-    ``out`` is not empty; then nothing is written.
+    8-bit RGBA PNG (segments) and upright RGB JPEG files (backgrounds) are kept byte for byte, at any size; whatever
+    else can be decoded is written anew. What the rules of :mod:`chairfinder.screening` refuse, with ``thresholds`` or
+    its defaults, is left out and reported with the figure, as is an image whose licence, by the manifest, forbids
+    changes. Exact copies are taken once, and of pictures that show the same (``duplicate_bits``) the first. Hidden
+    files, ``manifest.csv`` and README files are passed over. The same files and ``seed`` give the same collection.
+    Raises CollectionError where a folder is missing or empty, none of a manifest's rows names a file, or what is fit
+    makes too few groups to split, ChairlibError where ``out`` is not empty; then nothing is written.
     """
     out = Path(out).expanduser()
     check_free(out)
-    sources = [
+    folders = [
         _find_files(kind, Path(folder)) for kind, folder in zip(KINDS, (segments_dir, backgrounds_dir), strict=True)
     ]
     with tempfile.TemporaryDirectory(prefix="chairlib-import-") as copies:
-        sifted = [_sift(source, Path(copies), progress, thresholds) for source in sources]
-        origins = [_origin(source, refused) for source, (_, refused) in zip(sources, sifted, strict=True)]
-        candidates = {source.kind: found for source, (found, _) in zip(sources, sifted, strict=True)}
+        sifted = [_screen_files(images, Path(copies), progress, thresholds) for images in folders]
+        origins = [_origin(images, refused) for images, (_, refused) in zip(folders, sifted, strict=True)]
+        candidates = {images.kind: found for images, (found, _) in zip(folders, sifted, strict=True)}
         collection = build(out, candidates, origins, seed, {REFUSED_FILE: refused_table(origins)}, progress)
     return ImportReport(
         collection,
         accepted={kind: len(of_kind) for kind, of_kind in candidates.items()},
         refused=[refusal for _, refused in sifted for refusal in refused.items()],
-        unmatched={source.kind: source.unmatched for source in sources},
+        unmatched={images.kind: images.unmatched for images in folders},
     )
 
 
-def _origin(source: _Source, refused: Mapping[Path, str]) -> Origin:
-    names = {file.relative_to(source.folder).as_posix(): reason for file, reason in refused.items()}
-    return Origin(source.kind, f"{len(source.files)} files in {source.folder}", names)
+def _origin(images: _ImageFolder, refused: Mapping[Path, str]) -> Origin:
+    names = {file.relative_to(images.folder).as_posix(): reason for file, reason in refused.items()}
+    return Origin(images.kind, f"{len(images.files)} files in {images.folder}", names)
 
 
-def _find_files(kind: str, folder: Path) -> _Source:
+def _find_files(kind: str, folder: Path) -> _ImageFolder:
     folder = folder.expanduser()
     if not folder.is_dir():
         raise CollectionError(f"{folder} is not a folder; give the folder that holds the {kind}s.")
@@ -137,26 +137,27 @@ def _find_files(kind: str, folder: Path) -> _Source:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         # A link to a folder isn't followed (it may lead in a circle) but reported, like any entry that is no image.
         names += [name for name in folders if (Path(place) / name).is_symlink()]
-        files += [Path(place) / name for name in sorted(names) if not is_passed_over(name)]
+        files += [Path(place) / name for name in sorted(names) if not is_ignored(name)]
         if _MANIFEST in names:
             notes |= read_notes(Path(place) / _MANIFEST, Path(place).relative_to(folder))
     if not files:
         raise CollectionError(f"{folder} holds no files; give the folder that holds the {kind}s.")
-    source = _Source(kind, folder, files, notes)
-    if notes and len(source.unmatched) == len(notes):
+    images = _ImageFolder(kind, folder, files, notes)
+    if notes and len(images.unmatched) == len(notes):
         # Groups and licences would be lost without a word.
         raise CollectionError(
-            f"{folder}: none of the {len(notes)} rows of {_MANIFEST} names a file (first: {next(iter(notes))}); its column file "
+            f"{folder}: none of the {len(notes)} rows of {_MANIFEST} names a file (first: {next(iter(notes))}); "
+            "its column file "
             "holds the images' names, with their suffix and relative to the manifest."
         )
-    return source
+    return images
 
 
 def _refuse_folder(error: OSError) -> None:
     raise CollectionError(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
-def is_passed_over(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Whether a file of this name is no image: hidden, a manifest, a README."""
     name = name.lower()
     return name.startswith((".", "readme")) or name in (_MANIFEST, "thumbs.db", "desktop.ini")
@@ -179,10 +180,10 @@ def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
         raise CollectionError(f"{file} has a column shape_group but none that names the images; add a column file.")
     if column is None:
         return {}
-    return {file.parent / row[column]: _note(row, place) for row in rows}
+    return {file.parent / row[column]: _read_row(row, place) for row in rows}
 
 
-def _note(row: Mapping[str, str], place: Path) -> dict[str, str]:
+def _read_row(row: Mapping[str, str], place: Path) -> dict[str, str]:
     def field(*names: str) -> str:
         found = (url_of(from_cell(row.get(name) or "")) for name in names)
         return next((text for text in found if text), "")
@@ -200,21 +201,21 @@ def _note(row: Mapping[str, str], place: Path) -> dict[str, str]:
     }
 
 
-def _sift(
-    source: _Source, copies: Path, progress: bool, thresholds: Thresholds | None
+def _screen_files(
+    images: _ImageFolder, copies: Path, progress: bool, thresholds: Thresholds | None
 ) -> tuple[list[Candidate], dict[Path, str]]:
     """What is fit, and what is refused with its reason by path, each in order."""
     candidates: list[Candidate] = []
     refused: dict[Path, str] = {}
     known: dict[str, Path] = {}
     bar = progress_bar(
-        in_threads(lambda file: _examine(source, file, copies, thresholds), source.files),
-        f"reading {source.kind}s",
-        total=len(source.files),
+        in_threads(lambda file: _examine(images, file, copies, thresholds), images.files),
+        f"reading {images.kind}s",
+        total=len(images.files),
         unit="file",
         disable=not progress,
     )
-    for file, result in zip(source.files, bar, strict=True):
+    for file, result in zip(images.files, bar, strict=True):
         if isinstance(result, str):
             refused[file] = result
             continue
@@ -222,23 +223,23 @@ def _sift(
         # Different pixels may still make the same JPEG bytes.
         twin = known.get(candidate.pixel_digest) or known.get(final_digest)
         if twin:
-            refused[file] = f"duplicate: the same image as {twin.relative_to(source.folder).as_posix()}"
+            refused[file] = f"duplicate: the same image as {twin.relative_to(images.folder).as_posix()}"
             continue
         candidates.append(candidate)
         known[candidate.pixel_digest] = known[final_digest] = file
     kept, near = take_out_near_duplicates(
         candidates,
         (thresholds or Thresholds()).duplicate_bits,
-        lambda candidate: Path(candidate.name).relative_to(source.folder).as_posix(),
+        lambda candidate: Path(candidate.name).relative_to(images.folder).as_posix(),
     )
     return kept, refused | {Path(candidate.name): reason for candidate, reason in near}
 
 
 def _examine(
-    source: _Source, file: Path, copies: Path, thresholds: Thresholds | None = None
+    images: _ImageFolder, file: Path, copies: Path, thresholds: Thresholds | None = None
 ) -> tuple[Candidate, str] | str:
     """The candidate and the digest of its final bytes, or why the file is refused."""
-    kind, note = source.kind, source.notes.get(file, {})
+    kind, note = images.kind, images.notes.get(file, {})
     if forbids_changes(note.get("licence", "")):
         return f"licence forbids changes: {note['licence']}; a composite is one"
     try:
@@ -258,7 +259,7 @@ def _examine(
     except ImageError as error:
         return str(error)
     known = {column.name: note.get(column.name, "") for column in fields(Provenance)}
-    known["source"] = known["source"] or one_line(file.relative_to(source.folder).as_posix())
+    known["source"] = known["source"] or one_line(file.relative_to(images.folder).as_posix())
     candidate = Candidate(
         final,
         str(file),

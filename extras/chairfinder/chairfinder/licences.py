@@ -1,7 +1,8 @@
-"""What a licence, as a provider or a manifest states it, says about an image: whether it is one, and whether it allows changes.
+"""Reads licences as providers and manifests state them: whether there is one, and whether it allows changes.
 
-A composite changes the image, and most of the images that carry a "no derivatives" licence may be copied but not that. Names are
-those of Creative Commons, whose addresses hold them: ``https://creativecommons.org/licenses/by-sa/4.0/`` is ``CC BY-SA 4.0``.
+A composite changes the image, and most of the images that carry a "no derivatives" licence may be copied but not that.
+Names are those of Creative Commons, whose addresses hold them: ``https://creativecommons.org/licenses/by-sa/4.0/`` is
+``CC BY-SA 4.0``.
 """
 
 import re
@@ -17,9 +18,11 @@ _ADDRESS = re.compile(r"(?:see\s+)?(?:https?:)?//", re.IGNORECASE)
 #: ``nd`` as a word, and where the parts of a licence's name are written as one word (``CCBYNCND``).
 _NO_CHANGES = re.compile(r"(?:^|-)(?:cc)?(?:by)?(?:nc)?nd(?:nc)?(?:-|\d|$)|no-?deriv|no-?modif")
 
-#: What stands in a licence's place and is none: nothing known, no permission, or one that changing and publishing goes beyond.
+#: What stands in a licence's place and is none: nothing known, no permission, or one that changing and publishing goes
+#: beyond.
 _NONE_AT_ALL = re.compile(
-    r"(?:unknown|undefined|unspecified|unlicen[sc]ed|none|null|nil|nan|n a|na|tbd|no|yes|other|copyright(?:ed)?|licen[sc]e)"
+    r"(?:unknown|undefined|unspecified|unlicen[sc]ed|none|null|nil|nan|n a|na|tbd|no|yes|other|copyright(?:ed)?"
+    r"|licen[sc]e)"
     r"|(?:no|without|unknown) (?:known )?(?:licen[sc]e|copyright information)"
     r"|(?:licen[sc]e )?(?:unknown|not (?:known|stated|specified|available|applicable))"
 )
@@ -34,7 +37,7 @@ _GRANTED = re.compile(
 
 
 def licence_at(address: str) -> str:
-    """The name of the licence whose terms are at ``address``; empty for an address that is not one of Creative Commons' deeds.
+    """The name of the licence whose terms are at ``address``; empty unless that is a deed of Creative Commons.
 
     >>> licence_at("https://creativecommons.org/licenses/by-sa/4.0/deed.en")
     'CC BY-SA 4.0'

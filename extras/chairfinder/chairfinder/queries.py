@@ -8,8 +8,8 @@ A file of queries is plain text in UTF-8, one query a line. Blank lines and what
     [background]
     living room     # photos without a chair come out of screening and review
 
-The two lists that ship with the package are written so as well. The paper took its pairs of words from the LEVAN ontology, and
-quotes five of them; the rest of our list is our own.
+The two lists that ship with the package are written so as well. The paper took its pairs of words from the LEVAN
+ontology, and quotes five of them; the rest of our list is our own.
 """
 
 import re
@@ -43,8 +43,8 @@ def default_queries() -> list[Query]:
 def read_queries(file: str | Path) -> list[Query]:
     """The queries of a file, in its order.
 
-    Raises ParameterError, with the line, for an unknown section, a query before the first section, one that stands twice, is
-    longer than 100 characters or holds no letter or digit, a file that is not UTF-8 or holds no query.
+    Raises ParameterError, with the line, for an unknown section, a query before the first section, one that stands
+    twice, is longer than 100 characters or holds no letter or digit, a file that is not UTF-8 or holds no query.
     """
     file = Path(file).expanduser()
     try:
@@ -83,7 +83,8 @@ def _parse(lines: Iterable[str], file: Path) -> list[Query]:
             continue
         if kind is None:
             raise ParameterError(
-                f"queries {file}, line {number}: {words!r} stands before any section; begin with [segment] or [background]."
+                f"queries {file}, line {number}: {words!r} stands before any section; "
+                "begin with [segment] or [background]."
             )
         twin = first.setdefault((words.casefold(), kind), number)
         if twin != number:
@@ -97,10 +98,12 @@ def _parse(lines: Iterable[str], file: Path) -> list[Query]:
 def _checked(words: str, file: Path, number: int) -> str:
     if len(words) > _MAX_LENGTH or not words.isprintable():
         raise ParameterError(
-            f"queries {file}, line {number}: {words[:40]!r}... is no query; use at most {_MAX_LENGTH} printable characters."
+            f"queries {file}, line {number}: {words[:40]!r}... is no query; "
+            f"use at most {_MAX_LENGTH} printable characters."
         )
     if not any(sign.isalnum() for sign in words):
         raise ParameterError(
-            f"queries {file}, line {number}: {words!r} holds no letter or digit, and would match anything; write words, or remove it."
+            f"queries {file}, line {number}: {words!r} holds no letter or digit, and would match anything; "
+            "write words, or remove it."
         )
     return words

@@ -1,10 +1,10 @@
 """A grid to look through fetched images in JupyterLab or Notebook, made for the keyboard.
 
-ipywidgets has no key events. One text field has the focus and is observed while one types; each character is a command. The
-field is never cleared: characters typed before the clearing arrives would count twice or not at all. What was added to its text
-since the last message is what was typed, however many keys a message holds. Arrows, Enter and Backspace, which type nothing,
-are turned into letters by a few lines of script in the page; where a front end doesn't run them, the letters do the same. All
-commands have buttons too.
+ipywidgets has no key events. One text field has the focus and is observed while one types; each character is a command.
+The field is never cleared: characters typed before the clearing arrives would count twice or not at all. What was added
+to its text since the last message is what was typed, however many keys a message holds. Arrows, Enter and Backspace,
+which type nothing, are turned into letters by a few lines of script in the page; where a front end doesn't run them,
+the letters do the same. All commands have buttons too.
 """
 
 import html
@@ -36,7 +36,8 @@ _LETTERS = {
     "Enter": "n",
     "Backspace": "u",
 }
-#: Runs when the picture (one transparent pixel) has loaded, once the widgets are on the page; each field is prepared once.
+#: Runs when the picture (one transparent pixel) has loaded, once the widgets are on the page; each field is prepared
+#: once.
 _SCRIPT = """
 const grid = this.closest('.%(grid)s'), input = grid && grid.querySelector('.%(keys)s input');
 if (document.querySelector('script[type="application/vnd.jupyter.widget-state+json"]')) {
@@ -67,12 +68,12 @@ def review(
     show: str = "undecided",
     where: Callable[[Any], bool] | None = None,
 ) -> "ReviewGrid":
-    """Show the accepted images that nobody has decided on, page by page; what isn't refused is kept when the page is turned.
+    """Show the accepted images that nobody has decided on, page by page. Turning a page keeps what was not refused.
 
-    Click into the grid's field *keys* (it has the focus at first), then: arrows move, a digit refuses for that reason, K keeps,
-    Enter or N turns the page and keeps the rest, P goes back, U or Backspace undoes, Z enlarges. Every decision is in the ledger at
-    once, under the name ``by``; started again, it goes on at the first undecided image. ``show`` and ``where`` as for
-    :class:`chairfinder.review_session.ReviewSession`.
+    Click into the grid's field *keys* (it has the focus at first), then: arrows move, a digit refuses for that reason,
+    K keeps, Enter or N turns the page and keeps the rest, P goes back, U or Backspace undoes, Z enlarges. Every
+    decision is in the ledger at once, under the name ``by``; started again, it goes on at the first undecided image.
+    ``show`` and ``where`` as for :class:`chairfinder.review_session.ReviewSession`.
     """
     return ReviewGrid(ReviewSession(ledger, kind, per_page, by, show, where))
 
@@ -165,7 +166,8 @@ class ReviewGrid(ipywidgets.VBox):
         # Long words must not make a picture wider than its cell.
         style = f"<style>.{_GRID_CLASS} .widget-html-content{{min-width:0;overflow:hidden}}</style>"
         return ipywidgets.HTML(
-            f"{style}<div>refuse: {reasons}<br>arrows (or <b>W A S D</b>) move · <b>K</b> keep · <b>Enter</b>, <b>N</b> or space keep "
+            f"{style}<div>refuse: {reasons}<br>arrows (or <b>W A S D</b>) move · <b>K</b> keep · "
+            "<b>Enter</b>, <b>N</b> or space keep "
             "the rest and turn the page · <b>P</b> page before · <b>U</b> or Backspace undo · <b>Z</b> enlarge</div>"
             f'<img alt="" src="{_PIXEL}" width="1" height="1" onload="{script}">'
         )
@@ -192,8 +194,12 @@ class ReviewGrid(ipywidgets.VBox):
         session = self.session
         session.forget_removed(self._upcoming())
         self._thumbnails.announce(session.ledger.path(image_id) for image_id in self._upcoming())
-        alarm = f'<div role="alert" style="border-left:4px solid {_REFUSED};padding-left:8px">✕ {html.escape(problem)}</div>'
-        gone = f"<div>removed from the ledger meanwhile, and no longer shown: {html.escape(', '.join(session.removed))}</div>"
+        alarm = (
+            f'<div role="alert" style="border-left:4px solid {_REFUSED};padding-left:8px">'
+            f"✕ {html.escape(problem)}</div>"
+        )
+        removed = html.escape(", ".join(session.removed))
+        gone = f"<div>removed from the ledger meanwhile, and no longer shown: {removed}</div>"
         self._status.value = (
             f'<div role="status">{html.escape(session.progress)}</div>'
             + (gone if session.removed else "")
@@ -207,8 +213,10 @@ class ReviewGrid(ipywidgets.VBox):
                 mark = session.marks.get(ids[number])
                 is_current = number == session.cursor
                 picture.value = self._picture(ids[number], mark, is_current)
-                button.description = ("▶ " if is_current else "") + _told(mark)
-                button.tooltip = f"picture {number + 1}: {_told(mark)}; a click refuses it, or keeps it after all"
+                button.description = ("▶ " if is_current else "") + _describe_mark(mark)
+                button.tooltip = (
+                    f"picture {number + 1}: {_describe_mark(mark)}; a click refuses it, or keeps it after all"
+                )
         self._large.value = self._enlargement() if self._enlarged and session.current else ""
 
     def _upcoming(self) -> list[str]:
@@ -222,13 +230,14 @@ class ReviewGrid(ipywidgets.VBox):
         line = f"4px solid {_CURSOR}" if is_current else (f"3px dashed {_REFUSED}" if refused else "1px solid #8888")
         box = f"position:relative;box-sizing:border-box;width:100%;aspect-ratio:1;border:{line};{self._board}"
         sign = (
-            f'<div aria-hidden="true" style="position:absolute;z-index:1;right:2px;top:2px;background:{_REFUSED};color:#000;'
+            '<div aria-hidden="true" style="position:absolute;z-index:1;right:2px;top:2px;'
+            f"background:{_REFUSED};color:#000;"
             'font:bold 18px/22px sans-serif;padding:0 5px;border-radius:3px">✕</div>'
         )
         size = f"{entry.width} × {entry.height}"
         query, licence = html.escape(str(entry.query or "")), html.escape(str(entry.licence or "no licence"))
         clipped = "white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
-        alt = f"{self.session.kind} {image_id}, {size} pixels, {entry.query}: {_told(mark)}"
+        alt = f"{self.session.kind} {image_id}, {size} pixels, {entry.query}: {_describe_mark(mark)}"
         return (
             f'<div style="{box}">{self._image(image_id, alt, refused)}{sign if refused else ""}</div>'
             f'<div style="line-height:1.35;font-size:.85em;{clipped}">{size}<br>{query}<br>{licence}</div>'
@@ -239,38 +248,41 @@ class ReviewGrid(ipywidgets.VBox):
         return _CHECKERBOARD if self.session.kind == "segment" else "background:#fff;"
 
     def _image(self, image_id: str, alt: str, faint: bool) -> str:
-        look = f"position:absolute;inset:0;margin:0;width:100%;height:100%;object-fit:contain;{'opacity:.45;' if faint else ''}"
+        style = (
+            "position:absolute;inset:0;margin:0;width:100%;height:100%;object-fit:contain;"
+            f"{'opacity:.45;' if faint else ''}"
+        )
         try:
-            source = self._thumbnails.get(self.session.ledger.path(image_id))
+            picture = self._thumbnails.get(self.session.ledger.path(image_id))
         except ImageError as error:
             return f'<div style="color:#000;white-space:normal;font-size:.8em">{html.escape(str(error))}</div>'
-        return f'<img decoding="sync" alt="{html.escape(alt)}" style="{look}" src="{source}">'
+        return f'<img decoding="sync" alt="{html.escape(alt)}" style="{style}" src="{picture}">'
 
     def _enlargement(self) -> str:
         image_id = str(self.session.current)
         try:
-            source = thumbnail(self.session.kind, self.session.ledger.path(image_id), _LARGE_SIDE)
+            picture = thumbnail(self.session.kind, self.session.ledger.path(image_id), _LARGE_SIDE)
         except ImageError as error:
             return html.escape(str(error))
         alt = f"{self.session.kind} {image_id}, enlarged"
-        return f'<img alt="{html.escape(alt)}" style="max-width:{_LARGE_SIDE}px;{self._board}" src="{source}">'
+        return f'<img alt="{html.escape(alt)}" style="max-width:{_LARGE_SIDE}px;{self._board}" src="{picture}">'
 
 
 def typed(before: str, after: str) -> str:
-    """The keys that turned a field's text ``before`` into ``after``: what was inserted, wherever; ``u`` where one was deleted."""
-    start = _shared(before, after)
+    """The keys that turned a field's text ``before`` into ``after``: what was inserted; ``u`` where one was deleted."""
+    start = _common_length(before, after)
     rest_before, rest_after = before[start:], after[start:]
-    end = _shared(rest_before[::-1], rest_after[::-1])
+    end = _common_length(rest_before[::-1], rest_after[::-1])
     inserted, deleted = rest_after[: len(rest_after) - end], rest_before[: len(rest_before) - end]
     return inserted or ("u" if len(deleted) == 1 else "")
 
 
-def _shared(first: str, second: str) -> int:
+def _common_length(first: str, second: str) -> int:
     """How many characters two texts begin with alike."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
-def _told(mark: Mark | None) -> str:
+def _describe_mark(mark: Mark | None) -> str:
     if mark is None:
         return "undecided"
     return "✓ kept" if mark.decision == "keep" else f"✕ {mark.reason}"

@@ -1,7 +1,8 @@
 """Looking through fetched images page by page, without widgets: what is shown, what is marked, what goes to the ledger.
 
-One looks at a page, refuses what is not fit, and turns the page: whatever was not refused is then kept. Each refusal goes to the
-ledger at once and the page's keeps when it is turned, so a session that ends at any moment loses no more than the keeps of one page.
+One looks at a page, refuses what is not fit, and turns the page: whatever was not refused is then kept. Each refusal
+goes to the ledger at once and the page's keeps when it is turned, so a session that ends at any moment loses no more
+than the keeps of one page.
 """
 
 import statistics
@@ -39,7 +40,10 @@ _SHOWN = {"undecided": "", "kept": "keep", "refused": "refuse"}
 
 
 class LedgerLike(Protocol):
-    """What a session needs of a ledger. Entries have ``id``, ``state``, ``decision`` and ``decision_reason``, among others."""
+    """What a session needs of a ledger.
+
+    Entries have ``id``, ``state``, ``decision`` and ``decision_reason``, among others.
+    """
 
     def images(self, state: str | None = None, kind: str | None = None) -> Sequence[Any]: ...
 
@@ -74,11 +78,11 @@ class _Step:
 class ReviewSession:
     """A person's way through the images of one kind that a ledger has accepted.
 
-    ``per_page``: images a page; ``by``: who decides, for the ledger; ``show``: ``"undecided"`` (the default: a new session goes on
-    where the last one stopped), ``"kept"`` or ``"refused"`` (to look again at what was decided); ``where``: a condition on an
-    entry, say ``lambda entry: entry.query == "armchair"``; ``clock``: seconds, for the pace. Pages stay as they are
-    while the session lasts, but for images that are removed from the ledger meanwhile. Raises ParameterError for an unknown
-    kind or ``show``, or fewer than one image a page.
+    ``per_page``: images a page; ``by``: who decides, for the ledger; ``show``: ``"undecided"`` (the default: a new
+    session goes on where the last one stopped), ``"kept"`` or ``"refused"`` (to look again at what was decided);
+    ``where``: a condition on an entry, say ``lambda entry: entry.query == "armchair"``; ``clock``: seconds, for the
+    pace. Pages stay as they are while the session lasts, but for images that are removed from the ledger meanwhile.
+    Raises ParameterError for an unknown kind or ``show``, or fewer than one image a page.
     """
 
     def __init__(
@@ -137,7 +141,8 @@ class ReviewSession:
 
     def page_ids(self, page: int) -> list[str]:
         """The images of any page, none beyond the last."""
-        # What was removed leaves a gap: were it closed, images nobody has seen would move to a page that is about to be turned.
+        # What was removed leaves a gap: were it closed, images nobody has seen would move to a page that is about to be
+        # turned.
         of_page = self._ids[page * self.per_page : (page + 1) * self.per_page]
         return [image_id for image_id in of_page if image_id not in self.removed]
 
@@ -185,9 +190,9 @@ class ReviewSession:
     def undo(self) -> str | None:
         """Take the last command's decisions back, across pages, and show where it was given.
 
-        Once this session's commands are used up, the last decision of an earlier session on an image of this kind is taken back;
-        the image is then shown first on the page. Returns an image that it was about, or None where there is nothing to undo.
-        Raises CollectionError where someone else has decided in the meantime.
+        Once this session's commands are used up, the last decision of an earlier session on an image of this kind is
+        taken back; the image is then shown first on the page. Returns an image that it was about, or None where there
+        is nothing to undo. Raises CollectionError where someone else has decided in the meantime.
         """
         if not self._steps:
             return self._undo_earlier()

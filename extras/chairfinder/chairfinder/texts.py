@@ -1,4 +1,4 @@
-"""Texts by strangers (names of files, fields of manifests, answers of services) made safe for a terminal and for a spreadsheet."""
+"""Makes texts by strangers (file names, manifests, answers of services) safe for a terminal and a spreadsheet."""
 
 from chairlib.collection.cells import one_line
 

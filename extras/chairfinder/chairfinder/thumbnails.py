@@ -46,6 +46,9 @@ class Thumbnails:
                 self._made[file] = self._pool.submit(thumbnail, self.kind, file, self.side)
 
     def get(self, file: Path) -> str:
-        """A thumbnail's data URI, at once where it was announced in time. Raises ImageError where the file cannot be read."""
+        """A thumbnail's data URI, at once if it was announced in time.
+
+        Raises ImageError for a file that cannot be read.
+        """
         made = self._made.get(file)
         return made.result() if made else thumbnail(self.kind, file, self.side)

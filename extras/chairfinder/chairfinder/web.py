@@ -1,8 +1,9 @@
 """What every request to the web shares: who asks, how long, how much, and which addresses are never connected to.
 
-A server may send anything, and may name any address, also of machines that only this one can reach. So the address is checked
-where the connection is made, for every redirect and every address that a name resolves to, and the connection goes to the very
-address that was checked; a name that resolves to something else a moment later changes nothing. TLS still verifies the name.
+A server may send anything, and may name any address, also of machines that only this one can reach. So the address is
+checked where the connection is made, for every redirect and every address that a name resolves to, and the connection
+goes to the very address that was checked; a name that resolves to something else a moment later changes nothing. TLS
+still verifies the name.
 """
 
 import ipaddress
@@ -84,11 +85,11 @@ class UnusableError(Exception):
 class Limits:
     """How patient and how greedy requests are. Times in seconds, sizes in bytes.
 
-    total: one transfer, from the first connection to the last byte, redirects included. tries: per address.
-    backoff: the pause after the first failure, doubled after each further one, with jitter, up to ``max_wait``. A Retry-After that
-    asks for more than ``max_wait`` is obeyed by not trying again in this run.
-    interval: least time between the starts of two requests to one host; per_host: transfers
-    from one host at a time. give_up: failures of one host in a row after which the rest of it is left for another run.
+    total: one transfer, from the first connection to the last byte, redirects included. tries: per address. backoff:
+    the pause after the first failure, doubled after each further one, with jitter, up to ``max_wait``. A Retry-After
+    that asks for more than ``max_wait`` is obeyed by not trying again in this run. interval: least time between the
+    starts of two requests to one host; per_host: transfers from one host at a time. give_up: failures of one host in a
+    row after which the rest of it is left for another run.
     """
 
     connect: float = 15
@@ -176,7 +177,8 @@ def _has_usable_port(url: str) -> bool:
 def address_problem(address: str, loopback: bool = False) -> str | None:
     """Why an IP address is never connected to; None for one of the public internet.
 
-    An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) is judged itself. ``loopback`` allows this machine's own, for tests.
+    An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4) is judged itself. ``loopback`` allows this machine's own,
+    for tests.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if loopback and ip.is_loopback:
@@ -211,7 +213,7 @@ def deadline(seconds: float) -> Iterator[None]:
         _clock.end = before
 
 
-def _within(timeout: float | None) -> float | None:
+def _until_deadline(timeout: float | None) -> float | None:
     end = getattr(_clock, "end", None)
     if end is None:
         return timeout
@@ -222,16 +224,19 @@ def _within(timeout: float | None) -> float | None:
 
 
 class _GuardedStream(httpcore.NetworkStream):
-    """A connection whose every step ends at the deadline: drips of a byte a second would reset a plain timeout for ever."""
+    """A connection whose every step ends at the deadline.
+
+    A plain timeout does not suffice: a server that sends a byte a second would restart it for ever.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _within(timeout))
+        return self._stream.read(max_bytes, _until_deadline(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _within(timeout))
+        self._stream.write(buffer, _until_deadline(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -239,17 +244,21 @@ class _GuardedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _GuardedStream(self._stream.start_tls(ssl_context, server_hostname, _within(timeout)))
+        return _GuardedStream(self._stream.start_tls(ssl_context, server_hostname, _until_deadline(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
 class _GuardedBackend(httpcore.NetworkBackend):
-    """Resolves a name once, refuses it if any of its addresses isn't public, and connects to what was checked."""
+    """Resolves a name once, refuses it if any of its addresses isn't public, and connects to what was checked.
 
-    def __init__(self, loopback: bool) -> None:
+    ``trusted_host`` alone is connected to wherever it is.
+    """
+
+    def __init__(self, loopback: bool, trusted_host: str | None) -> None:
         self._loopback = loopback
+        self._trusted_host = trusted_host
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -260,6 +269,8 @@ class _GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        if host == self._trusted_host:
+            return self._connect(host, port, timeout, local_address, socket_options)
         addresses = _resolve(host, port, timeout)
         for address in addresses:
             problem = address_problem(address, self._loopback)
@@ -268,12 +279,13 @@ class _GuardedBackend(httpcore.NetworkBackend):
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses[:_MAX_ADDRESSES]:
             try:
-                stream = self._plain.connect_tcp(address, port, _within(timeout), local_address, socket_options)
+                return self._connect(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
-            else:
-                return _GuardedStream(stream)
         raise failure
+
+    def _connect(self, host: str, port: int, timeout: float | None, *options: Any) -> httpcore.NetworkStream:
+        return _GuardedStream(self._plain.connect_tcp(host, port, _until_deadline(timeout), *options))
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
         raise UnusableError("forbidden address: a socket of this machine")
@@ -298,7 +310,7 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[str]:
 
     threading.Thread(target=ask, name="resolver", daemon=True).start()
     try:
-        return answer.result(_within(timeout))
+        return answer.result(_until_deadline(timeout))
     except TimeoutError as error:
         raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
     except (OSError, UnicodeError, OverflowError) as error:
@@ -308,11 +320,11 @@ def _resolve(host: str, port: int, timeout: float | None) -> list[str]:
 class _GuardedTransport(httpx.HTTPTransport):
     """Connects through :class:`_GuardedBackend`, and adds secret parameters where nothing else can see them.
 
-    ``extensions={"secret": {name: Secret}}`` of a request become query parameters of what goes over the wire only: the request
-    that httpx logs, and hangs on its exceptions, doesn't hold them.
+    ``extensions={"secret": {name: Secret}}`` of a request become query parameters of what goes over the wire only: the
+    request that httpx logs, and hangs on its exceptions, doesn't hold them.
     """
 
-    def __init__(self, limits: Limits, loopback: bool) -> None:
+    def __init__(self, limits: Limits, loopback: bool, trusted_host: str | None) -> None:
         super().__init__(verify=tls_context(), trust_env=False)
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
@@ -320,7 +332,7 @@ class _GuardedTransport(httpx.HTTPTransport):
             max_connections=4 * limits.workers,
             max_keepalive_connections=limits.workers,
             keepalive_expiry=5,
-            network_backend=_GuardedBackend(loopback),
+            network_backend=_GuardedBackend(loopback, trusted_host),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -356,13 +368,15 @@ def check_contact(contact: str | None) -> str:
     )
 
 
-def open_client(contact: str, limits: Limits, loopback: bool = False) -> httpx.Client:
+def open_client(contact: str, limits: Limits, loopback: bool = False, trusted_url: str | None = None) -> httpx.Client:
     """A client for addresses that strangers named. Redirects are left to the caller, cookies and proxies are not used.
 
     loopback: also connect to this machine itself. For tests alone; no option of the command line sets it.
+    trusted_url: an address that the user gave. Its host may be any machine, for example one of the local network.
     """
+    trusted_host = httpx.URL(trusted_url).raw_host.decode("ascii") if trusted_url else None
     client = httpx.Client(
-        transport=_GuardedTransport(limits, loopback),
+        transport=_GuardedTransport(limits, loopback, trusted_host),
         timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.total),
         headers={"User-Agent": user_agent(contact), "Accept-Encoding": "identity"},
         trust_env=False,
@@ -376,7 +390,7 @@ def open_client(contact: str, limits: Limits, loopback: bool = False) -> httpx.C
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The seconds that a Retry-After asks for, given in seconds or as a date; None where there is none to be understood."""
+    """The seconds that a Retry-After header asks for, as a number or a date; None for none that can be understood."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}", text):
         return float(text)
@@ -389,7 +403,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def pause_before(failures: int, wait: float | None, limits: Limits, rng: random.Random) -> float:
-    """Seconds until the next try after ``failures`` failures: what the server asked for, or a doubling pause; with jitter.
+    """Seconds until the next try after ``failures`` failures: the server's wish, or a doubling pause with jitter.
 
     At most ``limits.max_wait``: where the server asks for more (:meth:`PassingError.outlasts`) there is no next try.
     """
@@ -400,7 +414,7 @@ def pause_before(failures: int, wait: float | None, limits: Limits, rng: random.
 
 
 def read_body(response: httpx.Response, max_bytes: int) -> bytes:
-    """A streamed body, at most ``max_bytes`` of it, packed and unpacked. Raises UnusableError for more, or another encoding.
+    """A streamed body of at most ``max_bytes``, packed and unpacked. Raises UnusableError for more or other encodings.
 
     What follows the end of a packed body is left unread.
     """
@@ -467,7 +481,8 @@ def transport_errors(limits: Limits) -> Iterator[None]:
 class Turns:
     """Spares every host alike, also one that only redirects lead to, as many sites' images do to one store.
 
-    At most ``limits.per_host`` requests to it at a time, ``limits.interval`` between the starts of two. For all threads of a run.
+    At most ``limits.per_host`` requests to it at a time, ``limits.interval`` between the starts of two. For all threads
+    of a run.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -495,7 +510,7 @@ class Turns:
 
 
 def read_url(client: httpx.Client, url: str, limits: Limits, turns: Turns | None = None) -> bytes:
-    """The bytes behind ``url``, at the end of its redirects. Raises PassingError or UnusableError (``rule: explanation``).
+    """The bytes at ``url``, after its redirects. Raises PassingError or UnusableError (``rule: explanation``).
 
     Waiting for one of ``turns`` doesn't count towards ``limits.total``.
     """

@@ -1,7 +1,7 @@
 """Plays the services that are searched and the hosts of the images, on 127.0.0.1, with every fault that the web has.
 
-A plan is a list of items, each with a fault. The services offer them page by page in their own formats; the hosts send them, or
-what the fault says. ``requests`` logs each request of an image, and whether the whole body was sent.
+A plan is a list of items, each with a fault. The services offer them page by page in their own formats; the hosts send
+them, or what the fault says. ``requests`` logs each request of an image, and whether the whole body was sent.
 """
 
 import gzip
@@ -75,7 +75,10 @@ def draw_shape(rng: np.random.Generator, size: int = 128) -> Image.Image:
 def make_plan(
     count: int, faults: tuple[str, ...] = ("", *PASSING, *LASTING), share: float = 0.5, seed: int = 0
 ) -> list[Item]:
-    """``count`` items of both kinds, ``share`` of them without fault, the others with each fault in turn; every tenth good one a copy."""
+    """``count`` items of both kinds: ``share`` of them without fault, the others with each fault in turn.
+
+    Every tenth good one is a copy.
+    """
     rng = np.random.default_rng(seed)
     items: list[Item] = []
     for number in range(count):

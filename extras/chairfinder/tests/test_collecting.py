@@ -22,6 +22,8 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
+import collect_server
+import drawing
 from chairfinder import building, collect_options, collecting
 from chairfinder.collecting import collect, open_ledger, remove, work_folder
 from chairfinder.ledger import Ledger, image_id
@@ -47,6 +49,8 @@ QUERIES = [Query("arm chair", "segment"), Query("living room", "background")]
 CONTACT = "someone@example.org"
 #: On a machine that is busy with other things, none of the good ones may be late.
 PATIENT = replace(FAST, read=2, total=4)
+#: Where processes that tests start find the modules of the tests.
+TEST_FOLDERS = os.pathsep.join(str(Path(module.__file__).parent) for module in (collect_server, drawing))
 HIDDEN = Secret("KEY-in-no-exception")
 
 
@@ -120,7 +124,7 @@ def test_a_collection_with_authors_and_licences(start, tmp_path):
 def test_every_fault(start, tmp_path):
     faults = ("", *PASSING, *LASTING)
     server = start(2 * len(faults), faults=faults, share=0)
-    report = go(server, tmp_path / "c")
+    report = go(server, tmp_path / "c", limits=PATIENT)
     expected = wanted(server)
     assert len(expected) >= 8
     assert set(report.collection.manifest["id"]) == expected
@@ -160,7 +164,7 @@ def test_every_fault(start, tmp_path):
     assert "secret" not in (tmp_path / "c" / "manifest.csv").read_text()
     # Nothing is fetched twice; what may have passed is.
     before = len(server.requests)
-    again = go(server, tmp_path / "c", resume=True)
+    again = go(server, tmp_path / "c", resume=True, limits=PATIENT)
     assert again.collection.hash == report.collection.hash
     asked = {server.plan[path].fault for path, _, _ in server.requests[before:]}
     assert asked == passing
@@ -298,7 +302,7 @@ def test_two_at_a_time(start, tmp_path):
     server = start(24, share=1)
     go(server, tmp_path / "c")
     with (
-        collecting._alone(work_folder(tmp_path / "c")),
+        collecting.only_collector(work_folder(tmp_path / "c")),
         pytest.raises(CollectionError, match="another process is collecting"),
     ):
         go(server, tmp_path / "c", resume=True)
@@ -647,7 +651,7 @@ def test_a_second_process_leaves_what_the_first_is_building(start, tmp_path):
     for folder in left:
         folder.mkdir()
     with (
-        collecting._alone(work_folder(tmp_path / "c")),
+        collecting.only_collector(work_folder(tmp_path / "c")),
         pytest.raises(CollectionError, match="another process is collecting"),
     ):
         go(server, tmp_path / "c", resume=True)
@@ -788,7 +792,7 @@ def test_images_held_at_one_time(monkeypatch):
 #: Imports once, then forks a collector for every line it is told; so a kill meets the work and not the imports.
 _DRIVER = """
 import json, os, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 from test_collecting import PATIENT, CollectionError, go
 import chairfinder.collecting
 from types import SimpleNamespace
@@ -819,7 +823,7 @@ for line in sys.stdin:
 class Driver:
     def __init__(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _DRIVER, str(Path(__file__).parent)],
+            [sys.executable, "-c", _DRIVER, TEST_FOLDERS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -911,7 +915,8 @@ def test_ctrl_c_is_one_line_and_resumable(start, tmp_path):
     server.pause = 0.2
     (tmp_path / "q").write_text("[segment]\narm chair\n[background]\nliving room\n")
     code = (
-        "import functools, sys; from dataclasses import replace; sys.path.insert(0, sys.argv.pop(1)); url = sys.argv.pop(1);"
+        "import functools, os, sys; from dataclasses import replace;"
+        "sys.path[:0] = sys.argv.pop(1).split(os.pathsep); url = sys.argv.pop(1);"
         "from chairlib import cli; from chairfinder import collecting, providers;"
         "from test_collecting import FAST, Commons; slow = replace(FAST, workers=2);"
         "providers.find_providers = lambda *_: [Commons(url + '/commons')];"
@@ -922,7 +927,7 @@ def test_ctrl_c_is_one_line_and_resumable(start, tmp_path):
             sys.executable,
             "-c",
             code,
-            str(Path(__file__).parent),
+            TEST_FOLDERS,
             server.url,
             "collect",
             "--out",

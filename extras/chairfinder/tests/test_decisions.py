@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from chairfinder.decisions import COLUMNS, decisions_table, export_decisions, replay_decisions
-from chairfinder.ledger import Found, Ledger
+from chairfinder.ledger import Ledger, SearchResult
 
 EVIL = "\x1b]0;owned\x07bad"
 
@@ -15,7 +15,7 @@ def ledger(tmp_path):
     """Two accepted images, one of them at an address with control characters."""
     opened = Ledger(tmp_path / "work")
     for number, url in enumerate(("https://a.example/0.png", f"https://a.example/{EVIL}.png")):
-        opened.add_found("segment", Found(url=url, licence="CC0"), "commons", "chair")
+        opened.add_found("segment", SearchResult(url=url, licence="CC0"), "commons", "chair")
         opened.set_screened(opened.add_fetched(url, b"image %d" % number, (8, 8)))
     yield opened
     opened.close()

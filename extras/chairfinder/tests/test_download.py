@@ -83,8 +83,13 @@ def test_a_host_that_only_redirects_lead_to_is_spared_as_well():
     assert set(found.values()) == {(None, True)}
     assert read == [b"picture"] * 26
     assert most["store.org"] == 2
-    assert min(b - a for a, b in pairwise(starts)) > 0.005
     assert starts[-1] - starts[0] > 0.5
+    # The interval is kept from turn to turn, however late a busy machine begins one.
+    begun = time.monotonic()
+    for _ in range(4):
+        with turns.at("http://store.org/x"):
+            pass
+    assert time.monotonic() - begun >= 3 * limits.interval
 
 
 def test_every_task_ends_once():

@@ -9,8 +9,8 @@ from chairfinder.screening import SEGMENT_RULES, rule_name, screen_segment
 from chairlib.core import paths
 from chairlib.core.errors import ParameterError
 
-#: Least share of segments on which a plain fault is refused for its own reason. Where a fault cannot show on every design (a chair
-#: without gaps has no room for white patches; tubes are all fringe), it is lower.
+#: Least share of segments on which a plain fault is refused for its own reason. Where a fault cannot show on every
+#: design (a chair without gaps has no room for white patches; tubes are all fringe), it is lower.
 RATES = dict.fromkeys(FAULTS, 0.9) | {"white_remnant": 0.6, "cut": 0.7, "faded": 0.8, "checkerboard_islands": 0.85}
 
 

@@ -50,7 +50,10 @@ DIGEST = hashlib.sha256(ARCHIVE).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``files`` with ranges and ETags; ``script`` holds what it does instead, one entry a request, then no more."""
+    """Serves ``files`` with ranges and ETags.
+
+    ``script`` holds what it does instead, an entry a request, until it is empty.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -149,14 +152,14 @@ def server(monkeypatch):
 
 @pytest.fixture
 def get(server, tmp_path, monkeypatch):
-    """Fetch Object Discovery from the local server, as a mirror that a person named, into ``tmp_path/out``; gives what was said."""
+    """Fetch Object Discovery from the local server, as a mirror, into ``tmp_path/out``; gives what was said."""
     monkeypatch.setattr(fetching, "PROGRESS", 1000)
 
     def run(name: str = "object-discovery", limits: Limits = FAST, url: str | None = None, **changes: object) -> str:
         said: list[str] = []
-        source = replace(fetching.SOURCES[name], **changes)
+        source = replace(fetching.DATASETS[name], **changes)
         with monkeypatch.context() as patch:
-            patch.setitem(fetching.SOURCES, name, source)
+            patch.setitem(fetching.DATASETS, name, source)
             fetch(name, tmp_path / "out", url or f"{server.url}/x.zip", limits, said.append)
         return "\n".join(said)
 
@@ -534,8 +537,8 @@ def test_redirects_to_machines_that_only_this_one_can_reach(get, server):
 
 
 def test_only_a_person_may_name_such_a_machine(get, server, tmp_path, monkeypatch):
-    own = replace(fetching.SOURCES["object-discovery"], url=f"{server.url}/x.zip")
-    monkeypatch.setitem(fetching.SOURCES, "object-discovery", own)
+    own = replace(fetching.DATASETS["object-discovery"], url=f"{server.url}/x.zip")
+    monkeypatch.setitem(fetching.DATASETS, "object-discovery", own)
     with pytest.raises(FetchError, match=r"forbidden address: 127\.0\.0\.1"):
         fetch("object-discovery", tmp_path / "out", None, FAST, print)
     assert server.requests == []
@@ -636,7 +639,7 @@ def test_a_damaged_record(get, text):
 
 def test_two_at_once(get):
     get.out.mkdir()
-    with fetching._own(get.out):
+    with fetching.exclusive_folder(get.out):
         fails(get, "another fetch into", error=ChairlibError)
 
 
@@ -726,8 +729,10 @@ def raw_zip(*members: tuple[str, bytes, int]) -> bytes:
 
 
 UNSAFE = [
-    "../evil", "Data/../../evil", "/tmp/evil", "//host/evil", "C:/evil", "C:evil", "..\\evil", "Data\\evil", "Data//evil",
-    "Data/./evil", "evil\x00.txt", "Data/evil\n", "Data/" + "x" * 256, "Data/..", "/", "\\\\host\\evil", "Data/evil:stream",
+    "../evil", "Data/../../evil", "/tmp/evil", "//host/evil", "C:/evil", "C:evil", "..\\evil", "Data\\evil",
+    "Data//evil",
+    "Data/./evil", "evil\x00.txt", "Data/evil\n", "Data/" + "x" * 256, "Data/..", "/", "\\\\host\\evil",
+    "Data/evil:stream",
 ]  # fmt: skip
 
 
@@ -943,7 +948,7 @@ def test_coco_images_of_other_hosts_are_only_taken_from_a_mirrors_annotations(ge
     ],
 )
 def test_which_addresses_are_cocos(url, theirs):
-    assert fetching._is_from(url, "cocodataset.org") is theirs
+    assert fetching.is_of_domain(url, "cocodataset.org") is theirs
 
 
 def test_coco_images_at_machines_that_only_this_one_can_reach(get, server, coco):
@@ -1021,7 +1026,7 @@ def test_command_where_the_host_is_gone(call, server):
         assert errors.startswith(
             f"chairlib: {server.url}/gone.zip cannot be fetched: the server answered 404 Not Found.\n"
         )
-        assert fetching.SOURCES[name].url in errors
+        assert fetching.DATASETS[name].url in errors
         assert reading in errors
         assert "Traceback" not in errors
         assert list(Path().iterdir()) == []

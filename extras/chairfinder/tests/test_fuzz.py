@@ -1,8 +1,9 @@
 """Damaged and hostile image files: each is accepted or refused with a reason, within the memory that decode.py states.
 
-The files are made from small images of every format by mutations from a seed: flipped bits, truncation, chunks spliced in, repeated or
-left out, headers of another format, changed sizes with checksums that fit, and bombs. They are decoded and screened in a process of
-its own, whose address space may grow by no more than the stated cap for the largest image that was tried.
+The files are made from small images of every format by mutations from a seed: flipped bits, truncation, chunks spliced
+in, repeated or left out, headers of another format, changed sizes with checksums that fit, and bombs. They are decoded
+and screened in a process of its own, whose address space may grow by no more than the stated cap for the largest image
+that was tried.
 """
 
 import io
@@ -36,7 +37,10 @@ def chunk(name, data):
 
 
 def interlaced(size=96):
-    """A 16-bit RGBA PNG whose header says interlaced (its pixels are in Adam7's order by chance only: any order is some image)."""
+    """A 16-bit RGBA PNG whose header says interlaced.
+
+    Its pixels are not in Adam7's order, but any order is some image.
+    """
     header = struct.pack(">IIBBBBB", size, size, 16, 6, 0, 0, 1)
     passes = [
         ((size + x - 1) // x, (size + y - 1) // y) for x, y in ((8, 8), (8, 8), (4, 8), (4, 4), (2, 4), (2, 2), (1, 2))
@@ -141,7 +145,7 @@ def swap_header(data, rng, files):
 
 
 def change_size(data, rng, files):
-    """Another width, height, depth or type in a PNG's header, with a checksum that fits; in others, large words in the header."""
+    """Another width, height, depth or type in a PNG's header, with its checksum; large words in other headers."""
     side = rng.choice([0, 1, 7, 1000, 1999, 2001, 30_000, 2**16, 2**31 - 1, 2**31, 2**32 - 1])
     if not data.startswith(SIGNATURE):
         at = rng.randrange(min(64, len(data) - 4))
@@ -179,7 +183,7 @@ MUTATIONS = (flip_bits, truncate, splice, swap_header, change_size, bomb, repeat
 
 
 def run(count, seed):
-    """Decode and screen ``count`` mutated files, in this process: what came of them, and anything that must not happen."""
+    """Decode and screen ``count`` mutated files in this process: the results, and anything that must not happen."""
     warnings.simplefilter("ignore")
     decode.MAX_PIXELS = PIXELS
     rng, files = random.Random(seed), seeds()

@@ -204,7 +204,10 @@ def test_variants_stay_together(folders):
 
 
 def test_of_pictures_that_show_the_same_the_first_is_taken(folders):
-    """Another size, a mirrored copy, a worse JPEG: refused with the figure. A colour variant is not the same picture."""
+    """Another size, a mirrored copy and a worse JPEG are refused with the figure.
+
+    A colour variant is another picture.
+    """
     segments, backgrounds = folders
     ImageOps.mirror(blob(0)).save(segments / "mirrored.png")
     blob(1).convert("RGBa").resize((128, 128), Image.Resampling.BICUBIC).convert("RGBA").save(segments / "large.png")

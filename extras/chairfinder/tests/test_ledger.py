@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from chairfinder import cli
 from chairfinder.collecting import collect, remove
 from chairfinder.decisions import export_decisions, replay_decisions
-from chairfinder.ledger import Entry, Found, Ledger, Search, image_id
-from chairlib import cli
+from chairfinder.ledger import Entry, Ledger, Search, SearchResult, image_id
 from chairlib.core.errors import CollectionError, ParameterError
 
 
@@ -26,15 +26,20 @@ def fill(ledger, *numbers, kind="segment"):
     for number in numbers:
         url = f"https://x.org/{number}"
         ledger.add_found(
-            kind, Found(url, f"{url}/about", f"author {number}", "CC0", "https://cc0", "t"), "commons", "arm chair"
+            kind,
+            SearchResult(url, f"{url}/about", f"author {number}", "CC0", "https://cc0", "t"),
+            "commons",
+            "arm chair",
         )
         ids.append(ledger.add_fetched(url, b"image %d" % number, (3, 4), pixels=f"pixels {number}"))
     return ids
 
 
 def test_the_way_of_an_image(ledger):
-    assert ledger.add_found("segment", Found("https://x.org/1", author="A", licence="CC0"), "commons", "arm chair")
-    assert not ledger.add_found("segment", Found("https://x.org/1", author="B"), "openverse", "club chair")
+    assert ledger.add_found(
+        "segment", SearchResult("https://x.org/1", author="A", licence="CC0"), "commons", "arm chair"
+    )
+    assert not ledger.add_found("segment", SearchResult("https://x.org/1", author="B"), "openverse", "club chair")
     assert ledger.images() == []
     assert ledger.waiting() == [("https://x.org/1", "segment", "commons")]
     identity = ledger.add_fetched("https://x.org/1", b"data", (3, 4))
@@ -65,7 +70,7 @@ def test_the_way_of_an_image(ledger):
 
 def test_several_addresses_of_one_image_give_it_the_first(ledger):
     for number in (1, 2):
-        ledger.add_found("segment", Found(f"https://x.org/{number}", author=f"author {number}"))
+        ledger.add_found("segment", SearchResult(f"https://x.org/{number}", author=f"author {number}"))
     for number in (2, 1):
         ledger.add_fetched(f"https://x.org/{number}", b"data", (3, 4))
     (entry,) = ledger.images()
@@ -83,7 +88,6 @@ def test_decisions(ledger, tmp_path):
         (second, "keep", ""),
         (first, "keep", "bob"),
     ]
-    assert [found.decision for found in ledger.history()] == ["refuse", "keep", "keep"]
     assert {entry.state for entry in ledger.images()} == {"reviewed"}
     assert len(ledger.images("accepted")) == len(ledger.images("reviewed")) == 2
     # Another process sees each at once.
@@ -91,7 +95,7 @@ def test_decisions(ledger, tmp_path):
     assert ledger.undo() == first
     assert {found.image_id: found.reason for found in ledger.decisions()} == {first: "a stool", second: ""}
     assert (ledger.undo(), ledger.undo(), ledger.undo()) == (second, first, None)
-    assert ledger.history() == []
+    assert ledger.decisions() == []
     assert {entry.decision for entry in ledger.images()} == {""}
     with pytest.raises(ParameterError, match="'maybe' is unknown"):
         ledger.decide(first, "maybe")
@@ -112,7 +116,7 @@ def test_decisions_are_replayed_into_another_ledger(ledger, tmp_path):
     mine = {found.image_id: found for found in ledger.decisions()}
     assert all(found == mine[found.image_id] for found in other.decisions())
     assert replay_decisions(other, tmp_path / "d.csv").standing == 2
-    assert len(other.history()) == 2
+    assert len(other.decisions()) == 2
     for content, error, message in (
         ("a,b\n1,2\n", CollectionError, "no column image or decision"),
         (f"image,decision\n{ids[0]},keep\n{ids[2]},perhaps\n", ParameterError, "line 3: decision 'perhaps'"),
@@ -120,7 +124,7 @@ def test_decisions_are_replayed_into_another_ledger(ledger, tmp_path):
         (tmp_path / "bad.csv").write_text(content)
         with pytest.raises(error, match=message):
             replay_decisions(other, tmp_path / "bad.csv")
-    assert len(other.history()) == 2
+    assert len(other.decisions()) == 2
     with pytest.raises(CollectionError, match="cannot be read"):
         replay_decisions(other, tmp_path / "none.csv")
 
@@ -137,15 +141,15 @@ def test_tombstones(ledger):
         ledger.check_known("0123456789abcdef")
     assert [entry.id for entry in ledger.images()] == [kept]
     assert ledger.decisions() == []
-    assert not ledger.add_found("segment", Found("https://x.org/1"))
+    assert not ledger.add_found("segment", SearchResult("https://x.org/1"))
     for url, data, options in (
         ("https://x.org/same", b"image 1", {}),
-        ("https://x.org/source", b"other", {"source": b"image 1"}),
+        ("https://x.org/original", b"other", {"original": b"image 1"}),
         ("https://x.org/pixels", b"another", {"pixels": "pixels 1"}),
     ):
-        assert ledger.add_found("segment", Found(url))
+        assert ledger.add_found("segment", SearchResult(url))
         assert ledger.add_fetched(url, data, (3, 4), **options) is None
-        assert not ledger.add_found("segment", Found(url))
+        assert not ledger.add_found("segment", SearchResult(url))
     assert ledger.waiting() == []
     assert [path.name for path in (ledger.folder / "images").iterdir()] == [f"{kept}.png"]
     assert len(ledger.remove(gone)) == 4
@@ -157,7 +161,7 @@ def test_tombstones(ledger):
 
 def test_copies_go_with_the_image_that_is_removed(ledger):
     gone, kept = fill(ledger, 1, 2)
-    ledger.add_found("segment", Found("https://x.org/copy"))
+    ledger.add_found("segment", SearchResult("https://x.org/copy"))
     copy = ledger.add_fetched("https://x.org/copy", b"encoded anew", (3, 4), pixels="pixels 1")
     ledger.decide(copy, "keep")
     assert ledger.copies(gone) == [copy]
@@ -166,14 +170,14 @@ def test_copies_go_with_the_image_that_is_removed(ledger):
     assert [entry.id for entry in ledger.images()] == [kept]
     assert ledger.decisions() == []
     assert [path.name for path in (ledger.folder / "images").iterdir()] == [f"{kept}.png"]
-    assert ledger.removed_looks() == [(gone, "look 1")]
+    assert ledger.removed_appearances() == [(gone, "look 1")]
     ledger.check_known(copy)
-    assert not ledger.add_found("segment", Found("https://x.org/copy"))
+    assert not ledger.add_found("segment", SearchResult("https://x.org/copy"))
 
 
 def test_images_without_a_digest_of_their_pixels_are_no_copies(ledger):
     for number in (1, 2):
-        ledger.add_found("segment", Found(f"https://x.org/{number}"))
+        ledger.add_found("segment", SearchResult(f"https://x.org/{number}"))
     first, second = (ledger.add_fetched(f"https://x.org/{n}", b"image %d" % n, (3, 4)) for n in (1, 2))
     ledger.remove(first)
     assert [entry.id for entry in ledger.images()] == [second]
@@ -188,14 +192,18 @@ def test_stray_files_are_cleaned(ledger):
 
 
 def test_a_page_and_its_cursor_come_together(ledger, monkeypatch):
-    items = [(Found("https://x.org/1"), None), (Found("https://x.org/2"), "no licence: none")]
+    items = [(SearchResult("https://x.org/1"), None), (SearchResult("https://x.org/2"), "no licence: none")]
     assert ledger.add_page("commons", "arm chair", "segment", items, Search("50", 1, 2)) == 2
     assert ledger.search("commons", "arm chair", "segment") == Search("50", 1, 2)
     assert ledger.search("commons", "arm chair", "background") == Search()
     assert [url for url, _, _ in ledger.waiting()] == ["https://x.org/1"]
     with pytest.raises(AttributeError):
         ledger.add_page(
-            "commons", "arm chair", "segment", [(Found("https://x.org/3"), None), (None, None)], Search("100", 2, 4)
+            "commons",
+            "arm chair",
+            "segment",
+            [(SearchResult("https://x.org/3"), None), (None, None)],
+            Search("100", 2, 4),
         )
     assert ledger.search("commons", "arm chair", "segment") == Search("50", 1, 2)
     assert len(ledger.waiting()) == 1
@@ -311,7 +319,7 @@ def test_addresses_without_a_licence_are_refused_until_they_are_wanted(ledger):
         "4": ("CC0", ""),
     }
     for name, (licence, address) in licences.items():
-        ledger.add_found("segment", Found(f"https://x.org/{name}", licence=licence, licence_url=address))
+        ledger.add_found("segment", SearchResult(f"https://x.org/{name}", licence=licence, licence_url=address))
     ledger.refuse_waiting("no licence: none")
     assert [url for url, _, _ in ledger.waiting()] == ["https://x.org/4"]
     ledger.reopen("no licence")

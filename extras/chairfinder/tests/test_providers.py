@@ -1,4 +1,4 @@
-"""What each provider asks for, what it makes of the answers, and how it ends: against the services' formats, played locally."""
+"""What each provider asks for, how it reads the answers, and how it ends: the services' formats are played locally."""
 
 import json
 import os
@@ -365,13 +365,13 @@ def test_any_answer_is_a_page_or_the_end_of_the_search(start, client, name):
     pages, stopped = 0, []
     for answer in with_one_value_replaced(answers[0]):
         try:
-            page = collecting._ask(provider, CHAIRS, Replay(answer), None)
+            page = collecting.ask_provider(provider, CHAIRS, Replay(answer), None)
         except StoppedError as error:
             stopped.append(str(error))
             continue
         assert page.after is None or isinstance(page.after, str)
         for item in page.items:
-            collecting._refusal(item, provider, any_licence=False)
+            collecting.refusal_before_fetching(item, provider, any_licence=False)
             json.dumps(asdict(item), ensure_ascii=False).encode()  # what the ledger could not hold
         pages += 1
     assert pages > 100

@@ -220,7 +220,7 @@ STATE = '<script type="application/vnd.jupyter.widget-state+json">{}</script>'
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_keys_on_a_page_with_and_without_a_kernel(browser, tmp_path, stored):
-    """With one, the field is ready and arrows are letters; without, controls are off and the arrows are the reader's own."""
+    """With one, the field is ready and arrows are letters; without, controls are off and arrows are the page's."""
     grid = review(ledger_in(tmp_path, 2))
     page = browser.new_page()
     page.set_content(

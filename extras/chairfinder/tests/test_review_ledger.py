@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chairfinder.ledger import Found, Ledger
+from chairfinder.ledger import Ledger, SearchResult
 from chairfinder.review import review
 from chairfinder.review_session import ReviewSession
 from chairlib.core.errors import CollectionError
@@ -25,7 +25,7 @@ def ledger(tmp_path):
     opened = Ledger(tmp_path / "work")
     for number in range(7):
         url = f"https://host.example/{number}.png"
-        opened.add_found("segment", Found(url=url, licence="CC0-1.0"), "commons", "arm chair")
+        opened.add_found("segment", SearchResult(url=url, licence="CC0-1.0"), "commons", "arm chair")
         opened.set_screened(opened.add_fetched(url, picture(number), (32, 40)))
     yield opened
     opened.close()

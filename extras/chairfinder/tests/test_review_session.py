@@ -1,9 +1,9 @@
-"""Page-wise decisions: what isn't refused is kept, everything is in the ledger at once, and every command can be undone."""
+"""Page by page: what isn't refused is kept, everything is in the ledger at once, and every command can be undone."""
 
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chairfinder.review_session import REASONS, Mark, ReviewSession
@@ -257,7 +257,6 @@ def test_a_key_without_a_reason():
         ReviewSession(ledger_of(1)).refuse("9")
 
 
-@settings(max_examples=20)
 @given(st.integers(-50, 50), st.integers(1, 9))
 def test_the_cursor_stays_on_the_page(steps, n):
     session = ReviewSession(ledger_of(n), per_page=4)

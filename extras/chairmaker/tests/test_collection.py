@@ -477,7 +477,7 @@ def test_what_an_interrupted_call_finished_is_not_rendered_again(tmp_path, monke
 
     def stop_after_four(task):
         original(task)
-        if len(done) == 3:  # the fourth is there, though nobody has heard of it
+        if len(done) == 3:  # the fourth is written, but not counted
             raise KeyboardInterrupt
         done.append(task[0].name)
 

@@ -1,4 +1,4 @@
-"""Work in processes comes back in order, whole, and a lost process is told."""
+"""Work in processes: results keep their order, errors come through, and a lost process is reported."""
 
 import os
 import signal
@@ -48,6 +48,6 @@ def test_errors_come_through(workers):
         list(in_processes(refuse, range(4), workers))
 
 
-def test_a_process_that_is_killed_is_told_in_one_line():
+def test_a_process_that_is_killed_is_reported_in_one_line():
     with pytest.raises(ChairlibError, match="a rendering process was stopped"):
         list(in_processes(die, range(4), 2))

@@ -1,6 +1,7 @@
 """Where images are searched for. A provider turns a query and a cursor into a page of finds; everything else is shared.
 
-``commons`` (Wikimedia Commons) and ``openverse`` need no key; ``serpapi`` (Google Images) needs one; ``local:FOLDER`` is a folder.
+``commons`` (Wikimedia Commons) and ``openverse`` need no key; ``serpapi`` (Google Images) needs one; ``local:FOLDER``
+is a folder.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from chairfinder.ledger import Found
+from chairfinder.ledger import SearchResult
 from chairfinder.queries import Query
 from chairfinder.texts import text_of, url_of
 from chairfinder.web import (
@@ -36,19 +37,20 @@ __all__ = ["PROVIDERS", "ApiClient", "Page", "Provider", "StoppedError", "find_p
 PROVIDERS = ("commons", "openverse", "serpapi", "local:FOLDER")
 _MAX_ANSWER = 20 * 10**6
 _THROTTLED = re.compile(r"expected available in (\d{1,9}) second", re.IGNORECASE)
-#: The database lags behind (``maxlag``), or this client asked too much (https://www.mediawiki.org/wiki/Manual:Maxlag_parameter).
+#: The database lags behind (``maxlag``), or this client asked too much
+#: (https://www.mediawiki.org/wiki/Manual:Maxlag_parameter).
 _NOT_NOW = ("maxlag", "ratelimited")
 
 
 class StoppedError(Exception):
-    """A provider gives nothing more in this run: its quota is used up, its key refused, its server out of reach. Says which."""
+    """A provider gives nothing more in this run: its quota is used up, its key refused or its server out of reach."""
 
 
 @dataclass(frozen=True)
 class Page:
     """Finds in the provider's order, and the cursor of the page after them; None where it is the last."""
 
-    items: Sequence[Found]
+    items: Sequence[SearchResult]
     after: str | None
 
 
@@ -85,11 +87,11 @@ class ApiClient:
         token: Secret | None = None,
         interval: float = 0,
     ) -> Any:
-        """The answer of ``service``. key: a secret parameter; token: a bearer token. interval: least seconds between two requests,
-        where the service wants more than ``limits.api_interval``.
+        """The answer of ``service``. key: a secret parameter; token: a bearer token. interval: least seconds between
+        two requests, where the service wants more than ``limits.api_interval``.
 
-        A service that asks to wait is waited for, unless it asks for more than ``limits.max_wait``. Raises StoppedError, in words
-        without any secret.
+        A service that asks to wait is waited for, unless it asks for more than ``limits.max_wait``. Raises
+        StoppedError, in words without any secret.
         """
         secrets = [secret for secret in (key[1] if key else None, token) if secret is not None]
         for failures in range(1, self.limits.tries + 1):
@@ -182,7 +184,10 @@ def _message(body: bytes, secrets: Sequence[Secret]) -> str:
 
 
 def find_providers(names: Sequence[str], any_licence: bool = False) -> list[Provider]:
-    """The providers of these names. Raises ParameterError for an unknown one, one named twice, or one whose key is not set."""
+    """The providers of these names.
+
+    Raises ParameterError for an unknown name, one given twice, or a key that is not set.
+    """
     from chairfinder.providers.commons import Commons
     from chairfinder.providers.local import Local
     from chairfinder.providers.openverse import Openverse
@@ -199,7 +204,8 @@ def find_providers(names: Sequence[str], any_licence: bool = False) -> list[Prov
             key = os.environ.get("SERPAPI_API_KEY", "").strip()
             if not key:
                 raise ParameterError(
-                    "provider 'serpapi' needs a key; set the environment variable SERPAPI_API_KEY, or leave the provider out."
+                    "provider 'serpapi' needs a key; "
+                    "set the environment variable SERPAPI_API_KEY, or leave the provider out."
                 )
             found.append(SerpApi(Secret(key), any_licence))
         elif name.startswith("local:") and name != "local:":

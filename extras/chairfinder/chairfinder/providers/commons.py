@@ -1,8 +1,9 @@
 """Wikimedia Commons: freely licensed media, every file with its author and licence. No key is needed.
 
-One request asks for a page of files and all that is known of them: ``generator=search`` in the namespace of files, with the
-search engine's own filters (``filemime:image/png`` for segments, which alone can be transparent there in any number), and
-``prop=imageinfo`` with ``extmetadata``. Large files are taken at a standard width that the service keeps ready, as its operators ask.
+One request asks for a page of files and all that is known of them: ``generator=search`` in the namespace of files, with
+the search engine's own filters (``filemime:image/png`` for segments, which alone can be transparent there in any
+number), and ``prop=imageinfo`` with ``extmetadata``. Large files are taken at a standard width that the service keeps
+ready, as its operators ask.
 """
 
 import html
@@ -10,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chairfinder.ledger import Found
+from chairfinder.ledger import SearchResult
 from chairfinder.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairfinder.queries import Query
 
@@ -58,7 +59,7 @@ class Commons:
         pages = (answer.get("query") or {}).get("pages") or []
         # The order of the pages is by number of the page; `index` is the place among the results.
         ranked = sorted((page for page in pages if isinstance(page, dict)), key=lambda page: page.get("index", 0))
-        items = [_found(page, page["imageinfo"][0]) for page in ranked if page.get("imageinfo")]
+        items = [_parse_result(page, page["imageinfo"][0]) for page in ranked if page.get("imageinfo")]
         offset = (answer.get("continue") or {}).get("gsroffset")
         return Page([item for item in items if item.url], None if offset is None else str(offset))
 
@@ -68,7 +69,7 @@ def _plain_words(text: str) -> str:
     return " ".join(re.sub(r'[":~*?\\()\[\]!|-]', " ", text).split())
 
 
-def _found(page: Mapping[str, Any], info: Mapping[str, Any]) -> Found:
+def _parse_result(page: Mapping[str, Any], info: Mapping[str, Any]) -> SearchResult:
     notes = info.get("extmetadata")
     notes = notes if isinstance(notes, dict) else {}
 
@@ -76,7 +77,7 @@ def _found(page: Mapping[str, Any], info: Mapping[str, Any]) -> Found:
         entry = notes.get(name)
         return _without_tags(entry.get("value") if isinstance(entry, dict) else None)
 
-    return Found(
+    return SearchResult(
         url=url_of(info.get("thumburl") or info.get("url")),
         landing_page=url_of(info.get("descriptionurl")),
         author=note("Artist") or note("Credit"),

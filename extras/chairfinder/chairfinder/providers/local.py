@@ -1,9 +1,9 @@
 """A folder of images as a provider: ``local:FOLDER``. What it says of an image stands in a ``manifest.csv`` beside it.
 
 A file is found by a query if its path, from the folder's own name on, holds all words of the query ("arm chair" finds
-``arm-chairs/7.png``). What its name's end says is an image of the other kind (``.jpg`` for segments) is left to that kind's
-queries; whatever else matches is taken and judged by its content, so that a file that is no image is refused with a reason. The
-manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
+``arm-chairs/7.png``). What its name's end says is an image of the other kind (``.jpg`` for segments) is left to that
+kind's queries; whatever else matches is taken and judged by its content, so that a file that is no image is refused
+with a reason. The manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
 """
 
 import os
@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from chairfinder.importing import is_passed_over, read_notes
-from chairfinder.ledger import Found
+from chairfinder.importing import is_ignored, read_notes
+from chairfinder.ledger import SearchResult
 from chairfinder.providers import ApiClient, Page
 from chairfinder.queries import Query
 from chairfinder.texts import text_of
@@ -40,14 +40,15 @@ class Local:
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder).expanduser().resolve()
-        #: Tells the searches in one folder from those in another; ``name``, which stands with the images, says nothing of this machine.
+        #: Tells the searches in one folder from those in another; ``name``, which stands with the images, says nothing
+        #: of this machine.
         self.key = f"{self.name}:{self._folder}"
         if not self._folder.is_dir():
             raise ParameterError(f"provider 'local:{folder}': that is not a folder; name one that holds images.")
         self._files: list[Path] | None = None
         self._notes: dict[Path, dict[str, str]] = {}
         self._offered: set[Path] = set()
-        self._left: set[Path] = set()
+        self._unoffered: set[Path] = set()
 
     def search(self, query: Query, client: ApiClient, after: str | None) -> Page:
         """As :class:`chairfinder.providers.Provider` says. The cursor is the last file of the page before, quoted."""
@@ -56,14 +57,14 @@ class Local:
         of_other_kind = {end for ends in _SUFFIXES.values() for end in ends} - set(_SUFFIXES[query.kind])
         matching = [
             file
-            for file in self._found()
+            for file in self._list_files()
             if words <= _words(f"{self._folder.name}/{self._relative(file)}")
             and (last is None or self._relative(file) > last)
         ]
         left = {file for file in matching if file.suffix.lower() in of_other_kind}
         matching = [file for file in matching if file not in left]
         page = matching[:_PAGE]
-        self._left |= left
+        self._unoffered |= left
         self._offered.update(page)
         cursor = quote(bytes(page[-1].relative_to(self._folder))) if len(matching) > _PAGE else None
         return Page([self._item(file) for file in page], cursor)
@@ -71,14 +72,14 @@ class Local:
     @property
     def left_out(self) -> list[str]:
         """Files that the searches so far matched as the kind that their names deny, and as no other."""
-        return sorted(self._relative(file) for file in self._left - self._offered)
+        return sorted(self._relative(file) for file in self._unoffered - self._offered)
 
-    def _found(self) -> list[Path]:
+    def _list_files(self) -> list[Path]:
         if self._files is None:
             self._files = []
             for place, folders, names in os.walk(self._folder):
                 folders[:] = [name for name in folders if not name.startswith(".")]
-                self._files += [Path(place) / name for name in names if not is_passed_over(name)]
+                self._files += [Path(place) / name for name in names if not is_ignored(name)]
                 if "manifest.csv" in names:
                     self._notes |= read_notes(Path(place) / "manifest.csv", Path(place).relative_to(self._folder))
             self._files.sort(key=self._relative)
@@ -87,9 +88,9 @@ class Local:
     def _relative(self, file: Path) -> str:
         return file.relative_to(self._folder).as_posix()
 
-    def _item(self, file: Path) -> Found:
+    def _item(self, file: Path) -> SearchResult:
         note = self._notes.get(file, {})
-        return Found(
+        return SearchResult(
             file.as_uri(),
             landing_page=note.get("url", ""),
             author=note.get("author", ""),

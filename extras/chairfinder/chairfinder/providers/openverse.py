@@ -1,18 +1,19 @@
-"""Openverse: a search engine for openly licensed images. No key is needed; a token in ``OPENVERSE_TOKEN`` buys larger pages.
+"""Openverse: a search engine for openly licensed images. It needs no key; ``OPENVERSE_TOKEN`` allows larger pages.
 
-Only works whose licence allows changes are asked for (``license_type=modification``): a composite changes the image. Whatever is
-asked with, one query reaches its first 240 works and no more; the pages end there.
+Only works whose licence allows changes are asked for (``license_type=modification``): a composite changes the image.
+Whatever is asked with, one query reaches its first 240 works and no more; the pages end there.
 
-Without a token the public service answers 20 requests a minute and 200 a day, with one 100 and 10,000, by what its clients report
-(its documentation gives no numbers). So requests without one are 3.1 s apart. Beyond a limit it says "Request was throttled.
-Expected available in N seconds.", which is waited for, or, where a day's share is used up, ends the search until another run.
+Without a token the public service answers 20 requests a minute and 200 a day, with one 100 and 10,000, by what its
+clients report (its documentation gives no numbers). So requests without one are 3.1 s apart. Beyond a limit it says
+"Request was throttled. Expected available in N seconds.", which is waited for, or, where a day's share is used up, ends
+the search until another run.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from chairfinder.ledger import Found
+from chairfinder.ledger import SearchResult
 from chairfinder.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairfinder.queries import Query
 from chairfinder.web import Secret
@@ -29,7 +30,10 @@ _EXTENSIONS = {"segment": "png", "background": "jpg,jpeg"}
 
 
 class Openverse:
-    """Openverse, at its own address or another's. interval: least seconds between requests; None: what the public service wants."""
+    """Openverse, at its own address or another's.
+
+    interval: least seconds between requests; None takes what the public service asks for.
+    """
 
     name = "openverse"
     web = True
@@ -66,17 +70,17 @@ class Openverse:
             raise StoppedError("Openverse: the answer is not understood")
         pages = answer.get("page_count")
         last = not results or not isinstance(pages, int) or page >= pages or (page + 1) * size > _DEPTH
-        items = [_found(result) for result in results if isinstance(result, dict) and result.get("url")]
+        items = [_parse_result(result) for result in results if isinstance(result, dict) and result.get("url")]
         return Page(items, None if last else json.dumps([page + 1, size]))
 
 
-def _found(result: Mapping[str, Any]) -> Found:
+def _parse_result(result: Mapping[str, Any]) -> SearchResult:
     licence = text_of(result.get("license")).upper()
     version = text_of(result.get("license_version"))
     if licence and licence not in ("CC0", "PDM"):
         licence = f"CC {licence}"
     width, height = result.get("width"), result.get("height")
-    return Found(
+    return SearchResult(
         url=url_of(result.get("url")),
         landing_page=url_of(result.get("foreign_landing_url")),
         author=text_of(result.get("creator")),

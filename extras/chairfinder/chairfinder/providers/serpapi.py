@@ -1,15 +1,15 @@
-"""Google Images, through SerpApi: what the paper searched, transparent images only (``image_color=trans``) for segments.
+"""Google Images, through SerpApi, as the paper searched: for segments, transparent images (``image_color=trans``).
 
-Google's results seldom state a licence. Unless images without one are wanted, only those that are free to use, share or modify are
-asked for (``licenses=fm``; ``tbs=sur:cl``, Creative Commons, would include licences that forbid changes). They come with the address
-of their terms; one that is not Creative Commons' is kept as an address, and is no licence. The key, from ``SERPAPI_API_KEY``, is
-added where the request leaves the machine; no record, message or log holds it.
+Google's results seldom state a licence. Unless images without one are wanted, only those that are free to use, share or
+modify are asked for (``licenses=fm``; ``tbs=sur:cl``, Creative Commons, would include licences that forbid changes).
+They come with the address of their terms; one that is not Creative Commons' is kept as an address, and is no licence.
+The key, from ``SERPAPI_API_KEY``, is added where the request leaves the machine; no record, message or log holds it.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from chairfinder.ledger import Found
+from chairfinder.ledger import SearchResult
 from chairfinder.licences import licence_at
 from chairfinder.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairfinder.queries import Query
@@ -50,18 +50,20 @@ class SerpApi:
             if status not in (None, "Success"):
                 raise StoppedError(f"SerpApi: {self._key.scrub(text_of(answer.get('error'))) or 'the search failed'}")
             return Page([], None)
-        items = [self._found(result) for result in results if isinstance(result, dict) and result.get("original")]
+        items = [
+            self._parse_result(result) for result in results if isinstance(result, dict) and result.get("original")
+        ]
         more = bool((answer.get("serpapi_pagination") or {}).get("next"))
         return Page(items, str(page + 1) if more else None)
 
-    def _found(self, result: Mapping[str, Any]) -> Found:
+    def _parse_result(self, result: Mapping[str, Any]) -> SearchResult:
         def field(name: str) -> str:
             return self._key.scrub(url_of(result.get(name)))
 
         # No author: ``source`` is the name of the web site, and nothing else says who made the image.
         deed = field("license_details_url")
         width, height = result.get("original_width"), result.get("original_height")
-        return Found(
+        return SearchResult(
             url=field("original"),
             landing_page=field("link"),
             licence=licence_at(deed),

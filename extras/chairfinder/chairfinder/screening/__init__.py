@@ -1,12 +1,12 @@
 """Named rules that refuse an image which decodes well but is not fit to be a segment or a background.
 
-A rule takes a view of the image and the :class:`Thresholds`, and returns None or the refusal in words with the figure it rests
-on and the limit that this passes. :data:`SEGMENT_RULES` and :data:`BACKGROUND_RULES` are tried in order, and the first refusal
-counts: a new rule is a function and a place in a tuple. What a rule finds is shown to the person who gave the image as
-``rule name: explanation``, the name being the function's with spaces.
+A rule takes a view of the image and the :class:`Thresholds`, and returns None or the refusal in words with the figure
+it rests on and the limit that this passes. :data:`SEGMENT_RULES` and :data:`BACKGROUND_RULES` are tried in order, and
+the first refusal counts: a new rule is a function and a place in a tuple. What a rule finds is shown to the person who
+gave the image as ``rule name: explanation``, the name being the function's with spaces.
 
-Figures are measured on copies with a longer side of at most 256 pixels, the largest composite's (512 where fringes or fine
-squares matter): what does not show there does no harm.
+Figures are measured on copies with a longer side of at most 256 pixels, the largest composite's (512 where fringes or
+fine squares matter): what does not show there does no harm.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +79,7 @@ View = TypeVar("View", SegmentView, BackgroundView)
 def screen_segment(
     image: Image.Image, rules: Sequence[SegmentRule] | None = None, thresholds: Thresholds | None = None
 ) -> str | None:
-    """Why an RGBA image cannot be a segment, as ``name: explanation``; None where it can. Another mode is a ValueError."""
+    """Why an RGBA image cannot be a segment, as ``name: explanation``, or None. Raises ValueError for another mode."""
     found = refusals(SegmentView(image), SEGMENT_RULES if rules is None else rules, thresholds or _DEFAULTS)
     return next(found, None)
 
@@ -87,7 +87,10 @@ def screen_segment(
 def screen_background(
     image: Image.Image, rules: Sequence[BackgroundRule] | None = None, thresholds: Thresholds | None = None
 ) -> str | None:
-    """Why an RGB image cannot be a background, as ``name: explanation``; None where it can. Another mode is a ValueError."""
+    """Why an RGB image cannot be a background, as ``name: explanation``, or None.
+
+    Raises ValueError for another mode.
+    """
     found = refusals(BackgroundView(image), BACKGROUND_RULES if rules is None else rules, thresholds or _DEFAULTS)
     return next(found, None)
 

@@ -18,7 +18,7 @@ __all__ = [
     "valley_depth",
 ]
 
-_EIGHT = np.ones((3, 3), bool)
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 #: Opacity, of 255, of what is no blended outline.
 _OPAQUE = 250
 #: How far from the frame a cut object still looks as at the frame, as a share of the image's longer side.
@@ -52,7 +52,10 @@ def image_too_small(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def object_too_small(view: SegmentView, limits: Thresholds) -> str | None:
-    """Too few pixels for a shape, or too small a part of the image: composites take the whole canvas, and would show a speck."""
+    """Too few pixels for a shape, or too small a part of the image.
+
+    A composite takes the whole canvas, and would show such an object as a speck.
+    """
     left, top, right, bottom = view.box
     width, height = right - left, bottom - top
     if max(width, height) < limits.object_side:
@@ -70,13 +73,16 @@ def object_too_small(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def several_objects(view: SegmentView, limits: Thresholds) -> str | None:
-    """More than one piece of similar size, or one piece with two summits; small loose bits are fine, and gaps of a pixel don't part."""
+    """More than one piece of similar size, or one piece with two summits.
+
+    Small loose pieces are fine, and gaps of a pixel do not separate pieces.
+    """
     return _pieces(view, limits) or _summits(view, limits)
 
 
 def _pieces(view: SegmentView, limits: Thresholds) -> str | None:
     joined = grown(view.mask)
-    pieces, count = ndimage.label(joined, _EIGHT)
+    pieces, count = ndimage.label(joined, _EIGHT_NEIGHBOURS)
     if count < 2:
         return None
     sizes = np.sort(np.bincount(pieces[view.mask], minlength=count + 1)[1:])[::-1]
@@ -89,7 +95,10 @@ def _pieces(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def _summits(view: SegmentView, limits: Thresholds) -> str | None:
-    """Two things that touch or overlap, side by side: a chair has one back, and its arms do not rise far above what lies between."""
+    """Two things side by side that touch or overlap.
+
+    A chair has one back, and its arms do not rise far above what lies between them.
+    """
     depth = valley_depth(view.mask)
     if depth <= limits.valley_depth:
         return None
@@ -99,10 +108,12 @@ def _summits(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def valley_depth(mask: NDArray[np.bool_]) -> float:
-    """How deep the upper outline of [H, W] dips between two higher places, as a share of the object's height; 0 for an empty one.
+    """How deep the upper outline of a mask [H, W] dips between two higher places, as a share of the object's height.
 
-    Only where at least a tenth of the object lies on either side: legs, arms and knobs at its ends are no summits. Spikes thinner
-    than a fiftieth of its width are smoothed away.
+    An empty mask gives 0.
+
+    Only where at least a tenth of the object lies on either side: legs, arms and knobs at its ends are no summits.
+    Spikes thinner than a fiftieth of its width are smoothed away.
     """
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not len(rows):
@@ -118,13 +129,13 @@ def valley_depth(mask: NDArray[np.bool_]) -> float:
 
 
 def object_cut(view: SegmentView, limits: Thresholds) -> str | None:
-    """Cut by the frame: it leaves the image as broad as it is just inside, in one broad part or in several thin ones."""
+    """Cut by the frame: the object is as broad there as just inside, in one broad part or in several thin ones."""
     return _body_cut(view, limits) or _legs_cut(view, limits)
 
 
 def _body_cut(view: SegmentView, limits: Thresholds) -> str | None:
-    """An object that merely touches the frame, as in an image cropped to its box, does so with a curved or blended outline:
-    only fully opaque pixels count, and only where the object is not much broader a little further in.
+    """An object that merely touches the frame, as in an image cropped to its box, does so with a curved or blended
+    outline: only fully opaque pixels count, and only where the object is not much broader a little further in.
     """
     opacity = view.opacity
     depth = _cut_depth(opacity)
@@ -154,7 +165,10 @@ def cut_share(strip: np.ndarray) -> float:
 
 
 def _legs_cut(view: SegmentView, limits: Thresholds) -> str | None:
-    """Legs that the frame cuts all end in one row, and go on above it as they are. Two may do so as feet; of more, some end higher."""
+    """Legs cut by the frame: all end on its bottom edge, as broad as above it.
+
+    Two feet may do so in an honest image. Of more feet, some stand further back and end higher.
+    """
     depth = _cut_depth(view.opacity)
     rows = view.opacity[::-1][: _LEG_DEPTHS * depth + 1 : depth]
     inside = rows > MASK_OPACITY

@@ -1,4 +1,4 @@
-"""Backdrops that were painted into the pixels: the checkerboard that editors show for transparency, and panels behind the object."""
+"""Finds backdrops painted into the pixels: the checkerboard that editors show for transparency, and panels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,56 +25,72 @@ _RIM_PIXELS = 40
 _PANEL_TOLERANCE = 7
 #: Least share of the panel's border that is plain; the object may cover the rest.
 _PANEL_BORDER = 0.5
-#: Least step of colour, of 255, where something stands on a panel, and the least share of its border with such a step: a sphere's
-#: highlight has the panel's outline around it, but fades out.
+#: Least step of colour, of 255, where something stands on a panel, and the least share of its border with such a step:
+#: a sphere's highlight has the panel's outline around it, but fades out.
 _SHARP_STEP, _SHARP_BORDER = 20, 0.5
-#: How many colours, each as smooth as light makes it, the rim of a patterned thing has; and how far, of 255, a pixel may be from its own.
+#: How many colours, each as smooth as light makes it, the rim of a patterned thing has; and how far, of 255, a pixel
+#: may be from its own.
 _RIM_COLOURS, _RIM_TOLERANCE = 3, 12
-#: That rim's depth in pixels, and the largest difference, of 255, to a pixel's neighbours: at a larger one it straddles two colours.
-_EDGE_WIDTH, _STRADDLING = 6, 40
+#: That rim's depth in pixels, and the largest difference, of 255, to a pixel's neighbours: at a larger one it straddles
+#: two colours.
+_EDGE_WIDTH, _MAX_RIM_STEP = 6, 40
 
 
 def painted_checkerboard(view: SegmentView, limits: Thresholds) -> str | None:
     """Grey and white squares that stand for transparency, as opaque pixels."""
-    looks = [view.fine]
+    copies = [view.fine]
     if max(view.image.size) > max(view.fine.shape):
         # Small squares are averaged away in a small copy, or look like larger ones: parts as they are come first.
         side = max(view.fine.shape)
-        looks = [np.asarray(view.image.crop((0, top, side, top + side))) for top in (0, view.image.height // 2)] + looks
-    for pixels in looks:
+        copies = [
+            np.asarray(view.image.crop((0, top, side, top + side))) for top in (0, view.image.height // 2)
+        ] + copies
+    for pixels in copies:
         match, share, square = checkerboard_match(pixels)
         if match >= limits.checkerboard_match and share >= limits.checkerboard_share:
             if pixels is view.fine:
-                square = round(square * view.image.width / pixels.shape[1])
+                square *= view.image.width / pixels.shape[1]
             return (
-                f"{share:.0%} of the image fits a grid of squares of {square} pixels to {match:.0%} "
+                f"{share:.0%} of the image fits a grid of squares of {square:.0f} pixels to {match:.0%} "
                 f"(below {limits.checkerboard_match:.0%} it is none); save it with real transparency"
             )
     return None
 
 
-def checkerboard_match(pixels: NDArray[np.uint8]) -> tuple[float, float, int]:
-    """How well the greyish pixels of [H, W, 4] fit a checkerboard (up to 1), the share of the image they are, the square's side.
+def checkerboard_match(pixels: NDArray[np.uint8]) -> tuple[float, float, float]:
+    """How well the greyish pixels of [H, W, 4] fit a checkerboard: (match up to 1, share of the image, square's side).
 
-    The two commonest tones get the signs +1 and -1. On a board with squares of s pixels the autocorrelation of the signs is near
-    -1 at a shift of s along a row or column, and near +1 at 2 s and at the diagonal shift (s, s).
+    The two commonest tones get the signs +1 and -1. On a board with squares of s pixels the autocorrelation of the
+    signs is near +1 at a shift of 2 s along a row or column, near -1 at s, and near +1 at the diagonal shift (s, s).
+    Shifts are whole pixels, so the side that is looked for is half of a whole period. Where the period p is odd,
+    squares of two lengths alternate, and even a perfect board reaches only 1 - 2 / p at half of it: figures are
+    relative to that.
     """
     signs = _two_tones(pixels)
     share = float((signs != 0).mean())
     if share < 0.01:
-        return 0.0, share, 0
+        return 0.0, share, 0.0
     across, down = _autocorrelation(signs), _autocorrelation(signs.T)
-    reach = min(len(across), len(down)) // 2
-    best, square = 0.0, 0
-    for side in range(_SQUARES[0], min(_SQUARES[1], reach)):
-        score = min(-across[side], -down[side], across[2 * side], down[2 * side])
-        if score > best + 0.02:  # three times the side fits as well
-            best, square = float(score), side
+    longest = min(2 * _SQUARES[1], len(across), len(down)) - 2
+    best, period, half = 0.0, 0, 0
+    for shift in range(2 * _SQUARES[0], longest + 1):
+        sides = (shift // 2, (shift + 1) // 2)
+        least, middle = min((float(max(across[side], down[side])), side) for side in sides)
+        opposite = -least / _largest_opposite(shift)
+        score = min(opposite, across[shift], down[shift])
+        if score > best + 0.02:  # three times the period fits as well
+            best, period, half = float(score), shift, middle
     if best < 0.3:
-        return best, share, square
-    diagonal = signs[square:, square:] * signs[:-square, :-square]
-    known = np.count_nonzero(diagonal)
-    return (min(best, float(diagonal.sum()) / known) if known else 0.0), share, square
+        return best, share, period / 2
+    diagonal = signs[half:, half:] * signs[:-half, :-half]
+    mean = float(diagonal.sum()) / max(1, int(np.count_nonzero(diagonal)))
+    along_diagonal: float = mean / _largest_opposite(period) ** 2
+    return min(best, along_diagonal), share, period / 2
+
+
+def _largest_opposite(period: int) -> float:
+    """What the negative autocorrelation of a perfect board is at most, at a shift of half of ``period`` pixels."""
+    return 1 - 2 / period if period % 2 else 1.0
 
 
 def _two_tones(pixels: NDArray[np.uint8]) -> Array:
@@ -106,7 +122,10 @@ def _two_tones(pixels: NDArray[np.uint8]) -> Array:
 
 
 def _autocorrelation(signs: Array) -> Array:
-    """Along rows of [H, W], at shifts from 0 up: the mean product of pixels that both have a sign; 0 where too few have."""
+    """Autocorrelation along the rows of [H, W], at shifts from 0 up: [shifts].
+
+    Each value is the mean product of pixels that both have a sign, or 0 where too few have.
+    """
     step = max(1, signs.shape[0] // 192)
     rows = signs[::step]
     shifts = min(2 * _SQUARES[1], rows.shape[1])
@@ -122,19 +141,22 @@ def _autocorrelation(signs: Array) -> Array:
 
 
 def painted_panel(view: SegmentView, limits: Thresholds) -> str | None:
-    """An opaque rectangle, rounded rectangle or disc with the object painted on it, or a photograph: the alpha outlines the panel."""
+    """An opaque rectangle, rounded rectangle or disc with the object painted on it, or a photograph.
+
+    The alpha channel outlines the panel, not the object.
+    """
     return _plain_panel(view, limits) or _photograph(view, limits)
 
 
 def _plain_panel(view: SegmentView, limits: Thresholds) -> str | None:
-    """The panel's colour, flat or a smooth gradient, is fitted to the object's rim; what has that colour must have a convex outline
-    of one of these shapes, must be filled, and something else must stand on it, with a sharp border.
+    """The panel's colour, flat or a smooth gradient, is fitted to the object's rim; what has that colour must have a
+    convex outline of one of these shapes, must be filled, and something else must stand on it, with a sharp border.
     """
     opaque = view.mask
     rim = _rim(opaque, 3)
     if np.count_nonzero(rim) < _RIM_PIXELS:
         return None
-    backdrop = _like_rim(view, rim)
+    backdrop = _coloured_like_rim(view, rim)
     if np.count_nonzero(backdrop & rim) < 0.35 * np.count_nonzero(rim):
         return None
     if np.count_nonzero(backdrop) < 0.15 * view.area:
@@ -149,7 +171,7 @@ def _plain_panel(view: SegmentView, limits: Thresholds) -> str | None:
     if np.count_nonzero(backdrop & border) < _PANEL_BORDER * np.count_nonzero(border):
         return None
     other = 1 - np.count_nonzero(backdrop & hull) / size
-    if other < limits.panel_object or not _stands_out(view, inner & ~backdrop, backdrop):
+    if other < limits.panel_object or not _has_sharp_border(view, inner & ~backdrop, backdrop):
         return None
     shape, fit = _shape_fit(hull)
     if fit < limits.panel_fit:
@@ -160,7 +182,7 @@ def _plain_panel(view: SegmentView, limits: Thresholds) -> str | None:
     )
 
 
-def _stands_out(view: SegmentView, area: NDArray[np.bool_], backdrop: NDArray[np.bool_]) -> bool:
+def _has_sharp_border(view: SegmentView, area: NDArray[np.bool_], backdrop: NDArray[np.bool_]) -> bool:
     """Whether colours change abruptly along most of the area's border, by more than the backdrop's own grain."""
     steps = ndimage.maximum_filter(view.variation, 5)
     border = steps[area & ~shrunk(area)]
@@ -169,26 +191,33 @@ def _stands_out(view: SegmentView, area: NDArray[np.bool_], backdrop: NDArray[np
 
 
 def _photograph(view: SegmentView, limits: Thresholds) -> str | None:
-    """A strictly regular outline, and along it many things: objects of such a shape have few colours there, shaded or in a pattern."""
-    rim = _rim(view.mask, _EDGE_WIDTH) & (view.variation <= _STRADDLING)
+    """A strictly regular outline with many different things along it.
+
+    Objects of such a shape have few colours along their outline, shaded or in a pattern.
+    """
+    rim = _rim(view.mask, _EDGE_WIDTH) & (view.variation <= _MAX_RIM_STEP)
     if np.count_nonzero(rim) < _RIM_PIXELS:
         return None
     shape, fit = _shape_fit(view.mask)
     if fit < limits.photo_fit:
         return None
-    motley = _motley(view, rim)
+    motley = _share_unlike_any_colour(view, rim)
     if motley <= limits.photo_rim:
         return None
     return (
-        f"its outline is {shape} (to {fit:.1%}; below {limits.photo_fit:.1%} it is none), and {motley:.0%} of its rim has none of "
+        f"its outline is {shape} (to {fit:.1%}; below {limits.photo_fit:.1%} it is none), "
+        f"and {motley:.0%} of its rim has none of "
         f"{_RIM_COLOURS} smooth colours (at most {limits.photo_rim:.0%}): a photograph with its backdrop, not an object"
     )
 
 
-def _motley(view: SegmentView, rim: NDArray[np.bool_]) -> float:
-    """The share of the rim far from all of a few colours, each a quadratic function of place, that are fitted to it in turns."""
+def _share_unlike_any_colour(view: SegmentView, rim: NDArray[np.bool_]) -> float:
+    """The share of the rim's pixels that are far from all of :data:`_RIM_COLOURS` smooth colours.
+
+    Each colour is a quadratic function of place. Assigning pixels and fitting colours alternate, as in k-means.
+    """
     places, colours = _sample(view, rim)
-    at = _terms(places, rim.shape)
+    at = _quadratic_terms(places, rim.shape)
     brightness = colours.mean(axis=-1)
     nearest = np.digitize(brightness, np.quantile(brightness, np.arange(1, _RIM_COLOURS) / _RIM_COLOURS))
     for _ in range(8):
@@ -211,10 +240,10 @@ def _sample(view: SegmentView, area: NDArray[np.bool_]) -> tuple[NDArray[np.intp
     return places, view.coarse[..., :3].reshape(-1, 3)[places].astype(np.float32)
 
 
-def _like_rim(view: SegmentView, rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _coloured_like_rim(view: SegmentView, rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The opaque pixels whose colour fits the rim's, as a quadratic function of place, without its outliers."""
     places, values = _sample(view, rim)
-    at = _terms(places, rim.shape)
+    at = _quadratic_terms(places, rim.shape)
     near = np.abs(values - np.median(values, axis=0)).max(axis=-1)
     kept = near <= max(_PANEL_TOLERANCE, float(np.quantile(near, 0.5)))
     for _ in range(3):
@@ -224,13 +253,13 @@ def _like_rim(view: SegmentView, rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
             return np.zeros_like(rim)
     inside = np.flatnonzero(view.mask)
     colours = view.coarse[..., :3].reshape(-1, 3)
-    alike = np.abs(_terms(inside, rim.shape) @ fitted - colours[inside]).max(axis=-1) <= _PANEL_TOLERANCE
+    alike = np.abs(_quadratic_terms(inside, rim.shape) @ fitted - colours[inside]).max(axis=-1) <= _PANEL_TOLERANCE
     found = np.zeros(rim.size, bool)
     found[inside[alike]] = True
     return found.reshape(rim.shape)
 
 
-def _terms(places: NDArray[np.intp], shape: tuple[int, ...]) -> Array:
+def _quadratic_terms(places: NDArray[np.intp], shape: tuple[int, ...]) -> Array:
     """The terms of a quadratic function at flat indices into [H, W]: [N, 6]."""
     y, x = np.divmod(places, shape[1])
     y, x = (2 * y / shape[0] - 1).astype(np.float32), (2 * x / shape[1] - 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a careless cut-out leaves behind: fringes, white patches, shadows, haze, watermarks, half-transparent bodies; and drawings."""
+"""Finds what a careless cut-out leaves: fringes, white patches, shadows, haze, watermarks; and drawings."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,12 @@ __all__ = ["drawing", "halo", "soft_shadow", "translucent", "watermark", "white_
 
 Mask = NDArray[np.bool_]
 
-_EIGHT = np.ones((3, 3), bool)
-_GRID = 6
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+_GRID_SIDE = 6
 #: Least step of opacity, of 255, at a watermark's strokes.
 _STROKE_STEP = 6
 #: Opacity, of 255, from which on a pixel is more than a trace: 0.1.
-_VEIL_OPACITY = 26
+_TRACE_OPACITY = 26
 #: Opacity, of 255, that varies by more than this within 7 pixels is that of wires and weaves.
 _MESH_STEP = 60
 #: Shadows are dark and without colour; both of 255.
@@ -35,7 +35,8 @@ _SHADOW_FLOOR = 0.67
 _DROP_LIGHT, _DROP_COLOUR = 40, 16
 #: A fringe is light and without colour, and this much lighter than what lies inside it.
 _FRINGE_LIGHT, _FRINGE_COLOUR, _FRINGE_STEP = 205, 36, 50
-#: Least share of the outline that must belong to thick parts. Where most of it is tubes and wires, light ones look like fringes.
+#: Least share of the outline that must belong to thick parts. Where most of it is tubes and wires, light ones look like
+#: fringes.
 _FRINGE_OUTLINE = 0.4
 #: A patch of leftover paper is at least this light and this close to grey, and its neighbours are this much darker.
 _PAPER_LIGHT, _PAPER_COLOUR, _PAPER_STEP = 238, 8, 40
@@ -47,7 +48,7 @@ _PAPER_ENCLOSED, _PAPER_SHARP = 0.35, 0.85
 
 def translucent(view: SegmentView, limits: Thresholds) -> str | None:
     """A body that lets the background through, or fades out: its mask is a matter of taste."""
-    body = _veil(view) & view.mask & ~_shadow_like(view)
+    body = _translucent_areas(view) & view.mask & ~_shadow_like(view)
     share = float(np.count_nonzero(body)) / view.area
     if share <= limits.translucent_share:
         return None
@@ -59,7 +60,7 @@ def soft_shadow(view: SegmentView, limits: Thresholds) -> str | None:
 
     Masks take opacity above 0.4, so an ordinary soft shadow stays out of them, and stays in the picture as it should.
     """
-    shadow = (_veil(view) & _shadow_like(view)) | _drop_shadow(view)
+    shadow = (_translucent_areas(view) & _shadow_like(view)) | _drop_shadow(view)
     inside = float(np.count_nonzero(shadow & view.mask)) / view.area
     if inside > limits.shadow_in_object:
         return f"{inside:.0%} of its object is shadow of opacity above 0.4 (at most {limits.shadow_in_object:.0%})"
@@ -73,7 +74,7 @@ def soft_shadow(view: SegmentView, limits: Thresholds) -> str | None:
 def watermark(view: SegmentView, limits: Thresholds) -> str | None:
     """Thin strokes, lettering or lines, repeated over what should be transparent, on all sides of the object."""
     opacity = view.coarse[..., 3]
-    pieces, count = ndimage.label(grown(view.mask), _EIGHT)
+    pieces, count = ndimage.label(grown(view.mask), _EIGHT_NEIGHBOURS)
     main = pieces == 1 + np.bincount(pieces[view.mask], minlength=count + 1)[1:].argmax() if count else view.mask
     around = max(2, round(0.015 * max(opacity.shape)))
     free = ~grown(main, around)
@@ -84,7 +85,7 @@ def watermark(view: SegmentView, limits: Thresholds) -> str | None:
     strokes = free & (opacity - ndimage.grey_opening(opacity, (width, width)) >= 3)
     strokes &= ndimage.maximum_filter(opacity, 3) - ndimage.minimum_filter(opacity, 3) >= _STROKE_STEP
     empty, hit, upper = 0, 0, 0
-    for row, (cells, frees) in enumerate(zip(_cells(strokes), _cells(free), strict=True)):
+    for row, (cells, frees) in enumerate(zip(_grid_cells(strokes), _grid_cells(free), strict=True)):
         for cell, open_ in zip(cells, frees, strict=True):
             room = np.count_nonzero(open_)
             if room < 0.3 * open_.size:
@@ -92,7 +93,7 @@ def watermark(view: SegmentView, limits: Thresholds) -> str | None:
             empty += 1
             if np.count_nonzero(cell) > 0.015 * room:
                 hit += 1
-                upper += int(row < _GRID // 2)
+                upper += int(row < _GRID_SIDE // 2)
     spread = hit / empty if empty else 0.0
     if empty < 3 or upper < 2 or spread <= limits.watermark_spread:
         return None
@@ -128,7 +129,7 @@ def halo(view: SegmentView, limits: Thresholds) -> str | None:
 
 
 def white_remnant(view: SegmentView, limits: Thresholds) -> str | None:
-    """Patches of the old white backdrop between legs or slats: flat, white, with darker object or nothing right beside."""
+    """Patches of the old white backdrop between legs or slats: flat and white, next to darker object or to nothing."""
     paper = (view.darkest >= _PAPER_LIGHT) & (view.lightest - view.darkest <= _PAPER_COLOUR)
     paper &= view.coarse[..., 3] >= SOLID_OPACITY
     if np.count_nonzero(paper) <= limits.remnant_share * view.area:
@@ -174,8 +175,11 @@ def drawing(view: SegmentView, limits: Thresholds) -> str | None:
     return f"{share:.0%} of its toned pixels equal their neighbours (at most {limits.drawing_share:.0%}): a drawing"
 
 
-def _veil(view: SegmentView) -> Mask:
-    """Pixels of middling opacity (0.1 to 0.9) that are neither outline nor mesh: so are all around them, with much the same opacity."""
+def _translucent_areas(view: SegmentView) -> Mask:
+    """Pixels of opacity 0.1 to 0.9 that belong neither to an outline nor to a mesh.
+
+    All pixels around them have much the same opacity.
+    """
     opacity = view.coarse[..., 3]
     middling = _middling(opacity)
     core = shrunk(middling, 2)
@@ -194,20 +198,23 @@ def _shadow_like(view: SegmentView) -> Mask:
 
 
 def _drop_shadow(view: SegmentView) -> Mask:
-    """Nearly black pixels of middling opacity in bands too broad for an outline, reached from outside: smoked glass in a frame is not."""
+    """Nearly black pixels of opacity 0.1 to 0.9, in bands too broad for an outline and connected to the outside.
+
+    Smoked glass in a frame is not connected to it.
+    """
     opacity = view.coarse[..., 3]
     black = (view.lightest <= _DROP_LIGHT) & (view.lightest - view.darkest <= _DROP_COLOUR)
     soft = _middling(opacity) & black
     soft &= grown(shrunk(soft, 2), 3)
-    pieces, _ = ndimage.label(np.pad(soft | (opacity < _VEIL_OPACITY), 1, constant_values=True))
+    pieces, _ = ndimage.label(np.pad(soft | (opacity < _TRACE_OPACITY), 1, constant_values=True))
     outside: Mask = pieces[1:-1, 1:-1] == pieces[0, 0]
     return soft & outside
 
 
 def _middling(opacity: NDArray[np.uint8]) -> Mask:
-    found: Mask = (opacity >= _VEIL_OPACITY) & (opacity < SOLID_OPACITY)
+    found: Mask = (opacity >= _TRACE_OPACITY) & (opacity < SOLID_OPACITY)
     return found
 
 
-def _cells(values: Mask) -> list[list[Mask]]:
-    return [np.array_split(band, _GRID, axis=1) for band in np.array_split(values, _GRID, axis=0)]
+def _grid_cells(values: Mask) -> list[list[Mask]]:
+    return [np.array_split(band, _GRID_SIDE, axis=1) for band in np.array_split(values, _GRID_SIDE, axis=0)]

@@ -70,8 +70,8 @@ def collage(view: BackgroundView, limits: Thresholds) -> str | None:
 def gutter(colours: NDArray[np.uint8], least: float) -> float | None:
     """Where, as a share of the height, rows of one flat colour part [H, W, 3]; None if none do.
 
-    At least two rows whose pixels (but for the share 1 - least) are within 4 levels of their median, with a picture on both sides
-    whose nearest rows are unlike the strip along most of its length.
+    At least two rows whose pixels (but for the share 1 - least) are within 4 levels of their median, with a picture on
+    both sides whose nearest rows are unlike the strip along most of its length.
     """
     values = colours.astype(np.int16)
     middle = np.median(values, axis=1, keepdims=True)

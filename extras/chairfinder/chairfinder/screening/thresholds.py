@@ -1,9 +1,9 @@
 """The thresholds of all screening rules: each has a name, a unit, a default and the values that make sense.
 
-The defaults come from looking at product photos of chairs with hand-made cut-outs and at photos of rooms: each leaves room between what
-nearly all of those show and what a damaged one does. Sizes below which there is too little to see are in pixels of the image itself.
-All other lengths are tied to no image size: they are shares of the image or object, or pixels of a copy whose longer side is at most
-256 or 512, because composites are never larger than 256 pixels.
+The defaults come from looking at product photos of chairs with hand-made cut-outs and at photos of rooms: each leaves
+room between what nearly all of those show and what a damaged one does. Sizes below which there is too little to see are
+in pixels of the image itself. All other lengths are tied to no image size: they are shares of the image or object, or
+pixels of a copy whose longer side is at most 256 or 512, because composites are never larger than 256 pixels.
 """
 
 from collections.abc import Iterable, Mapping
@@ -92,7 +92,10 @@ class Thresholds:
 
     @classmethod
     def of(cls, values: Mapping[str, float]) -> "Thresholds":
-        """The defaults, but for ``values`` by name. Raises ParameterError for an unknown name (and lists them) or a value."""
+        """The defaults, except ``values`` by name.
+
+        Raises ParameterError for an unknown name, and lists them, or a bad value.
+        """
         known = [item.name for item in fields(cls)]
         for name in values:
             if name not in known:
@@ -101,7 +104,10 @@ class Thresholds:
 
 
 def parse_thresholds(settings: Iterable[str]) -> Thresholds:
-    """The defaults, but for texts ``NAME=VALUE``, as the command line takes them. Raises ParameterError, as :meth:`Thresholds.of`."""
+    """The defaults, except those set by texts ``NAME=VALUE``, as on the command line.
+
+    Raises ParameterError, as :meth:`Thresholds.of`.
+    """
     values: dict[str, float] = {}
     for setting in settings:
         name, sign, value = (part.strip() for part in setting.partition("="))

@@ -1,4 +1,4 @@
-"""An image as the rules look at it: small copies and what several rules need of them, each made once, when first asked for."""
+"""An image as the rules see it: small copies and what several rules derive from them, each computed on first use."""
 
 from functools import cached_property
 
@@ -28,7 +28,7 @@ _BAND = 512
 
 
 class SegmentView:
-    """An RGBA image: its own pixels, and ``fine`` and ``coarse`` copies with longer sides of at most 512 and 256 pixels.
+    """An RGBA image, with ``fine`` and ``coarse`` copies whose longer sides have at most 512 and 256 pixels.
 
     Raises ValueError for another mode than RGBA.
     """
@@ -81,12 +81,15 @@ class SegmentView:
 
     @cached_property
     def variation(self) -> NDArray[np.uint8]:
-        """Largest difference, in any channel, among a pixel of the coarse copy and its right, lower and diagonal neighbours."""
+        """Largest difference in any channel among the pixels of each 2 x 2 block of the coarse copy."""
         return neighbour_range(self.coarse[..., :3])
 
 
 class BackgroundView:
-    """An RGB image, and a ``coarse`` copy [h, w, 3] with a longer side of at most 256 pixels. Raises ValueError for other modes."""
+    """An RGB image, with ``fine`` and ``coarse`` copies whose longer sides have at most 512 and 256 pixels.
+
+    Raises ValueError for another mode.
+    """
 
     def __init__(self, image: Image.Image) -> None:
         if image.mode != "RGB":
@@ -111,7 +114,7 @@ class BackgroundView:
 
 
 def neighbour_range(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[H, W, 3] to [H, W]: the largest difference in any channel over each pixel's 2 x 2 block (at the last row and column, less)."""
+    """[H, W, 3] to [H, W]: the largest difference in any channel over the 2 x 2 block that begins at each pixel."""
     padded = np.pad(colours, ((0, 1), (0, 1), (0, 0)), mode="edge")
     spread = np.zeros(colours.shape[:2], np.uint8)
     for channel in range(3):  # numpy is slow along a last axis of three
@@ -128,14 +131,14 @@ def channel_range(colours: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArra
 
 
 def grown(mask: NDArray[np.bool_], steps: int = 1) -> NDArray[np.bool_]:
-    """[H, W] with every true pixel grown to a square of 2 x steps + 1 pixels; many times faster than scipy's dilation."""
+    """Grow every true pixel of [H, W] to a square of 2 x steps + 1 pixels; many times faster than scipy's dilation."""
     for axis in (0, 1):
-        source, mask = mask, mask.copy()
+        previous, mask = mask, mask.copy()
         for step in range(1, steps + 1):
             before = tuple(slice(step, None) if axis == index else slice(None) for index in (0, 1))
             after = tuple(slice(None, -step) if axis == index else slice(None) for index in (0, 1))
-            mask[after] |= source[before]
-            mask[before] |= source[after]
+            mask[after] |= previous[before]
+            mask[before] |= previous[after]
     return mask
 
 
@@ -145,7 +148,10 @@ def shrunk(mask: NDArray[np.bool_], steps: int = 1) -> NDArray[np.bool_]:
 
 
 def _reduced(image: Image.Image, side: int) -> Image.Image:
-    """Averaged over blocks, colours weighted by opacity; in bands, so that no second copy of a large image is needed."""
+    """The image averaged over blocks, colours weighted by opacity.
+
+    Done in bands, so that no second copy of a large image is needed.
+    """
     factor = -(-max(image.size) // side)
     if factor <= 1:
         return image

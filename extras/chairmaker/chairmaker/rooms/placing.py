@@ -43,7 +43,7 @@ class Ground:
         low, high = wanted[:, 0].min(axis=0), wanted[:, 1].max(axis=0)
         if inside and ((low < self._low).any() or (high > self._high).any()):
             return False
-        # A thing's own parts may be hollow, but what stands within another's legs is hardly ever meant.
+        # A thing's own parts may overlap, but nothing should stand between the legs of another thing.
         meets = (self._taken[:, 0] < high + _GAP).all(axis=1) & (self._taken[:, 1] > low - _GAP).all(axis=1)
         if meets.any():
             return False

@@ -195,8 +195,7 @@ def render_stand_in(
             pass
         for some in tasks.values():
             _copy_subset(some, seed)
-        # People copy Data/. So this file stands in it: whatever the copy's folder is called, it is still named a
-        # stand-in.
+        # People copy Data/ alone. This file goes along, so a copy is still known as the stand-in.
         write_json(folder / "Data" / "source.json", {"source": "stand-in", "name": "stand-in", "groups": {}})
         (folder / "README.md").write_text(_readme(out.name, images, size, seed), encoding="utf-8")
     return out

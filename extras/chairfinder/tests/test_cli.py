@@ -1,0 +1,136 @@
+"""The commands import, collect and fetch, as ``chairlib`` runs them: what they print, and how they end."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from chairlib import cli
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder, in this process: (exit status, stdout, stderr)."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["chairlib", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def fails(call):
+    """Run a command that must fail with one clear line and leave nothing; gives the line."""
+
+    def run(*arguments: object) -> str:
+        status, out, errors = call(*arguments)
+        assert (status, out) == (1, ""), errors
+        assert errors.endswith("\n")
+        *bars, line = errors.replace("\r", "\n").split("\n")[:-1]
+        assert all(not bar or "%|" in bar for bar in bars), errors
+        assert line.startswith("chairlib: ")
+        assert list(Path().iterdir()) == []
+        return line.removeprefix("chairlib: ")
+
+    return run
+
+
+#: For the small, flat images that tests draw.
+LENIENT = [
+    *("--threshold", "image_side=16", "--threshold", "object_side=16", "--threshold", "object_area=100"),
+    *("--threshold", "background_side=16", "--threshold", "drawing_share=1"),
+]
+
+
+def test_help_lists_the_commands(call):
+    status, out, _ = call("--help")
+    assert status == 0
+    for command in ("import", "collect", "fetch"):
+        assert f" {command} " in out
+        assert call(command, "-h")[0] == 0
+
+
+def test_import(call, collection, tmp_path):
+    folder = tmp_path / "images"
+    shutil.copytree(collection.root / "segments", folder / "chairs")
+    shutil.copytree(collection.root / "backgrounds", folder / "rooms")
+    (folder / "chairs" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    command = ["import", "--segments", folder / "chairs", "--backgrounds", folder / "rooms", "--out", "c", *LENIENT]
+    status, out, errors = call(*command)
+    assert status == 0, errors
+    assert "broken.png" in errors + out
+    assert call("info", "c")[0] == 0
+    status, _, errors = call(*command)  # a second time
+    assert status == 1
+    assert "c exists and is not an empty folder" in errors
+    assert [path.name for path in Path().iterdir()] == ["c"]
+
+
+def test_import_s_thresholds(call, collection):
+    folders = [
+        "--segments",
+        collection.root / "segments",
+        "--backgrounds",
+        collection.root / "backgrounds",
+        "--out",
+        "c",
+    ]
+    status, _, errors = call("import", *folders, "--threshold", "no_such_thing=1")
+    assert status == 1
+    assert "there is no threshold 'no_such_thing'; there are: " in errors
+    assert "edge_cut" in errors
+    status, _, errors = call("import", *folders, "--threshold", "edge_cut=15")
+    assert (status, "edge_cut is 15.0; it is a share between 0 and 1" in errors) == (1, True)
+    assert not Path("c").exists()
+    for given in (folders, ()):  # it needs no folders
+        status, out, _ = call("import", *given, "--threshold", "list")
+        assert (status, "edge_cut=0.08 (share): " in out) == (0, True)
+    status, out, errors = call(
+        "import", *folders, *LENIENT[:6], "--threshold", "background_side=1000", "--threshold", "drawing_share=1"
+    )
+    assert (status, "image too small" in errors) == (1, True)
+
+
+def test_import_of_folders_that_are_missing_or_empty(fails, collection, tmp_path):
+    (tmp_path / "empty").mkdir()
+    rooms = collection.root / "backgrounds"
+    for folder in ("nope", "empty"):
+        line = fails("import", "--segments", tmp_path / folder, "--backgrounds", rooms, "-o", "c")
+        assert str(tmp_path / folder) in line
+
+
+def test_too_few_groups_to_split(fails, collection, tmp_path):
+    (tmp_path / "chairs").mkdir()
+    for file in sorted((collection.root / "segments").iterdir())[:2]:
+        shutil.copy(file, tmp_path / "chairs")
+    line = fails(
+        "import",
+        "--segments",
+        tmp_path / "chairs",
+        "--backgrounds",
+        collection.root / "backgrounds",
+        "-o",
+        "c",
+        *LENIENT,
+    )
+    assert "too few segments" in line
+    assert "2" in line
+
+
+def test_import_into_a_folder_that_holds_something(call):
+    Path("mine").mkdir()
+    Path("mine/precious").write_text("x")
+    assert call("import", "--segments", "s", "--backgrounds", "b", "-o", "mine") == (
+        1,
+        "",
+        "chairlib: mine exists and is not an empty folder; name a new folder, or remove it first.\n",
+    )
+    assert sorted(map(str, Path().rglob("*"))) == ["mine", "mine/precious"]
