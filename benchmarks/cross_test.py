@@ -1,19 +1,19 @@
 """How much a model trained on one collection keeps on another: the same quick U-Net, trained on each, tested on all.
 
-Run it with `python benchmarks/cross_test.py COLLECTION [COLLECTION ...]`, for example `mini my-chairs`. Each row is a training
-collection, each column a test split, each entry the mean IoU with its 95 % interval over groups of segments. Runs are recorded
-and resumed as any other: a second call only tests. Claim: trained on `mini` alone, it
-keeps at least 60 IoU on photographed chairs in photographed rooms. The gap between a rendered and a photographed collection says what the
-renderer still lacks.
+Run it with `python benchmarks/cross_test.py COLLECTION [COLLECTION ...]`, for example `mini my-chairs`. Each row is a
+training collection, each column a test split, each entry the mean IoU with its 95 % interval over groups of segments.
+Runs are recorded and resumed as any other: a second call only tests. Claim: trained on `mini` alone, it keeps at least
+60 IoU on photographed chairs in photographed rooms. The gap between a rendered and a photographed collection says what
+the renderer still lacks.
 """
 
 import argparse
 from typing import Any
 
 from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.metrics import Scores
 from chairlib.benchmark.models import build_model
-from chairlib.benchmark.training import evaluate
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.tensors import load_tensors
 
@@ -57,7 +57,8 @@ def main() -> None:
     }
     names = [loader.image_set.name for loader in tests.values()]
     print(
-        f"U-Net of width {asked.width}, {asked.resolution} px, {asked.images:,} images, seed {asked.seed}; test IoU, %\n"
+        f"U-Net of width {asked.width}, {asked.resolution} px, {asked.images:,} images, seed {asked.seed}; "
+        "test IoU, %\n"
     )
     print(f"| trained on | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for name, data in zip(names, tests, strict=True):

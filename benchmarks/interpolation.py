@@ -1,16 +1,17 @@
 """A 21-point interpolation curve takes little more than its forward passes, which are its limit.
 
-Claim, on one CPU thread (U-Net of width 16, 64 x 64): at least 80 % of the time is the bare forward pass over the same images, and
-no curve is slower than the naive way (for each alpha copy both states, interpolate entry by entry, build a model, load,
-evaluate on fresh loaders); both give the same figures. Evaluation dominates on a CPU, so the ratio is small there by
-nature, and grows where the forward pass is quick: on a GPU, for small models and for few images.
+Claim, on one CPU thread (U-Net of width 16, 64 x 64): at least 80 % of the time is the bare forward pass over the same
+images, and no curve is slower than the naive way (for each alpha copy both states, interpolate entry by entry, build a
+model, load, evaluate on fresh loaders); both give the same figures. Evaluation dominates on a CPU, so the ratio is
+small there by nature, and grows where the forward pass is quick: on a GPU, for small models and for few images.
 
-All ways run in turns in one process and each time is the shortest of the repeats: processor seconds on one CPU thread, which
-other work on the machine disturbs least, and seconds by the clock elsewhere. For each treatment of BatchNorm it prints the
-curve's seconds, their ratio, those of the forward passes alone, and the share of that limit that is reached.
+All ways run in turns in one process and each time is the shortest of the repeats: processor seconds on one CPU thread,
+which other work on the machine disturbs least, and seconds by the clock elsewhere. For each treatment of BatchNorm it
+prints the curve's seconds, their ratio, those of the forward passes alone, and the share of that limit that is reached.
 
-    python benchmarks/interpolation.py [--model unet] [--width 16] [--resolution 64] [--train-images 128] [--test-images 128]
-        [--alphas 21] [--batch-size 64] [--batch-norm average recalibrate] [--threads 1] [--repeats 1] [--data mini] [--device auto]
+    python benchmarks/interpolation.py [--model unet] [--width 16] [--resolution 64] [--train-images 128]
+        [--test-images 128] [--alphas 21] [--batch-size 64] [--batch-norm average recalibrate] [--threads 1]
+        [--repeats 1] [--data mini] [--device auto]
 """
 
 import argparse
@@ -23,13 +24,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
-from chairlib.benchmark.training import evaluate
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.devices import describe_hardware, pick_device
-from chairlib.landscape.space import BATCH_NORM, curve_table, interpolation_curve
-
-FIGURES = ("iou", "dice", "precision")
+from chairlib.landscape.evaluator import BATCH_NORM, FIGURES, interpolation_curve
 
 
 def make_loaders(arguments: argparse.Namespace, device: torch.device) -> dict[str, CompositeLoader]:
@@ -72,7 +71,7 @@ def naive_curve(
     batch_norm: str,
 ) -> pd.DataFrame:
     """A new model, new states and new loaders for each alpha."""
-    cells = {}
+    rows = []
     for alpha in alphas:
         loaders = make_loaders(arguments, device)
         a, b = copy.deepcopy(states[0]), copy.deepcopy(states[1])
@@ -82,11 +81,16 @@ def naive_curve(
         if batch_norm == "recalibrate":
             recalibrate_plainly(model, loaders["train"])
         found = {split: evaluate(model, loader) for split, loader in loaders.items()}
-        cells[float(alpha)] = {
-            split: {**{name: getattr(one.scores, name) for name in FIGURES}, "loss": one.loss}
+        rows += [
+            {
+                "alpha": alpha,
+                "split": split,
+                **{name: getattr(one.scores, name) for name in FIGURES if name != "loss"},
+                "loss": one.loss,
+            }
             for split, one in found.items()
-        }
-    return curve_table(cells)
+        ]
+    return pd.DataFrame(rows)[["alpha", "split", *FIGURES]]
 
 
 def bare_forward(model: nn.Module, batches: dict[str, list[torch.Tensor]], n_alphas: int, batch_norm: str) -> None:

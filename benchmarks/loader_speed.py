@@ -1,8 +1,8 @@
 """CompositeLoader on the CPU gives composites many times faster than reading them from PNG files with worker processes.
 
-Claim, on two cores with 64 x 64 composites of `mini`: at least 10 times the images per second of torch's DataLoader over
-the exported files with two workers. Prints both rates, their ratio, and the share of the machine's copy bandwidth that
-blending reaches (its limit: it reads a segment and a background and writes an image and a mask).
+Claim, on two cores with 64 x 64 composites of `mini`: at least 10 times the images per second of torch's DataLoader
+over the exported files with two workers. Prints both rates, their ratio, and the share of the machine's copy bandwidth
+that blending reaches (its limit: it reads a segment and a background and writes an image and a mask).
 
     python benchmarks/loader_speed.py [--data mini] [--resolution 64] [--batch-size 64] [--device cpu] [--images 4000]
 """
@@ -17,7 +17,6 @@ import torch
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.compositing.released import ReleasedChairSegments, export
 from chairlib.core.devices import describe_hardware, pick_device
-from chairlib.core.vision import torchvision
 
 
 def rate(batches, n_images: int, device: torch.device) -> float:
@@ -64,7 +63,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "composites"
         export(arguments.data, out, arguments.resolution, backgrounds_per_segment=20)
-        v2 = torchvision.transforms.v2
+        from torchvision.transforms import v2  # only now: chairlib.core.vision must be imported first
+
         transforms = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
         files = ReleasedChairSegments(out, "train", transforms=transforms)
         plain = torch.utils.data.DataLoader(files, arguments.batch_size, shuffle=True, num_workers=2)

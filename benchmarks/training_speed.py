@@ -1,4 +1,4 @@
-"""Training steps of the U-Net as `fit` takes them: faster than a plain loop (contiguous memory, float32) on the same images.
+"""Training steps of the U-Net as `fit` takes them are faster than a plain loop (contiguous memory, float32).
 
 Claim, on two cores with AMX (width 16, 64 x 64): at least twice as fast; without AMX at least 1.1 times (channels-last
 alone). Prints images per second of both, their ratio, and the floating-point rate reached beside that of a large matrix
@@ -13,8 +13,9 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from chairlib.benchmark.evaluation import segmentation_loss
 from chairlib.benchmark.models import build_model
-from chairlib.benchmark.training import forward_precision, segmentation_loss, training_dtype
+from chairlib.benchmark.training import forward_precision, training_dtype
 from chairlib.core.devices import describe_hardware, pick_device
 
 

@@ -1,6 +1,7 @@
 """Tiny collections and photos that tests draw on the spot."""
 
 import io
+import json
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,7 +16,7 @@ def encode(image: Image.Image, kind: str) -> bytes:
 
 
 def draw_segment(rng: np.random.Generator, width: int = 48, height: int = 56) -> Image.Image:
-    """A chair of sorts: a back, a seat and two legs in one colour, drawn at four times the size for fractional opacity."""
+    """A back, a seat and two legs in one colour, drawn at four times the size so that edges have fractional opacity."""
     colour = tuple(int(value) for value in rng.integers(0, 256, 3))
     opacity = Image.new("L", (width * 4, height * 4))
     pen = ImageDraw.Draw(opacity)
@@ -63,6 +64,19 @@ def draw_photos(root, categories=("Airplane", "Car", "Horse"), count: int = 20, 
             noisy = np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(folder / f"{number:04d}.jpg", quality=92)
             Image.fromarray(mask).save(folder / "GroundTruth" / f"{number:04d}.png")
+    return root
+
+
+def draw_released(root, counts, source="chair_segments"):
+    """Images of noise, all chair, in the authors' layout: ``counts`` of each split, and a note that says ``source``."""
+    for split, count in counts.items():
+        for kind, shape, low in (("image", (40, 40, 3), 0), ("mask", (40, 40), 255)):
+            (root / split / kind).mkdir(parents=True)
+            for number in range(count):
+                pixels = np.random.default_rng(number).integers(low, 256, shape, dtype=np.uint8)
+                Image.fromarray(pixels).save(root / split / kind / f"{number}.png")
+    groups = {split: [str(number) for number in range(count)] for split, count in counts.items()}
+    (root / "source.json").write_text(json.dumps({"source": source, "name": "drawn", "groups": groups}))
     return root
 
 

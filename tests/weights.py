@@ -1,4 +1,4 @@
-"""Weights for the tests of the loss landscape: small states, a U-Net that has seen something, and models of one's own."""
+"""Weights for the tests of the loss landscape: small states, a U-Net that has seen something, and own models."""
 
 import torch
 from torch import nn
@@ -88,7 +88,7 @@ def iou_of(table, **where):
     return table["iou"].item()
 
 
-# -- models of one's own, which runs name as "weights:<function>" --------------------------------------------------------
+# -- models of one's own, which runs name as "weights:<function>" ---
 
 
 def without_batchnorm(width=2):

@@ -1,7 +1,7 @@
-"""All benchmark runs side by side: Tables 1 and 2 and Figure 4, each beside the paper's figures. Reads records and nothing else."""
+"""All benchmark runs side by side: Tables 1 and 2 and Figure 4, beside the paper's numbers. It only reads records."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,34 +17,69 @@ from chairlib.compositing.released import COCO_SOURCE
 from chairlib.core import published
 from chairlib.core.runs import Record, load_records
 
-__all__ = ["Report", "describe_record", "open_report", "score_table", "scored_on", "show_slips"]
+__all__ = [
+    "MISSING",
+    "Report",
+    "describe_record",
+    "metric_title",
+    "model_title",
+    "number_range",
+    "open_report",
+    "plural",
+    "score_table",
+    "scored_on",
+    "show_slips",
+    "two_level",
+]
 
 #: What a cell without a record says.
 MISSING = "not trained in this profile"
-_METRICS = ("precision", "iou", "dice")
-#: What makes two runs repetitions of each other, their seeds aside.
+_METRICS = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
+#: Runs with the same values of these repeat each other with other seeds. They begin with model, width and resolution.
 _CONFIGURATION = tuple(name for name in BenchmarkSettings().identity() if name != "seed")
 
 
+def metric_title(metric: str) -> str:
+    """The heading of a column: ``"IoU, %"``."""
+    return _METRICS[metric]
+
+
 def model_title(model: str, width: int | None = None) -> str:
-    """``"U-Net"``, or ``"U-Net, width 16"`` where it isn't the paper's."""
+    """``"U-Net"``, or ``"U-Net, width 16"`` where the width is not the paper's."""
     title = MODEL_TITLES.get(model, model)
     return title if width in (None, FULL_WIDTH) else f"{title}, width {width}"
 
 
-def _triple(records: Sequence[Record], metric: str) -> tuple[float, float, float]:
-    """(mean, low, high) of a test score, in per cent; over seeds, the ends of the intervals are averaged too."""
+def plural(number: int, noun: str) -> str:
+    """``"1 seed"``, ``"2 seeds"``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def number_range(numbers: Iterable[int]) -> str:
+    """``"4,000"``, or the least and the greatest: ``"4,000 to 8,000"``; empty for no numbers."""
+    ends = sorted(set(numbers))
+    return " to ".join(f"{end:,}" for end in (ends if len(ends) < 2 else (ends[0], ends[-1])))
+
+
+def two_level(rows: list[dict[Any, Any]], index: list[str]) -> pd.DataFrame:
+    """Rows as a table with two-level columns. Cells keep their own types: counts stay whole beside missing ones."""
+    table = pd.DataFrame(rows, dtype=object).set_index(index)
+    names: list[tuple[Any, ...]] = table.columns.to_list()  # type: ignore[assignment]
+    table.columns = pd.MultiIndex.from_tuples(names)
+    return table
+
+
+def _mean_score(records: Sequence[Record], metric: str) -> tuple[float, float, float]:
+    """(mean, low, high) of a test score over seeds, in per cent. The ends of the intervals are averaged too."""
     tests = [record.metrics["test"] for record in records]
     values = [[test[metric], *test["intervals"][metric]] for test in tests]
     mean, low, high = np.mean(np.array(values, float), axis=0)  # None, where undefined, becomes NaN
     return float(mean), float(low), float(high)
 
 
-def _seeds(above: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:
-    """Cells under the heading ``above``: how many seeds, and the standard deviation of test IoU over several."""
-    ious = [record.metrics["test"]["iou"] for record in records]
-    spread = {(above, "SD over seeds"): float(np.std(np.array(ious, float), ddof=1))} if len(ious) > 1 else {}
-    return {(above, "seeds"): len(records), **spread}
+def _mean(records: Sequence[Record], entry: str) -> float:
+    """The mean over seeds of a number that stands in the record itself."""
+    return float(np.mean([record.content[entry] for record in records]))
 
 
 @dataclass(frozen=True)
@@ -54,10 +89,10 @@ class Report:
     collection: str
     records: list[Record]
     left_out: list[str]
-    """Records that were passed over, each with its reason."""
+    """Names of records that are not used, each with its reason."""
 
-    def _rows(self) -> dict[tuple[Any, ...], list[Record]]:
-        """Records by configuration, in the order they were asked for; more than one where several seeds were trained.
+    def configurations(self) -> dict[tuple[Any, ...], list[Record]]:
+        """Records by configuration, in the order they were asked for, one for each seed.
 
         Of two with the same seed (a model of one's own that was edited), the newer counts.
         """
@@ -68,8 +103,16 @@ class Report:
             by_seed[seed] = max(by_seed.get(seed, record), record, key=lambda one: one.content["finished"])
         return {configuration: list(by_seed.values()) for configuration, by_seed in rows.items()}
 
+    def find(self, model: str, resolution: int) -> list[list[Record]]:
+        """The records of a model at a resolution: a list for each configuration, with a record for each seed."""
+        return [
+            records
+            for (name, _, size, *_), records in self.configurations().items()
+            if (name, size) == (model, resolution)
+        ]
+
     def label(self, record: Record) -> str:
-        """The model's title, with whatever else tells this report's runs apart (recipe, budget, ...)."""
+        """The model's title, with the parameters that tell this report's runs apart (recipe, budget, ...)."""
         title = model_title(record.settings.model, record.settings.width)
         for name in _CONFIGURATION:
             values = {str(getattr(other.settings, name)) for other in self.records}
@@ -77,82 +120,45 @@ class Report:
                 title += f", {name.replace('_', ' ')} {getattr(record.settings, name)}"
         return title
 
-    def _find(self, model: str, resolution: int) -> list[list[Record]]:
-        return [rows for (name, _, size, *_), rows in self._rows().items() if (name, size) == (model, resolution)]
-
     def table1(self) -> pd.DataFrame:
         """Table 1: time to convergence and IoU of each model at each resolution, the paper's beside ours."""
-        paper = published.table1()
-        wanted = list(zip(paper["model"], paper["resolution"], strict=True))
-        others = sorted({(r.settings.model, r.settings.resolution) for r in self.records} - set(wanted))
+        paper = published.table1().set_index(["model", "resolution"])
+        others = {(record.settings.model, record.settings.resolution) for record in self.records} - set(paper.index)
         rows: list[dict[Any, Any]] = []
-        for model, resolution in [*wanted, *others]:
-            printed = paper[(paper["model"] == model) & (paper["resolution"] == resolution)]
-            theirs = {
-                ("paper", "hours"): printed["hours"].iloc[0] if len(printed) else None,
-                ("paper", "IoU, %"): printed["iou"].iloc[0] if len(printed) else None,
-            }
-            found = self._find(model, resolution)
-            if not found:
-                label = (model_title(model), f"{resolution} px")
-                rows.append(
-                    {"model": label[0], "resolution": label[1], **theirs, ("ours", "IoU, % (95 % interval)"): MISSING}
-                )
-            for records in found:
-                content = [record.content for record in records]
-                rows.append(
-                    {
-                        "model": self.label(records[0]),
-                        "resolution": f"{resolution} px",
-                        **theirs,
-                        ("ours", "IoU, % (95 % interval)"): _triple(records, "iou"),
-                        **_seeds("ours", records),
-                        ("ours", "images trained"): round(np.mean([c["images_seen"] for c in content])),
-                        ("ours", "images to convergence"): round(np.mean([c["converged_images"] for c in content])),
-                        ("ours", "minutes to convergence"): float(np.mean([c["converged_seconds"] for c in content]))
-                        / 60,
-                    }
-                )
+        for model, resolution in [*paper.index, *sorted(others)]:
+            printed = paper.loc[(model, resolution)] if (model, resolution) in paper.index else {}
+            theirs = {("paper", "hours"): printed.get("hours"), ("paper", "IoU, %"): printed.get("iou")}
+            for records in self.find(model, resolution) or [[]]:
+                label = self.label(records[0]) if records else model_title(model)
+                ours = _table1_cells(records) if records else {("ours", "IoU, % (95 % interval)"): MISSING}
+                rows.append({"model": label, "resolution": f"{resolution} px", **theirs, **ours})
         return two_level(rows, ["model", "resolution"])
 
     def table2(self, resolution: int = 64) -> pd.DataFrame:
-        """Table 2: precision, IoU and Dice of each model at one resolution, with the baseline that sees no chair anywhere."""
+        """Table 2: precision, IoU and Dice of each model at one resolution, and those of a model that sees no chair."""
+        ours = "ours (95 % interval)"
         paper = published.table2().set_index("model")
-        others = sorted(
-            {r.settings.model for r in self.records if r.settings.resolution == resolution} - set(paper.index)
-        )
+        at_resolution = {record.settings.model for record in self.records if record.settings.resolution == resolution}
         rows: list[dict[Any, Any]] = []
-        for model in [*paper.index, *others]:
-            theirs = {
-                ("paper", metric_title(m)): paper.loc[model, m] if model in paper.index else None for m in _METRICS
-            }
-            found = self._find(model, resolution)
-            if not found:
-                ours: dict[Any, Any] = {
-                    ("ours (95 % interval)", metric_title(m)): MISSING if m == "precision" else None for m in _METRICS
+        for model in [*paper.index, *sorted(at_resolution - set(paper.index))]:
+            printed = paper.loc[model] if model in paper.index else {}
+            theirs = {("paper", title): printed.get(metric) for metric, title in _METRICS.items()}
+            for records in self.find(model, resolution) or [[]]:
+                if not records:
+                    blank = dict.fromkeys(((ours, title) for title in _METRICS.values()), None)
+                    rows.append({"model": model_title(model), **theirs, **blank, (ours, "precision, %"): MISSING})
+                    continue
+                scores = {(ours, title): _mean_score(records, metric) for metric, title in _METRICS.items()}
+                more = {
+                    (ours, "pooled IoU"): _mean_score(records, "pooled_iou")[0],
+                    (ours, "images trained"): round(_mean(records, "images_seen")),
                 }
-                rows.append({"model": model_title(model), **theirs, **ours})
-            for records in found:
-                ours = {("ours (95 % interval)", metric_title(m)): _triple(records, m) for m in _METRICS}
-                ours |= _seeds("ours (95 % interval)", records)
-                ours[("ours (95 % interval)", "pooled IoU")] = _triple(records, "pooled_iou")[0]
-                ours[("ours (95 % interval)", "images trained")] = round(
-                    np.mean([r.content["images_seen"] for r in records])
-                )
-                rows.append({"model": self.label(records[0]), **theirs, **ours})
+                rows.append({"model": self.label(records[0]), **theirs, **scores, **_seed_cells(ours, records), **more})
         baseline = self.all_background_precision(resolution)
-        rows.append(
-            {
-                "model": "All background",
-                ("paper", metric_title("precision")): published.ALL_BACKGROUND_PRECISION,
-                ("ours (95 % interval)", metric_title("precision")): MISSING if baseline is None else baseline,
-                **(
-                    {("ours (95 % interval)", metric_title(m)): 0.0 for m in ("iou", "dice")}
-                    if baseline is not None
-                    else {}
-                ),
-            }
-        )
+        rows.append({"model": "All background", ("paper", "precision, %"): published.ALL_BACKGROUND_PRECISION})
+        rows[-1][ours, "precision, %"] = MISSING if baseline is None else baseline
+        if baseline is not None:
+            rows[-1] |= {(ours, "IoU, %"): 0.0, (ours, "Dice, %"): 0.0}
         return two_level(rows, ["model"])
 
     def all_background_precision(self, resolution: int = 64) -> float | None:
@@ -161,22 +167,21 @@ class Report:
         return float(np.mean(found)) if found else None
 
     def histories(self) -> dict[str, pd.DataFrame]:
-        """Validation IoU over images, by label; the first seed of each configuration."""
+        """Training histories by label; the first seed of each configuration."""
         return {
             f"{self.label(records[0])} at {records[0].settings.resolution} px": records[0].history()
-            for records in self._rows().values()
+            for records in self.configurations().values()
         }
 
     def by_resolution(self) -> pd.DataFrame:
-        """Test IoU with its interval by model and resolution, for Figure 4's claim that the order of models is preserved."""
-        rows = [
-            {
-                "model": model_title(model) + self.label(records[0]).removeprefix(model_title(model, width)),
-                "resolution": resolution,
-                **dict(zip(("iou", "low", "high"), _triple(records, "iou"), strict=True)),
-            }
-            for (model, width, resolution, *_), records in self._rows().items()
-        ]
+        """Test IoU by model and resolution: model, resolution (pixels), iou, low, high (%).
+
+        For Figure 4's claim that the order of the models is the same at every resolution.
+        """
+        rows = []
+        for (model, width, resolution, *_), records in self.configurations().items():
+            details = self.label(records[0]).removeprefix(model_title(model, width))
+            rows.append((model_title(model) + details, resolution, *_mean_score(records, "iou")))
         return pd.DataFrame(rows, columns=["model", "resolution", "iou", "low", "high"])
 
     def paper_by_resolution(self) -> pd.DataFrame:
@@ -184,12 +189,11 @@ class Report:
         return published.table1().assign(model=lambda table: table["model"].map(MODEL_TITLES))
 
     def figure4(self, resolution: int = 64) -> dict[str, Any]:
-        """Arguments of :func:`chairlib.show.pictures.figure4`: fixed test composites, their masks, and what each model predicts."""
+        """Arguments of :func:`chairlib.show.pictures.figure4`: test composites, their masks, and each model's masks."""
         shown: dict[str, np.ndarray] | None = None
         predicted: dict[str, np.ndarray | None] = {}
-        models = dict.fromkeys([*MODEL_TITLES, *(r.settings.model for r in self.records)])
-        for model in models:
-            found = self._find(model, resolution)
+        for model in dict.fromkeys([*MODEL_TITLES, *(record.settings.model for record in self.records)]):
+            found = self.find(model, resolution)
             if not found:
                 predicted[model_title(model)] = None
             for records in found:
@@ -198,87 +202,81 @@ class Report:
                 # Runs may have been scored on other subsets: only the same composites belong in one figure.
                 same = np.array_equal(kept["images"], shown["images"])
                 predicted[self.label(records[0])] = kept["probabilities"] > 0.5 if same else None
-        if shown is None:
-            return {}
-        return {"images": shown["images"], "targets": shown["targets"], "predictions": predicted}
+        return {"images": shown["images"], "targets": shown["targets"], "predictions": predicted} if shown else {}
 
     def sentence(self, profile: str = "", description: str = "") -> str:
-        """What this build is and what was spent on it, for every page that shows its numbers."""
+        """What this build is and how much was trained, for every page that shows its numbers."""
         head = description or (f"Profile {profile}." if profile else "")
         if not self.records:
             return f"{head} Nothing has been trained on {self.collection} yet.".strip()
-        images = sorted({record.content["images_seen"] for record in self.records})
-        tested = sorted({record.metrics["test"]["n_images"] for record in self.records})
-        seeds = len({record.settings.seed for record in self.records})
-        spent = sum(record.content["seconds"] for record in self.records) / 60
-        collection = (
-            "mini, the small collection of rendered chairs and rooms that ships with it"
-            if self.collection == "mini"
-            else self.collection
-        )
+        trained = number_range(record.content["images_seen"] for record in self.records)
+        tested = number_range(record.metrics["test"]["n_images"] for record in self.records)
+        seeds = plural(len({record.settings.seed for record in self.records}), "seed")
+        minutes = sum(record.content["seconds"] for record in self.records) / 60
+        mini = "mini, the small collection of rendered chairs and rooms that ships with it"
         return (
-            f"{head} Data: {collection}. {_count(len(self.records), 'run')} with {_count(seeds, 'seed')}, "
-            f"trained on {_range(images)} images and scored "
-            f"on {_range(tested)} test composites each; {spent:.1f} minutes of training on {', '.join(self.hardware())}."
+            f"{head} Data: {mini if self.collection == 'mini' else self.collection}. "
+            f"{plural(len(self.records), 'run')} with {seeds}, trained on {trained} images and scored on {tested} test "
+            f"composites each; {minutes:.1f} minutes of training on {', '.join(self.hardware())}."
         ).strip()
 
     def hardware(self) -> list[str]:
+        """The hardware that the runs were trained on."""
         return sorted({record.content["hardware"] for record in self.records})
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
         """The values that the book's prose quotes; ``"not measured"`` where no record has them."""
-
-        def iou(model: str) -> str:
-            found = self._find(model, 64)
-            if not found:
-                return "not trained in this build"
-            # Beside the paper's figure stands the paper's recipe, where the build has it.
-            records = min(found, key=lambda rows: rows[0].settings.recipe != "paper")
-            text = "{:.1f} % ({:.1f}–{:.1f})".format(*_triple(records, "iou"))
-            return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
-
         baseline = self.all_background_precision()
-        images = sorted({record.content["images_seen"] for record in self.records})
-        finished = sorted(record.content["finished"] for record in self.records)
+        finished = max((record.content["finished"] for record in self.records), default=None)
+        images = number_range(record.content["images_seen"] for record in self.records)
         return {
             "profile_sentence": self.sentence(profile, description),
-            "unet_iou_64": iou("unet"),
-            "fcn_vgg16_iou_64": iou("fcn_vgg16"),
+            "unet_iou_64": self._quoted_iou("unet"),
+            "fcn_vgg16_iou_64": self._quoted_iou("fcn_vgg16"),
             "all_background_precision": "not measured" if baseline is None else f"{baseline:.2f} %",
-            "training_images": _range(images) if images else "not measured",
+            "training_images": images or "not measured",
             "hardware": ", ".join(self.hardware()) or "not measured",
-            "build_date": finished[-1][:10] if finished else "not measured",
+            "build_date": finished[:10] if finished else "not measured",
         }
 
-
-def two_level(rows: list[dict[Any, Any]], index: list[str]) -> pd.DataFrame:
-    """Rows as a table with two-level columns; cells keep their own types, so that counts stay whole beside missing ones."""
-    table = pd.DataFrame(rows, dtype=object).set_index(index)
-    names: list[tuple[Any, ...]] = table.columns.to_list()  # type: ignore[assignment]
-    table.columns = pd.MultiIndex.from_tuples(names)
-    return table
-
-
-def metric_title(metric: str) -> str:
-    return {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}[metric]
+    def _quoted_iou(self, model: str) -> str:
+        found = self.find(model, 64)
+        if not found:
+            return "not trained in this build"
+        # Beside the paper's number stands a run with the paper's recipe, where the build has one.
+        records = min(found, key=lambda rows: rows[0].settings.recipe != "paper")
+        text = "{:.1f} % ({:.1f}–{:.1f})".format(*_mean_score(records, "iou"))
+        return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:
+    """Cells under ``heading``: the number of seeds, and for several the standard deviation of their test IoU."""
+    ious = np.array([record.metrics["test"]["iou"] for record in records], float)
+    spread = {(heading, "SD over seeds"): float(np.std(ious, ddof=1))} if len(ious) > 1 else {}
+    return {(heading, "seeds"): len(records), **spread}
 
 
-def _range(numbers: Sequence[int]) -> str:
-    return f"{numbers[0]:,}" if len(numbers) == 1 else f"{numbers[0]:,} to {numbers[-1]:,}"
+def _table1_cells(records: Sequence[Record]) -> dict[tuple[str, str], Any]:
+    return {
+        ("ours", "IoU, % (95 % interval)"): _mean_score(records, "iou"),
+        **_seed_cells("ours", records),
+        ("ours", "images trained"): round(_mean(records, "images_seen")),
+        ("ours", "images to convergence"): round(_mean(records, "converged_images")),
+        ("ours", "minutes to convergence"): _mean(records, "converged_seconds") / 60,
+    }
 
 
 def open_report(data: str, runs: list[str] | None = None) -> Report:
-    """Gather the records of a collection: exactly ``runs`` where given (refused if they don't match), else all that match."""
+    """Gather the records of a collection: exactly ``runs`` where given, else all that match.
+
+    Raises RecordError where one of ``runs`` is missing or does not match.
+    """
     collection = Collection(data)
     return Report(collection.name, *load_records(BenchmarkSettings.kind, collection.hash, runs))
 
 
 def _on_coco(record: Record) -> bool:
-    """Whether a run's data are crops of COCO's photos: not composites, and its validation crops once more in the place of a test."""
+    """Whether a run's images are crops of COCO's photos. Their validation crops stand in the place of a test split."""
     return record.content.get("source") == COCO_SOURCE
 
 
@@ -298,14 +296,17 @@ def describe_record(record: Record) -> str:
         value = "undefined" if test[metric] is None else f"{test[metric]:6.2f} %"
         interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
         lines.append(f"  {title:<11} {value}  ({interval})")
-    lines += [
-        f"  on {scored_on(record)} of {content['data']['name']} "
-        f"({test['n_groups'] or test['n_images']} {test['interval_units']}; {test['n_left_out']} left out of IoU and Dice)",
-        f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; converged after "
-        f"{content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
-        f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}",
-    ]
-    return "\n".join(lines)
+    units = f"{test['n_groups'] or test['n_images']} {test['interval_units']}"
+    return "\n".join(
+        [
+            *lines,
+            f"  on {scored_on(record)} of {content['data']['name']} ({units}; "
+            f"{test['n_left_out']} left out of IoU and Dice)",
+            f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; "
+            f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
+            f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}",
+        ]
+    )
 
 
 def score_table(record: Record) -> pd.DataFrame:
@@ -314,16 +315,16 @@ def score_table(record: Record) -> pd.DataFrame:
     images = "validation crops" if _on_coco(record) else "images"
     scored = test["n_images"] - test["n_left_out"]
     meanings = {
-        "IoU, %": ("iou", f"mean over {scored:,} {images}"),
-        "Dice, %": ("dice", f"mean over {scored:,} {images}"),
-        "precision, %": ("precision", f"pixels classified correctly, of {test['n_images']:,} {images}"),
-        "pooled IoU, %": ("pooled_iou", f"all pixels of {test['n_images']:,} {images} taken together"),
+        "iou": ("IoU, %", f"mean over {scored:,} {images}"),
+        "dice": ("Dice, %", f"mean over {scored:,} {images}"),
+        "precision": ("precision, %", f"pixels classified correctly, of {test['n_images']:,} {images}"),
+        "pooled_iou": ("pooled IoU, %", f"all pixels of {test['n_images']:,} {images} taken together"),
     }
-    rows = [(title, _triple([record], metric), meaning) for title, (metric, meaning) in meanings.items()]
+    rows = [(title, _mean_score([record], metric), meaning) for metric, (title, meaning) in meanings.items()]
     return pd.DataFrame(rows, columns=["score", "value (95 % interval)", "meaning"]).set_index("score")
 
 
 def show_slips(where: str) -> HTML:
-    """What doesn't add up in a table or figure of the paper (``"table1"``, ``"figure4"``, ...), as a note to stand below it."""
+    """What does not add up in a table or figure of the paper (``"table1"``, ``"figure4"``, ...), as a note below it."""
     notes = "".join(f"<li>{html.escape(text)}</li>" for text in published.SLIPS[where])
     return HTML(f'<aside class="chair-slips" aria-label="In the paper"><p>In the paper:</p><ul>{notes}</ul></aside>')

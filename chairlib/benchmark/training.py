@@ -25,7 +25,7 @@ from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.progress import progress_bar
 from chairlib.core.tensors import load_tensors, save_tensors
 
-__all__ = ["Fit", "fit", "forward_precision", "training_dtype"]
+__all__ = ["Fit", "Trainer", "fit", "forward_precision", "has_settled", "learning_rate_at", "training_dtype"]
 
 #: At most this many seconds of training are lost by a kill.
 CHECKPOINT_SECONDS = 60
@@ -56,9 +56,10 @@ class Fit:
     """What a training run came to. The model that was given holds the chosen weights."""
 
     history: pd.DataFrame
-    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, and in % val_iou, val_dice, val_precision.
+    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, val_iou, val_dice, val_precision (%).
 
-    Where the start was scored, the first row has 0 images and a training loss of NaN."""
+    Where the start was scored, the first row has 0 images and a training loss of NaN.
+    """
     images_seen: int
     seconds: float
     """Training and evaluation, summed over resumed parts."""
@@ -70,7 +71,7 @@ class Fit:
     stopped_early: bool
 
 
-class _Trainer:
+class Trainer:
     """The state of a training run. All of it goes into the checkpoint, so a resumed run ends with the same weights."""
 
     def __init__(self, model: nn.Module, train: CompositeLoader, recipe: Recipe, n_steps: int, seed: int):
@@ -97,7 +98,7 @@ class _Trainer:
             epoch, start = divmod(self.step, len(self.train))
             for images, masks in self.train.batches(epoch, start):
                 for group in self.optimizer.param_groups:
-                    group["lr"] = _learning_rate(self.recipe, self.step, self.n_steps)
+                    group["lr"] = learning_rate_at(self.recipe, self.step, self.n_steps)
                 with autocast:
                     logits = self.model(images.to(memory_format=torch.channels_last))
                 loss = segmentation_loss(logits.float(), masks, self.recipe.loss)
@@ -145,7 +146,7 @@ class _Trainer:
         figures = [-past["val_loss"] if recipe.select == "loss" else past["val_iou"] for past in self.history]
         if self.best_row < 0 or recipe.select == "last" or figures[-1] > figures[self.best_row]:
             self.best_row, self.best = len(self.history) - 1, _copy_weights(self.model)
-        self.stopped_early = _has_settled([past["val_iou"] for past in self.history], recipe)
+        self.stopped_early = has_settled([past["val_iou"] for past in self.history], recipe)
 
     # -- checkpoint -------------------------------------------------------------------------------------------------
 
@@ -214,7 +215,8 @@ def _make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     raise ParameterError(f"optimizer {recipe.optimizer!r} is unknown; use adam, adamw, sgd or rmsprop.")
 
 
-def _learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
+def learning_rate_at(recipe: Recipe, step: int, n_steps: int) -> float:
+    """The learning rate of step ``step``, from 0, of ``n_steps``. Raises ParameterError for an unknown schedule."""
     if recipe.schedule == "constant":
         return recipe.learning_rate
     if recipe.schedule != "one_cycle":
@@ -225,7 +227,7 @@ def _learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - peak) / (1 - peak)))
 
 
-def _has_settled(ious: list[float], recipe: Recipe) -> bool:
+def has_settled(ious: list[float], recipe: Recipe) -> bool:
     """Early stopping (5.1): the last ``patience`` evaluations raised validation IoU by at most ``min_change``."""
     if recipe.patience is None or len(ious) <= recipe.patience:
         return False
@@ -319,7 +321,7 @@ def fit(
         "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
     }
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    trainer = _Trainer(model, train, recipe, n_steps, seed)
+    trainer = Trainer(model, train, recipe, n_steps, seed)
     if path is not None and path.exists():
         trainer.load(path, fingerprint)
 
@@ -367,7 +369,7 @@ def fit(
     return _summarise(trainer)
 
 
-def _summarise(trainer: _Trainer) -> Fit:
+def _summarise(trainer: Trainer) -> Fit:
     history = pd.DataFrame(trainer.history)
     near = history["val_iou"] >= history["val_iou"].max() - CONVERGENCE_MARGIN
     converged = history.loc[near.idxmax() if near.any() else history.index[-1]]

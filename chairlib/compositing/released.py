@@ -13,19 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from chairlib.collection import SPLITS, Collection
-from chairlib.compositing.blend import check_resolution, mask_from_opacity
-from chairlib.compositing.image_sets import CompositeSet, StoredSet, to_pillow
+from chairlib.compositing.image_sets import CompositeSet, to_pillow
+from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder
 from chairlib.compositing.masks import read_levels, read_photo
-from chairlib.compositing.packing import check_split, map_images
+from chairlib.compositing.packing import check_split
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import atomic_folder
 from chairlib.core.progress import progress_bar
-from chairlib.core.vision import torchvision
 
 __all__ = ["COCO_SOURCE", "NOTE", "ReleasedChairSegments", "export", "is_released", "read_note"]
 
@@ -56,7 +54,7 @@ def is_released(root: str | Path) -> bool:
     return any((Path(root) / split / "image").is_dir() for split in SPLITS)
 
 
-class ReleasedChairSegments(torchvision.datasets.VisionDataset):
+class ReleasedChairSegments(MaskedImages):
     """Composites stored as the authors store them: ``DIR/{train,val,test}/{image,mask}/N.<ext>``, N an integer.
 
     Reads what :func:`export` writes, and the authors' archives once unpacked (``Chair064`` and the others). Gives
@@ -77,16 +75,11 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
         self.split = check_split(split)
         folder = Path(root) / split
         if not (folder / "image").is_dir() or not (folder / "mask").is_dir():
-            found = (
-                ", ".join(sorted(path.name for path in Path(root).iterdir())[:8])
-                if Path(root).is_dir()
-                else "no such folder"
-            )
             raise CollectionError(
-                f"{folder} has no image/ and mask/ folders (in {root}: {found or 'nothing'}); "
+                f"{folder} has no image/ and mask/ folders (in {root}: {list_folder(Path(root))}); "
                 "name the folder that holds train/, val/ and test/."
             )
-        self.images, self.masks = _files_by_number(folder / "image"), _files_by_number(folder / "mask")
+        self.images, self.masks = (files_by_key(folder / kind, _number, "a number") for kind in ("image", "mask"))
         if self.images.keys() != self.masks.keys():
             odd = min(self.images.keys() ^ self.masks.keys())
             raise CollectionError(
@@ -96,8 +89,8 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
             raise CollectionError(f"{folder / 'image'} holds no images named by a number; unpack or export it again.")
         self.numbers = sorted(self.images)
         note = read_note(root)
-        self.name: str = note.get("name", Path(root).name)
-        self.groups: list[str] | None = note["groups"].get(split) if "groups" in note else None
+        self.name = note.get("name", Path(root).name)
+        self.groups = note["groups"].get(split) if "groups" in note else None
         if self.groups is not None and len(self.groups) != len(self.numbers):
             raise CollectionError(
                 f"{Path(root) / NOTE} has {len(self.groups)} groups for {len(self.numbers)} {split} images; "
@@ -107,38 +100,15 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def read(self, index: int) -> tuple[Image.Image, Image.Image]:
         number = self.numbers[index]
         image = read_photo(self.images[number])
-        levels = torch.from_numpy(np.array(read_levels(self.masks[number], image.size)))
-        mask = to_pillow(mask_from_opacity(levels)[None].float())
-        return self.transforms(image, mask) if self.transforms is not None else (image, mask)
-
-    def image_set(self, resolution: int, device: torch.device) -> StoredSet:
-        """All images on ``device`` at ``resolution``: images resized antialiased, masks by nearest neighbour."""
-        check_resolution(resolution)
-        size = (resolution, resolution)
-
-        def read(number: int) -> np.ndarray:
-            image = read_photo(self.images[number])
-            mask = read_levels(self.masks[number], image.size)
-            image = image.resize(size, Image.Resampling.BILINEAR)
-            mask = mask.resize(size, Image.Resampling.NEAREST)
-            return np.dstack([np.asarray(image), np.asarray(mask)])
-
-        both = map_images(read, self.numbers, f"reading {self.split}")
-        return StoredSet(both[:, :3], both[:, 3:], device, self.name, groups=self.groups)
+        return image, read_levels(self.masks[number], image.size)
 
 
-def _files_by_number(folder: Path) -> dict[int, Path]:
-    """The files of ``folder`` that are named by a number, ``7.png`` or ``007.png``."""
-    files: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.stem.isdecimal() and (other := files.setdefault(int(path.stem), path)) != path:
-            raise CollectionError(
-                f"{folder} holds both {other.name} and {path.name}; a number names one file: remove one."
-            )
-    return files
+def _number(file: Path) -> int | None:
+    """The number that a file is named by, ``7.png`` or ``007.png``; None for other names."""
+    return int(file.stem) if file.stem.isdecimal() else None
 
 
 def export(

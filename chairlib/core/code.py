@@ -8,7 +8,6 @@ import ast
 import hashlib
 import importlib.util
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ __all__ = ["code_hash", "imported_modules", "project_folder"]
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
-@cache
 def code_hash(module: str, skip: tuple[str, ...] = ()) -> str:
     """16 hexadecimal digits over the syntax of ``module`` and of all modules that it imports, directly or not.
 

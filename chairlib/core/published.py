@@ -1,7 +1,7 @@
-"""The paper's own figures as data: Tables 1 to 5 as printed, the all-background baseline, and the slips to show beside them.
+"""The paper's own numbers: Tables 1 to 5 as printed, the all-background baseline, and the slips to show beside them.
 
-Every function returns a new, tidy DataFrame whose `attrs["units"]` gives the unit of each numeric column. The figures
-are as printed, slips included; :data:`SLIPS` says what does not add up, and where. Models are named as in
+Every function returns a new, tidy DataFrame whose `attrs["units"]` has the unit of each numeric column. The numbers are
+as printed, slips included; :data:`SLIPS` says what does not add up, and where. Models are named as in
 :data:`chairlib.benchmark.models.MODELS`.
 """
 
@@ -32,7 +32,8 @@ _PER_CENT = {"precision": "%", "iou": "%", "dice": "%"}
 #: What does not add up in the paper, by the table or figure it stands in. Shown where it matters, never mended.
 SLIPS: dict[str, tuple[str, ...]] = {
     "table1": (
-        "The caption promises hours and epochs; the table gives hours only (section 5.1 has four epochs for U-Net at 64 and 128).",
+        "The caption promises hours and epochs; the table gives hours only (section 5.1 has four epochs for U-Net at "
+        "64 and 128).",
         "FCN-VGG-16 stands above FCN-ResNet-50 at 32, 64 and 128 pixels and below it at 256.",
     ),
     "table2": (
@@ -40,14 +41,14 @@ SLIPS: dict[str, tuple[str, ...]] = {
         "FCN-ResNet-50 on IoU, and above both ResNets on Dice.",
     ),
     "table3": (
-        "FCN-ResNet-101 pretrained on Chair Segments has 51.54 for both IoU and Dice on airplane. The two can only be equal "
-        "where every image scores 0 or 100, so one of them is a typing slip.",
-        "The caption sees an advantage of pretraining on Chair Segments almost across all metrics; 12 of the 36 figures are "
-        "lower than the same model's from scratch, 7 of them FCN-ResNet-101's.",
+        "FCN-ResNet-101 pretrained on Chair Segments has 51.54 for both IoU and Dice on airplane. The two can only be "
+        "equal where every image scores 0 or 100, so one of them is a typing slip.",
+        "The caption sees an advantage of pretraining on Chair Segments almost across all metrics; 12 of the 36 "
+        "figures are lower than the same model's from scratch, 7 of them FCN-ResNet-101's.",
     ),
     "table4": (
-        "Both U-Nets are called state of the art; from scratch on airplane, the U-Net's IoU of 0.65 is below the 0.66 of Yuan "
-        "et al.",
+        "Both U-Nets are called state of the art; from scratch on airplane, the U-Net's IoU of 0.65 is below the 0.66 "
+        "of Yuan et al.",
         "IoU is printed as a fraction here and in per cent in every other table.",
         "The rows from the literature are unsupervised methods, most likely on subsets of 100 images; the U-Nets are "
         "supervised, on the full labelled sets.",
@@ -70,7 +71,10 @@ def table2() -> pd.DataFrame:
 
 
 def table3() -> pd.DataFrame:
-    """Object Discovery by pretraining: model, pretraining (none, chair_segments, coco_chairs), category, precision, iou, dice (%)."""
+    """Object Discovery by pretraining: model, pretraining, category, precision, iou, dice (%).
+
+    ``pretraining``: none, chair_segments or coco_chairs.
+    """
     return _read(3, _PER_CENT)
 
 
@@ -80,7 +84,10 @@ def table4() -> pd.DataFrame:
 
 
 def table5() -> pd.DataFrame:
-    """L2 distances in parameter space: task, and between fine-tuned (ft), randomly initialised (ri) and pretrained (p) models."""
+    """L2 distances in parameter space: task, and the columns ft_ft, ri_ri, ft_p and ri_p.
+
+    Between models fine-tuned (ft) from the pretrained one (p), and models trained from random initial weights (ri).
+    """
     return _read(5, dict.fromkeys(("ft_ft", "ri_ri", "ft_p", "ri_p"), "L2 distance"))
 
 

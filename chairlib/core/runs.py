@@ -52,8 +52,12 @@ DECIDES_NOTHING = ("chairlib.core", "chairlib.show")
 PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 
+@cache
 def code_hash(kind: str) -> str:
-    """16 hexadecimal digits over the code that decides the numbers of a run (:mod:`chairlib.core.code`)."""
+    """16 hexadecimal digits over the code that decides the numbers of a run (:mod:`chairlib.core.code`).
+
+    Found out once a process: the code of this library that has been imported does not change any more.
+    """
     return code.code_hash(f"chairlib.{kind}.run", DECIDES_NOTHING)
 
 

@@ -1,4 +1,7 @@
-"""Barriers of curves between two models. No more than arithmetic: analyses, figures and widgets all take it from here."""
+"""Barriers of curves between two models.
+
+No more than arithmetic: analyses, figures and widgets all take it from here.
+"""
 
 import math
 from collections.abc import Iterable
@@ -52,17 +55,18 @@ def below_line(alphas: Iterable[float], values: Iterable[float], higher_is_bette
 
 
 def barrier(alphas: Iterable[float], values: Iterable[float], higher_is_better: bool = True) -> float:
-    """How far a curve falls short of the straight line between its end points, at worst, in the values' unit; at least 0.
+    """The largest gap between a curve and the straight line between its end points, in the values' unit; at least 0.
 
-    Entezari et al. (2022): the largest gap between the loss (or score) at alpha and alpha v(1) + (1 - alpha) v(0).
-    Where both ends are equally good this is the error barrier of Frankle et al. (2020), who compare with the ends' mean.
-    The curve's own end points are two of its points, so a curve that is nowhere worse than the line has a barrier of 0.
+    Only gaps where the curve is worse than the line count. Entezari et al. (2022): the largest gap between the loss (or
+    score) at alpha and alpha v(1) + (1 - alpha) v(0). Where both ends are equally good this is the error barrier of
+    Frankle et al. (2020), who compare with the ends' mean. The curve's own end points are two of its points, so a curve
+    that is nowhere worse than the line has a barrier of 0.
 
-    alphas: in any order, 0 and 1 among them (within :data:`TOLERANCE`); those outside [0, 1] are left out. values: as many,
-    such as IoU in per cent; for a loss, ``higher_is_better=False``.
+    alphas: in any order, 0 and 1 among them (within :data:`TOLERANCE`); those outside [0, 1] are left out. values: as
+    many, such as IoU in per cent; for a loss, ``higher_is_better=False``.
 
-    Raises :class:`ParameterError` for anything but numbers, where alpha 0 or 1 is missing or has two different values, for
-    another number of values, for an alpha that is not finite, and for a value inside [0, 1] that is not.
+    Raises :class:`ParameterError` for anything but numbers, where alpha 0 or 1 is missing or has two different values,
+    for another number of values, for an alpha that is not finite, and for a value inside [0, 1] that is not.
     """
     return float(max(0.0, np.nanmax(below_line(alphas, values, higher_is_better))))
 

@@ -1,7 +1,7 @@
 """Analyses as cells: small results that are computed one at a time and kept, so that a killed analysis loses only one.
 
-An analysis says which cells it is made of before any model is trained (:meth:`Analysis.points`). Its estimate, its progress
-bar and its results all come from that one list.
+An analysis says which cells it is made of before any model is trained (:meth:`Analysis.points`). Its estimate, its
+progress bar and its results all come from that one list.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Study:
     blocks: tuple[str, ...]
     """The model's blocks, from its input to its output."""
     early_budgets: tuple[int, ...]
-    """Lengths of a shared pretraining in images, shorter than P's own, of which models F1@N and F2@N were fine-tuned."""
+    """Lengths of the shared pretrainings that are shorter than P's own, in images: those of F1@N and F2@N."""
 
     @classmethod
     def of(cls, settings: LandscapeSettings, labels: Iterable[str]) -> Study:
@@ -73,7 +73,7 @@ class Cell:
     key: tuple[str, ...]
     """Names the result. Parts that are labels of models stand for their weights: other weights are another cell."""
     compute: Callable[[TrainedModels], Any]
-    """Computes the result, of types that JSON has."""
+    """Computes the result, which is made of types that JSON has."""
     train_passes: int = 0
     """How often it sends all training photos through a network."""
     scored_passes: int = 0
@@ -84,11 +84,14 @@ class Analysis(Protocol):
     """An analysis of a study's models."""
 
     def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        """Its cells, each with what its row of the table says of it. Without ``models``: as many as there may be."""
+        """Its cells, each with the columns of the table that identify it.
+
+        Without ``models``, before any is trained: all cells that there may be.
+        """
         ...
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
-        """Its result."""
+        """Its result: a table with a row for each point, or summaries of them."""
         ...
 
 
@@ -98,7 +101,10 @@ def unique_cells(analyses: Iterable[Analysis], models: TrainedModels | None = No
 
 
 class CellStore:
-    """Results of cells, a small JSON file each. ``tags``: what stands for a label in the names of files."""
+    """Results of cells, each in a small JSON file of ``folder``.
+
+    ``tags``: for a model's label, what stands for it in the names of files. It must change with the model's weights.
+    """
 
     def __init__(self, folder: Path, tags: Mapping[str, str], progress: bool):
         self.folder, self.tags = folder, tags

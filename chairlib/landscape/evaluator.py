@@ -1,10 +1,10 @@
-"""Scores of states: of any number of weights of one model on the same images.
+"""Scores of states: one model with any number of different weights, on the same images.
 
-BatchNorm's running statistics are no weights but averages that belong to weights, and halfway between two models they fit
-neither. Whatever scores a state therefore takes ``batch_norm``:
+BatchNorm's running statistics are averages of activations, which depend on the weights. Halfway between two models the
+average of their statistics fits neither. Whatever scores a state therefore takes ``batch_norm``:
 
-- ``average``: the statistics the state came with; between models these were averaged like weights.
-- ``recalibrate``: estimated anew for these very weights from training images, see :func:`recalibrate`.
+- ``average``: the statistics that the state has; between two models they were averaged as the weights were.
+- ``recalibrate``: statistics estimated for these weights from training images, see :func:`recalibrate`.
 
 At alpha = 0 and alpha = 1 ``average`` gives each checkpoint's own scores, ``recalibrate`` those of each checkpoint
 recalibrated alike.
@@ -59,12 +59,12 @@ class Evaluator:
     Parameters
     ----------
     model: on the loaders' device, of any weights and mode; copied, never touched.
-    loaders: by split, such as ``{"train": ..., "test": ...}``; scored complete and in order, whatever their shuffling and flips.
+    loaders: by split, such as ``{"train": ..., "test": ...}``. Every image is scored once, in order and unchanged.
     recalibrate_on: where ``batch_norm="recalibrate"`` takes its images; by default the loader named ``train``.
     n_images: how many of them, see :func:`recalibrate`.
     loss: ``bce`` or ``double_sigmoid``.
-    keep_gib: at most this much device memory for images (float32, 64 KiB an image of 64 x 64); a split that doesn't fit is
-        made anew each time, at a few per cent of the time.
+    keep_gib: at most this much device memory for images (float32, 64 KiB an image of 64 x 64); a split that doesn't fit
+        is made anew each time, at a few per cent of the time.
 
     Raises :class:`ParameterError` where there are no loaders and where model and loaders are on different devices.
     """
@@ -102,10 +102,10 @@ class Evaluator:
         return {key: tensor.detach().to(self.device) for key, tensor in state.items()}
 
     def evaluations(self, state: State, batch_norm: str = "average", progress: bool = False) -> dict[str, Evaluation]:
-        """By split, exactly what :func:`chairlib.benchmark.training.evaluate` gives for a model with this state: per-image scores too.
+        """What :func:`chairlib.benchmark.evaluation.evaluate` gives for a model with this state, by split.
 
-        Raises :class:`ParameterError` for a state that isn't this model's or is not finite, for an unknown ``batch_norm``,
-        and where there is nothing to recalibrate, or nothing to do it with.
+        Raises :class:`ParameterError` for a state that isn't this model's or is not finite, for an unknown
+        ``batch_norm``, and where there is nothing to recalibrate, or nothing to do it with.
         """
         _check_batch_norm(batch_norm)
         self._prepare(state, batch_norm)
@@ -113,13 +113,19 @@ class Evaluator:
             return {split: evaluate(self.model, loader, self.loss, progress) for split, loader in self._loaders.items()}
 
     def score(self, state: State, batch_norm: str = "average", progress: bool = False) -> dict[str, dict[str, float]]:
-        """By split: iou, dice, precision (per cent; nan where undefined) and loss, as plain numbers. Raises as :meth:`evaluations` does."""
+        """By split: iou, dice, precision (per cent; nan where undefined) and loss, as plain numbers.
+
+        Raises as :meth:`evaluations` does.
+        """
         return {
             split: _figures(evaluation) for split, evaluation in self.evaluations(state, batch_norm, progress).items()
         }
 
     def recalibrated(self, state: State) -> dict[str, Tensor]:
-        """What :func:`recalibrate` gives for a model with this state, on the model's device. Raises as :meth:`evaluations` does."""
+        """What :func:`recalibrate` gives for a model with this state, on the model's device.
+
+        Raises as :meth:`evaluations` does.
+        """
         self._prepare(state, "recalibrate")
         return {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
 
@@ -127,7 +133,7 @@ class Evaluator:
         _load(self.model, state)
         if batch_norm == "recalibrate":
             with torch.inference_mode():
-                _re_estimate(self.model, self._recalibration_batches())
+                _estimate_statistics(self.model, self._recalibration_batches())
 
     def _recalibration_batches(self) -> Iterable[Batch]:
         if self._recalibrate_on is None:
@@ -203,7 +209,7 @@ class _Batches:
 
 
 class _KeptImages:
-    """A loader's images as :class:`chairlib.benchmark.training.ScoredImages`, with the batches kept."""
+    """A loader's images as :class:`chairlib.benchmark.evaluation.ScoredImages`, with the batches kept."""
 
     def __init__(self, loader: CompositeLoader, memory: _Memory):
         self.batch_size, self.indices, self.groups = loader.batch_size, loader.indices, loader.groups
@@ -215,21 +221,25 @@ class _KeptImages:
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, loader: CompositeLoader, n_images: int | None = None) -> dict[str, Tensor]:
-    """The model's state with BatchNorm's running statistics estimated anew from a loader's images; the model stays as it was.
+    """The model's state with BatchNorm's running statistics estimated anew from a loader's images.
 
-    As in stochastic weight averaging (Izmailov et al. 2018): the plain mean over batches of each batch's mean and unbiased
-    variance, layer by layer, from one pass in which BatchNorm normalises by its batch and every other module is in evaluation
-    mode. The images are the loader's own, unflipped and unaugmented, in a fixed shuffled order (in the order of the
-    composites, where each batch shows one chair or two, the variance between chairs would be lost). Batches have the
-    loader's size and weigh alike: images that don't fill the last one are left out, unless they are all there is.
+    The model stays as it was.
+
+    As in stochastic weight averaging (Izmailov et al. 2018): the plain mean over batches of each batch's mean and
+    unbiased variance, layer by layer, from one pass in which BatchNorm normalises by its batch and every other module
+    is in evaluation mode. The images are the loader's own, unflipped and unaugmented, in a fixed shuffled order (in the
+    order of the composites, where each batch shows one chair or two, the variance between chairs would be lost).
+    Batches have the loader's size and weigh alike: images that don't fill the last one are left out, unless they are
+    all there is.
 
     n_images: how many images, at most; all of the loader's where None.
 
-    Raises :class:`ParameterError` for a model without BatchNorm statistics, and unless ``n_images`` is a whole number above 0.
+    Raises :class:`ParameterError` for a model without BatchNorm statistics, and unless ``n_images`` is a whole number
+    above 0.
     """
     own = _private_copy(model, [loader])
     with torch.inference_mode():
-        _re_estimate(own, _recalibration_batches(loader, n_images))
+        _estimate_statistics(own, _recalibration_batches(loader, n_images))
     state = model.state_dict()
     return {
         key: (tensor if is_statistic(key) else state[key]).detach().clone() for key, tensor in own.state_dict().items()
@@ -247,17 +257,18 @@ def _recalibration_batches(loader: CompositeLoader, n_images: int | None) -> Ite
 def recalibrated_layers(model: nn.Module) -> list[_BatchNorm]:
     """The layers whose running statistics :func:`recalibrate` estimates anew: BatchNorm's, unless it keeps none.
 
-    Entries named ``running_mean`` are no sign of them: frozen BatchNorm has such, and InstanceNorm may.
+    Entries named ``running_mean`` do not tell: frozen BatchNorm has such entries, and InstanceNorm may have them.
     """
     return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
 
 
-def _re_estimate(model: nn.Module, batches: Iterable[Batch]) -> None:
-    """Estimate the running statistics of a module of one's own, which is left in evaluation mode."""
+def _estimate_statistics(model: nn.Module, batches: Iterable[Batch]) -> None:
+    """Estimate the running statistics of ``model`` in place, and leave it in evaluation mode."""
     layers = recalibrated_layers(model)
     if not layers:
         raise ParameterError(
-            f"{type(model).__name__} has no BatchNorm layers with running statistics to recalibrate: use batch_norm='average'."
+            f"{type(model).__name__} has no BatchNorm layers with running statistics to recalibrate: "
+            "use batch_norm='average'."
         )
     momenta = [layer.momentum for layer in layers]
     hooks = [layer.register_forward_pre_hook(_CountedMomentum()) for layer in layers]
@@ -275,7 +286,10 @@ def _re_estimate(model: nn.Module, batches: Iterable[Batch]) -> None:
 
 
 class _CountedMomentum:
-    """Gives a BatchNorm layer the momentum 1/n in its nth call: what ``momentum=None`` does, which reads n from the device."""
+    """Gives a BatchNorm layer the momentum 1/n in its nth call, so that its statistics are the mean over calls.
+
+    ``momentum=None`` does the same but reads n from the device each time, which makes a GPU wait.
+    """
 
     def __init__(self) -> None:
         self.calls = 0
@@ -290,10 +304,12 @@ def score_ensemble(
 ) -> Evaluation:
     """Scores of the mean of several models' probabilities, the output ensemble that a soup is compared with.
 
-    Lakshminarayanan, Pritzel & Blundell (2017), Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles.
+    Lakshminarayanan, Pritzel & Blundell (2017), Simple and Scalable Predictive Uncertainty Estimation using Deep
+    Ensembles.
 
-    A pixel is chair where that mean is above 0.5; the loss is that of the mean. Each state has its own BatchNorm statistics. Only one
-    batch of outputs is held at a time. ``model`` is never touched; the images are the loader's, complete and in order.
+    A pixel is chair where that mean is above 0.5; the loss is that of the mean. Each state has its own BatchNorm
+    statistics. Only one batch of outputs is held at a time. ``model`` is never touched; the images are the loader's,
+    complete and in order.
 
     Raises :class:`ParameterError` for no states or states that are not this model's, and as :class:`Evaluator` does.
     """
@@ -338,12 +354,13 @@ def interpolation_curve(
     """Scores of train and test images along the line between two models (the paper's Figure 7).
 
     model: says what is computed, on its device; it is never touched. states: on any device. alphas, batch_norm: see
-    :func:`interpolate` and the top of this module; a repeated alpha is scored once. loss: ``bce`` or ``double_sigmoid``.
+    :func:`interpolate` and the top of this module; a repeated alpha is scored once. loss: ``bce`` or
+    ``double_sigmoid``.
     n_images: for recalibration, all training images where None. To keep each point as it comes, use :class:`Evaluator`
     and :func:`interpolate`.
 
-    Returns a row per alpha and split (``train``, ``test``): alpha, split, iou, dice, precision (per cent), loss (mean per
-    pixel), and extrapolated (bool: alpha lies outside [0, 1]).
+    Returns a row per alpha and split (``train``, ``test``): alpha, split, iou, dice, precision (per cent), loss (mean
+    per pixel), and extrapolated (bool: alpha lies outside [0, 1]).
 
     Raises as :class:`Evaluator` and :func:`interpolate` do.
     """

@@ -1,4 +1,4 @@
-"""What the loss landscape asks of a build: its analyses, the models they need, their notebooks, and how long they take."""
+"""The loss landscape's part of a build: its analyses, the models they need, their notebooks, and their cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,8 +25,8 @@ def open_runs(
 ) -> list[Run[LandscapeSettings]]:
     """The analyses that a profile lists, each once, the featured one first.
 
-    Where an entry does not say how P is pretrained, P is the benchmark run of the same model, width and resolution, with
-    seed 0 if there is one. Raises ParameterError where there is none.
+    Where an entry does not say how P is pretrained, P is the benchmark run of the same model, width and resolution,
+    with seed 0 if there is one. Raises ParameterError where there is none.
     """
     runs = []
     for entry in entries:

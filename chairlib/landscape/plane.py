@@ -20,13 +20,14 @@ _LEAST_ANGLE = 1e-4
 class Plane:
     """The plane through three models in parameter space, with true distances (Garipov et al. 2018).
 
-    ``p`` is the origin, ``a`` lies on the x axis and ``b`` above it; axes are orthonormal (Gram-Schmidt over trainable parameters,
-    dot products in float64), so one unit along either is one unit of :func:`l2_distance`. The states are kept as they are
-    given: don't change them afterwards.
+    ``p`` is the origin, ``a`` lies on the x axis and ``b`` above it; axes are orthonormal (Gram-Schmidt over trainable
+    parameters, dot products in float64), so one unit along either is one unit of :func:`l2_distance`. The states are
+    kept as they are given: don't change them afterwards.
 
     points: coordinates of p, a and b, float64 [3, 2].
 
-    Raises :class:`ParameterError` where the three lie on a line (an angle below 1e-4 rad), and as :func:`l2_distance` does.
+    Raises :class:`ParameterError` where the three lie on a line (an angle below 1e-4 rad), and as :func:`l2_distance`
+    does.
     """
 
     def __init__(self, p: State, a: State, b: State):
@@ -38,8 +39,8 @@ class Plane:
         above = _height(p, a, b, ab / aa) if span_a else 0.0
         if above <= _LEAST_ANGLE * span_b or span_a <= _LEAST_ANGLE * span_b:
             raise ParameterError(
-                f"three states on a line span no plane (p to a {span_a:g}, p to b {span_b:g}, b is {above:g} off the line): "
-                "give three different models."
+                f"three states on a line span no plane (p to a {span_a:g}, p to b {span_b:g}, "
+                f"b is {above:g} off the line): give three different models."
             )
         self.points = np.array([[0.0, 0.0], [span_a, 0.0], [along, above]])
 
@@ -62,12 +63,13 @@ class Plane:
     def grid(self, n: int, margin: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (xs, ys), float64 and ascending, of cells around the three points, with one step on both axes.
 
-        ``n`` along the longer side, and as many as fit along the other. ``margin``: the space around the points, as a share of the
-        longer side; beyond the shorter side's far end it is up to one step less. The points lie inside of the cells, which
-        reach half a step beyond their coordinates. Cells beyond the triangle extrapolate.
+        ``n`` along the longer side, and as many as fit along the other. ``margin``: the space around the points, as a
+        share of the longer side; beyond the shorter side's far end it is up to one step less. The points lie inside of
+        the cells, which reach half a step beyond their coordinates. Cells beyond the triangle extrapolate.
 
-        Both axes begin at the lower margin, so twice as many steps (5 -> 9, 7 -> 13) keep every coordinate to the last bit and
-        add those between: a finer grid goes on from a coarser one. With the default margin this holds from n = 5 on.
+        Both axes begin at the lower margin, so twice as many steps (5 -> 9, 7 -> 13) keep every coordinate to the last
+        bit and add those between: a finer grid goes on from a coarser one. With the default margin this holds from n =
+        5 on.
         """
         check_count("n", n, least=2)
         if finite_number(margin, "margin") < 0:
@@ -78,8 +80,8 @@ class Plane:
         longest, steps = sides.max(), n - 1
         axes = []
         for start, side in zip(low - space, sides / longest, strict=True):
-            # Rounded down, because twice a number rounded down never is more than its double rounded down: so grids nest.
-            # No fewer, though, than reach the farthest point, which few steps and a small margin may not.
+            # Rounded down, because twice a number rounded down never is more than its double rounded down: so grids
+            # nest. No fewer, though, than reach the farthest point, which few steps and a small margin may not.
             fit = math.floor(steps * (side + 1e-9))
             reach = math.ceil(steps * (side - space / longest - 1e-9) - 0.5)
             axes.append(start + longest / steps * np.arange(max(1, fit, reach) + 1))

@@ -5,7 +5,7 @@ Nothing else is read. Only the yardstick of distances is computed here, from the
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,21 +32,21 @@ __all__ = ["KINDS", "LandscapeReport", "open_report"]
 KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P"}
 #: Its two ratios: how near the fine-tuned models stay, measured by models from scratch.
 RATIOS = {"Ft & Ft / Ri & Ri": ("ft_ft", "ri_ri"), "Ft & P / Ri & P": ("ft_p", "ri_p")}
-#: What a page says in place of an analysis that its profile leaves out.
+#: Shown in place of an analysis that the profile leaves out.
 NOT_HERE = (
     "Not part of this profile; <code>make paper PROFILE=paper</code> has it (matching: for U-Net and FCN-VGG-16)."
 )
-#: What it says in place of one that was asked for and that this model has nothing for.
+#: Shown in place of an analysis that is not possible for this model.
 NOT_POSSIBLE = {
     "matched": "Matching knows the units of U-Net and FCN-VGG-16, not those of this model.",
-    "similarities": "No convolution of this model runs exactly once a pass, so there are no corresponding layers to compare.",
+    "similarities": "No convolution of this model runs exactly once a pass, so there are no layers to compare.",
 }
-#: Most frames of the scrubber: each carries a curve and masks, and a page is to stay below 3 MB.
+#: Most frames of the scrubber: each has a curve and masks, and a page must stay below 3 MB.
 MOST_FRAMES = 25
-#: Beside every plane, whose marks would else be taken for the models' own scores.
+#: The caption of every plane: its marks could be taken for the models' own scores.
 PLANE_NOTE = (
-    "Each cell has the colour of the weights at its middle. The models lie between the middles, where the grid doesn't happen to meet "
-    "them: the colour under a mark is its cell's, not the model's own score."
+    "Each cell has the colour of the weights at its middle. The models lie between the middles, where the grid doesn't "
+    "happen to meet them: the colour under a mark is its cell's, not the model's own score."
 )
 _SPLITS = {"val": "validation", "test": "test"}
 
@@ -60,14 +60,14 @@ class LandscapeReport:
 
     @property
     def photos(self) -> str:
-        """What the photos are, in as few words as an axis has room for; the stand-in is always called so."""
+        """What the photos are, in few words. The stand-in is always called so."""
         settings = self.record.settings
         what = "the stand-in" if settings.photos == STAND_IN else self.record.content["data"]["name"]
         return f"{settings.category}, {what}"
 
     @property
     def title(self) -> str:
-        """What stands over tables and figures: the model, the photos, the protocol and which split is scored."""
+        """The title of tables and figures: the model, the photos, the protocol and the scored split."""
         settings = self.record.settings
         return (
             f"{model_title(settings.model, settings.width)} on {self.photos}, protocol {protocol_title(settings)}, "
@@ -76,19 +76,22 @@ class LandscapeReport:
 
     @property
     def scored(self) -> str:
-        """The split that is scored: under the authors' protocol there is no test."""
+        """The split that is scored. The authors' protocol has no test split."""
         return self.record.content["scored_split"]
 
     def axis(self, metric: str = "IoU", unit: str = "%") -> str:
-        """What an axis measures and on which photos: "validation IoU on car, the stand-in (%)"."""
+        """The label of an axis: what it measures, and on which photos."""
         return f"{_SPLITS[self.scored]} {metric} on {self.photos} ({unit})"
 
     @property
     def pairs(self) -> str:
-        """How many pairs a distance or barrier is the mean of; said where one is alone, since it has no spread to judge it by."""
+        """How many pairs a distance or barrier is the mean of. A single pair is said to show no spread."""
         count = self.record.settings.n_seeds
         if count == 2:
-            return "2 seeds, so one pair each of Ft & Ft and of Ri & Ri, which show no spread: what another pair would give is not known"
+            return (
+                "2 seeds, so one pair each of Ft & Ft and of Ri & Ri, which show no spread: what another pair would "
+                "give is not known"
+            )
         return f"{count} seeds, {math.comb(count, 2)} pairs each of Ft & Ft and of Ri & Ri: mean (nearest – farthest)"
 
     def table(self, name: str) -> pd.DataFrame | None:
@@ -103,26 +106,23 @@ class LandscapeReport:
         return NOT_POSSIBLE[name] if name in NOT_POSSIBLE and self.record.settings.beyond else NOT_HERE
 
     def table5(self) -> pd.DataFrame:
-        """Table 5: a row for the paper's two tasks and for each set of models of ours; a cell of ours is (mean, lowest, highest)."""
+        """Table 5: a row for each of the paper's two tasks, and one for each set of models of ours.
+
+        Our cells are (mean, lowest, highest) over pairs.
+        """
         rows: list[dict[str, Any]] = []
         for row in published.table5().to_dict("records"):
-            values = {kind: float(row[kind]) for kind in KINDS}
-            rows.append({"task": f"the paper, {row['task']}", **_row(values), "trained": ""})
+            columns = _table5_columns({kind: [row[kind]] for kind in KINDS})
+            rows.append({"task": f"the paper, {row['task']}", **columns, "trained": ""})
         # Analyses of the same models on other grids have the same distances.
-        by_members = {_compared(record): record for record in [*self.others, self.record]}
+        by_members = {_compared_runs(record): record for record in [*self.others, self.record]}
         records = sorted(by_members.values(), key=lambda record: record.settings.category)
-        for record, task in zip(records, _tasks(records), strict=True):
+        for record, task in zip(records, _task_names(records), strict=True):
             whole = record.table("distances").query("block == 'total'")
-            found = {kind: whole.loc[whole["kind"] == kind, "l2"].to_numpy() for kind in KINDS}
-            settings = record.settings
-            rows.append(
-                {
-                    "task": task,
-                    **_row({kind: values.mean() for kind, values in found.items()}, found),
-                    "trained": f"{settings.n_seeds} seeds; "
-                    + ("one pair each, no spread" if settings.n_seeds == 2 else "all pairs"),
-                }
-            )
+            columns = _table5_columns({kind: whole.loc[whole["kind"] == kind, "l2"] for kind in KINDS})
+            seeds = record.settings.n_seeds
+            trained = f"{seeds} seeds; {'one pair each, no spread' if seeds == 2 else 'all pairs'}"
+            rows.append({"task": task, **columns, "trained": trained})
         return pd.DataFrame(rows)
 
     def distances(self, block: bool = False) -> pd.DataFrame:
@@ -140,14 +140,14 @@ class LandscapeReport:
         rows = []
         for kind, title in KINDS.items():
             own = table[table["kind"] == kind]
-            spreads = {label: _spread(own[name].to_numpy()) for name, label in columns.items()}
+            spreads = {label: _spread(own[name]) for name, label in columns.items()}
             rows.append({"models": title, "pairs": len(own), **spreads})
         fresh = self._fresh_distance()
         yardstick = {label: fresh[name] for name, label in columns.items()}
         return pd.DataFrame([*rows, {"models": "S1 & S2 before training", "pairs": 1, **yardstick}])
 
     def _fresh_distance(self) -> dict[str, float]:
-        """How far apart two models are that have nothing in common but how their weights start: those of S1 and S2."""
+        """The distance between S1 and S2 before training."""
         shared = {name: getattr(self.record.settings, name) for name in ("model", "width", "resolution")}
         with torch.random.fork_rng(devices=[]):  # a report leaves the caller's random numbers as they were
             one, other = (initial_model(TransferSettings(**shared, seed=seed)).state_dict() for seed in (0, 1))
@@ -155,19 +155,19 @@ class LandscapeReport:
         return {"l2": whole["l2"], "norm": (whole["norm_a"] + whole["norm_b"]) / 2, "relative": whole["relative"]}
 
     def block_distances(self) -> pd.DataFrame:
-        """l2 distance by block, from the network's input to its output: a row a block, a column a kind, as in Table 5."""
+        """l2 distance by block: a row for each block, input first, and a column for each kind of pair in Table 5."""
         table = self.distances(block=True)
         grouped = table.groupby(["block", "kind"], sort=False)["l2"]
-        spreads = {key: _spread(values.to_numpy()) for key, values in grouped}
+        spreads = {key: _spread(values) for key, values in grouped}
         places = table["block"].unique()
         columns = {title: [spreads[place, kind] for place in places] for kind, title in KINDS.items()}
         return pd.DataFrame({"block": places, **columns})
 
     def matching(self) -> pd.DataFrame | None:
-        """What permuting does to the barrier between models from scratch: a row a way to match and of treating BatchNorm.
+        """The barrier between models from scratch before and after their units were matched.
 
-        The barrier of IoU in points and the l2 distance, before and after: (mean, lowest, highest) over pairs. None where nothing
-        was matched.
+        A row for each way of matching and of treating BatchNorm: the barrier of IoU in points, and the l2 distance,
+        (mean, lowest, highest) over pairs. None where nothing was matched.
         """
         table = self.table("matched")
         if table is None:
@@ -176,23 +176,26 @@ class LandscapeReport:
         rows = []
         for (matching, way), own in table.groupby(["matching", "batch_norm"], sort=False):
             heights = [
-                _spread(np.array([barrier(line["alpha"], line["iou"]) for _, line in lines.groupby("name")]))
+                _spread(barrier(line["alpha"], line["iou"]) for _, line in lines.groupby("name"))
                 for lines in (own[~own["permuted"]], own[own["permuted"]])
             ]
-            l2 = [_spread(lengths.loc[[matching], name].to_numpy()) for name in ("before", "after")]
+            l2 = [_spread(lengths.loc[[matching], name]) for name in ("before", "after")]
             cells = (matching, way, own["name"].nunique(), *heights, *l2)
             columns = ("barrier before, points", "barrier after, points", "l2 before", "l2 after")
             rows.append(dict(zip(("matched by", "BatchNorm", "pairs", *columns), cells, strict=True)))
         return pd.DataFrame(rows)
 
     def barriers(self) -> pd.DataFrame:
-        """The barrier of IoU on scored and training images in both BatchNorm ways, in points: (mean, lowest, highest) over pairs."""
+        """The barrier of IoU on scored and training images, in points: (mean, lowest, highest) over pairs.
+
+        A row for fine-tuned models and one for models from scratch, for each way of treating BatchNorm.
+        """
         table = pd.DataFrame(self.record.metrics["barriers"])
         rows = []
         for (pair, way), own in table[table["metric"] == "iou"].groupby(["pair", "batch_norm"], sort=False):
             name = {"F": "fine-tuned (F)", "S": "from scratch (S)"}[str(pair)]
             spread = {
-                f"{title} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"].to_numpy())
+                f"{title} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"])
                 for split, title in (("test", self.scored), ("train", "train"))
             }
             rows.append({"models": name, "BatchNorm": way, "pairs": own["name"].nunique(), **spread})
@@ -223,7 +226,7 @@ class LandscapeReport:
         curves = self.record.table("curves")
         curves = curves[(curves["split"] == "test") & (curves["name"] == "1 & 2")]
         alphas = sorted(curves["alpha"].unique())
-        shown, kept = examples(self.record), _frames(alphas)
+        shown, kept = examples(self.record), _frame_indices(alphas)
         shown["predicted"] = {key: masks[kept] for key, masks in shown["predicted"].items()}
         return {"alphas": [alphas[i] for i in kept], "curves": curves, **shown, "data_label": self.axis()}
 
@@ -249,8 +252,9 @@ class LandscapeReport:
         content = self.record.content
         count, minutes = self.record.settings.n_seeds, content["member_seconds"] / 60
         return (
-            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {count} models fine-tuned, {count} from "
-            f"scratch; {minutes:.1f} minutes of training, P's too, {content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
+            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {count} models "
+            f"fine-tuned, {count} from scratch; {minutes:.1f} minutes of training, P's too, "
+            f"{content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
@@ -259,7 +263,7 @@ class LandscapeReport:
         values = {"landscape_sentence": self.sentence(profile, description), "landscape_photos": self.photos}
         for over, under in RATIOS.values():
             values[f"ratio_{over}"] = f"{whole[over] / whole[under]:.3f}"
-            values[f"paper_ratio_{over}"] = f"{_paper()[over] / _paper()[under]:.3f}"
+            values[f"paper_ratio_{over}"] = f"{_paper_distances()[over] / _paper_distances()[under]:.3f}"
         table = pd.DataFrame(self.record.metrics["barriers"]).query("split == 'test' and metric == 'iou'")
         for pair, name in (("F", "fine_tuned"), ("S", "scratch")):
             for way in BATCH_NORM:
@@ -270,29 +274,29 @@ class LandscapeReport:
         return values
 
 
-def _compared(record: Record) -> tuple[str, ...]:
-    """The runs that Table 5 is about: those of shorter pretrainings (P@N) are no part of it."""
+def _compared_runs(record: Record) -> tuple[str, ...]:
+    """The runs of the models in Table 5, which leaves out shorter pretrainings (labels with @)."""
     return tuple(sorted(name for label, name in record.content["members"].items() if "@" not in label))
 
 
-def _tasks(records: Sequence[Record]) -> list[str]:
-    """What Table 5 calls its rows of ours: model and photos, and of all other settings those in which the rows differ."""
-    described = [_training(record.settings) for record in records]
+def _task_names(records: Sequence[Record]) -> list[str]:
+    """The names of our rows in Table 5: the model, the photos, and the settings in which the rows differ."""
+    described = [_training_settings(record.settings) for record in records]
     names = dict.fromkeys(itertools.chain.from_iterable(described))
     differing = [name for name in names if len({repr(one.get(name)) for one in described}) > 1]
     tasks = []
     for record, one in zip(records, described, strict=True):
         model = model_title(record.settings.model, record.settings.width)
-        told = [f"{name} {'by default' if one.get(name) is None else one[name]}" for name in differing]
-        tasks.append(", ".join([f"ours, {model} on {LandscapeReport(record, []).photos}", *told]))
-    # Photos that were changed since, or others in a folder of the same name: another run with the same settings.
+        differences = [f"{name} {'by default' if one.get(name) is None else one[name]}" for name in differing]
+        tasks.append(", ".join([f"ours, {model} on {LandscapeReport(record, []).photos}", *differences]))
+    # Two runs have the same settings where photos were changed, or where two folders have the same name.
     return [
         task if tasks.count(task) == 1 else f"{task}, run {record.name}"
         for task, record in zip(tasks, records, strict=True)
     ]
 
 
-def _training(settings: LandscapeSettings) -> dict[str, Any]:
+def _training_settings(settings: LandscapeSettings) -> dict[str, Any]:
     """The settings that decide how the models of an analysis were trained, beside their architecture and photos."""
     own = {name: getattr(settings, name) for name in ("resolution", "recipe", "images", "evaluations")}
     of_p = {f"P's {name}": value for name, value in settings.pretrain.items()}
@@ -306,15 +310,15 @@ def _training(settings: LandscapeSettings) -> dict[str, Any]:
     }
 
 
-def _paper() -> Mapping[str, float]:
+def _paper_distances() -> Mapping[str, float]:
     """The paper's segmentation row."""
     table = published.table5()
     row = table[table["task"].str.startswith("segmentation")].iloc[0]
     return {kind: float(row[kind]) for kind in KINDS}
 
 
-def _frames(alphas: Sequence[float]) -> list[int]:
-    """Which of the alphas are frames: every so-manieth counted from 0, so that steps are equal, and 1 in any case."""
+def _frame_indices(alphas: Sequence[float]) -> list[int]:
+    """Indices of the alphas that are frames: 0, every nth alpha from there, with n as small as it can be, and 1."""
     start, end = alphas.index(0), alphas.index(1)
     for step in range(1, len(alphas) + 1):
         kept = sorted({*range(start % step, len(alphas), step), end})
@@ -323,17 +327,24 @@ def _frames(alphas: Sequence[float]) -> list[int]:
     return kept
 
 
-def _spread(values: np.ndarray) -> tuple[float, float, float] | float:
-    return (float(values.mean()), float(values.min()), float(values.max())) if len(values) > 1 else float(values.mean())
+def _spread(values: Iterable[Any]) -> tuple[float, float, float] | float:
+    """(mean, lowest, highest) of several values; a single value as it is."""
+    array = np.array([*values])
+    return (float(array.mean()), float(array.min()), float(array.max())) if len(array) > 1 else float(array.mean())
 
 
-def _row(means: Mapping[str, float], found: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
-    cells = {title: means[kind] if found is None else _spread(found[kind]) for kind, title in KINDS.items()}
-    return {**cells, **{name: round(means[over] / means[under], 3) for name, (over, under) in RATIOS.items()}}
+def _table5_columns(l2: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
+    """A row of Table 5 from the distances of the pairs of each kind: their spread, and the paper's two ratios of means."""
+    means = {kind: float(np.mean([*l2[kind]])) for kind in KINDS}
+    ratios = {title: round(means[over] / means[under], 3) for title, (over, under) in RATIOS.items()}
+    return {**{title: _spread(l2[kind]) for kind, title in KINDS.items()}, **ratios}
 
 
 def open_report(record: Record, beside: list[str] | None = None) -> LandscapeReport:
-    """The report of ``record``, with those named in ``beside`` in its Table 5 (None: every other that was finished by this code)."""
+    """The report of ``record``, whose Table 5 also shows the records named in ``beside``.
+
+    None: all others that this code has finished.
+    """
     names = None if beside is None else [name for name in beside if name != record.name]
     others = [] if names == [] else load_records(LandscapeSettings.kind, None, names)[0]
     return LandscapeReport(record, [other for other in others if other.name != record.name])

@@ -1,10 +1,11 @@
-"""One analysis of the loss landscape (the paper's section 6): models that share a pretraining beside models that do not.
+"""One analysis of the loss landscape (section 6): models that share a pretraining beside models that do not.
 
-An analysis has a pretrained model P, models F1, F2, ... fine-tuned from it and S1, S2, ... trained from scratch (the paper's
-Ft and Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the order of their
-images, and in their augmentation where the recipe has any; the S differ in their initial weights as well. What is missing of
-them is trained. Then distances, lines between pairs, planes and what goes beyond the paper are computed a cell at a time
-(:mod:`chairlib.landscape.cells`): an analysis that was stopped, or is asked for on a finer grid, computes only what is missing.
+An analysis has a pretrained model P, models F1, F2, ... fine-tuned from it and S1, S2, ... trained from scratch (the
+paper's Ft and Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the
+order of their images, and in their augmentation where the recipe has any; the S differ in their initial weights as
+well. What is missing of them is trained. Then distances, lines between pairs, planes and what goes beyond the paper are
+computed a cell at a time (:mod:`chairlib.landscape.cells`): an analysis that was stopped, or is asked for on a finer
+grid, computes only what is missing.
 """
 
 import hashlib
@@ -52,7 +53,8 @@ _TUNING = ("category", "protocol", "fold", "recipe", "images", "evaluations")
 def open_run(settings: LandscapeSettings | None = None, /, **parameters: Any) -> Run[LandscapeSettings]:
     """The analysis with these settings, with single ``parameters`` changed by name; nothing is computed yet.
 
-    Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
+    Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable
+    data.
     """
     settings = (settings or LandscapeSettings()).with_changes(**parameters)
     _check_recipe(settings)
@@ -67,8 +69,8 @@ def _check_recipe(settings: LandscapeSettings) -> None:
     if not _keeps_last(recipe):
         fair = [name for name, by_model in RECIPES.items() if all(map(_keeps_last, by_model.values()))]
         raise ParameterError(
-            f"recipe {recipe.name!r} stops early or keeps the weights that validate best, but a landscape compares models of "
-            f"one length of training; use one that does neither: {', '.join(fair)}."
+            f"recipe {recipe.name!r} stops early or keeps the weights that validate best, but a landscape compares "
+            f"models of one length of training; use one that does neither: {', '.join(fair)}."
         )
 
 
@@ -101,7 +103,7 @@ def members(settings: LandscapeSettings) -> dict[str, Run[Any]]:
 def _tuned_run(
     settings: LandscapeSettings, pretraining: Run[BenchmarkSettings] | None, **more: Any
 ) -> Run[TransferSettings]:
-    """The fine-tuning run of an analysis from a pretraining, or from scratch where there is none."""
+    """A fine-tuning run of the analysis: from ``pretraining``, or from scratch where it is None."""
     if pretraining is not None:
         kind = "chair_segments_matched" if pretraining.settings.train_images else "chair_segments"
         more |= {"pretraining": kind, "pretrained": pretraining.name}
@@ -110,7 +112,7 @@ def _tuned_run(
 
 
 def _early_budgets(settings: LandscapeSettings, pretraining: BenchmarkSettings) -> list[int]:
-    """Lengths of a shared pretraining in images, shorter than P's own: 0, and up to P's by a constant factor."""
+    """Lengths of the shared pretrainings that are shorter than P's own, in images: 0, then by a constant factor up."""
     if settings.n_early == 0:
         return []
     longest = benchmark.training_budget(pretraining)
@@ -137,8 +139,8 @@ def analyse(run: Run[LandscapeSettings], progress: bool = True) -> Record:
     """Train what is missing of the run's models, analyse them, and leave the record; a finished run is only read.
 
     Interrupted at any point, it goes on when called again: models from their checkpoints, the analysis from its cells.
-    Raises :class:`ParameterError` where no photo to be scored holds the object, :class:`RecordError` where a model cannot be
-    used, and as the training of the models does.
+    Raises :class:`ParameterError` where no photo to be scored holds the object, :class:`RecordError` where a model
+    cannot be used, and as the training of the models does.
     """
     if run.record is not None:
         return run.record
@@ -201,8 +203,8 @@ def _check_objects(settings: TransferSettings) -> None:
         if not holds_objects(CompositeLoader(images, split, batch_size=256)):
             raise ParameterError(
                 f"no {split} photo of {settings.category} in {settings.data} has an object of more than "
-                f"{MIN_CHAIR_PIXELS - 1} pixels at resolution {settings.resolution}, so there is no IoU to follow; check the "
-                "masks in GroundTruth, or use other photos."
+                f"{MIN_CHAIR_PIXELS - 1} pixels at resolution {settings.resolution}, so there is no IoU to follow; "
+                "check the masks in GroundTruth, or use other photos."
             )
 
 
@@ -212,8 +214,8 @@ def _check_fair(records: Mapping[str, Record]) -> None:
     if len(set(images.values())) > 1:
         each = ", ".join(f"{label} {count:,}" for label, count in images.items())
         raise ParameterError(
-            f"the models' weights are of different numbers of images ({each}): a landscape compares models of one length of "
-            "training; use a recipe that keeps the last weights and never stops early."
+            f"the models' weights are of different numbers of images ({each}): a landscape compares models of one "
+            "length of training; use a recipe that keeps the last weights and never stops early."
         )
 
 
@@ -230,8 +232,8 @@ def _with_whole_pretraining(early: pd.DataFrame, barriers: list[dict[str, Any]],
 def examples(record: Record) -> dict[str, Any]:
     """What the scrubber shows of a finished run.
 
-    ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], and ``predicted``: (pair, batch_norm) -> bool [n_alphas, N, d,
-    d]. Raises :class:`RecordError` where the file is missing.
+    ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], and ``predicted``: (pair, batch_norm) -> bool [n_alphas,
+    N, d, d]. Raises :class:`RecordError` where the file is missing.
     """
     tensors, _ = load_tensors(record.file("examples.safetensors"))
     masks = {

@@ -1,7 +1,8 @@
 """Weights as points of a space (the paper's section 6): lines between models, averages, distances, rewound blocks.
 
-P stands for a pretrained model, F1 and F2 for two fine-tuned from it, S1 and S2 for two trained from scratch (the paper's Ri).
-A *state* is a module's ``state_dict`` (:mod:`chairlib.landscape.states`). Nothing here changes a state that it is given.
+P stands for a pretrained model, F1 and F2 for two fine-tuned from it, S1 and S2 for two trained from scratch (the
+paper's Ri). A *state* is a module's ``state_dict`` (:mod:`chairlib.landscape.states`). Nothing here changes a state
+that it is given.
 """
 
 import math
@@ -30,9 +31,10 @@ __all__ = [
 
 
 def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str, Tensor]:
-    """The sum of coefficient times state, in float64, as new tensors of the states' own dtypes; the coefficients sum to 1.
+    """The sum of coefficient times state, computed in float64, as new tensors of the states' own dtypes.
 
-    Integer entries are the first state's. A single coefficient of 1 beside zeros gives that state's copy, bit for bit.
+    The coefficients sum to 1. Integer entries are the first state's. A single coefficient of 1 beside zeros gives that
+    state's copy, bit for bit.
     """
     if sorted(coefficients) == [0] * (len(states) - 1) + [1]:
         chosen = states[list(coefficients).index(1)]
@@ -56,9 +58,9 @@ def interpolate(state_a: State, state_b: State, alpha: float) -> dict[str, Tenso
     """W = alpha W_a + (1 - alpha) W_b (the paper's section 6.2), as a new state of the same dtypes on the same device.
 
     ``alpha`` weighs ``state_a``: 1 is a copy of it and 0 one of ``state_b``, both bit for bit. Floating-point entries,
-    BatchNorm's statistics among them, are computed in float64 and rounded once; integer entries (``num_batches_tracked``)
-    are taken from ``state_a`` wherever alpha isn't 0. Any finite ``alpha`` will do; outside [0, 1], where it
-    extrapolates, running variances are kept from falling below 0.
+    BatchNorm's statistics among them, are computed in float64 and rounded once; integer entries
+    (``num_batches_tracked``) are taken from ``state_a`` wherever alpha isn't 0. Any finite ``alpha`` will do; outside
+    [0, 1], where it extrapolates, running variances are kept from falling below 0.
 
     Raises :class:`ParameterError` for an alpha that is no finite number, and as :func:`l2_distance` does.
     """
@@ -70,8 +72,8 @@ def interpolate(state_a: State, state_b: State, alpha: float) -> dict[str, Tenso
 def average(states: Iterable[State]) -> dict[str, Tensor]:
     """The mean of several models' weights, a uniform soup (Wortsman et al. 2022, Model soups), as a new state.
 
-    BatchNorm's statistics are averaged alike (or recalibrate them, see :class:`Evaluator`); integer entries are the first
-    state's. Raises :class:`ParameterError` for no states, and as :func:`l2_distance` does.
+    BatchNorm's statistics are averaged alike (or recalibrate them, see :class:`Evaluator`); integer entries are the
+    first state's. Raises :class:`ParameterError` for no states, and as :func:`l2_distance` does.
     """
     members = state_list(states, "an average")
     check_alike(members)
@@ -95,9 +97,9 @@ def block_of(key: str) -> str:
     """The block that a state's entry belongs to, from its name.
 
     It is the module path up to the first index whose module has modules of its own (``down.0.1.weight`` -> ``down.0``,
-    ``backbone.layer1.0.bn1.weight`` -> ``backbone.layer1.0``), and else the top-level child (``stem.0.weight`` -> ``stem``,
-    ``backbone.conv1.weight`` -> ``backbone``, which so is what lies outside of its indexed blocks). For U-Net: stem,
-    down.0 to down.3, up.0 to up.3, classifier.
+    ``backbone.layer1.0.bn1.weight`` -> ``backbone.layer1.0``), and else the top-level child (``stem.0.weight`` ->
+    ``stem``, ``backbone.conv1.weight`` -> ``backbone``, which so is what lies outside of its indexed blocks). For
+    U-Net: stem, down.0 to down.3, up.0 to up.3, classifier.
     """
     path = key.split(".")[:-1]
     for depth, part in enumerate(path[:-1]):
@@ -115,10 +117,11 @@ def distances(state_a: State, state_b: State) -> pd.DataFrame:
     """Distance between two models in all and in each block, as :func:`l2_distance` measures it.
 
     A row for ``total`` and one for each block with trainable parameters (:func:`blocks`), which is the index. Columns:
-    ``l2``, ||a - b||; ``norm_a``, ``norm_b``; ``relative``, 2 ||a - b|| / (||a|| + ||b||), in [0, 2]: 0 for equal weights,
-    2 for opposite ones, about 1.41 for weights of one size that are all unrelated; 0 where both norms are 0; ``n_parameters``.
-    Models with BatchNorm are nearer than that before they have learned anything (two fresh U-Nets: 0.71), because its scales
-    start at 1 in all of them. Squares of the blocks' l2 add up to the total's. Raises as :func:`l2_distance` does.
+    ``l2``, ||a - b||; ``norm_a``, ``norm_b``; ``relative``, 2 ||a - b|| / (||a|| + ||b||), in [0, 2]: 0 for equal
+    weights, 2 for opposite ones, about 1.41 for weights of one size that are all unrelated; 0 where both norms are 0;
+    ``n_parameters``. Models with BatchNorm are nearer than that before they have learned anything (two fresh U-Nets:
+    0.71), because its scales start at 1 in all of them. Squares of the blocks' l2 add up to the total's. Raises as
+    :func:`l2_distance` does.
     """
     check_alike([state_a, state_b])
     parts = pd.DataFrame(

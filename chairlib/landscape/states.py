@@ -1,4 +1,4 @@
-"""States, the weights of models by name: which of their entries are trained, whether two belong together, and their distance."""
+"""States, the weights of models by name: which entries are trained, whether two states match, and their distance."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ def trainable(state: State) -> dict[str, Tensor]:
 
 
 def check_alike(states: Sequence[State], names: Sequence[str] | None = None) -> None:
-    """Raise :class:`ParameterError` for what is no state, weights that are not finite, and states of different models or devices.
+    """Raise :class:`ParameterError` unless all are states of one model on one device, with finite weights.
 
     ``names``: what to call them in errors; "state 1", "state 2", ... where None.
     """
@@ -48,7 +48,10 @@ def check_alike(states: Sequence[State], names: Sequence[str] | None = None) -> 
 
 
 def check_state(state: State, name: str) -> None:
-    """Raise :class:`ParameterError`, naming the entry, unless ``state`` maps names to finite tensors, floating-point ones among them."""
+    """Raise :class:`ParameterError` unless ``state`` maps names to finite tensors, with floating-point ones among them.
+
+    The error names the entry.
+    """
     if not isinstance(state, Mapping):
         raise ParameterError(f"{name} must be a state_dict of named tensors, found {type(state).__name__}.")
     for key, tensor in state.items():
@@ -65,7 +68,10 @@ def check_state(state: State, name: str) -> None:
 
 
 def check_entries(one: State, other: State, name: str, other_name: str, devices: bool = True) -> None:
-    """Raise :class:`ParameterError`, naming the first, where keys, shapes, dtypes or (unless ``devices`` is False) devices differ."""
+    """Raise :class:`ParameterError` where keys, shapes, dtypes or (unless ``devices`` is False) devices differ.
+
+    The error names the first entry that differs.
+    """
     mend = "give states of the same model and width"
     for key in itertools.chain(one, other):
         if key not in one or key not in other:
@@ -100,8 +106,8 @@ def l2_distance(state_a: State, state_b: State) -> float:
     """Euclidean distance between two models in parameter space (the paper's Table 5, after Neyshabur et al. 2020).
 
     Over trainable parameters: all floating-point entries but BatchNorm's running statistics (``running_mean``,
-    ``running_var``, ``num_batches_tracked``), which no optimiser sets. BatchNorm's weight and bias count. Accumulated in
-    float64. At least 0; its size grows with the number of parameters, so compare it within one model.
+    ``running_var``, ``num_batches_tracked``), which no optimiser sets. BatchNorm's weight and bias count. Accumulated
+    in float64. At least 0; its size grows with the number of parameters, so compare it within one model.
 
     Raises :class:`ParameterError` for states of different models and for weights that are not finite.
     """

@@ -37,7 +37,8 @@ class TrainedModels:
         self.device = pick_device(settings.device)
         self.model = build_model(settings.model, settings.width).to(self.device)
         self.states: dict[str, State] = {label: self._load(record) for label, record in records.items()}
-        #: Images that a pretrained model's weights have seen: fewer than its budget where an earlier evaluation was the best.
+        #: Images that a pretrained model's weights have seen. Fewer than its budget where an earlier evaluation was
+        #: the best.
         self.pretraining_images = {
             label: int(record.content["best_images"]) for label, record in records.items() if label.startswith("P")
         }
@@ -61,7 +62,7 @@ class TrainedModels:
         return {key: weights[key].to(self.device) for key in self.model.state_dict()}
 
     def result(self, cell: Cell) -> Any:
-        """What the cell comes to: computed once, then kept."""
+        """The cell's result, which is computed once and then kept."""
         return self.cells.get(cell, self)
 
     @cached_property

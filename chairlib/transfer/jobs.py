@@ -1,4 +1,4 @@
-"""What fine-tuning asks of a build: its runs, the pretrainings they start from, their notebooks, and how long they take."""
+"""What fine-tuning asks of a build: its runs, the pretrainings they start from, their notebooks, and their images."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ def open_runs(
 ) -> tuple[list[Run[TransferSettings]], list[Run[BenchmarkSettings]]]:
     """The runs that a profile lists, each once, the featured one first; and the pretrainings that only they need.
 
-    Each starts from the benchmark run of its model, width and resolution. Those that need COCO's photos are left out where
-    a build has none. Raises ParameterError where there is no such benchmark run.
+    Each starts from the benchmark run of its model, width and resolution. Those that need COCO's photos are left out
+    where a build has none. Raises ParameterError where there is no such benchmark run.
     """
     runs, further = [], []
     for entry in entries:

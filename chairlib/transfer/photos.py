@@ -15,7 +15,8 @@ from chairlib.compositing.image_sets import StoredSet, to_arrays
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
 from chairlib.core.runs import Record, Run
-from chairlib.transfer.object_discovery import FOLDS, ObjectDiscovery, photos_folder, stable_order
+from chairlib.transfer.object_discovery import ObjectDiscovery, photos_folder
+from chairlib.transfer.protocols import FOLDS, stable_order
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 
 __all__ = [
@@ -72,9 +73,9 @@ def open_photos(settings: TransferSettings, device: torch.device) -> Photos:
 
 
 def share_of(photos: StoredSet, ids: list[str], share: int, seed: int) -> StoredSet:
-    """``share`` per cent of the photos, rounded up: other ones for each seed, the same for both arms of a comparison.
+    """``share`` per cent of the photos, rounded up: other ones for each seed, the same whatever a run starts from.
 
-    With one seed, each share holds all photos of the smaller shares: a curve over shares adds photos and exchanges none.
+    With one seed, each share holds all photos of the smaller shares: along a curve over shares, photos are only added.
     """
     if share == 100:
         return photos
@@ -99,7 +100,7 @@ def content_hash(settings: TransferSettings) -> str:
 
 @cache
 def _file_digest(file: Path, modified: int, size: int) -> bytes:
-    """Read once a process as long as the file stays as it is: a mask may be corrected while a notebook is open."""
+    """Each file is read once a process, and again when it has changed: a mask may be corrected in an open notebook."""
     return hashlib.sha256(file.read_bytes()).digest()
 
 

@@ -43,8 +43,8 @@ def load_pretrained(model: nn.Module, record: Record, settings: TransferSettings
     pretraining = pretraining_of(record)
     if settings.pretraining != pretraining:
         raise RecordError(
-            f"record {record.name} was pretrained on {pretraining}, but pretraining {settings.pretraining!r} is asked for; "
-            "correct one of them."
+            f"record {record.name} was pretrained on {pretraining}, but pretraining {settings.pretraining!r} is asked "
+            "for; correct one of them."
         )
     asked = {"model": settings.model, "width": settings.width}
     found = {"model": record.settings.model, "width": record.settings.width}
@@ -63,9 +63,9 @@ def load_pretrained(model: nn.Module, record: Record, settings: TransferSettings
 
 
 def pretraining_cost(record: Record) -> dict[str, Any]:
-    """What a record was pretrained with: images seen, images budgeted, different images, recipe.
+    """What a record was pretrained with: ``images_seen``, the ``budget`` in images, ``n_train_images``, ``recipe``.
 
-    Where a recipe stops early, images seen differ by seed among pretrainings that are otherwise the same. The budget does not.
+    Where a recipe stops early, pretrainings that are otherwise the same differ in the images seen, not in the budget.
     """
     content = record.content
     by_epochs = math.ceil(content["recipe"]["epochs"] * content["n_train_images"])

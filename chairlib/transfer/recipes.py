@@ -13,7 +13,7 @@ __all__ = ["RECIPES", "get_recipe"]
 
 
 def _printed(model: str) -> Recipe:
-    """Section 5.3's values for a model; the rest as in the pretraining recipe ``paper``, and said to be not printed."""
+    """Section 5.3's values for a model. The others are those of the benchmark's recipe ``paper``."""
     base = recipes.RECIPES["paper"][model]
     values: dict[str, dict[str, Any]] = {
         "unet": {"optimizer": "adam", "learning_rate": 1e-3},
@@ -21,16 +21,15 @@ def _printed(model: str) -> Recipe:
         "fcn_resnet50": {"optimizer": "sgd", "learning_rate": 1e-4, "momentum": 0.9, "weight_decay": 1e-5},
         "fcn_resnet101": {"optimizer": "rmsprop", "learning_rate": 1e-5, "momentum": 0.9, "weight_decay": 1e-6},
     }
-    # Not stopped early, which the paper prints for section 5.1 alone: each arm would end after another number of images, the
-    # sooner the fewer photos it has, and a comparison of arms would measure that. The last weights are kept: the authors'
-    # protocol has no other photos to choose them on than those that are scored.
+    # Early stopping is printed for section 5.1 only. Here it would end each run after another number of images, sooner
+    # with fewer photos, and a comparison of runs would measure that. The last weights are kept: under the authors'
+    # protocol, the only photos to choose them on are those that are scored.
     return replace(base, epochs=100, patience=None, select="last", **values[model])
 
 
 _FAST = replace(recipes.RECIPES["fast"]["*"], learning_rate=1e-3, batch_size=16, epochs=40, select="last")
 
-#: Recipes by name, then by model; ``*`` stands for every other model. ``paper``: section 5.3. ``fast``: ours, for short budgets.
-#: Both train for the whole budget and keep the last weights, so that arms that are compared have seen as many images.
+#: Recipes by name, then by model; ``*`` stands for every other model.
 RECIPES: dict[str, dict[str, Recipe]] = {
     "paper": {model: _printed(model) for model in ("unet", "fcn_vgg16", "fcn_resnet50", "fcn_resnet101")},
     "fast": {"*": _FAST, "unet": replace(_FAST, learning_rate=2e-3)},

@@ -1,8 +1,8 @@
 """One fine-tuning run: a model on one category of Object Discovery, from scratch or from pretrained weights (5.3).
 
-Section 5.3 trains every model twice on photos of airplanes, cars and horses: from randomly initialised weights, and from
-weights pretrained on chairs. Both use the same recipe, the same images and the same number of them. Which photos train,
-validate and are scored is the protocol's matter (:mod:`chairlib.transfer.object_discovery`).
+Section 5.3 trains every model twice on photos of airplanes, cars and horses: from randomly initialised weights, and
+from weights pretrained on chairs. Both use the same recipe, the same photos and the same number of images. The protocol
+decides which photos train, validate and are scored (:mod:`chairlib.transfer.protocols`).
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors
-from chairlib.transfer.object_discovery import ObjectDiscovery, figure_ids
+from chairlib.transfer.object_discovery import ObjectDiscovery
 from chairlib.transfer.photos import (
     check_unchanged,
     content_hash,
@@ -36,6 +36,7 @@ from chairlib.transfer.photos import (
     splits_of,
 )
 from chairlib.transfer.pretraining import load_pretrained, pretraining_cost, pretraining_of, read_pretrained
+from chairlib.transfer.protocols import figure_ids
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import TransferSettings
 
@@ -49,8 +50,8 @@ N_EXAMPLES = 5
 def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> Run[TransferSettings]:
     """The run with these settings, with single ``parameters`` changed by name; nothing is trained yet.
 
-    Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable data.
-    Whether the pretrained record exists and fits is found out by :func:`train`: it may not have been made yet.
+    Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable
+    data. Only :func:`train` checks whether the pretrained record exists and fits: it may not have been made yet.
     """
     settings = (settings or TransferSettings()).with_changes(**parameters)
     check_count("resolution", settings.resolution, least=MIN_SIZE)
@@ -70,7 +71,7 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
 def initial_model(settings: TransferSettings) -> nn.Module:
     """The model of a run with these settings before anything is learned or loaded, on the CPU."""
     seed = settings.seed if settings.init_seed is None else settings.init_seed
-    # Another stream than the benchmark's: a model from scratch must not share its initial weights with a pretrained one.
+    # Not the benchmark's random stream: a model from scratch must not share its initial weights with a pretrained one.
     torch.manual_seed(int(np.random.SeedSequence([seed, _INIT_STREAM]).generate_state(1, np.uint32)[0]))
     return build_model(settings.model, settings.width)
 
@@ -78,8 +79,9 @@ def initial_model(settings: TransferSettings) -> nn.Module:
 def train(run: Run[TransferSettings], progress: bool = True) -> Record:
     """Train the run's model, score it, and leave its record; a finished run is only read.
 
-    Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights. Raises
-    :class:`CollectionError` where photos have changed since the run was opened.
+    Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights.
+    Raises :class:`CollectionError` where photos have changed since the run was opened, :class:`RecordError` where the
+    pretrained record is missing or does not fit.
     """
     check_unchanged(run)
     if run.record is not None:
@@ -158,7 +160,7 @@ def _count_left_out(loader: CompositeLoader) -> int:
 
 
 def _pick_examples(model: nn.Module, test: CompositeLoader, data: ObjectDiscovery) -> dict[str, torch.Tensor]:
-    """Images, masks and probabilities (uint8) of the images of Figure 5, or of evenly spread ones that hold the object."""
+    """Images, masks and probabilities (uint8) of Figure 5's photos, or of evenly spread ones that hold the object."""
     chosen = [data.ids.index(identity) for identity in figure_ids(data.category) if identity in data.ids]
     if not chosen:
         masks = torch.cat([masks for _, masks in test.in_order()])
@@ -179,11 +181,11 @@ def fine_tune(
     progress: bool = True,
     **more: Any,
 ) -> Record:
-    """Train ``model`` on a category, from scratch or from the weights of a ``pretrained`` record, and return its record.
+    """Train ``model`` on a category, from scratch or from the weights of a ``pretrained`` record; returns the record.
 
-    ``pretrained``: a record, or its name. ``more``: any other parameter of :class:`TransferSettings`, as ``data``, ``protocol``,
-    and ``width`` (the pretrained record's by default). What was asked before is only read. Raises as :func:`open_run` and
-    :func:`train` do.
+    ``pretrained``: a record, or its name. ``more``: any other parameter of :class:`TransferSettings`, as ``data``,
+    ``protocol``, and ``width`` (the pretrained record's by default). A run that is finished is only read. Raises as
+    :func:`open_run` and :func:`train` do.
     """
     if isinstance(pretrained, str):
         pretrained = read_pretrained(pretrained)
@@ -198,7 +200,10 @@ def fine_tune(
 
 
 def examples(record: Record) -> dict[str, np.ndarray]:
-    """Images of a finished run for Figure 5: ``images`` uint8 [N, d, d, 3], ``targets`` and ``predicted`` bool [N, d, d]."""
+    """Photos of a finished run for Figure 5.
+
+    ``images`` uint8 [N, d, d, 3], ``targets`` and ``predicted`` bool [N, d, d].
+    """
     tensors, _ = load_tensors(record.file("examples.safetensors"))
     return {
         "images": tensors["images"].permute(0, 2, 3, 1).numpy(),

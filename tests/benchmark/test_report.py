@@ -175,13 +175,13 @@ def test_the_paper_s_recipe_stands_beside_the_paper_s_figure(records, collection
     try:
         for names in (named, named[::-1]):
             report = open_report(collection.root, names)
-            chosen = next(record for record in report.records if record.parameters["recipe"] == "paper")
+            chosen = next(record for record in report.records if record.settings.recipe == "paper")
             quoted = report.glued()["unet_iou_64"]
             assert quoted.startswith(f"{chosen.metrics['test']['iou']:.1f} % (")
             assert quoted.endswith(", recipe paper")
             # Tables and curves keep the order that was asked for.
-            assert next(iter(report._rows().values()))[0].name == names[0]
-            assert [r.parameters["seed"] for r in report._find("unet", 64)[0 if names is named else -1]] == (
+            assert next(iter(report.configurations().values()))[0].name == names[0]
+            assert [r.settings.seed for r in report.find("unet", 64)[0 if names is named else -1]] == (
                 [0, 1] if names is named else [1, 0]
             )
             assert report.table2()[("ours (95 % interval)", "SD over seeds")].notna().sum() == 1

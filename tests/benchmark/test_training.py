@@ -6,12 +6,14 @@ import torch
 from torch import nn
 
 from chairlib.benchmark import training
+from chairlib.benchmark.evaluation import evaluate, predict, segmentation_loss
 from chairlib.benchmark.models import MODELS, build_model
-from chairlib.benchmark.training import Recipe, evaluate, fit, get_recipe, predict, segmentation_loss
+from chairlib.benchmark.recipes import RECIPES, Recipe, get_recipe
+from chairlib.benchmark.training import fit
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 
-# -- recipes ------------------------------------------------------------------------------------------------------------
+# -- recipes ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_released_recipes_are_the_authors_code(model, optimizer, rate, decay, ep
 
 
 def test_every_model_has_every_recipe():
-    for name in training.RECIPES:
+    for name in RECIPES:
         for model in MODELS:
             assert get_recipe(name, model).name == name
 
@@ -88,7 +90,7 @@ def test_the_double_sigmoid_has_its_floor():
         segmentation_loss(sure, sure, "focal")
 
 
-# -- fit ----------------------------------------------------------------------------------------------------------------
+# -- fit --------------------------------------------------------------------------------------------------------------
 
 QUICK = get_recipe("fast", "unet", batch_size=8)
 
@@ -204,7 +206,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(collection, tmp_path, monkey
         return model, result
 
     whole_model, whole = run(None)
-    save, calls = training._Trainer.save, []
+    save, calls = training.Trainer.save, []
 
     def save_then_die(self, *arguments):
         save(self, *arguments)
@@ -213,7 +215,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(collection, tmp_path, monkey
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Trainer, "save", save_then_die)
+        patch.setattr(training.Trainer, "save", save_then_die)
         with pytest.raises(Killed):
             run(tmp_path / "c.safetensors")
     resumed_model, resumed = run(tmp_path / "c.safetensors")
@@ -245,7 +247,7 @@ def test_a_finished_checkpoint_is_only_read(collection, tmp_path):
 def history_of(ious, recipe):
     """Where early stopping ends a run whose evaluations give ``ious``."""
     for count in range(1, len(ious) + 1):
-        if training._has_settled(ious[:count], recipe):
+        if training.has_settled(ious[:count], recipe):
             return count
     return None
 
@@ -315,7 +317,7 @@ def test_a_recipe_is_checked_where_it_is_made(change, words):
 
 def test_one_cycle_rises_then_falls_to_nothing():
     recipe = Recipe("r", "adam", 2.0, 1, schedule="one_cycle")
-    rates = [training._learning_rate(recipe, step, 100) for step in range(100)]
+    rates = [training.learning_rate_at(recipe, step, 100) for step in range(100)]
     assert max(rates) == pytest.approx(2.0, rel=0.05)
     assert rates[0] < 0.1
     assert rates[-1] < 0.01
@@ -348,7 +350,7 @@ def test_predictions_are_probabilities(collection):
     assert 0 <= probabilities.min() <= probabilities.max() <= 1
 
 
-# -- what fit takes -----------------------------------------------------------------------------------------------------
+# -- what fit takes ---------------------------------------------------------------------------------------------------
 
 
 def both(collection, **options):

@@ -47,11 +47,6 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def fresh_hash(module="own.net", skip=()):
-    code_hash.cache_clear()
-    return code_hash(module, skip)
-
-
 def test_modules_that_a_module_imports(project):
     assert set(imported_modules("own.net")) == {
         "own.net",
@@ -88,11 +83,11 @@ def test_modules_without_source(project, name):
     ],
 )
 def test_what_changes_the_hash(project, file, old, new, changes):
-    before = fresh_hash()
+    before = code_hash("own.net")
     text = (project / file).read_text()
     assert old in text
     (project / file).write_text(text.replace(old, new))
-    assert (fresh_hash() != before) == changes
+    assert (code_hash("own.net") != before) == changes
 
 
 def test_attribute_docstrings_do_not_count(project):
@@ -100,7 +95,7 @@ def test_attribute_docstrings_do_not_count(project):
     hashes = set()
     for note in ('"""What x is."""', '"""Said better."""'):
         (project / "alone.py").write_text(text.format(note))
-        hashes.add(fresh_hash("alone"))
+        hashes.add(code_hash("alone"))
     assert len(hashes) == 1
 
 
@@ -111,11 +106,11 @@ def copied_library(tmp_path, monkeypatch):
     shutil.copytree(paths.package, package, ignore=shutil.ignore_patterns("assets", "__pycache__"))
     monkeypatch.setattr(code, "project_folder", lambda top: tmp_path)
     yield package
-    code_hash.cache_clear()
+    runs.code_hash.cache_clear()
 
 
 def code_hashes():
-    code_hash.cache_clear()
+    runs.code_hash.cache_clear()
     return {kind: runs.code_hash(kind) for kind in runs.KINDS}
 
 

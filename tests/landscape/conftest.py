@@ -1,4 +1,4 @@
-"""Fixtures of the loss landscape: settings of small analyses, a finished one with everything, and scores made by hand."""
+"""Fixtures of the loss landscape: parameters of small analyses, a finished one, and scores made by hand."""
 
 import pytest
 import torch

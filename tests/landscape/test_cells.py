@@ -129,7 +129,7 @@ def test_all_that_is_computed_was_listed_before_and_nothing_is_computed_twice(ti
 
 @pytest.mark.parametrize("changes", CHANGES)
 def test_the_images_of_an_analysis_are_counted(tiny, monkeypatch, computed, changes):
-    """What its cells send through the network, the examples' masks aside; and how many cells the progress bar is told."""
+    """What its cells send through the network, the examples' masks aside, and the total of the progress bar."""
     run = landscape.open_run(**{**tiny, **changes, "n_alphas": 2})
     for label, member in landscape.members(run.settings).items():
         (benchmark if label.startswith("P") else transfer).train(member, False)

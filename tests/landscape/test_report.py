@@ -144,7 +144,7 @@ def of_three(own_runs):
     return open_report(made(own_runs, n_seeds=3), [])
 
 
-# -- distances ----------------------------------------------------------------------------------------------------------
+# -- distances ---
 
 
 def test_table_5_has_the_papers_rows_and_ours(report):
@@ -257,7 +257,7 @@ def test_values_are_shown_with_the_places_they_need(report):
     assert ">0.500<" in shown
 
 
-# -- lines --------------------------------------------------------------------------------------------------------------
+# -- lines ---
 
 
 def test_barriers_by_pair_and_way(report, of_three):
@@ -335,7 +335,7 @@ def test_what_was_not_asked_for_is_blank(tiny):
     assert report.plane("F") is None
 
 
-# -- what is shown ------------------------------------------------------------------------------------------------------
+# -- what is shown ---
 
 
 def test_axes_name_the_split_that_is_scored(report):
@@ -359,8 +359,8 @@ def test_planes_say_that_models_lie_between_the_cells(own_runs):
 def test_the_prose_is_given_its_values(report):
     values = report.glued("toy", "A toy.")
     assert values["landscape_sentence"] == (
-        "A toy. U-Net, width 2 on car, the stand-in, protocol authors, val images (4; 16 for training). 2 models fine-tuned, 2 from "
-        "scratch; 2.0 minutes of training, P's too, 1.0 of analysis on a CPU."
+        "A toy. U-Net, width 2 on car, the stand-in, protocol authors, val images (4; 16 for training). 2 models "
+        "fine-tuned, 2 from scratch; 2.0 minutes of training, P's too, 1.0 of analysis on a CPU."
     )
     assert (values["ratio_ft_ft"], values["paper_ratio_ft_ft"]) == ("0.500", "0.587")
     assert [values[f"barrier_{pair}_{way}"] for pair in ("fine_tuned", "scratch") for way in WAYS] == [
@@ -396,7 +396,7 @@ def test_a_record_without_masks_says_so(own_runs):
 
 
 def test_a_page_at_the_papers_size_stays_below_3_mb(own_runs):
-    """What the page carries: the scrubber's state, once, and every figure, in base64; its text and tables take 0.2 MB."""
+    """The scrubber's state once, and every figure in base64. The page's text and tables take 0.2 MB."""
     report = open_report(made(own_runs, size=64, cells=25, n_seeds=3, **PAPER), [])
     assert report.record.table("curves")["alpha"].nunique() == 61
     size = len(scrubber_state(report)) + sum(len(figure.data) for figure in papers_figures(report)) + 200_000

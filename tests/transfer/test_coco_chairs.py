@@ -15,6 +15,7 @@ from chairlib import CompositeLoader, ReleasedChairSegments
 from chairlib.cli import main
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.transfer import coco_chairs
+from chairlib.transfer.coco_annotations import unpack_runs
 from chairlib.transfer.coco_chairs import CocoChairs
 
 coco = pytest.importorskip("pycocotools.mask", reason="needs the Python package pycocotools")
@@ -89,7 +90,7 @@ def many(tmp_path_factory) -> tuple[Path, Path]:
     return write(tmp_path_factory.mktemp("coco"), [[one, two] if number % 2 else [one] for number in range(10)])
 
 
-# -- outlines -----------------------------------------------------------------------------------------------------------
+# -- outlines ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["polygon", "packed", "run lengths"])
@@ -109,7 +110,7 @@ def test_outlines_in_every_form(tmp_path, form):
 def test_compressed_run_lengths_are_read_as_pycocotools_does(seed, height, width, times):
     rng = np.random.default_rng(seed)
     mask = np.kron(rng.random((height, width)) < rng.random(), np.ones((times, times))).astype(np.uint8)
-    runs = coco_chairs._unpacked(packed(mask)["counts"])
+    runs = unpack_runs(packed(mask)["counts"])
     assert sum(runs) == mask.size
     outline = coco.frPyObjects({"size": list(mask.shape), "counts": runs}, *mask.shape)
     assert np.array_equal(coco.decode(outline), mask)
@@ -130,7 +131,7 @@ def test_outlines_without_a_pixel_are_counted(tmp_path):
     assert np.asarray(dataset[0][1]).all()
 
 
-# -- crops --------------------------------------------------------------------------------------------------------------
+# -- crops ------------------------------------------------------------------------------------------------------------
 
 
 def test_overlapping_chairs_share_a_crop_and_a_mask(tmp_path):
@@ -160,7 +161,7 @@ def test_crops_lie_within_the_photo_and_hold_the_box(place, margin):
     left, top, wide, high = place
     width, height = left + wide + 7, top + high + 3
     box = (left, top, left + wide, top + high)
-    a, b, c, d = coco_chairs._square(box, margin, width, height)
+    a, b, c, d = coco_chairs.square_around(box, margin, width, height)
     assert 0 <= a <= left < left + wide <= c <= width
     assert 0 <= b <= top < top + high <= d <= height
     side = round(max(wide, high) * (1 + 2 * margin))
@@ -174,14 +175,14 @@ boxes = st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(1, 20), st
 
 @given(st.lists(boxes, max_size=12))
 def test_merged_boxes_hold_all_and_never_overlap(found):
-    merged = coco_chairs._merge_boxes(found)
-    assert all(not coco_chairs._overlap(a, b) for i, a in enumerate(merged) for b in merged[:i])
+    merged = coco_chairs.merge_boxes(found)
+    assert all(not coco_chairs.overlap(a, b) for i, a in enumerate(merged) for b in merged[:i])
     for box in found:
         assert sum(b[0] <= box[0] and b[1] <= box[1] and b[2] >= box[2] and b[3] >= box[3] for b in merged) == 1
     assert len(merged) <= len(found)
 
 
-# -- left out -----------------------------------------------------------------------------------------------------------
+# -- left out ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_the_same_crop_is_given_once(tmp_path):
     assert dataset[0][1].size == (WIDTH, HEIGHT)
 
 
-# -- as an image set -----------------------------------------------------------------------------------------------------
+# -- as an image set --------------------------------------------------------------------------------------------------
 
 
 def test_photos_are_split_80_to_20(many):
@@ -283,7 +284,7 @@ def test_the_dataset_follows_torchvision(many):
         dataset[len(dataset)]
 
 
-# -- bad input ----------------------------------------------------------------------------------------------------------
+# -- bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,8 @@ from chairlib import CompositeLoader
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError, ImageError, ParameterError
 from chairlib.transfer import object_discovery
-from chairlib.transfer.object_discovery import (
-    FOLDS,
-    ObjectDiscovery,
-    figure_ids,
-    photos_name,
-    published_ids,
-    split_off,
-    stable_order,
-)
+from chairlib.transfer.object_discovery import ObjectDiscovery, photos_name
+from chairlib.transfer.protocols import FOLDS, figure_ids, fold_ids, published_ids, split_off, stable_order
 
 SHAPE = np.zeros((9, 12), bool)
 SHAPE[2:7, 3:9] = True
@@ -59,7 +52,7 @@ def all_ids(root, protocol, splits=("train", "val", "test"), **options):
     return {split: ObjectDiscovery(root, "horse", split, protocol, **options).ids for split in splits}
 
 
-# -- layout -------------------------------------------------------------------------------------------------------------
+# -- layout -----------------------------------------------------------------------------------------------------------
 
 
 def test_labelled_images_come_as_rgb_and_grey_in_their_own_size(root):
@@ -141,7 +134,7 @@ def test_the_sources_hash_speaks_of_the_content(tmp_path):
     assert first == same != other
 
 
-# -- masks --------------------------------------------------------------------------------------------------------------
+# -- masks ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_mask_of_another_size_is_refused(tmp_path):
@@ -162,7 +155,7 @@ def test_unreadable_files_are_named(tmp_path, name):
         ObjectDiscovery(tmp_path, "car")[1]
 
 
-# -- protocols ----------------------------------------------------------------------------------------------------------
+# -- protocols --------------------------------------------------------------------------------------------------------
 
 
 def test_authors_split_by_sorted_id(root):
@@ -218,7 +211,7 @@ def test_folds_test_each_image_once(numbers):
     ids = sorted(names(numbers))
     tested = []
     for fold in range(FOLDS):
-        splits = object_discovery._folds(ids, fold)
+        splits = fold_ids(ids, fold)
         assert sorted(chain(*splits.values())) == ids
         assert len(splits["val"]) == max(1, (len(ids) - len(splits["test"])) // 10)
         assert len(splits["test"]) - len(ids) // FOLDS in (0, 1)
@@ -265,14 +258,14 @@ def test_splits_never_share_an_image(tmp_path_factory, count, inside, missing):
     assert not set(chosen["test"]) & set(chosen["train"] + chosen["val"])
 
 
-# -- bad input ----------------------------------------------------------------------------------------------------------
+# -- bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("dog",), "'dog' is unknown; use one of airplane, car, horse"),
-        ((["car"],), r"\['car'\] is unknown; use one of airplane, car, horse"),
+        (("dog",), "'dog' is unknown; use one of car, horse, airplane"),
+        ((["car"],), r"\['car'\] is unknown; use one of car, horse, airplane"),
         (("horse", "dev"), "'dev' is unknown"),
         (("horse", "train", "official"), "'official' is unknown; use one of authors, subset100, folds"),
     ],

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.report import MISSING
 from chairlib.core import paths, runs
 from chairlib.core.errors import CollectionError, RecordError
 from chairlib.core.runs import Record
@@ -19,16 +20,9 @@ from chairlib.show.pictures import figure5
 from chairlib.show.tables import style_table
 from chairlib.transfer import report as transfer_report
 from chairlib.transfer import run as transfer
-from chairlib.transfer.report import (
-    MISSING,
-    NO_COCO,
-    OTHER_PHOTOS,
-    PRETRAINING_TITLES,
-    TransferReport,
-    _score,
-    open_report,
-    paired_gain,
-)
+from chairlib.transfer.comparisons import mean_score, paired_gain
+from chairlib.transfer.report import NO_COCO, OTHER_PHOTOS, PRETRAINING_TITLES, TransferReport, open_report
+from chairlib.transfer.settings import TransferSettings
 
 GAIN = "gain, points (95 % interval over photos)"
 
@@ -58,7 +52,7 @@ def make(
         home / "history.csv", index=False
     )
     asked = {
-        **transfer.DEFAULTS,
+        **TransferSettings().to_dict(),
         "model": name,
         "width": 16,
         "category": category,
@@ -74,11 +68,14 @@ def make(
         "parameters": asked,
         "data": {"name": "drawn car", "hash": "d" * 16},
         "code": {"hash": runs.code_hash("transfer")},
-        "metrics": {"test": {"iou": float(np.nanmean(ious)), "n_images": len(ious)}, "val": {"n_images": n_val}},
+        "metrics": {
+            "test": {"iou": float(np.nanmean(ious)), "n_images": len(ious)},
+            "val": {"n_images": n_val, "n_left_out": 0},
+        },
         "finished": "2026-01-01T00:00:00Z",
         "pretrained_on": None
         if pretraining == "none"
-        else {"images_seen": 8000, "n_train_images": 600, "recipe": "fast"},
+        else {"images_seen": 8000, "budget": 8000, "n_train_images": 600, "recipe": "fast"},
         "n_train_images": 16 * share // 100,
         "scored_split": "val",
         "seconds": 60.0,
@@ -128,7 +125,7 @@ def test_pairing_finds_what_two_intervals_would_not(tmp_path):
     assert found is not None
     assert found.verdict == "helps"
     assert 2 < found.low < 3 < found.high < 4.5
-    (_, _, top), (_, bottom, _) = (_score(records, "iou") for records in (scratch, tuned))
+    (_, _, top), (_, bottom, _) = (mean_score(records, "iou") for records in (scratch, tuned))
     assert bottom < top  # each arm's own interval holds much of the other's
 
 
@@ -159,7 +156,7 @@ def test_the_interval_over_seeds_too_is_as_wide_as_they_lie_apart(tmp_path):
 
 
 def test_luck_of_training_is_seldom_called_a_gain(tmp_path):
-    """Two arms of three seeds that differ in nothing but their seeds' luck, of 3 points: mostly, no verdict is given."""
+    """Two arms of three seeds that differ only in their seeds' luck, of 3 points: mostly, no verdict is given."""
     rng = np.random.default_rng(0)
     verdicts = []
     for number in range(40):
@@ -241,16 +238,16 @@ def test_table_4_says_who_saw_masks(tmp_path):
 def test_table_4_has_a_row_for_each_protocol(tmp_path):
     authors = [make(tmp_path, [86, 88], seed=seed) for seed in range(3)]
     beside = make(tmp_path / "subset", [40, 42])
-    beside.parameters["protocol"], beside.content["scored_split"] = "subset100", "test"
+    beside.content["parameters"]["protocol"], beside.content["scored_split"] = "subset100", "test"
     full = report(*authors, beside)
     iou = full.table4()[("car", "ours, IoU")]
     assert iou["U-Net", "authors"].startswith("0.87")
     assert iou["U-Net", "subset100"].startswith("0.41")
     assert ("U-Net", "folds") not in iou
     # All else is of one protocol, and says which.
-    assert full.find("unet", "none", "car") == authors
-    assert full.find("unet", "none", "car", protocol="subset100") == [beside]
-    assert full.find("unet", "none", "car", protocol="folds") == []
+    assert full.selection.find("unet", "none", "car") == authors
+    assert full.selection.find("unet", "none", "car", protocol="subset100") == [beside]
+    assert full.selection.find("unet", "none", "car", protocol="folds") == []
     assert full.title.endswith("protocol authors, val images")
     assert full.left_out == []
     # The row that could stand beside the literature's says that it is lacking.
@@ -316,7 +313,7 @@ def test_seeds_that_share_a_pretraining_are_told(tmp_path):
     scratch, tuned = arms(tmp_path, [[50, 60]] * 2, [[60, 70]] * 2)
     assert "4 runs with 2 seeds, 2 pretrainings;" in report(*scratch, *tuned).sentence()
     for record in tuned:
-        record.parameters["pretrained"] = "benchmark-the-only-one"
+        record.content["parameters"]["pretrained"] = "benchmark-the-only-one"
     assert "4 runs with 2 seeds, 1 pretraining;" in report(*scratch, *tuned).sentence()
     assert report(*scratch, *tuned).gains()["pretrainings"].tolist() == [1]
 
@@ -385,9 +382,9 @@ def test_arms_that_are_compared_differ_in_pretraining_alone(tmp_path):
     pair = [make(tmp_path, [50, 60]), make(tmp_path, [60, 70], pretraining="chair_segments")]
     others = [make(tmp_path / "other", [5, 5], seed=seed) for seed in range(3)]
     for record in others:
-        record.parameters["images"] = 99
+        record.content["parameters"]["images"] = 99
     full = report(*others, *pair)
-    assert full.find("unet", "none", "car") == pair[:1]
+    assert full.selection.find("unet", "none", "car") == pair[:1]
     assert full.gains()[GAIN].iloc[0][0] == pytest.approx(10)
     assert full.left_out == [
         f"{record.name}: its images 99 differ from the runs that are shown, of which there are more"
@@ -415,14 +412,14 @@ def test_shares_and_curves_are_of_one_configuration(tmp_path):
     whole = [make(tmp_path, [50, 60]), make(tmp_path, [55, 65], pretraining="chair_segments")]
     small = [make(tmp_path, [30, 40], share=25, pretraining=pretraining) for pretraining in ("none", "chair_segments")]
     for record in small:
-        record.parameters.update(recipe="paper", protocol="folds")
+        record.content["parameters"].update(recipe="paper", protocol="folds")
     full = report(*whole, *small)
     assert set(full.by_share("car")["share"]) == {100}
-    assert full.find("unet", "none", "car", share=25) == []
+    assert full.selection.find("unet", "none", "car", share=25) == []
     assert len(full.left_out) == 2
     assert "its protocol folds, recipe paper differ" in full.left_out[0]
     for record in small:
-        record.parameters.update(recipe="fast", protocol="authors")
+        record.content["parameters"].update(recipe="fast", protocol="authors")
     full = report(*whole, *small)
     assert set(full.by_share("car")["share"]) == {25, 100}
     assert full.left_out == []
@@ -430,9 +427,9 @@ def test_shares_and_curves_are_of_one_configuration(tmp_path):
 
 def test_of_two_pretrainings_under_one_seed_the_newer_counts(tmp_path):
     old, new = (make(tmp_path / name, [50, 60], pretraining="chair_segments") for name in "ab")
-    old.parameters["pretrained"], new.content["finished"] = "benchmark-old", "2026-02-01T00:00:00Z"
+    old.content["parameters"]["pretrained"], new.content["finished"] = "benchmark-old", "2026-02-01T00:00:00Z"
     full = report(old, new)
-    assert full.find("unet", "chair_segments", "car") == [new]
+    assert full.selection.find("unet", "chair_segments", "car") == [new]
     assert full.left_out == [f"{old.name}: a newer record answers the same question"]
 
 
@@ -442,17 +439,17 @@ def test_a_landscapes_members_are_not_taken_for_other_seeds_and_pretrainings(tmp
     shared, early = arms(tmp_path / "landscape", [[10, 20]] * 2, [[20, 30]] * 2)
     for record in (*shared, *early):
         record.content["finished"] = "2026-02-01T00:00:00Z"
-        record.parameters["init_seed"] = 0 if record in shared else None
+        record.content["parameters"]["init_seed"] = 0 if record in shared else None
     for record, spent in zip(early, ({"images_seen": 80, "budget": 80}, {"recipe": "paper"}), strict=True):
         record.content["pretrained_on"] |= spent
     early.append(make(tmp_path / "more", [10, 20], seed=2, pretraining="chair_segments"))
     early[-1].content["pretrained_on"] |= {"images_seen": 80, "budget": 80}
     full = report(*tuned, scratch[1], *shared, *early)
-    assert full.find("unet", "none", "car") == [
+    assert full.selection.find("unet", "none", "car") == [
         shared[0],
         scratch[1],
     ]  # seed 0 with the weights of seed 0 is as any other
-    assert full.find("unet", "chair_segments", "car") == tuned
+    assert full.selection.find("unet", "chair_segments", "car") == tuned
     most = "shown is the one with most, of 8,000 images (600 different ones, recipe fast)"
     assert full.left_out == [
         f"{shared[1].name}: its init_seed 0 differ from the runs that are shown, of which there are more",
@@ -466,14 +463,14 @@ def test_pretrainings_that_stopped_at_their_own_time_are_the_same(tmp_path):
     tuned = [make(tmp_path, [60, 70], seed=seed, pretraining="chair_segments") for seed in (0, 1)]
     for record, seen in zip(tuned, (5000, 7000), strict=True):
         record.content["pretrained_on"] |= {"images_seen": seen, "budget": 8000}
-    assert report(*tuned).find("unet", "chair_segments", "car") == tuned
+    assert report(*tuned).selection.find("unet", "chair_segments", "car") == tuned
 
 
 def test_shares_are_told_apart(tmp_path):
     small, whole = make(tmp_path, [30, 40], share=25), make(tmp_path, [50, 60])
     table = report(small, whole).by_share("car")
     assert table[["share", "n_images", "iou"]].to_numpy().tolist() == [[25, 4, 35.0], [100, 16, 55.0]]
-    assert report(small, whole).find("unet", "none", "car") == [whole]
+    assert report(small, whole).selection.find("unet", "none", "car") == [whole]
     assert set(report(small, whole).curves("car")) == {"from scratch"}
 
 
@@ -527,7 +524,7 @@ def test_figure_5_says_why_a_row_is_empty(tmp_path, monkeypatch):
         "none": {"images": np.zeros((2, 4, 4, 3)), "targets": masks, "predicted": masks},
         "chair_segments": {"images": np.ones((2, 4, 4, 3)), "targets": masks, "predicted": masks},
     }
-    monkeypatch.setattr(transfer_report, "examples", lambda record: kept[record.parameters["pretraining"]])
+    monkeypatch.setattr(transfer_report, "examples", lambda record: kept[record.settings.pretraining])
     shown = report(make(tmp_path, [50]), make(tmp_path, [50], pretraining="chair_segments")).figure5("car")
     rows = shown["predictions"]
     assert rows["U-Net, width 16"] is masks
@@ -582,7 +579,7 @@ def test_real_records_make_every_table_and_figure(photos, collection, own_runs):
     seen = full.images_seen()[["share of the photos, %", "photos", "images seen"]]
     assert seen.to_numpy().tolist() == [[50, "8", "32"], [100, "16", "32"]] * 2
     unet = full.table3().loc[("U-Net, width 2", "–")]["car", "ours (95 % interval)"]
-    ious = [record.metrics["test"]["iou"] for record in full.find("unet", "none", "car")]
+    ious = [record.metrics["test"]["iou"] for record in full.selection.find("unet", "none", "car")]
     assert unet[0] == pytest.approx(np.mean(ious))
     table4 = full.table4()
     assert table4.loc[("U-Net", "authors"), ("car", "ours, IoU")].startswith(f"{unet[0] / 100:.2f} (")

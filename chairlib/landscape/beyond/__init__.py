@@ -1,1 +1,1 @@
-"""Analyses of the loss landscape that go beyond the paper: matching of units, similarity of layers, soups, criticality."""
+"""What goes beyond the paper: matching of units, similarity of layers, soups, criticality, shorter pretrainings."""

@@ -1,7 +1,7 @@
 """What the layers of a model compute for a loader's images, a batch at a time.
 
-Activations of a whole split would not fit into memory (50,000 images at the first layer of U-Net: 52 GB), so whoever needs
-means or products of them adds them up as the batches come: :class:`CrossProducts`.
+Activations of a whole split would not fit into memory (50,000 images at the first layer of U-Net: 52 GB), so whoever
+needs means or products of them adds them up as the batches come: :class:`CrossProducts`.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ CONSTANT = 1e-20
 
 
 def default_layers(model: nn.Module, images: Tensor) -> list[str]:
-    """The layers worth comparing, in the order in which they run: U-Net's blocks and classifier, another model's convolutions.
+    """The layers worth comparing, in the order in which they run.
 
-    A convolution that runs several times a pass has no output of its own, and one that never does has none: they are left out,
-    and nothing may remain. ``images``: float [B, 3, H, W] that a copy of the model is sent, to see what runs.
+    These are U-Net's blocks and classifier, and the convolutions of any other model.
+
+    Convolutions that run several times a pass, or never, are left out, so the list may be empty. ``images``: float [B,
+    3, H, W] that a copy of the model is sent, to see what runs.
     """
     if isinstance(model, UNet):
         blocks = [f"{part}.{number}" for part in ("down", "up") for number in range(len(getattr(model, part)))]
@@ -57,15 +59,16 @@ def activations(
     grid: int | None = None,
     progress: bool = False,
 ) -> Iterator[dict[str, dict[str, Tensor]]]:
-    """Run ``model`` with each of ``states`` over the same images; a batch at a time, give each layer's output as features.
+    """Run ``model`` with each of ``states`` over the same images, and give each layer's outputs as features, by batch.
 
     Parameters
     ----------
-    model: only its architecture counts. Copies of it are run, in eval mode on the loader's device; it is left untouched.
+    model: only its architecture counts. Copies of it are run in evaluation mode on the loader's device.
     states: weights by name; the name is that of the result and of errors.
     layers: names as in ``model.named_modules()``, each of which gives one tensor [B, C, H, W] (or [B, C]) a pass. None:
         :func:`default_layers`.
-    n_images: that many of the loader's images, evenly spread, in order; None for all. Never shuffled, flipped or augmented.
+    n_images: that many of the loader's images, evenly spread, in order; None for all. Never shuffled, flipped or
+        augmented.
     grid: average every output to ``grid`` x ``grid`` positions first; None keeps all positions.
 
     Yields
@@ -74,8 +77,8 @@ def activations(
 
     Raises
     ------
-    ParameterError: weights that don't fit the model or aren't finite, an unknown layer, a layer that runs never or twice, no layer
-    at all, or an impossible count.
+    ParameterError: weights that don't fit the model or aren't finite, an unknown layer, a layer that runs never or
+    twice, no layer at all, or an impossible count.
     """
     for count_name, count in (("n_images", n_images), ("grid", grid)):
         check_count(count_name, count, none=True)
@@ -103,8 +106,8 @@ def activations(
 class CrossProducts:
     """The products of features x [n, p] and y [n, q] about their means, summed over examples that come in batches.
 
-    Taken about the first batch's means, so that large means cost no digits. The result does not depend on how the examples
-    were split into batches, rounding aside.
+    Taken about the first batch's means, so that large means cost no digits. The result does not depend on how the
+    examples were split into batches, rounding aside.
     """
 
     def __init__(self) -> None:
@@ -129,7 +132,10 @@ class CrossProducts:
         return self._products - torch.outer(*self._sums) / self.count
 
     def spreads(self) -> tuple[Tensor, Tensor]:
-        """Sums of squares of x and of y about their means, [p] and [q]; 0 for a feature that varies by rounding alone."""
+        """Sums of squares of x and of y about their means: float64 [p] and [q].
+
+        0 for a feature that varies by rounding alone.
+        """
         spreads = []
         for origin, sums, squares in zip(self._origins, self._sums, self._squares, strict=True):
             spread = squares - sums.square() / self.count

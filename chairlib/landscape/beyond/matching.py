@@ -1,8 +1,8 @@
 """How much of the barrier between models from scratch is only the order of their units.
 
-After Ainsworth, Hayase & Srinivasa (ICLR 2023), Git Re-Basin: Merging Models modulo Permutation Symmetries, with statistics
-recalibrated as in Jordan, Sedghi, Saukh, Entezari & Neyshabur (ICLR 2023), REPAIR: REnormalizing Permuted Activations for
-Interpolation Repair.
+After Ainsworth, Hayase & Srinivasa (ICLR 2023), Git Re-Basin: Merging Models modulo Permutation Symmetries, with
+statistics recalibrated as in Jordan, Sedghi, Saukh, Entezari & Neyshabur (ICLR 2023), REPAIR: REnormalizing Permuted
+Activations for Interpolation Repair.
 """
 
 from collections.abc import Callable, Iterator

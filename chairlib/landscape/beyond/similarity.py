@@ -1,19 +1,19 @@
 """Linear CKA: how alike two networks' representations of the same images are, whatever their units are called.
 
-Kornblith, Norouzi, Lee & Hinton, *Similarity of Neural Network Representations Revisited* (ICML 2019), section 3. For centred
-feature matrices X [N, p] and Y [N, q] of the same N examples,
+Kornblith, Norouzi, Lee & Hinton, *Similarity of Neural Network Representations Revisited* (ICML 2019), section 3. For
+centred feature matrices X [N, p] and Y [N, q] of the same N examples,
 
     CKA(X, Y) = |X^T Y|^2 / (|X^T X| |Y^T Y|)    (Frobenius norms; their equation 4)
 
-is 1 where X and Y are the same up to rotation and scale and 0 where no linear direction of one varies with one of the other.
-It asks for no correspondence of units, which is why two networks trained from scratch can be compared at all.
+is 1 where X and Y are the same up to rotation and scale and 0 where no linear direction of one varies with one of the
+other. It asks for no correspondence of units, which is why two networks trained from scratch can be compared at all.
 
-What an example is: Kornblith et al. flatten a convolutional layer to one vector of C x H x W features an image. Here every
-position of every image is an example with C features, as in the studies of units that followed them (and as for a fully
-convolutional network, whose every position is a prediction). That keeps the products small, C x C, so they are added up
-batch by batch and the number of images is unlimited; and it has N far above p, where the estimate's upward bias vanishes
-(with flattened features and few images even unrelated networks look alike). Layers of different resolutions are averaged to
-the same ``grid`` x ``grid`` positions first.
+What an example is: Kornblith et al. flatten a convolutional layer to one vector of C x H x W features an image. Here
+every position of every image is an example with C features, as in the studies of units that followed them (and as for a
+fully convolutional network, whose every position is a prediction). That keeps the products small, C x C, so they are
+added up batch by batch and the number of images is unlimited; and it has N far above p, where the estimate's upward
+bias vanishes (with flattened features and few images even unrelated networks look alike). Layers of different
+resolutions are averaged to the same ``grid`` x ``grid`` positions first.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ MAX_BYTES = 2 * 2**30
 def linear_cka(x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> float:
     """Linear CKA in [0, 1] of two feature matrices [N, p] and [N, q], whose rows are the same N examples.
 
-    Unchanged by orthogonal transforms (permutations of units among them), isotropic scaling and shifts of either; not by
-    other invertible linear maps. nan where one of them is constant. Computed in float64. Raises :class:`ParameterError` for
-    other shapes, fewer than two examples, and values that are not finite.
+    Unchanged by orthogonal transforms (permutations of units among them), isotropic scaling and shifts of either; not
+    by other invertible linear maps. nan where one of them is constant. Computed in float64. Raises
+    :class:`ParameterError` for other shapes, fewer than two examples, and values that are not finite.
     """
     features = [_centred(x, "x"), _centred(y, "y")]
     (n, p), (n_other, q) = features[0].shape, features[1].shape
@@ -72,7 +72,9 @@ def layer_similarity(
     grid: int | None = GRID,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Linear CKA between corresponding layers of one model with two sets of weights: a row a layer, ``layer`` and ``cka``.
+    """Linear CKA between corresponding layers of one model with two sets of weights.
+
+    Returns a row for each layer: ``layer`` and ``cka``.
 
     Parameters
     ----------
@@ -85,8 +87,8 @@ def layer_similarity(
     grid: positions a side that layers are averaged to; None compares every position.
 
     ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size. Raises
-    :class:`ParameterError` for weights that don't fit the model or are not finite, for unknown layers, and where a model has none
-    by default.
+    :class:`ParameterError` for weights that don't fit the model or are not finite, for unknown layers, and where a
+    model has none by default.
     """
     sums: dict[str, tuple[CrossProducts, CrossProducts, CrossProducts]] = {}
     states = {"state_a": state_a, "state_b": state_b}
@@ -138,7 +140,8 @@ def _check_memory(shapes: Iterable[tuple[int, int]], n_layers: int) -> None:
     needed = sum(8 * rows * columns for rows, columns in shapes)
     if needed > MAX_BYTES:
         raise ParameterError(
-            f"comparing these {n_layers} layers needs {needed / 2**30:.1f} GiB, more than {MAX_BYTES / 2**30:g}: name fewer."
+            f"comparing these {n_layers} layers needs {needed / 2**30:.1f} GiB, "
+            f"more than {MAX_BYTES / 2**30:g}: name fewer."
         )
 
 

@@ -1,7 +1,7 @@
 """Soups (the average of several models' weights) beside the models, their mean score and their ensemble.
 
-After Wortsman et al. (ICML 2022), Model soups: averaging weights of multiple fine-tuned models improves accuracy without
-increasing inference time.
+After Wortsman et al. (ICML 2022), Model soups: averaging weights of multiple fine-tuned models improves accuracy
+without increasing inference time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +71,10 @@ class Soups:
         return Cell(("ensemble", *labels, way), compute, recalibrated * len(labels), len(labels))
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
-        """pair, label, kind (member, mean, soup, ensemble), iou, low, high in per cent. Members one by one are as trained."""
+        """pair, label, kind (member, mean, soup, ensemble), iou, low, high in per cent.
+
+        Members one by one are as trained.
+        """
         points = pd.DataFrame([{**about, **models.result(cell)} for cell, about in self.points()])
         rows: list[dict[str, Any]] = []
         for pair, own in points.groupby("pair", sort=False):

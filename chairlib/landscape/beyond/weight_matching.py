@@ -1,17 +1,17 @@
 """Weight matching: rename the units of one network so that its weights lie as near as can be to another's.
 
-The units of a layer have no order: permuting a convolution's output channels, and with them whatever reads these channels,
-gives other weights and the same function. Two networks trained from scratch may therefore differ by little more than the
-names of their units, and *Git Re-Basin: Merging Models modulo Permutation Symmetries* (Ainsworth, Hayase & Srinivasa, ICLR 2023)
-asks whether the barrier between them disappears once these are matched.
+The units of a layer have no order: permuting a convolution's output channels, and with them whatever reads these
+channels, gives other weights and the same function. Two networks trained from scratch may therefore differ by little
+more than the names of their units, and *Git Re-Basin: Merging Models modulo Permutation Symmetries* (Ainsworth, Hayase
+& Srinivasa, ICLR 2023) asks whether the barrier between them disappears once these are matched.
 
 Two ways to match:
 
 - :func:`match`: by weights (section 3.2, algorithm 1), coordinate descent over groups of units that maximises the inner
   product of the two networks' parameters, which is to minimise their l2 distance. Needs no data.
 - :func:`match_activations`: by activations (section 3.1; Li et al., *Convergent Learning*, 2016), each group by the
-  correlations of its units over images. It does not look at distances, and is often the better for networks with BatchNorm,
-  whose weights have no scale of their own.
+  correlations of its units over images. It does not look at distances, and is often the better for networks with
+  BatchNorm, whose weights have no scale of their own.
 
 BatchNorm's running statistics are permuted with their channels but take no part in distances: they are no parameters. A
 network halfway between two others needs them estimated anew, matched or not (Jordan et al., *REPAIR*, ICLR 2023).
@@ -57,9 +57,10 @@ Axes = tuple[tuple[str, ...], ...]
 class PermutationSpec:
     """Which axes of which tensors one permutation acts on.
 
-    ``axes``: for each key of the state dict, for each leading axis, the permutation groups that lie along it: ``()`` for an
-    axis that is not permuted (and for all axes left out), one group, or several side by side for concatenated features.
-    Groups come in forward order. Sizes are not part of it: they are read from the weights, so one spec fits all widths.
+    ``axes``: for each key of the state dict, for each leading axis, the permutation groups that lie along it: ``()``
+    for an axis that is not permuted (and for all axes left out), one group, or several side by side for concatenated
+    features. Groups come in forward order. Sizes are not part of it: they are read from the weights, so one spec fits
+    all widths.
 
     ``outputs``: for each group, the modules in whose outputs its units can be observed; for matching by activations.
     """
@@ -83,8 +84,8 @@ class PermutationSpec:
     def sizes(self, state: State) -> dict[str, int]:
         """The number of units of each group in ``state``.
 
-        Raises :class:`ParameterError`, naming the key, where the state has a tensor that the spec doesn't cover, lacks one, or
-        has one of a shape that doesn't fit.
+        Raises :class:`ParameterError`, naming the key, where the state has a tensor that the spec doesn't cover, lacks
+        one, or has one of a shape that doesn't fit.
         """
         for key in self.axes:
             if key not in state:
@@ -138,8 +139,8 @@ class PermutationSpec:
 class Permutations:
     """A permutation of every group's units, and how it was found.
 
-    ``orders``: for each group, int64 [n]: the unit at position i of the permuted network is unit ``order[i]`` of the network
-    that was given.
+    ``orders``: for each group, int64 [n]: the unit at position i of the permuted network is unit ``order[i]`` of the
+    network that was given.
     """
 
     spec: PermutationSpec
@@ -172,11 +173,11 @@ def match(
 ) -> Permutations:
     """The permutations that bring ``state_b`` nearest to ``state_a``, by their weights.
 
-    Coordinate descent: with all other groups held, a group's best permutation is a linear assignment problem; groups are
-    visited in random order, again and again, until none can be improved. That ends in a local optimum, so it is done from
-    two starts and the better end is taken: from ``state_b`` as it is (as in the paper), and from a pass in forward order that
-    matches each group on the weights towards inputs already matched. The second recovers a permuted copy exactly. The
-    distance never grows.
+    Coordinate descent: with all other groups held, a group's best permutation is a linear assignment problem; groups
+    are visited in random order, again and again, until none can be improved. That ends in a local optimum, so it is
+    done from two starts and the better end is taken: from ``state_b`` as it is (as in the paper), and from a pass in
+    forward order that matches each group on the weights towards inputs already matched. The second recovers a permuted
+    copy exactly. The distance never grows.
 
     Parameters
     ----------
@@ -187,8 +188,8 @@ def match(
 
     Raises
     ------
-    ParameterError: unknown model, weights of different models (naming the first key that differs) or not those that the spec
-    covers, values that are not finite (naming the key), no iterations.
+    ParameterError: unknown model, weights of different models (naming the first key that differs) or not those that the
+    spec covers, values that are not finite (naming the key), no iterations.
     """
     spec = permutation_spec(spec) if isinstance(spec, str) else spec
     check_count("max_iterations", max_iterations)
@@ -249,7 +250,8 @@ def match_activations(
 def permute(state: State, permutations: Permutations) -> dict[str, Tensor]:
     """A copy of ``state`` with its units permuted: the same function, other weights.
 
-    Raises :class:`ParameterError` where the spec doesn't cover the state exactly or an order is no permutation of its group.
+    Raises :class:`ParameterError` where the spec doesn't cover the state exactly or an order is no permutation of its
+    group.
     """
     sizes = permutations.spec.sizes(state)
     for group, size in sizes.items():
@@ -263,7 +265,7 @@ def permute(state: State, permutations: Permutations) -> dict[str, Tensor]:
 
 
 class MatchingProblem:
-    """Two networks' parameters in float64, and the similarity of units under permutations of the second."""
+    """Two networks' parameters in float64, and how alike their units are under permutations of the second's."""
 
     def __init__(self, spec: PermutationSpec, sizes: dict[str, int], state_a: State, state_b: State) -> None:
         self.spec, self.sizes = spec, sizes
@@ -286,9 +288,9 @@ class MatchingProblem:
     def descend(
         self, orders: dict[str, Tensor], rng: np.random.Generator, max_iterations: int
     ) -> tuple[dict[str, Tensor], int, bool]:
-        """(orders no single group of which can be improved, sweeps, whether that was reached)."""
+        """Improve one group after another until none can be: the orders, the number of sweeps, whether it converged."""
         groups = self.spec.groups
-        # The best permutation of a group depends on its neighbours' alone: as long as these stay, it needs no second look.
+        # The best permutation of a group depends on its neighbours alone: while these stay, so does it.
         stale = set(groups)
         for sweep in range(1, max_iterations + 1):
             improved = False
@@ -307,7 +309,9 @@ class MatchingProblem:
         return orders, max_iterations, False
 
     def similarity(self, group: str, orders: Mapping[str, Tensor], known: Collection[str] | None = None) -> Tensor:
-        """[n, n]: inner product of what belongs to unit i of A and to unit j of B, all other groups permuted by ``orders``.
+        """How alike the units of a group are, all other groups of B permuted by ``orders``: float64 [n, n].
+
+        Entry (i, j) is the inner product of the parameters of unit i of A and of unit j of B.
 
         ``known``: leave out tensors that other groups than these have a part in.
         """

@@ -1,4 +1,4 @@
-"""Layers are watched on copies, over un-augmented images in order; sums over batches equal those over all examples at once."""
+"""Layers are watched on copies, over un-augmented images in order; sums over batches equal sums over all examples."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def watch(model, loader, layers=None, **options):
 
 
 class Shared(nn.Module):
-    """One layer that runs twice, one that never does, an output that is no tensor, and an in-place ReLU after a convolution."""
+    """Has a layer that runs twice, one that never does, one whose output is no tensor, and an in-place ReLU."""
 
     def __init__(self):
         super().__init__()

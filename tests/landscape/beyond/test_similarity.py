@@ -1,4 +1,4 @@
-"""CKA equals its kernel formula, has the invariances it is used for, and does not depend on how the images were batched."""
+"""CKA equals its kernel formula, has the invariances it is used for, and does not depend on the batch size."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Permuting units changes weights and not the function; matching undoes a permutation and never moves networks apart."""
+"""Permuting units changes weights, not the function; matching undoes a permutation and never moves networks apart."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ NAMES = sorted(SUPPORTED)
 
 
 def network(name="unet", width=4, seed=0):
-    """In eval mode; every parameter and statistic random, as after training, so that a wrong permutation of any one shows."""
+    """In evaluation mode, with every parameter and statistic random, so that a wrong permutation of any one shows."""
     torch.manual_seed(seed)
     model = build_model(name, width).eval()
     with torch.no_grad():

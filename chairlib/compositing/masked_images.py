@@ -1,0 +1,90 @@
+"""Base of the datasets of images with masks that lie in files, and what they need to look into folders."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from chairlib.compositing.blend import check_resolution, mask_from_opacity
+from chairlib.compositing.image_sets import StoredSet, to_pillow
+from chairlib.compositing.packing import map_images
+from chairlib.core.devices import pick_device
+from chairlib.core.errors import CollectionError
+from chairlib.core.vision import torchvision
+
+__all__ = ["MaskedImages", "files_by_key", "list_folder"]
+
+K = TypeVar("K", int, str)
+
+#: How many names of a folder a message shows.
+_SHOWN = 8
+
+
+class MaskedImages(torchvision.datasets.VisionDataset):
+    """Images with masks: ``(Pillow RGB image, Pillow L mask of 0 and 255)``, each in the size of its file.
+
+    A subclass has :meth:`__len__` and :meth:`read`, and sets ``split`` and ``name``. It may set ``groups``, one label
+    per image: intervals resample images of a label together.
+    """
+
+    split: str
+    name: str
+    groups: list[str] | None = None
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def read(self, index: int) -> tuple[Image.Image, Image.Image]:
+        """Image and mask number ``index``, untransformed. The mask, mode L, is object where it exceeds 0.4 of 255."""
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        image, levels = self.read(index % len(self))
+        mask = to_pillow(mask_from_opacity(torch.from_numpy(np.array(levels)))[None].float())
+        return self.transforms(image, mask) if self.transforms is not None else (image, mask)
+
+    def image_set(self, resolution: int = 64, device: str | torch.device = "auto") -> StoredSet:
+        """All images on ``device``, squashed to ``resolution`` x ``resolution`` as in the paper; untransformed.
+
+        Images are resized antialiased, masks by nearest neighbour. :class:`chairlib.CompositeLoader` takes the result.
+        """
+        check_resolution(resolution)
+        device = pick_device(device)
+        size = (resolution, resolution)
+
+        def read(index: int) -> np.ndarray:
+            image, mask = self.read(index)
+            image = image.resize(size, Image.Resampling.BILINEAR)
+            return np.dstack([np.asarray(image), np.asarray(mask.resize(size, Image.Resampling.NEAREST))])
+
+        both = map_images(read, range(len(self)), f"reading {self.name} {self.split}")
+        return StoredSet(both[:, :3], both[:, 3:], device, self.name, groups=self.groups)
+
+
+def files_by_key(folder: Path, key: Callable[[Path], K | None], noun: str) -> dict[K, Path]:
+    """The files of a folder by ``key``, sorted by name. Those with the key None are left out; empty without a folder.
+
+    Raises :class:`CollectionError` where two have the same key; ``noun`` says what a key is, as ``"a number"``.
+    """
+    files: dict[K, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        value = key(path)
+        if value is not None and (other := files.setdefault(value, path)) != path:
+            raise CollectionError(
+                f"{folder} holds both {other.name} and {path.name}; {noun} names one file: remove one."
+            )
+    return files
+
+
+def list_folder(folder: Path) -> str:
+    """What a folder holds, for a message: up to eight names, or why there are none."""
+    if not folder.is_dir():
+        return "not a folder" if folder.exists() else "no such folder"
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
+    return (", ".join(names[:_SHOWN]) or "nothing") + more

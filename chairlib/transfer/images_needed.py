@@ -1,0 +1,50 @@
+"""Validation curves of fine-tuning, and how many images a run needs until it is as good as training from scratch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from chairlib.core.runs import Record
+
+__all__ = ["LEAST_VALIDATION_PHOTOS", "count_validation_photos", "curves_by_seed", "images_until"]
+
+#: With fewer validation photos that hold the object, a curve does not tell when it crosses a line.
+LEAST_VALIDATION_PHOTOS = 25
+
+
+def curves_by_seed(records: Sequence[Record]) -> dict[int, pd.DataFrame]:
+    """A curve (images, val_iou) for each seed. Folds of a seed are averaged: their spread is not that of seeds."""
+    folds: dict[int, list[pd.DataFrame]] = {}
+    for record in records:
+        history = record.history()
+        if history["val_iou"].notna().any():  # else none of its validation photos holds the object
+            folds.setdefault(record.settings.seed, []).append(history)
+    return {seed: _mean_curve(histories) for seed, histories in folds.items()}
+
+
+def _mean_curve(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The mean over histories. One that stopped early keeps its last value, as in Figure 6."""
+    start = max(history["images"].iloc[0] for history in histories)
+    every = sorted({images for history in histories for images in history["images"] if images >= start})
+    curves = [np.interp(every, history["images"], history["val_iou"]) for history in histories]
+    return pd.DataFrame({"images": every, "val_iou": np.mean(curves, axis=0)})
+
+
+def images_until(curve: pd.DataFrame, goal: float) -> float:
+    """Images until a curve reaches the goal and does not fall below it again; infinity where it ends below."""
+    below = np.flatnonzero(~(curve["val_iou"] >= goal))
+    first = below[-1] + 1 if len(below) else 0
+    return float(curve["images"].iloc[first]) if first < len(curve) else np.inf
+
+
+def count_validation_photos(records: Sequence[Record]) -> int:
+    """How many validation photos with the object a point of a curve rests on.
+
+    Photos of all folds of a seed are added; the pretraining and seed with the fewest counts.
+    """
+    counts: dict[tuple[str, int], int] = {}
+    for record in records:
+        curve, val = (record.settings.pretraining, record.settings.seed), record.metrics["val"]
+        counts[curve] = counts.get(curve, 0) + val["n_images"] - val["n_left_out"]
+    return min(counts.values(), default=0)

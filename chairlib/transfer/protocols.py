@@ -1,0 +1,98 @@
+"""Protocols: which photos of a category train, validate and test. Every table and figure names its protocol.
+
+``authors``
+    The labelled images of the full folder, sorted by id: the first 80 % train, the rest validate. There is no test
+    split. On the release itself these are the id lists that the authors' code once held.
+``subset100``
+    The labelled images of the 100-image folder test. Those of the full folder that are not among them train and
+    validate, 80/20 in order of id. It is the one that can stand beside the literature's rows.
+``folds``
+    Five folds over the labelled images of the full folder, so that each image is tested once: for small sets. Images
+    are dealt to folds in the order of a hash of their id, so that folds are alike whatever the order of the ids means.
+    (Frames of one video, where a folder has such, may be dealt to several folds.)
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from chairlib.compositing.packing import check_split
+from chairlib.core import paths
+from chairlib.core.errors import ParameterError
+
+__all__ = [
+    "CATEGORIES",
+    "FOLDS",
+    "PROTOCOLS",
+    "check_category",
+    "check_protocol",
+    "figure_ids",
+    "fold_ids",
+    "published_ids",
+    "split_off",
+    "stable_order",
+]
+
+#: The categories in the order of the paper's tables, and the folders they are in.
+CATEGORIES = {"car": "Car", "horse": "Horse", "airplane": "Airplane"}
+PROTOCOLS = ("authors", "subset100", "folds")
+#: Number of folds of the protocol ``folds``.
+FOLDS = 5
+
+
+def split_off(ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The first 80 %, rounded down, and the rest: 448 and 113 of 561, as in the authors' lists."""
+    count = len(ids) * 4 // 5
+    return list(ids[:count]), list(ids[count:])
+
+
+def stable_order(ids: Iterable[str], salt: str = "") -> list[str]:
+    """The ids shuffled by a hash of each: the same order on every machine, whatever other ids there are."""
+    return sorted(ids, key=lambda identity: hashlib.sha256(f"{salt}/{identity}".encode()).digest())
+
+
+def fold_ids(ids: Sequence[str], fold: int) -> dict[str, list[str]]:
+    """Ids by split: those of ``fold`` test, and a tenth of the rest (at least one) validates."""
+    test = set(stable_order(ids)[fold::FOLDS])
+    rest = stable_order((identity for identity in ids if identity not in test), f"fold {fold}")
+    count = max(1, len(rest) // 10)
+    return {"train": sorted(rest[count:]), "val": sorted(rest[:count]), "test": sorted(test)}
+
+
+def _read_ids(category: str, name: str) -> list[str]:
+    file = paths.published / "object-discovery-splits" / f"{check_category(category)}_{name}.txt"
+    return file.read_text(encoding="utf-8").split()
+
+
+def published_ids(category: str) -> dict[str, list[str]]:
+    """The authors' own id lists of the full release: ``{"train": [...], "val": [...]}``."""
+    return {split: _read_ids(category, split) for split in ("train", "val")}
+
+
+def figure_ids(category: str) -> list[str]:
+    """The ids of the photos in the paper's Figure 5: four or five validation images of the ``authors`` protocol."""
+    return _read_ids(category, "figure")
+
+
+def check_category(category: str) -> str:
+    """``category`` itself. Raises :class:`ParameterError` for an unknown one."""
+    if not isinstance(category, str) or category not in CATEGORIES:
+        raise ParameterError(f"category {category!r} is unknown; use one of {', '.join(CATEGORIES)}.")
+    return category
+
+
+def check_protocol(protocol: str, split: str, fold: int) -> None:
+    """Raise :class:`ParameterError` for an unknown protocol, split or fold, and for those that do not go together."""
+    if protocol not in PROTOCOLS:
+        raise ParameterError(f"protocol {protocol!r} is unknown; use one of {', '.join(PROTOCOLS)}.")
+    check_split(split)
+    if protocol == "authors" and split == "test":
+        raise ParameterError(
+            "protocol 'authors' has no test split: the paper's figures are most likely of 'val'. "
+            "Use that, or protocol 'subset100' or 'folds'."
+        )
+    if protocol != "folds" and fold != 0:
+        raise ParameterError(
+            f"fold {fold!r} means something under protocol 'folds' only; leave it at 0 for {protocol!r}."
+        )
+    if isinstance(fold, bool) or fold not in range(FOLDS):
+        raise ParameterError(f"fold {fold!r} is not a whole number from 0 to {FOLDS - 1}.")
