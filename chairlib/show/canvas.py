@@ -8,8 +8,7 @@ import base64
 import html
 import io
 import math
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,47 +20,32 @@ import seaborn as sns
 from IPython.display import HTML
 from matplotlib import patheffects
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
-from numpy.typing import NDArray
 from PIL import Image
-from scipy.optimize import isotonic_regression
 
 from chairlib.core.errors import ParameterError
 
 __all__ = [
     "BAND",
-    "DASHES",
     "GREY",
-    "HATCHES",
-    "MARKERS",
     "PALETTE",
     "WIDTH",
     "Figure",
     "annotate_bar",
     "bar_style",
-    "check_among",
-    "check_columns",
-    "check_intervals",
-    "check_range",
-    "describe_array",
+    "describe_interval",
     "describe_repetitions",
     "grouped_bars",
     "images_axis",
     "join_words",
-    "label_line_ends",
     "legend_above",
     "legend_line",
-    "legend_outside",
-    "mean_over_repetitions",
     "line_style",
     "new_figure",
     "outline_text",
     "rows_down",
     "show",
-    "spread_labels",
-    "text_colour",
     "theme",
 ]
 
@@ -69,9 +53,9 @@ __all__ = [
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#666666"
 #: A label has, beside its colour, a dash pattern and a marker (lines) or a hatch (bars) of its own.
-DASHES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo")
+_DASHES = ("-", "--", "-.", ":")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo")
 #: Arguments of seaborn for a mean with the range (smallest to largest value) as a band.
 BAND: dict[str, Any] = {"errorbar": ("pi", 100), "err_kws": {"alpha": 0.2, "linewidth": 0}}
 
@@ -162,64 +146,23 @@ def show(
     return Figure(buffer.getvalue(), sentence, round(fig.get_figwidth() * _CSS_PIXELS_PER_INCH), title, caption)
 
 
-# Checks and words
-
-
-def describe_array(array: NDArray[Any]) -> str:
-    """Dtype, shape and range of an array, for the message of an error."""
-    span = f", values {array.min()} to {array.max()}" if array.size else ""
-    return f"found {array.dtype}, shape {list(array.shape)}{span}"
-
-
-def check_columns(frame: pd.DataFrame, names: Sequence[str], what: str) -> None:
-    """Raise ParameterError where a column is missing, or where there are no rows. ``what``: the frame, in words."""
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        raise ParameterError(
-            f"{what} lacks the column(s) {', '.join(missing)}; found {', '.join(map(str, frame.columns)) or 'none'}."
-        )
-    if frame.empty:
-        raise ParameterError(f"{what} has no rows.")
-
-
-def check_intervals(frame: pd.DataFrame, what: str) -> None:
-    """Raise ParameterError unless low <= iou <= high in every row (NaN allowed)."""
-    if ((frame["low"] > frame["iou"]) | (frame["high"] < frame["iou"])).any():
-        raise ParameterError(f"an interval in {what} does not hold its IoU; give low <= iou <= high.")
-
-
-def check_among(frame: pd.DataFrame, column: str, known: Mapping[str, Any]) -> list[str]:
-    """The column's values, in the order of ``known``; ParameterError where that lacks one."""
-    if unknown := sorted({str(value) for value in frame[column]} - set(known)):
-        raise ParameterError(f"{column} must be one of {', '.join(known)}; found {', '.join(unknown)}.")
-    return [value for value in known if (frame[column] == value).any()]
-
-
-def check_range(values: pd.Series, what: str, low: float, high: float) -> None:
-    if not len(values) or not values.between(low, high).all() or not np.isfinite(values).all():
-        span = f"{values.min():g} to {values.max():g}" if len(values) else "none"
-        found = f"{span}, {values.isna().sum()} missing"
-        raise ParameterError(f"{what} must be numbers from {low:g} to {high:g}; found {found}.")
+# Words
 
 
 def describe_repetitions(frame: pd.DataFrame, *keys: str) -> str:
     """How many repetitions a mean is over, in words, where there are several."""
-    names = frame["name"].nunique() if "name" in frame.columns else 1
-    most = int(frame.groupby(list(keys)).size().max()) if keys else names
+    most = frame.groupby(list(keys)).size().max() if keys else frame["name"].nunique() if "name" in frame else 1
     return f", the mean of up to {most} repetitions and their range" if most > 1 else ""
-
-
-def mean_over_repetitions(rows: pd.DataFrame, x: str, y: str) -> pd.Series:
-    """The mean of ``y`` over repetitions, indexed by ``x`` (ascending); missing values are left out."""
-    mean = rows.dropna(subset=[y]).groupby(x)[y].mean()
-    if mean.empty:
-        raise ParameterError(f"{y} has no values to show; found {len(rows)} rows, all missing.")
-    return mean
 
 
 def join_words(words: Sequence[str]) -> str:
     """ "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def describe_interval(low: float, high: float) -> str:
+    """An interval in brackets; nothing where it is unknown (NaN)."""
+    return "" if math.isnan(low + high) else f" ({low:.1f} to {high:.1f})"
 
 
 # Looks
@@ -229,21 +172,15 @@ def line_style(number: int) -> dict[str, Any]:
     """The colour, dash pattern and marker of the line with this number."""
     return {
         "color": PALETTE[number % len(PALETTE)],
-        "linestyle": DASHES[number % len(DASHES)],
-        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "marker": _MARKERS[number % len(_MARKERS)],
     }
 
 
 def bar_style(number: int, colour: str | None = None) -> dict[str, Any]:
     """The colour and hatch of the bar (and of its entry in a legend) with this number."""
     colour = colour or PALETTE[number % len(PALETTE)]
-    return {"facecolor": colour, "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white", "linewidth": 0}
-
-
-def text_colour(colour: str) -> tuple[float, float, float]:
-    """A line's colour, dark enough for text on white (the palette's orange and pink are not)."""
-    red, green, blue = (0.65 * part for part in to_rgb(colour))
-    return red, green, blue
+    return {"facecolor": colour, "hatch": _HATCHES[number % len(_HATCHES)], "edgecolor": "white", "linewidth": 0}
 
 
 def outline_text(text: Any, colour: str, width: float) -> None:
@@ -259,18 +196,20 @@ def legend_line(label: str, **look: Any) -> Line2D:
     return Line2D([], [], label=label, **look)
 
 
-def legend_outside(fig: matplotlib.figure.Figure, handles: Sequence[Any], columns: int = 4) -> None:
-    """A legend above all panels."""
-    columns = columns if len(handles) <= columns else min(columns, 3)
-    spacing = {"borderaxespad": 0, "handlelength": 2, "columnspacing": 1.1, "labelspacing": 0.3, "handletextpad": 0.5}
-    fig.legend(handles=handles, loc="outside upper left", ncols=columns, **spacing)
+def legend_above(
+    where: matplotlib.figure.Figure | Axes, handles: Sequence[Any] | None = None, columns: int | None = None
+) -> None:
+    """A legend over a figure's panels, or over one of its axes, so that it covers no data.
 
-
-def legend_above(ax: Axes, handles: Sequence[Any] | None = None, columns: int = 1) -> None:
-    """A legend over the axes, aligned with their left edge, so that it covers no data."""
-    given = {} if handles is None else {"handles": handles}
-    spacing = {"borderaxespad": 0.2, "handlelength": 1.8, "labelspacing": 0.25}
-    ax.legend(**given, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, **spacing)
+    ``columns``: by default as many as the labels leave room for.
+    """
+    handles = where.get_legend_handles_labels()[0] if handles is None else handles  # type: ignore[union-attr]
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = columns or max(1, min(len(handles), 62 // (longest + 6)))
+    above_axes = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    place: dict[str, Any] = above_axes if isinstance(where, Axes) else {"loc": "outside upper left", "borderaxespad": 0}
+    place |= {"handlelength": 2, "columnspacing": 1.1, "labelspacing": 0.3, "handletextpad": 0.5}
+    where.legend(handles=handles, ncols=columns, **place)
 
 
 def images_axis(ax: Axes, most: float) -> None:
@@ -319,32 +258,3 @@ def annotate_bar(ax: Axes, x: float, y: float, text: str, style: str = "normal")
     """Write a bar's value to the right of its end at (x, y)."""
     look: dict[str, Any] = {"fontsize": 11, "va": "center", "annotation_clip": False, "zorder": 5, "style": style}
     outline_text(ax.annotate(text, (x, y), (5, 0), textcoords="offset points", **look), "white", 3)
-
-
-def label_line_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write each line's name (x, y, name, colour) to the right of the axes, at the height where the line ends.
-
-    Names that would touch each other are moved apart, and a thin line leads from each name to its end.
-    """
-    fig: Any = ax.get_figure()
-    fig.draw_without_rendering()
-    line_height = 13 / 72 * fig.dpi / ax.get_window_extent().height
-    to_axes = ax.transData + ax.transAxes.inverted()
-    labels = sorted((to_axes.transform((x, y))[1], textwrap.fill(name, 16), (x, y), c) for x, y, name, c in ends)
-    sizes = [line_height * (text.count("\n") + 1) for _, text, *_ in labels]
-    for place, (_, text, end, colour) in zip(spread_labels([label[0] for label in labels], sizes), labels, strict=True):
-        leader = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "alpha": 0.5, "shrinkA": 1, "shrinkB": 3}
-        look: dict[str, Any] = {"color": text_colour(colour), "weight": "bold", "fontsize": 11, "linespacing": 1.0}
-        at: dict[str, Any] = {"xytext": (1.03, place), "textcoords": "axes fraction", "va": "center"}
-        ax.annotate(text, end, **at, **look, arrowprops=leader, annotation_clip=False)
-
-
-def spread_labels(wanted: Sequence[float], sizes: Sequence[float]) -> NDArray[np.float64]:
-    """Places near those ``wanted`` (ascending), far enough apart for labels of these sizes.
-
-    They have the least squared distance to the wanted ones of all that keep the order and don't overlap.
-    """
-    # Where each would stand if all were packed from 0. Places minus these may not fall: that is isotonic regression.
-    packed = np.cumsum(sizes) - np.asarray(sizes) / 2
-    places: NDArray[np.float64] = isotonic_regression(np.asarray(wanted) - packed).x + packed
-    return places

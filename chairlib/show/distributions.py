@@ -7,8 +7,7 @@ import numpy as np
 import seaborn as sns
 from numpy.typing import ArrayLike
 
-from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import PALETTE, Figure, describe_array, legend_above, new_figure, show, theme
+from chairlib.show.canvas import PALETTE, Figure, legend_above, new_figure, show, theme
 
 __all__ = ["foreground_histogram"]
 
@@ -24,10 +23,6 @@ def foreground_histogram(
     """
     named = shares if isinstance(shares, Mapping) else {"these composites": shares}
     data = {name: np.asarray(values, dtype=float).ravel() for name, values in named.items()}
-    for name, values in data.items():
-        if not values.size or not (values.min() >= 0 and values.max() <= 100):
-            problem = f"shares of {name!r} must be per cent in [0, 100], at least one"
-            raise ParameterError(f"{problem}; {describe_array(values)}.")
     most = max(values.max() for values in data.values())
     step = 2.0 if most > 20 else 1.0
     bins = step * np.arange(math.ceil(most / step) + 1)

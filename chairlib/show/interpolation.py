@@ -18,7 +18,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import EngFormatter
 
 from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import (
@@ -26,15 +26,10 @@ from chairlib.show.canvas import (
     GREY,
     PALETTE,
     Figure,
-    check_among,
-    check_columns,
-    check_range,
     describe_repetitions,
     join_words,
-    label_line_ends,
+    legend_above,
     legend_line,
-    legend_outside,
-    mean_over_repetitions,
     new_figure,
     show,
     theme,
@@ -64,7 +59,6 @@ def interpolation_curves(
     one column a treatment of BatchNorm; the trained models (alpha 0 and 1) are marked, and values of alpha beyond
     them shaded. ``data_name``: the images, for the axis; ``scored``: what the split ``test`` is called.
     """
-    check_columns(frame, ("pair", "batch_norm", "split", "alpha"), "the table of curves")
     metrics = {metric: label for metric, label in _METRICS.items() if metric in frame.columns}
     if not metrics:
         raise ParameterError(f"the table of curves has no metric; give one of {', '.join(_METRICS)}.")
@@ -79,7 +73,7 @@ def interpolation_curves(
     described = []
     scores = frame[frame["split"] == scored]
     for (treatment, pair), rows in scores.groupby(["batch_norm", "pair"], observed=True):
-        mean = mean_over_repetitions(rows, "alpha", metric).loc[0:1]
+        mean = rows.groupby("alpha")[metric].mean().dropna().loc[0:1]
         worst = int(mean.argmax() if metric == "loss" else mean.argmin())
         values = [f"{value:.{places}f}{unit}" for value in mean]
         ends = f"{values[0]} at alpha {mean.index[0]:g} and {values[-1]} at {mean.index[-1]:g}"
@@ -98,7 +92,6 @@ def matching_curves(
     ``frame``: columns permuted (bool), batch_norm, alpha, iou (per cent), and ``name`` where there are several pairs.
     One panel a treatment of BatchNorm. After Ainsworth et al. (2023, Git Re-Basin) and Jordan et al. (2023, REPAIR).
     """
-    check_columns(frame, ("permuted", "batch_norm", "alpha", "iou"), "the table of matched curves")
     titles = {"as trained": "as trained", "permuted to match": "permuted to match"}
     units = frame["permuted"].astype(bool).map(dict(zip((False, True), titles, strict=True)))
     frame = _with_titles(frame.assign(permuted=units), permuted=titles, batch_norm=_BATCH_NORM)
@@ -109,7 +102,7 @@ def matching_curves(
     fig = _curves_over_alpha(frame, metrics, "permuted", colours, markers, "permuted", dashes, ("S",))
     described = []
     for (treatment, name), rows in frame.groupby(["batch_norm", "permuted"], observed=True):
-        mean = mean_over_repetitions(rows, "alpha", "iou")
+        mean = rows.groupby("alpha")["iou"].mean()
         described.append(f"{name}, {treatment}: at worst {mean.min():.1f} % at alpha {mean.idxmin():g}")
     alt = f"{data_label} between models from scratch over alpha{describe_repetitions(frame)}. {'; '.join(described)}"
     return show(fig, alt, title, caption)
@@ -122,8 +115,7 @@ def _with_titles(frame: pd.DataFrame, **columns: Mapping[Any, str]) -> pd.DataFr
     """
     frame = frame.assign(alpha=frame["alpha"].astype(float).round(6) + 0.0)
     for column, titles in columns.items():
-        present = [titles[value] for value in check_among(frame, column, titles)]
-        frame[column] = pd.Categorical(frame[column].map(titles), present)
+        frame[column] = pd.Categorical(frame[column].map(titles), list(titles.values())).remove_unused_categories()
     return frame
 
 
@@ -155,8 +147,6 @@ def _curves_over_alpha(
     for axes, (metric, label) in zip(grid, metrics.items(), strict=True):
         for ax, treatment in zip(axes, treatments, strict=True):
             rows = frame[frame["batch_norm"] == treatment]
-            if rows[metric].isna().all():
-                raise ParameterError(f"{metric} has no values to show; found {len(rows)} rows, all missing.")
             sns.lineplot(rows, x="alpha", y=metric, style=style, dashes=dict(dashes), **looks, **BAND, ax=ax)
             trained = rows[rows["alpha"].isin((0.0, 1.0)) & ((rows[style] != "train") | (hue == style))]
             ends = trained.groupby([hue, "alpha"], observed=True, as_index=False)[metric].mean()
@@ -181,7 +171,7 @@ def _curves_over_alpha(
         handles += [legend_line(name, color=GREY, linestyle=lines[name]) for name in frame[style].cat.categories]
     if alphas.min() < 0 or alphas.max() > 1:
         handles.append(Patch(facecolor="black", alpha=0.12, label="extrapolated"))
-    legend_outside(fig, handles)
+    legend_above(fig, handles)
     return fig
 
 
@@ -194,47 +184,30 @@ def barrier_over_pretraining(
     ``frame``: columns images (0 or more), batch_norm, barrier (at least 0), one row a pair (several: mean and range).
     The images are on a logarithmic axis that holds 0 (after Frankle et al. 2020, Linear Mode Connectivity).
     """
-    check_columns(frame, ("images", "batch_norm", "barrier"), "the table of barriers")
-    treatments = check_among(frame, "batch_norm", _BATCH_NORM)
-    check_range(frame["images"], "images", 0, math.inf)
-    check_range(frame["barrier"], "barriers", 0, math.inf)
-    colours = {"average": PALETTE[3], "recalibrate": PALETTE[2]}
+    frame = frame.assign(batch_norm=frame["batch_norm"].map(_BATCH_NORM))
+    colours, markers, dashes = (
+        dict(zip(_BATCH_NORM.values(), looks, strict=True)) for looks in (PALETTE[3:1:-1], "o^", (_DASHED, _SOLID))
+    )
     fig = new_figure(3.9)
     ax = fig.subplots()
-    looks: dict[str, Any] = {"palette": colours, "markers": {"average": "o", "recalibrate": "^"}, "markersize": 8}
-    looks["dashes"] = {"average": _DASHED, "recalibrate": _SOLID}
     _log_axis_with_zero(ax, sorted(set(frame["images"])))
-    groups = {"hue": "batch_norm", "style": "batch_norm"}
-    sns.lineplot(frame, x="images", y="barrier", **groups, **looks, **BAND, legend=False, ax=ax)
-    ends, described = [], []
-    for treatment in treatments:
-        mean = mean_over_repetitions(frame[frame["batch_norm"] == treatment], "images", "barrier")
-        ends.append((mean.index[-1], mean.iloc[-1], _BATCH_NORM[treatment], colours[treatment]))
-        values = ", ".join(f"{value:.1f} after {images:,.0f}" for images, value in mean.items())
-        described.append(f"{_BATCH_NORM[treatment]}: {values}")
+    looks: dict[str, Any] = {"palette": colours, "markers": markers, "markersize": 8, "dashes": dashes}
+    sns.lineplot(frame, x="images", y="barrier", hue="batch_norm", style="batch_norm", **looks, **BAND, ax=ax)
+    legend_above(ax)
     ax.set(xlabel="images of shared pretraining", ylabel=textwrap.fill(data_label, 30), ylim=(0, None))
-    label_line_ends(ax, ends)
+    described = []
+    for treatment, rows in frame.groupby("batch_norm"):
+        means = rows.groupby("images")["barrier"].mean().items()
+        described.append(f"{treatment}: " + ", ".join(f"{value:.1f} after {images:,.0f}" for images, value in means))
     repeated = describe_repetitions(frame, "images", "batch_norm")
     alt = f"{data_label} by images of shared pretraining{repeated}. {'; '.join(described)}"
     return show(fig, alt, title, caption)
 
 
 def _log_axis_with_zero(ax: Axes, images: Sequence[float]) -> None:
-    """A logarithmic x axis that holds 0 where the counts do, with ticks at (some of) the counts."""
-    positive = [count for count in images if count > 0]
-    if positive and 0 in images:
+    """A logarithmic x axis that holds 0, with ticks at (some of) the counts."""
+    if positive := [count for count in images if count > 0]:
         ax.set_xscale("symlog", linthresh=positive[0], linscale=0.6)
-    elif len(positive) > 1:
-        ax.set_xscale("log")
-    ticks = images if len(images) <= 8 else images[:: math.ceil(len(images) / 7)]
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xticklabels([_short_number(count) for count in ticks])
-
-
-def _short_number(count: float) -> str:
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if count >= size:
-            return f"{count / size:.3g}{letter}"
-    return f"{count:g}"
+    ax.set_xticks(images[:: math.ceil(len(images) / 8)])
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.minorticks_off()

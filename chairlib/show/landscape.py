@@ -11,6 +11,7 @@ import math
 import textwrap
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -22,19 +23,14 @@ from chairlib.show.canvas import (
     Figure,
     annotate_bar,
     bar_style,
-    check_among,
-    check_columns,
-    check_intervals,
-    check_range,
+    describe_interval,
     describe_repetitions,
     grouped_bars,
     legend_above,
     legend_line,
-    legend_outside,
     new_figure,
     rows_down,
     show,
-    text_colour,
     theme,
 )
 from chairlib.show.interpolation import PAIR_COLOURS, PAIR_TITLES
@@ -63,9 +59,7 @@ def distance_bars(frame: pd.DataFrame, title: str = "", caption: str = "") -> Fi
     the mean as a bar and every pair as a dot. Below, ours and the paper's as shares of Ri & Ri: a distance grows with
     the number of parameters, so only ratios compare.
     """
-    check_columns(frame, ("kind", "l2"), "the table of distances")
-    kinds = check_among(frame, "kind", _KINDS)
-    check_range(frame["l2"], "distances", 0, math.inf)
+    kinds = [kind for kind in _KINDS if (frame["kind"] == kind).any()]
     by_kind = frame.groupby("kind")["l2"].agg(["mean", "min", "max", "size"]).loc[kinds]
     shares = _shares_of_scratch(by_kind["mean"])
     fig = new_figure(1.2 + 0.42 * len(kinds) + 1.16 * shares.shape[1])
@@ -111,9 +105,7 @@ def block_distances(frame: pd.DataFrame, title: str = "", caption: str = "") -> 
     2]), one row a pair and block, as :func:`chairlib.landscape.space.distances` gives them, from the network's input
     to its output. A block called ``total`` is left out. Several pairs of a kind: mean and range.
     """
-    check_columns(frame, ("kind", "block", "relative"), "the table of block distances")
     rows = frame[frame["block"] != "total"]
-    check_range(rows["relative"], "relative distances", 0, 2)
     limits = (0.0, float(rows["relative"].max()) or 1.0)
     label = "ℓ₂ distance / mean norm of the two blocks"
     return _dots_by_depth(rows, "block", "relative", label, "Relative distance of each block", limits, title, caption)
@@ -125,8 +117,6 @@ def cka_by_layer(frame: pd.DataFrame, title: str = "", caption: str = "") -> Fig
     ``frame``: columns kind ('ft_ft', 'ri_ri', ...), layer, cka in [0, 1] (NaN where a layer is constant: left out),
     one row a pair and layer, in the network's order. Several pairs of a kind: mean and range.
     """
-    check_columns(frame, ("kind", "layer", "cka"), "the table of similarities")
-    check_range(frame["cka"].dropna(), "CKA", 0, 1)
     label = "linear CKA (1: same up to rotation and scale)"
     return _dots_by_depth(frame, "layer", "cka", label, "Linear CKA of each layer", (0.0, 1.0), title, caption)
 
@@ -143,7 +133,8 @@ def _dots_by_depth(
     caption: str,
 ) -> Figure:
     """Dots with their range, one line a kind of pair. The network's depth runs down the page."""
-    kinds, places = check_among(frame, "kind", _KINDS), list(dict.fromkeys(frame[key]))
+    kinds = [kind for kind in _KINDS if (frame["kind"] == kind).any()]
+    places = list(dict.fromkeys(frame[key]))
     markers = dict(zip(_KINDS, "os^D", strict=True))
     fig = new_figure(1.4 + 0.36 * len(places))
     ax = fig.subplots()
@@ -157,7 +148,7 @@ def _dots_by_depth(
     ax.set(xlabel=label, xlim=(limits[0] - 0.02 * margin, limits[1] + 0.04 * margin))
     ax.grid(visible=True, axis="y", linewidth=0.5)
     looks = {"markersize": 7, "linewidth": 1}
-    legend_outside(fig, [legend_line(_KINDS[k], color=_KIND_COLOURS[k], marker=markers[k], **looks) for k in kinds])
+    legend_above(fig, [legend_line(_KINDS[k], color=_KIND_COLOURS[k], marker=markers[k], **looks) for k in kinds])
     described = []
     for kind in kinds:
         mean = frame[frame["kind"] == kind].groupby(key)[value].mean().reindex(places).dropna()
@@ -174,40 +165,29 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
     """Members, their mean, the soup of their weights (Wortsman et al. 2022) and the ensemble of their predictions.
 
     ``frame``: columns label, kind ('member', 'mean', 'soup', 'ensemble'), iou (per cent), and low and high of its 95
-    % interval where they are known (NaN allowed), drawn in the frame's order. A dashed line marks the mean of the
-    members.
+    % interval (NaN where unknown), drawn in the frame's order. A dashed line marks the mean of the members.
     """
-    kinds = {"member": "#9a9a9a", "mean": "#555555", "soup": PALETTE[2], "ensemble": PALETTE[0]}
-    looks = {kind: bar_style(number, colour) for number, (kind, colour) in enumerate(kinds.items())}
-    check_columns(frame, ("label", "kind", "iou"), "the table of soups")
-    present = check_among(frame, "kind", kinds)
-    check_range(frame["iou"], "IoU", 0, 100)
-    rows = frame.assign(**{name: math.nan for name in ("low", "high") if name not in frame.columns})
-    check_intervals(rows, "the table of soups")
-    fig = new_figure(1.4 + 0.5 * len(rows))
+    colours = {"member": "#9a9a9a", "mean": "#555555", "soup": PALETTE[2], "ensemble": PALETTE[0]}
+    looks = {kind: bar_style(number, colour) for number, (kind, colour) in enumerate(colours.items())}
+    fig = new_figure(1.4 + 0.5 * len(frame))
     ax = fig.subplots()
     described = []
-    for number, row in enumerate(rows.to_dict("records")):
+    for number, row in enumerate(frame.to_dict("records")):
         ax.barh(number, row["iou"], 0.72, **looks[row["kind"]])
-        known = not math.isnan(row["low"] + row["high"])
-        if known:
-            spread = [[row["iou"] - row["low"]], [row["high"] - row["iou"]]]
-            ax.errorbar(row["iou"], number, xerr=spread, color="black", capsize=3.5, linewidth=1.4)
-        annotate_bar(ax, row["high"] if known else row["iou"], number, f"{row['iou']:.1f}")
-        described.append(
-            f"{row['label']}: {row['iou']:.1f} %" + (f" ({row['low']:.1f} to {row['high']:.1f})" if known else "")
-        )
-    handles: list[Any] = [Patch(label=kind, **looks[kind]) for kind in present]
-    members = rows.loc[rows["kind"] == "member", "iou"]
+        spread = [[row["iou"] - row["low"]], [row["high"] - row["iou"]]]
+        ax.errorbar(row["iou"], number, xerr=spread, color="black", capsize=3.5, linewidth=1.4)
+        annotate_bar(ax, np.nanmax([row["iou"], row["high"]]), number, f"{row['iou']:.1f}")
+        described.append(f"{row['label']}: {row['iou']:.1f} %{describe_interval(row['low'], row['high'])}")
+    handles: list[Any] = [Patch(label=kind, **look) for kind, look in looks.items() if (frame["kind"] == kind).any()]
+    members = frame.loc[frame["kind"] == "member", "iou"]
     if len(members):
-        mean: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
-        ax.axvline(members.mean(), **mean)
-        handles.append(legend_line("mean of members", **mean))
+        line: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2}
+        ax.axvline(members.mean(), **line)
+        handles.append(legend_line("mean of members", **line))
         described.append(f"the members' mean is {members.mean():.1f} %")
-    rows_down(ax, [textwrap.fill(str(label), 18) for label in rows["label"]])
-    interval = ", with 95 % interval" if rows["low"].notna().any() else ""
-    _per_cent_axis(ax, rows[["iou", "high"]], data_label + interval)
-    legend_outside(fig, handles)
+    rows_down(ax, [textwrap.fill(str(label), 18) for label in frame["label"]])
+    _per_cent_axis(ax, frame[["iou", "high"]], f"{data_label}, with 95 % interval")
+    legend_above(fig, handles)
     return show(fig, f"{data_label} of models and of what is made of them. {'; '.join(described)}", title, caption)
 
 
@@ -221,24 +201,20 @@ def criticality_bars(
     model as trained), and ``name`` where there are several models. Blocks stand in the frame's order, input first;
     dashed lines mark the untouched models.
     """
-    check_columns(frame, ("pair", "block", "iou", "untouched"), "the table of rewound blocks")
-    pairs, blocks = check_among(frame, "pair", PAIR_TITLES), list(dict.fromkeys(frame["block"]))
-    for name in ("iou", "untouched"):
-        check_range(frame[name], name, 0, 100)
-    by_block = frame.groupby(["block", "pair"])["iou"]
+    blocks = list(dict.fromkeys(frame["block"]))
+    pairs = [pair for pair in PAIR_TITLES if (frame["pair"] == pair).any()]
     mean, low, high = (
-        pd.DataFrame(which.unstack(), blocks, pairs) for which in (by_block.mean(), by_block.min(), by_block.max())
+        frame.pivot_table("iou", "block", "pair", which).reindex(blocks) for which in ("mean", "min", "max")
     )
     looks = [bar_style("FS".index(pair), PAIR_COLOURS[pair]) for pair in pairs]
     fig = new_figure(1.5 + 0.5 * len(blocks))
     ax = fig.subplots()
-    notes = mean.map(lambda iou: "" if math.isnan(iou) else f"{iou:.1f}")
-    grouped_bars(ax, mean, looks, notes, low, high)
+    grouped_bars(ax, mean, looks, mean.map(lambda iou: "" if math.isnan(iou) else f"{iou:.1f}"), low, high)
     described: list[str] = []
     handles: list[Any] = []
     for pair, look in zip(pairs, looks, strict=True):
         whole = float(frame.loc[frame["pair"] == pair, "untouched"].mean())
-        line: dict[str, Any] = {"color": text_colour(PAIR_COLOURS[pair]), "linestyle": "--" if pair == "F" else ":"}
+        line: dict[str, Any] = {"color": "black", "linestyle": "--" if pair == "F" else ":"}
         ax.axvline(whole, **line)
         back_to = {"F": "to P", "S": "to its start"}[pair]
         handles.append(Patch(label=f"{PAIR_TITLES[pair]}: back {back_to}", **look))
@@ -246,7 +222,7 @@ def criticality_bars(
         values = ", ".join(f"{block} {iou:.1f} %" for block, iou in mean[pair].dropna().items())
         described.append(f"{PAIR_TITLES[pair]}, untouched {whole:.1f} %, with one block set back: {values}")
     _per_cent_axis(ax, frame[["iou", "untouched"]], f"{data_label}, one block set back")
-    legend_outside(fig, handles, columns=2)
+    legend_above(fig, handles, columns=2)
     order = f"from the network's input to its output{describe_repetitions(frame)}"
     return show(fig, f"{data_label} after setting one block back, {order}. {'; '.join(described)}", title, caption)
 

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import GREY, WIDTH, describe_array
+from chairlib.show.canvas import GREY, WIDTH
 
 __all__ = [
     "FALSE_ALARM",
@@ -46,15 +46,15 @@ def as_rgb(images: ArrayLike) -> NDArray[np.uint8]:
         array = array[None]
     if array.ndim != 4 or array.shape[-1] not in (3, 4) or not array.size:
         shapes = "[N, d, d, 3] or [N, d, d, 4], channels last and at least one"
-        raise ParameterError(f"images must be {shapes}; {describe_array(array)}.")
+        raise ParameterError(f"images must be {shapes}; {_describe_array(array)}.")
     if np.issubdtype(array.dtype, np.floating):
         # Written so that NaN fails too.
         if not (array.min() >= 0 and array.max() <= 1):
-            problem = f"float images must lie in [0, 1]; {describe_array(array)}"
+            problem = f"float images must lie in [0, 1]; {_describe_array(array)}"
             raise ParameterError(f"{problem}. Divide by 255, or give uint8.")
         array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise ParameterError(f"images must be uint8 in [0, 255] or float in [0, 1]; {describe_array(array)}.")
+        raise ParameterError(f"images must be uint8 in [0, 255] or float in [0, 1]; {_describe_array(array)}.")
     if array.shape[-1] == 3:
         return array
     square = max(2, array.shape[2] // 16)
@@ -70,11 +70,17 @@ def as_masks(masks: ArrayLike) -> NDArray[np.bool_]:
     if array.ndim == 2:
         array = array[None]
     if array.ndim != 3 or not array.size:
-        raise ParameterError(f"masks must be [N, d, d], at least one; {describe_array(array)}.")
+        raise ParameterError(f"masks must be [N, d, d], at least one; {_describe_array(array)}.")
     if array.dtype != np.bool_ and not np.isin(array, (0, 1)).all():
-        problem = f"masks must be boolean or of zeros and ones; {describe_array(array)}"
+        problem = f"masks must be boolean or of zeros and ones; {_describe_array(array)}"
         raise ParameterError(f"{problem}. Threshold them first.")
     return array.astype(bool)
+
+
+def _describe_array(array: NDArray[Any]) -> str:
+    """Dtype, shape and range of an array, for the message of an error."""
+    span = f", values {array.min()} to {array.max()}" if array.size else ""
+    return f"found {array.dtype}, shape {list(array.shape)}{span}"
 
 
 def check_same_count(**arrays: Any) -> None:

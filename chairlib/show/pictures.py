@@ -5,14 +5,14 @@ What images and masks may be is said in :mod:`chairlib.show.mosaic`; every funct
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import Figure, describe_array, join_words, show, theme
+from chairlib.show.canvas import Figure, join_words, show, theme
 from chairlib.show.mosaic import (
     FALSE_ALARM,
     HIT,
@@ -83,15 +83,7 @@ def resolution_strip(images: Mapping[int, ArrayLike], title: str = "", caption: 
 
     ``images``: resolution d -> image [d, d, 3 or 4].
     """
-    if not images:
-        raise ParameterError("no image to show: give at least one resolution.")
-    cells = []
-    for d, image in sorted(images.items()):
-        picture = as_rgb(image)
-        if picture.shape[:3] != (1, d, d):
-            problem = f"the image for resolution {d} must be [{d}, {d}, 3]"
-            raise ParameterError(f"{problem}; {describe_array(np.asarray(image))}.")
-        cells.append(picture[0])
+    cells = [as_rgb(image)[0] for _, image in sorted(images.items())]
     names = [f"{d} × {d}" for d in sorted(images)]
     fig, _ = mosaic([Row(cells, notes=names)], len(cells))
     alt = f"The same picture at {join_words(names)} pixels, printed at one size"
@@ -109,9 +101,6 @@ def outline_against_mask(
     """
     composite = as_rgb(rgb)[0]
     opacity = np.asarray(opacity)
-    if opacity.shape != composite.shape[:2]:
-        size = list(composite.shape[:2])
-        raise ParameterError(f"opacity must have the composite's size {size}; {describe_array(opacity)}.")
     polygons = polygon_outline(opacity, 0.015 * max(opacity.shape) if tolerance_px is None else tolerance_px)
     mask, filled = opacity > MASK_OPACITY, rasterise(polygons, opacity.shape)
     corners, iou = sum(len(polygon) - 1 for polygon in polygons), mask_iou(filled, mask)
@@ -147,11 +136,11 @@ def predictions(
     scores, probability = np.asarray(ious, dtype=float), np.asarray(probabilities)
     check_same_count(images=pictures, targets=truth, probabilities=probability, ious=scores)
     if probability.shape != truth.shape or not (probability.min() >= 0 and probability.max() <= 1):
-        needed = f"probabilities must have the targets' shape {list(truth.shape)} and lie in [0, 1]"
-        raise ParameterError(f"{needed}; {describe_array(probability)}.")
+        needed = f"the targets' shape {list(truth.shape)} and lie in [0, 1]"
+        raise ParameterError(f"probabilities must have {needed}; found shape {list(probability.shape)}.")
     predicted = probability > 0.5
     notes = ["–" if math.isnan(score) else f"{score:.1f}" for score in scores]
-    agreement = [agreement_picture(p, t) for p, t in zip(predicted, truth, strict=True)]
+    agreement = list(map(agreement_picture, predicted, truth))
     rows = [
         Row(list(pictures), "Composite"),
         Row([mask_picture(mask) for mask in truth], "Mask"),
@@ -179,11 +168,8 @@ def figure4(
 
     ``predictions``: row label -> masks [N, r, r] at any resolution r, or None for a model that was not trained.
     """
-    pictures, truth = as_rgb(images), as_masks(targets)
-    rows, described = _prediction_rows(pictures, truth, predictions, "chair")
-    first = [Row(list(pictures), "Composite"), Row([mask_picture(mask) for mask in truth], "Mask")]
-    alt = f"{len(pictures)} composites, their masks ({truth.mean() * 100:.1f} % chair) and the masks predicted"
-    return _columns_of_images([*first, *rows], len(pictures), [alt, described], title, caption)
+    masks = {"Mask": targets, **predictions}
+    return _columns_of_images("Composite", images, masks, "Mask", "chair", title, caption)
 
 
 def figure5(
@@ -198,40 +184,40 @@ def figure5(
     ``predictions``: row label -> masks [N, r, r] at any resolution r, or in words why there are none (None: not
     trained).
     """
-    pictures, truth = as_rgb(images), as_masks(targets)
-    rows, described = _prediction_rows(pictures, truth, predictions, "object")
-    rows = [Row(list(pictures), "Photo"), *rows, Row([mask_picture(mask) for mask in truth], "Ground truth")]
-    alt = f"{len(pictures)} photos, the masks predicted and the ground truth ({truth.mean() * 100:.1f} % object)"
-    return _columns_of_images(rows, len(pictures), [alt, described], title, caption)
-
-
-def _prediction_rows(
-    images: NDArray[np.uint8],
-    truth: NDArray[np.bool_],
-    predictions: Mapping[str, ArrayLike | str | None],
-    thing: str,
-) -> tuple[list[Row], str]:
-    """One row of predicted masks a label, and the rows in words. ``thing``: what the masks mark."""
-    check_same_count(images=images, targets=truth)
-    rows, described = [], []
-    for label, masks in predictions.items():
-        if masks is None or isinstance(masks, str):
-            reason = masks or "not trained in this profile"
-            rows.append(Row(reason, label))
-            described.append(f"{label}: {reason}")
-            continue
-        predicted = as_masks(masks)
-        check_same_count(**{"images": images, label: predicted})
-        rows.append(Row([mask_picture(mask) for mask in predicted], label))
-        # Only masks of one size can be compared pixel by pixel.
-        same = predicted.shape == truth.shape
-        ious = [mask_iou(p, t) for p, t in zip(predicted, truth, strict=True)] if same else []
-        iou = f", mean IoU of these {np.nanmean(ious):.1f} %" if not np.isnan(ious).all() else ""
-        described.append(f"{label}: {predicted.mean() * 100:.1f} % of the pixels called {thing}{iou}")
-    return rows, "; ".join(described)
+    masks = {**predictions, "Ground truth": targets}
+    return _columns_of_images("Photo", images, masks, "Ground truth", "object", title, caption)
 
 
 @theme()
-def _columns_of_images(rows: Sequence[Row], count: int, alt: Sequence[str], title: str, caption: str) -> Figure:
-    fig, _ = mosaic(rows, count, largest=1.2)
-    return show(fig, ". ".join(filter(None, alt)), title, caption, fig.dpi)
+def _columns_of_images(
+    noun: str,
+    images: ArrayLike,
+    masks: Mapping[str, ArrayLike | str | None],
+    true: str,
+    thing: str,
+    title: str,
+    caption: str,
+) -> Figure:
+    """Images in columns with rows of masks below them.
+
+    ``masks``: row label -> masks [N, r, r], or why there are none (None: not trained); the row ``true`` has the true
+    masks. ``noun``: what the images are; ``thing``: what the masks mark.
+    """
+    pictures, truth = as_rgb(images), as_masks(masks[true])  # type: ignore[arg-type]
+    rows, described = [Row(list(pictures), noun)], []
+    for label, given in masks.items():
+        if given is None or isinstance(given, str):
+            reason = given or "not trained in this profile"
+            rows.append(Row(reason, label))
+            described.append(f"{label}: {reason}")
+            continue
+        shown = as_masks(given)
+        check_same_count(**{"images": pictures, label: shown})
+        rows.append(Row([mask_picture(mask) for mask in shown], label))
+        # Only masks of one size can be compared pixel by pixel.
+        ious = list(map(mask_iou, shown, truth)) if label != true and shown.shape == truth.shape else []
+        iou = f", mean IoU of these {np.nanmean(ious):.1f} %" if not np.isnan(ious).all() else ""
+        verb = "are" if label == true else "called"
+        described.append(f"{label}: {shown.mean() * 100:.1f} % of the pixels {verb} {thing}{iou}")
+    fig, _ = mosaic(rows, len(pictures), largest=1.2)
+    return show(fig, f"{len(pictures)} {noun.lower()}s with masks. {'; '.join(described)}", title, caption, fig.dpi)

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import WIDTH, Figure, describe_array, join_words, new_figure, outline_text, show, theme
+from chairlib.show.canvas import WIDTH, Figure, join_words, new_figure, outline_text, show, theme
 
 __all__ = ["plane_map"]
 
@@ -34,7 +33,6 @@ def plane_map(
     """
     across, up, heights = (np.asarray(array, dtype=float) for array in (x, y, values))
     places = {name: (float(place[0]), float(place[1])) for name, place in points.items()}
-    _check_plane(across, up, heights, places)
     masked = np.ma.masked_invalid(heights)
     wide, high = float(np.ptp(across)), float(np.ptp(up))
     fig = new_figure(max(3.0, min(7.0, 0.9 + (WIDTH - 1.9) * high / wide)))
@@ -61,24 +59,6 @@ def plane_map(
     alt = _describe_plane(across, up, masked, places, data_label)
     # A plane is coloured all over: in all colours, four of them took 0.9 MB of a page.
     return show(fig, alt, title, caption, colours=256)
-
-
-def _check_plane(
-    x: NDArray[Any], y: NDArray[Any], values: NDArray[Any], points: Mapping[str, tuple[float, float]]
-) -> None:
-    for name, axis in (("x", x), ("y", y)):
-        if axis.ndim != 1 or len(axis) < 2 or not (np.diff(axis) > 0).all():
-            raise ParameterError(f"{name} must be at least two ascending coordinates; {describe_array(axis)}.")
-    if values.shape != (len(y), len(x)):
-        needed = f"values must have shape [{len(y)}, {len(x)}], a row for each y"
-        raise ParameterError(f"{needed}; {describe_array(values)}.")
-    if not np.isfinite(values).any():
-        raise ParameterError("no value on the plane is a finite number: compute at least one.")
-    if not points:
-        raise ParameterError("points is empty: name the models on the plane.")
-    for name, place in points.items():
-        if not all(map(math.isfinite, place)):
-            raise ParameterError(f"point {name!r} must have two finite coordinates; found {place}.")
 
 
 def _edges(axis: NDArray[Any]) -> tuple[float, float]:

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.barriers import TOLERANCE, barrier, below_line
-from chairlib.show.canvas import check_among, check_columns, describe_array
 from chairlib.show.interpolation import PAIR_COLOURS
 from chairlib.show.mosaic import (
     FALSE_ALARM,
@@ -46,6 +45,8 @@ _MARKS = {"F": "●", "S": "■"}
 _SUBSCRIPTS = {0: "₂", 1: "₁"}
 #: Larger pictures are thinned out to this side: a cell is about 90 CSS pixels wide.
 _LARGEST_SIDE = 96
+#: The largest displayed width of each half, in CSS pixels.
+_HALF = 600
 
 
 def alpha_scrubber(
@@ -53,11 +54,9 @@ def alpha_scrubber(
     curves: pd.DataFrame,
     images: ArrayLike,
     targets: ArrayLike,
-    predicted: Mapping[tuple[str, str], ArrayLike],
+    predicted: Mapping[tuple[str, str], NDArray[np.bool_]],
     data_label: str = "test IoU (%)",
-    start: int | None = None,
     interval: int = 400,
-    width: int = 600,
 ) -> ipywidgets.Widget:
     """Scrub alpha: IoU over alpha with a moving point, together with the masks that F_alpha and S_alpha predict.
 
@@ -65,8 +64,8 @@ def alpha_scrubber(
     pair ('F' and 'S'), batch_norm ('average', 'recalibrate', or one of them), alpha and iou (per cent), one row each;
     it holds every alpha of the frames, 0 and 1, and may be finer. ``images`` uint8 [N, d, d, 3] and ``targets`` bool
     [N, d, d], N about six; ``predicted``: (pair, batch_norm) -> bool [n, N, d, d], a mask for every frame and image.
-    ``data_label`` names the curves' values, ``start`` is the frame shown first (default: that nearest to alpha = 0),
-    Play goes on every ``interval`` milliseconds, ``width`` is the largest displayed width of each half in CSS pixels.
+    ``data_label`` names the curves' values. The frame nearest to alpha = 0 is shown first, and Play goes on every
+    ``interval`` milliseconds.
 
     The read-out gives, beside IoU, how far it lies below the straight line between the trained models, and the
     barrier, which is the largest such gap between them (Entezari et al. 2022, The Role of Permutation Invariance in
@@ -75,41 +74,51 @@ def alpha_scrubber(
 
     Raises :class:`~chairlib.core.errors.ParameterError` where these don't fit.
     """
-    shown = _check_input(alphas, curves, images, targets, predicted)
-    if start is None:
-        start = int(np.abs(shown.alphas).argmin())
-    if not 0 <= start < len(shown.alphas):
-        raise ParameterError(f"start must be one of the {len(shown.alphas)} frames, counted from 0; found {start}.")
-    parts = WidgetParts(width, pixelated=False)
-    slider = parts.slider(shown.labels, "α", start)
+    frames = np.asarray(alphas, dtype=float)
+    # Steps added up may miss the trained models by a rounding error.
+    frames = np.where(np.abs(frames) <= TOLERANCE, 0.0, frames)
+    treatments = [name for name in BATCH_NORM_TITLES if (curves["batch_norm"] == name).any()]
+    pictures, truth = as_rgb(images), as_masks(targets)
+    lines = {}
+    for key in ((pair, treatment) for treatment in treatments for pair in PAIR_TITLES):
+        curve = curves.loc[(curves["pair"] == key[0]) & (curves["batch_norm"] == key[1]), ["alpha", "iou"]]
+        curve = curve.astype(float).sort_values("alpha", ignore_index=True)
+        for alpha in (*frames, 0.0, 1.0):
+            if not np.isclose(curve["alpha"], alpha, rtol=0, atol=TOLERANCE).any():
+                raise ParameterError(f"the curve of {key} lacks alpha = {alpha:g}.")
+        if predicted[key].shape != (needed := (len(frames), *truth.shape)):
+            raise ParameterError(f"the masks of {key} must be {list(needed)}; found {list(predicted[key].shape)}.")
+        lines[key] = curve.assign(below=below_line(curve["alpha"], curve["iou"]))
+    shown = _Scrubbed(frames, _alpha_labels(frames), treatments, lines, pictures, truth, dict(predicted), data_label)
+    parts = WidgetParts(_HALF, pixelated=False)
+    slider = parts.slider(shown.labels, "α", int(np.abs(frames).argmin()))
     treatment_list = ipywidgets.Dropdown(
-        options=[(BATCH_NORM_TITLES[name], number) for number, name in enumerate(shown.treatments)],
+        options=[(BATCH_NORM_TITLES[name], number) for number, name in enumerate(treatments)],
         index=0,
         description="BatchNorm",
         layout=ipywidgets.Layout(width="360px", max_width="100%"),
         style={"description_width": "initial"},
     )
-    lines, masks = [], []
-    for treatment in shown.treatments:
-        chart = _Chart(shown, treatment, data_label)
-        figures = [_read_out(shown, treatment, n, data_label) + chart.svg(n) for n in range(len(shown.alphas))]
-        lines.append(parts.stack(map(parts.text, figures), slider))
-        pictures = [_predicted_masks(parts, shown, treatment, n) for n in range(len(shown.alphas))]
-        masks.append(parts.stack(map(parts.text, pictures), slider))
+    charts, masks = [], []
+    for treatment in treatments:
+        chart = _Chart(shown, treatment)
+        figures = [_read_out(shown, treatment, n) + chart.svg(n) for n in range(len(frames))]
+        charts.append(parts.stack(map(parts.text, figures), slider))
+        rows = [_predicted_masks(parts, shown, treatment, n) for n in range(len(frames))]
+        masks.append(parts.stack(map(parts.text, rows), slider))
     below = [parts.text(_images_and_truth(parts, shown)), parts.stack(masks, treatment_list), parts.text(_legend())]
-    panel = ipywidgets.Layout(margin="0", width="100%", max_width=f"{width}px", overflow="hidden")
-    panels = [parts.stack(lines, treatment_list), ipywidgets.VBox(below, layout=panel)]
+    panel = ipywidgets.Layout(margin="0", width="100%", max_width=f"{_HALF}px", overflow="hidden")
+    panels = [parts.stack(charts, treatment_list), ipywidgets.VBox(below, layout=panel)]
     columns = "repeat(auto-fit, minmax(min(100%, 430px), 1fr))"
-    grid = ipywidgets.Layout(grid_template_columns=columns, grid_gap="4px 28px", max_width=f"{2 * width + 28}px")
-    rows = [parts.controls([parts.player(slider, "α", interval), slider])]
-    if len(shown.treatments) > 1:
-        rows.append(treatment_list)
-    return ipywidgets.VBox([*rows, ipywidgets.GridBox(panels, layout=grid)])
+    grid = ipywidgets.Layout(grid_template_columns=columns, grid_gap="4px 28px", max_width=f"{2 * _HALF + 28}px")
+    switch = [treatment_list] if len(treatments) > 1 else []
+    controls = parts.controls([parts.player(slider, "α", interval), slider])
+    return ipywidgets.VBox([controls, *switch, ipywidgets.GridBox(panels, layout=grid)])
 
 
 @dataclass(frozen=True)
 class _Scrubbed:
-    """What the scrubber shows, checked. ``curves`` and ``predicted`` are by (pair, treatment of BatchNorm)."""
+    """What the scrubber shows. ``curves`` and ``predicted`` are by (pair, treatment of BatchNorm)."""
 
     alphas: NDArray[np.float64]
     labels: list[str]
@@ -118,6 +127,7 @@ class _Scrubbed:
     images: NDArray[np.uint8]
     targets: NDArray[np.bool_]
     predicted: dict[tuple[str, str], NDArray[np.bool_]]
+    data_label: str
 
     def at(self, pair: str, treatment: str, number: int) -> tuple[float, float]:
         """A pair's IoU in a frame, and how many points that is below the line (NaN where alpha is extrapolated)."""
@@ -129,70 +139,6 @@ class _Scrubbed:
         """The largest of these gaps between the trained models, in points; never below 0."""
         curve = self.curves[pair, treatment]
         return barrier(curve["alpha"], curve["iou"])
-
-
-# Checks
-
-
-def _check_input(
-    alphas: ArrayLike,
-    curves: pd.DataFrame,
-    images: ArrayLike,
-    targets: ArrayLike,
-    predicted: Mapping[tuple[str, str], ArrayLike],
-) -> _Scrubbed:
-    frames = np.asarray(alphas, dtype=float)
-    # Steps added up may miss the trained models by a rounding error.
-    frames = np.where(np.abs(frames) <= TOLERANCE, 0.0, frames)
-    if frames.ndim != 1 or not frames.size or not (np.isfinite(frames).all() and (np.diff(frames) > 0).all()):
-        raise ParameterError(f"alphas must be a list of increasing numbers; found {_join_numbers(frames)}.")
-    check_columns(curves, ("pair", "batch_norm", "alpha", "iou"), "the table of curves")
-    treatments = check_among(curves, "batch_norm", BATCH_NORM_TITLES)
-    pictures, truth = as_rgb(images), as_masks(targets)
-    if truth.shape != pictures.shape[:3]:
-        found = describe_array(np.asarray(targets))
-        raise ParameterError(f"targets must be the images' masks {list(pictures.shape[:3])}; {found}.")
-    keys = [(pair, treatment) for treatment in treatments for pair in PAIR_TITLES]
-    lines = {key: _check_curve(curves, key, frames) for key in keys}
-    masks = {key: _check_masks(predicted, key, (len(frames), *truth.shape)) for key in keys}
-    return _Scrubbed(frames, _alpha_labels(frames), treatments, lines, pictures, truth, masks)
-
-
-def _check_curve(curves: pd.DataFrame, key: tuple[str, str], alphas: NDArray[np.float64]) -> pd.DataFrame:
-    pair, treatment = key
-    curve = curves.loc[(curves["pair"] == pair) & (curves["batch_norm"] == treatment), ["alpha", "iou"]]
-    name = f"the curve of pair {pair!r} with batch_norm {treatment!r}"
-    if curve.empty:
-        found = ", ".join(f"{p} {w}" for p, w in dict.fromkeys(zip(curves["pair"], curves["batch_norm"], strict=True)))
-        raise ParameterError(f"{name} is missing; found {found}.")
-    curve = curve.astype(float).sort_values("alpha", ignore_index=True)
-    found = _join_numbers(curve["alpha"].to_numpy())
-    if (curve["alpha"].diff() <= TOLERANCE).any():
-        raise ParameterError(f"{name} must have one row for each alpha; found {found}.")
-    if not curve["iou"].between(0, 100).all():
-        span = f"{curve['iou'].min():g} to {curve['iou'].max():g}"
-        raise ParameterError(f"{name} must be per cent in [0, 100]; found {span}.")
-    for alpha in [*alphas, 0.0, 1.0]:
-        if (curve["alpha"] - alpha).abs().min() > TOLERANCE:
-            raise ParameterError(f"{name} lacks alpha = {alpha:g}; found {found}.")
-    return curve.assign(below=below_line(curve["alpha"], curve["iou"]))
-
-
-def _check_masks(
-    predicted: Mapping[tuple[str, str], ArrayLike], key: tuple[str, str], shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    if key not in predicted:
-        found = ", ".join(map(str, predicted)) or "none"
-        raise ParameterError(f"the predicted masks of {key} are missing; found {found}.")
-    masks = np.asarray(predicted[key])
-    if masks.dtype != np.bool_ or masks.shape != shape:
-        raise ParameterError(f"the predicted masks of {key} must be bool {list(shape)}; {describe_array(masks)}.")
-    return masks
-
-
-def _join_numbers(values: NDArray[np.float64]) -> str:
-    numbers = [f"{value:g}" for value in values.ravel()]
-    return ", ".join(numbers if len(numbers) <= 8 else [*numbers[:6], "...", numbers[-1]]) or "none"
 
 
 # What a frame shows, in words
@@ -226,9 +172,9 @@ def _points(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
 
 
-def _curve_alt(shown: _Scrubbed, treatment: str, number: int, data_label: str) -> str:
+def _curve_alt(shown: _Scrubbed, treatment: str, number: int) -> str:
     """A frame's figures in words: the alternative text of its curve."""
-    words = [f"{data_label} over alpha, BatchNorm {BATCH_NORM_TITLES[treatment]}."]
+    words = [f"{shown.data_label} over alpha, BatchNorm {BATCH_NORM_TITLES[treatment]}."]
     words.append(f"At alpha {shown.labels[number]}, {_position(shown.alphas[number])}:")
     for pair, title in PAIR_TITLES.items():
         iou, below = shown.at(pair, treatment, number)
@@ -238,7 +184,7 @@ def _curve_alt(shown: _Scrubbed, treatment: str, number: int, data_label: str) -
     return " ".join(words)[:-1] + "."
 
 
-def _read_out(shown: _Scrubbed, treatment: str, number: int, data_label: str) -> str:
+def _read_out(shown: _Scrubbed, treatment: str, number: int) -> str:
     """A frame's figures as a table in HTML."""
 
     def row(role: str, css: str, *texts: str) -> str:
@@ -246,7 +192,7 @@ def _read_out(shown: _Scrubbed, treatment: str, number: int, data_label: str) ->
         return f'<div role="row" style="display:contents">{{}}{cells}</div>'
 
     head = "font-size:.85em;opacity:.8;line-height:1.25;align-self:end;text-align:right"
-    names = (html.escape(data_label), "below the line of its ends (points)", "barrier: the largest (points)")
+    names = (html.escape(shown.data_label), "below the line of its ends (points)", "barrier: the largest (points)")
     rows = row("columnheader", head, *names).format('<span role="columnheader"></span>')
     for pair, title in PAIR_TITLES.items():
         mark = f'<span aria-hidden="true" style="color:{PAIR_COLOURS[pair]}">{_MARKS[pair]}</span>'
@@ -266,8 +212,8 @@ class _Chart:
 
     WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 270, 36, 26, 26, 50
 
-    def __init__(self, shown: _Scrubbed, treatment: str, data_label: str) -> None:
-        self.shown, self.treatment, self.data_label = shown, treatment, data_label
+    def __init__(self, shown: _Scrubbed, treatment: str) -> None:
+        self.shown, self.treatment = shown, treatment
         every = pd.concat(list(shown.curves.values()))
         self.low, self.high = float(every["alpha"].min()), float(every["alpha"].max())
         #: One scale for all treatments of BatchNorm, so that the list shows their difference.
@@ -281,7 +227,7 @@ class _Chart:
         return round(self.HEIGHT - self.BOTTOM - iou / self.top * (self.HEIGHT - self.TOP - self.BOTTOM), 1)
 
     def svg(self, number: int) -> str:
-        alt = html.escape(_curve_alt(self.shown, self.treatment, number, self.data_label))
+        alt = html.escape(_curve_alt(self.shown, self.treatment, number))
         return (
             f'<svg class="alpha-curve" role="img" aria-label="{alt}" viewBox="0 0 {self.WIDTH} {self.HEIGHT}" '
             'style="display:block;width:100%;height:auto;margin-top:.5em" fill="currentColor" font-size="13" '
@@ -291,7 +237,7 @@ class _Chart:
 
     def _axes(self) -> str:
         left, right, floor, ceiling = self.x(self.low), self.x(self.high), self.y(0), self.y(self.top)
-        parts = [f'<text x="0" y="12">{html.escape(self.data_label)}</text>']
+        parts = [f'<text x="0" y="12">{html.escape(self.shown.data_label)}</text>']
         for start, end in ((self.low, 0.0), (1.0, self.high)):
             if end - start > TOLERANCE:
                 size = f'width="{self.x(end) - self.x(start):.1f}" height="{floor - ceiling:.1f}"'

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from chairlib.collection.opacity import MASK_THRESHOLD
-from chairlib.core.errors import ParameterError
 
 __all__ = ["CHECKERBOARD", "WidgetParts", "compositing_explorer", "encode"]
 
@@ -29,14 +28,6 @@ CHECKERBOARD = "background:#fff repeating-conic-gradient(#ccc 0% 25%,#fff 0% 50%
 def encode(picture: ArrayLike) -> str:
     """A picture (uint8 [h, w], [h, w, 3] or [h, w, 4]) as a data URI: the smaller of a PNG and a lossless WebP file."""
     array = np.asarray(picture)
-    if (
-        array.dtype != np.uint8
-        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (3, 4)))
-        or not array.size
-    ):
-        raise ParameterError(
-            f"a picture must be uint8 [h, w], [h, w, 3] or [h, w, 4]; found {array.dtype}, shape {list(array.shape)}."
-        )
     image, png, webp = Image.fromarray(array), io.BytesIO(), io.BytesIO()
     image.save(png, "PNG", optimize=True)
     # exact: the colour of transparent pixels stays what it is.
@@ -59,7 +50,6 @@ def compositing_explorer(
     len(thresholds) masks.
     """
     segments, backgrounds = np.asarray(segments), np.asarray(backgrounds)
-    _check_explorer(segments, backgrounds, thresholds)
     n_segments, n_backgrounds, side = len(segments), len(backgrounds), segments.shape[1]
     pairs = blend(np.repeat(segments, n_backgrounds, axis=0), np.tile(backgrounds, (n_segments, 1, 1, 1)))
     composites = np.asarray(pairs).reshape(n_segments, n_backgrounds, side, side, 3)
@@ -169,17 +159,3 @@ class WidgetParts:
         stack = ipywidgets.Stack(list(children), selected_index=slider.index, layout=self._layout)
         ipywidgets.jsdlink((slider, "index"), (stack, "selected_index"))
         return stack
-
-
-def _check_explorer(segments: NDArray[np.uint8], backgrounds: NDArray[np.uint8], thresholds: Sequence[float]) -> None:
-    for name, array, channels in (("segments", segments, 4), ("backgrounds", backgrounds, 3)):
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != channels or not array.size:
-            shape = list(array.shape)
-            raise ParameterError(
-                f"{name} must be uint8 [N, d, d, {channels}], at least one; found {array.dtype}, shape {shape}."
-            )
-    if segments.shape[1:3] != backgrounds.shape[1:3]:
-        sizes = f"{list(segments.shape[1:3])} and {list(backgrounds.shape[1:3])}"
-        raise ParameterError(f"segments and backgrounds must have one size; found {sizes}.")
-    if not thresholds or not all(0 <= threshold < 1 for threshold in thresholds):
-        raise ParameterError(f"thresholds must be numbers in [0, 1), at least one; found {list(thresholds)}.")

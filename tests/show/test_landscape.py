@@ -1,4 +1,4 @@
-"""Distances, similarities, soups and blocks set back are drawn as given, described in words, and checked."""
+"""Distances, similarities, soups and blocks set back are drawn as given and described in words."""
 
 from functools import cache
 from itertools import product
@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import Figure
 from chairlib.show.interpolation import PAIR_COLOURS
 from chairlib.show.landscape import block_distances, cka_by_layer, criticality_bars, distance_bars, soup_bars
@@ -48,7 +47,7 @@ MAKE = {
     "block_distances": lambda: block_distances(kinds("block", "relative")),
     "cka_by_layer": lambda: cka_by_layer(kinds("layer", "cka", "a")[:8]),
     "soup_bars": lambda: soup_bars(SOUP, "test IoU on the stand-in (%)"),
-    "soup_bars_plain": lambda: soup_bars(SOUP[["label", "kind", "iou"]]),
+    "soup_bars_plain": lambda: soup_bars(SOUP.assign(low=np.nan, high=np.nan)),
     "criticality_bars": lambda: criticality_bars(REWOUND),
     "soup_bars_long": lambda: soup_bars(WAYS_OF_SOUP, LONG),
     "criticality_bars_long": lambda: criticality_bars(REWOUND, LONG),
@@ -115,22 +114,3 @@ def test_gaps_in_repetitions_are_left_out() -> None:
     frame = kinds("layer", "cka")
     frame.loc[0, "cka"] = np.nan
     assert "Ft & Ft: stem 0.30, down.0 0.25" in cka_by_layer(frame).alt
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: distance_bars(DISTANCES.assign(kind="a")), "ri_p; found a"),
-        (lambda: distance_bars(DISTANCES.assign(l2=-1.0)), "distances must .* found -1 to -1"),
-        (lambda: block_distances(kinds("block", "relative").assign(relative=3.0)), "from 0 to 2; found 3"),
-        (lambda: cka_by_layer(kinds("layer", "cka").assign(cka=1.5)), "CKA must be .* found 1.5"),
-        (lambda: cka_by_layer(kinds("layer", "cka").assign(cka=np.nan)), "CKA .* found none"),
-        (lambda: soup_bars(SOUP.assign(kind="broth")), "ensemble; found broth"),
-        (lambda: soup_bars(SOUP.assign(low=90.0)), "does not hold its IoU"),
-        (lambda: criticality_bars(REWOUND.assign(untouched=np.nan)), "untouched must .* 8 missing"),
-    ],
-)
-def test_bad_input_is_named(call, message: str) -> None:
-    with pytest.raises(ParameterError, match=message) as raised:
-        call()
-    assert "\n" not in str(raised.value)

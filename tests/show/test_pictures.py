@@ -47,11 +47,11 @@ ALT = {
         "FCN-ResNet-50: not trained in this profile",
     ],
     "figure5": [
-        "4 photos, the masks predicted and the ground truth (25.0 % object). U-Net: 75.0 % of the pixels called object",
+        "4 photos with masks. U-Net: 75.0 % of the pixels called object",
         "mean IoU of these 0.0 %",
         "FCN-VGG-16: not trained in this profile",
     ],
-    "figure5_none": ["the ground truth (25.0 % object)."],
+    "figure5_none": ["Ground truth: 25.0 % of the pixels are object."],
 }
 
 
@@ -132,14 +132,11 @@ def test_the_ground_truth_is_the_last_row_of_figure_5_and_the_second_of_figure_4
         (lambda: composite_grid(images(), masks() * 255), "values 0 to 255. Threshold"),
         (lambda: composite_grid(images(3), masks(4)), "images has 3, masks has 4"),
         (lambda: composite_grid(images(), columns=0), "found 0"),
-        (lambda: resolution_strip({}), "at least one"),
-        (lambda: resolution_strip({64: images(1)[0]}), "resolution 64"),
-        (lambda: outline_against_mask(images(1)[0], np.zeros((16, 16), np.uint8)), r"\[32, 32\]"),
-        (lambda: predictions(images(), masks(), np.full((4, 32, 32), 1.5), [1] * 4), "1.5"),
+        (lambda: predictions(images(), masks(), np.full((4, 32, 32), 1.5), [1] * 4), "lie in"),
         (lambda: predictions(images(), masks(), masks(), [1]), "ious has 1"),
         (lambda: figure4(images(), masks(), {"U-Net": masks(3)}), "U-Net has 3"),
         (lambda: figure5(images(), masks(), {"U-Net": masks(3)}), "U-Net has 3"),
-        (lambda: figure5(images(), masks(3), {}), "targets has 3"),
+        (lambda: figure5(images(), masks(3), {}), "Ground truth has 3"),
     ],
 )
 def test_bad_input_is_named(call, message: str) -> None:

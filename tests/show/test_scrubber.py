@@ -243,25 +243,14 @@ def test_21_alphas_of_six_images_keep_to_their_share_of_a_page() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"alphas": [0, 1, 0.5]}, "increasing numbers; found 0, 1, 0.5"),
-        ({"alphas": []}, "found none"),
-        ({"alphas": [0, 1]}, r"must be bool \[2, 3, 16, 16\]; found bool, shape \[7, 3, 16, 16\]"),
-        ({"alphas": [0, np.nan]}, "increasing numbers; found 0, nan"),
-        ({"alphas": [*ALPHAS[:6], 1.3]}, "pair 'F' with batch_norm 'average' lacks alpha = 1.3; found -0.25, 0"),
-        ({"curves": CURVES[CURVES["pair"] == "F"]}, "'S' with batch_norm 'average' is missing; found F average, F rec"),
+        ({"alphas": [0, 1]}, r"must be \[2, 3, 16, 16\]; found \[7, 3, 16, 16\]"),
+        ({"alphas": [*ALPHAS[:6], 1.3]}, r"\('F', 'average'\) lacks alpha = 1.3"),
+        ({"curves": CURVES[CURVES["pair"] == "F"]}, r"\('S', 'average'\) lacks alpha = -0.25"),
         ({"curves": CURVES[CURVES["alpha"] != 0]}, "lacks alpha = 0"),
-        ({"curves": CURVES.drop(columns="iou")}, "lacks the column.s. iou"),
-        ({"curves": CURVES.assign(batch_norm="frozen")}, "average, recalibrate; found frozen"),
-        ({"curves": pd.concat([CURVES, CURVES])}, "one row for each alpha"),
-        ({"curves": CURVES.assign(iou=np.nan)}, r"per cent in \[0, 100\]; found nan"),
-        ({"curves": CURVES.assign(iou=-1.0)}, r"found -1 to -1"),
-        ({"targets": TARGETS[:2]}, r"masks \[3, 16, 16\]; found bool, shape \[2, 16, 16\]"),
+        ({"targets": TARGETS[:2]}, r"must be \[7, 2, 16, 16\]"),
         ({"images": IMAGES / 1.0}, "found float64"),
-        ({"predicted": {("F", "average"): PREDICTED["F", "average"]}}, r"\('S', 'average'\) are missing; found \('F'"),
-        ({"predicted": {key: m * 1 for key, m in PREDICTED.items()}}, r"\('F', 'average'\) must be bool .* found int"),
-        ({"start": 7}, "7 frames, counted from 0; found 7"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message) as raised:
         scrubber(**changes)
