@@ -37,7 +37,7 @@ def leakage_table(report: LeakageReport, threshold: int = THRESHOLD, caption: st
 
 
 @theme()
-def distances_figure(report: LeakageReport, threshold: int = THRESHOLD, title: str = "", caption: str = "") -> Figure:
+def distances_figure(report: LeakageReport, threshold: int = THRESHOLD, title: str = "") -> Figure:
     """The histogram of the distances, by kind: each validation and test image to its nearest in another split.
 
     ``threshold``: bits below which two images count as a leak, drawn as a line.
@@ -59,13 +59,11 @@ def distances_figure(report: LeakageReport, threshold: int = THRESHOLD, title: s
     ax.set(xlabel="bits to the nearest image of another split", ylabel="images (% per 4 bits)", xlim=(0, most + 4))
     legend_above(ax)
     alt = f"Histogram of the distances to the nearest image of another split. {'; '.join(described)}"
-    return show(fig, alt, title, caption)
+    return show(fig, alt, title)
 
 
 @theme()
-def worst_pairs_figure(
-    report: LeakageReport, n: int = 6, kind: str | None = None, title: str = "", caption: str = ""
-) -> Figure:
+def worst_pairs_figure(report: LeakageReport, n: int = 6, kind: str | None = None, title: str = "") -> Figure:
     """The ``n`` nearest pairs side by side, of both kinds or of one, each with its splits and its distance in bits.
 
     Segments are cropped to their object and all images squashed to a square, as they are before hashing. Raises
@@ -90,7 +88,7 @@ def worst_pairs_figure(
         ax = axes[number // 2][3 * (number % 2)]
         ax.text(0, 1.03, label, transform=ax.transAxes, va="bottom", weight="bold")
     alt = f"{len(worst)} nearest {kind or 'image'}s of two splits: {'; '.join(described)}"
-    return show(fig, alt, title, caption, fig.dpi)
+    return show(fig, alt, title, dpi=fig.dpi)
 
 
 def _picture(report: LeakageReport, kind: str, identity: str) -> NDArray[np.uint8]:

@@ -70,13 +70,8 @@ _SETTINGS = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "axes.linewidth": 0.8,
     "axes.formatter.use_mathtext": True,
     "grid.color": "#e3e3e3",
-    "grid.linewidth": 0.8,
-    **dict.fromkeys(("xtick.major.width", "ytick.major.width"), 0.8),
-    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 3.5),
-    **dict.fromkeys(("xtick.minor.size", "ytick.minor.size"), 0),
     "legend.frameon": False,
     "lines.linewidth": 2.0,
 }

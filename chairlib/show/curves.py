@@ -1,6 +1,6 @@
-"""IoU and loss as curves and bars: over training, by resolution, by share of the training images, and images needed.
+"""IoU and loss over training, by resolution and by share of the training images; images needed; chair pixels.
 
-Data frames in, a :class:`~chairlib.show.canvas.Figure` out, with ``title`` and ``caption`` below the picture. IoU is
+Data frames in, a :class:`~chairlib.show.canvas.Figure` out, with its ``title`` below the picture. IoU is
 in per cent.
 """
 
@@ -14,6 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import (
@@ -34,6 +35,7 @@ from chairlib.show.canvas import (
 )
 
 __all__ = [
+    "foreground_histogram",
     "iou_by_resolution",
     "iou_by_share",
     "iou_over_steps",
@@ -44,9 +46,34 @@ __all__ = [
 
 
 @theme()
-def training_curves(
-    history: pd.DataFrame, best_images: float | None = None, title: str = "", caption: str = "", on: str = ""
-) -> Figure:
+def foreground_histogram(shares: Mapping[str, ArrayLike], title: str = "") -> Figure:
+    """How much of each composite is chair: distributions, their means, and the paper's mean as a line.
+
+    ``shares``: by label, per cent of chair pixels of each composite, [N] in [0, 100]. The paper's mean is 21.99 per
+    cent, the complement of the all-background precision of section 5.2.
+    """
+    paper, data = 21.99, {name: np.asarray(values, dtype=float) for name, values in shares.items()}
+    most = max(values.max() for values in data.values())
+    step = 2.0 if most > 20 else 1.0
+    bins = step * np.arange(math.ceil(most / step) + 1)
+    fig = new_figure(3.7)
+    ax = fig.subplots()
+    described = []
+    for colour, (name, values) in zip(PALETTE, data.items(), strict=False):
+        mean = values.mean()
+        sns.histplot(x=values, bins=bins, stat="percent", element="step", alpha=0.18, color=colour, ax=ax)
+        ax.axvline(mean, color=colour, label=f"{name}: mean {mean:.2f} %")
+        spread = f"mean {mean:.2f} %, from {values.min():.1f} to {values.max():.1f} %"
+        described.append(f"{name}: {values.size:,} composites, {spread}")
+    ax.axvline(paper, color="black", linestyle="--", label=f"the paper: mean {paper:.2f} %")
+    ax.set(xlabel="chair pixels in a composite (%)", ylabel=f"composites (% per {step:g}-point bin)", xlim=(0, None))
+    legend_above(ax, columns=1)
+    alt = f"Histogram of the share of chair pixels per composite. {'; '.join(described)}. The paper's mean is {paper} %"
+    return show(fig, alt, title)
+
+
+@theme()
+def training_curves(history: pd.DataFrame, best_images: float | None = None, title: str = "", on: str = "") -> Figure:
     """One run's losses, validation IoU and learning rate against images seen; the evaluation that was kept is marked.
 
     ``history``: columns images, train_loss, val_loss, val_iou (per cent), learning_rate, seconds; gaps (NaN) are
@@ -64,9 +91,7 @@ def training_curves(
     if scored.empty:
         iou_words = "There is no validation IoU, since no validation image holds the object"
         iou.set_yticks([])
-        plate = {"facecolor": "white", "edgecolor": "none"}  # the line at the evaluation kept may cross it
-        place: dict[str, Any] = {"ha": "center", "va": "center", "transform": iou.transAxes}
-        iou.text(0.5, 0.5, "undefined: no validation image holds the object", bbox=plate, **place)
+        iou.text(0.02, 0.5, "undefined: no validation image holds the object", transform=iou.transAxes)
     else:
         first, last = scored["val_iou"].iloc[[0, -1]]
         iou_words = f"Validation IoU goes from {first:.1f} to {last:.1f} %"
@@ -92,7 +117,7 @@ def training_curves(
     fig.align_ylabels()
     legend_above(loss)
     spent = f"{history['images'].max():,.0f} images and {history['seconds'].max():,.0f} seconds"
-    return show(fig, f"Training curves over {spent}: {', '.join(losses)}. {iou_words}", title, caption)
+    return show(fig, f"Training curves over {spent}: {', '.join(losses)}. {iou_words}", title)
 
 
 def _line_style(line: pd.DataFrame, number: int) -> dict[str, Any]:
@@ -102,9 +127,7 @@ def _line_style(line: pd.DataFrame, number: int) -> dict[str, Any]:
 
 
 @theme()
-def iou_over_steps(
-    curves: Mapping[str, Sequence[pd.DataFrame]], title: str = "", caption: str = "", on: str = ""
-) -> Figure:
+def iou_over_steps(curves: Mapping[str, Sequence[pd.DataFrame]], title: str = "", on: str = "") -> Figure:
     """The paper's Figure 6: validation IoU over training, the mean over seeds as a line and their range as a band.
 
     ``curves``: label -> histories, one a seed, each with the columns images (seen) and val_iou (per cent; gaps are
@@ -127,7 +150,7 @@ def iou_over_steps(
     legend_above(ax)
     several = any(len(values.columns) > 1 for values in seeds.values())
     alt = f"Validation IoU against images seen{', the mean over seeds and their range' if several else ''}. "
-    return show(fig, alt + "; ".join(described), title, caption)
+    return show(fig, alt + "; ".join(described), title)
 
 
 def over_seeds(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -157,7 +180,7 @@ def _on(data: str) -> str:
     return f" on {data}" if data else ""
 
 
-def iou_by_resolution(ours: pd.DataFrame, paper: pd.DataFrame, title: str = "", caption: str = "") -> Figure:
+def iou_by_resolution(ours: pd.DataFrame, paper: pd.DataFrame, title: str = "") -> Figure:
     """Test IoU at each resolution: ours (filled, with interval) beside the paper's (hollow, dashed).
 
     ``ours``: columns model, resolution, iou, low, high (per cent; may have no rows). ``paper``: model, resolution, iou.
@@ -168,10 +191,10 @@ def iou_by_resolution(ours: pd.DataFrame, paper: pd.DataFrame, title: str = "", 
     named = rows.assign(label=rows["model"], size=sizes, tick=sizes.astype(str))
     named["where"] = [f"at {size}{where}" for size, where in zip(sizes, wheres, strict=True)]
     axes = {"xlabel": "resolution (pixels a side)", "ylabel": "test IoU (%)"}
-    return _iou_by_size(named, axes, "Test IoU by resolution, with 95 % intervals", title, caption)
+    return _iou_by_size(named, axes, "Test IoU by resolution, with 95 % intervals", title)
 
 
-def iou_by_share(table: pd.DataFrame, title: str = "", caption: str = "", on: str = "") -> Figure:
+def iou_by_share(table: pd.DataFrame, title: str = "", on: str = "") -> Figure:
     """IoU against the share of the training images that was used, one line a label, with interval bars.
 
     ``table``: columns label, share (per cent of the training images, above 0), n_images, and iou with its 95 %
@@ -184,11 +207,11 @@ def iou_by_share(table: pd.DataFrame, title: str = "", caption: str = "", on: st
     rows["where"] = "with " + shares + table["n_images"].map(" ({:,.0f} images)".format)
     label = "share of the training images, and their number"
     axes = {"xlabel": label, "ylabel": f"IoU{_on(on)} (%),\nwith 95 % interval"}
-    return _iou_by_size(rows, axes, "IoU by share of the training images, with 95 % intervals", title, caption)
+    return _iou_by_size(rows, axes, "IoU by share of the training images, with 95 % intervals", title)
 
 
 @theme()
-def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: str, caption: str) -> Figure:
+def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: str) -> Figure:
     """IoU over sizes (a logarithmic axis) with intervals, a colour and a marker for each label.
 
     ``rows``: columns label; size, ``tick`` below the axis, and ``where`` in the alternative text; iou, low, high (per
@@ -223,11 +246,11 @@ def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: s
     ax.set(**axes)
     ax.margins(x=0.08)
     legend_above(fig, handles)
-    return show(fig, f"{alt}. {'; '.join(described)}", title, caption)
+    return show(fig, f"{alt}. {'; '.join(described)}", title)
 
 
 @theme()
-def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: str = "") -> Figure:
+def steps_to_reach(table: pd.DataFrame, title: str = "", on: str = "") -> Figure:
     """How many images training needs to be as good as training from scratch gets, one bar a category and label.
 
     ``table``: columns category and label (one row each); images: images seen until the validation IoU has reached, for
@@ -267,7 +290,7 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", caption: str = "", on: 
         for category, rows in table.groupby("category", sort=False)
     ]
     alt = "Images seen until the validation IoU has reached, for good, what training from scratch ends with. "
-    return show(fig, alt + "; ".join(described), title, caption)
+    return show(fig, alt + "; ".join(described), title)
 
 
 def _images_needed(images: float, low: float, high: float, first: float) -> str:

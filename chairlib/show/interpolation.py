@@ -1,6 +1,6 @@
 """Metrics on the line between two models, and barriers: the paper's Figure 7, and what goes beyond it.
 
-Tidy data frames in, a :class:`~chairlib.show.canvas.Figure` out, with ``title`` and ``caption`` below the picture. A
+Tidy data frames in, a :class:`~chairlib.show.canvas.Figure` out, with its ``title`` below the picture. A
 frame may have a column ``name`` that tells repetitions apart (pairs of models, seeds): the mean is drawn, with the
 range over them.
 
@@ -16,7 +16,6 @@ from typing import Any
 import matplotlib.figure
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
@@ -49,9 +48,7 @@ _DASHED: Any = (4, 2)
 
 
 @theme()
-def interpolation_curves(
-    frame: pd.DataFrame, data_name: str = "", title: str = "", caption: str = "", scored: str = "test"
-) -> Figure:
+def interpolation_curves(frame: pd.DataFrame, data_name: str = "", title: str = "", scored: str = "test") -> Figure:
     """The paper's Figure 7: metrics over alpha for fine-tuned (F) and from-scratch (S) pairs of models.
 
     ``frame``: columns pair ('F', 'S'), batch_norm ('average', 'recalibrate'), split ('test', 'train'), alpha, at
@@ -63,9 +60,8 @@ def interpolation_curves(
     if not metrics:
         raise ParameterError(f"the table of curves has no metric; give one of {', '.join(_METRICS)}.")
     frame = _with_titles(frame, pair=PAIR_TITLES, batch_norm=_BATCH_NORM, split={"test": scored, "train": "train"})
-    colours, markers = (
-        {PAIR_TITLES[pair]: look[pair] for pair in PAIR_TITLES} for look in (PAIR_COLOURS, {"F": "o", "S": "s"})
-    )
+    names = list(PAIR_TITLES.values())
+    colours, markers = dict(zip(names, PAIR_COLOURS.values(), strict=True)), dict(zip(names, "os", strict=True))
     dashes = {scored: _SOLID, "train": _DASHED}
     fig = _curves_over_alpha(frame, metrics, "pair", colours, markers, "split", dashes, ("F", "S"), data_name)
     metric = next(iter(metrics))
@@ -80,23 +76,20 @@ def interpolation_curves(
         ends += f", at worst {values[worst]} at {mean.index[worst]:g}"
         described.append(f"{pair}, {treatment}: {scored} {metrics[metric].split(' ')[0]} {ends}")
     alt = f"{join_words(list(metrics.values()))} over alpha{describe_repetitions(frame)}. {'; '.join(described)}"
-    return show(fig, alt, title, caption)
+    return show(fig, alt, title)
 
 
 @theme()
-def matching_curves(
-    frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "", caption: str = ""
-) -> Figure:
+def matching_curves(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "") -> Figure:
     """IoU between two models trained from scratch, before and after permuting the units of one to match the other's.
 
     ``frame``: columns permuted (bool), batch_norm, alpha, iou (per cent), and ``name`` where there are several pairs.
     One panel a treatment of BatchNorm. After Ainsworth et al. (2023, Git Re-Basin) and Jordan et al. (2023, REPAIR).
     """
-    titles = {"as trained": "as trained", "permuted to match": "permuted to match"}
-    units = frame["permuted"].astype(bool).map(dict(zip((False, True), titles, strict=True)))
-    frame = _with_titles(frame.assign(permuted=units), permuted=titles, batch_norm=_BATCH_NORM)
+    titles = {False: "as trained", True: "permuted to match"}
+    frame = _with_titles(frame.astype({"permuted": bool}), permuted=titles, batch_norm=_BATCH_NORM)
     colours, markers, dashes = (
-        dict(zip(titles, looks, strict=True)) for looks in (PALETTE[1:3], "sD", (_DASHED, _SOLID))
+        dict(zip(titles.values(), looks, strict=True)) for looks in (PALETTE[1:3], "sD", (_DASHED, _SOLID))
     )
     metrics = {"iou": textwrap.fill(data_label, 30)}
     fig = _curves_over_alpha(frame, metrics, "permuted", colours, markers, "permuted", dashes, ("S",))
@@ -105,7 +98,7 @@ def matching_curves(
         mean = rows.groupby("alpha")["iou"].mean()
         described.append(f"{name}, {treatment}: at worst {mean.min():.1f} % at alpha {mean.idxmin():g}")
     alt = f"{data_label} between models from scratch over alpha{describe_repetitions(frame)}. {'; '.join(described)}"
-    return show(fig, alt, title, caption)
+    return show(fig, alt, title)
 
 
 def _with_titles(frame: pd.DataFrame, **columns: Mapping[Any, str]) -> pd.DataFrame:
@@ -176,9 +169,7 @@ def _curves_over_alpha(
 
 
 @theme()
-def barrier_over_pretraining(
-    frame: pd.DataFrame, data_label: str = "IoU barrier (points)", title: str = "", caption: str = ""
-) -> Figure:
+def barrier_over_pretraining(frame: pd.DataFrame, data_label: str = "IoU barrier (points)", title: str = "") -> Figure:
     """The barrier between two models against the images that they were both pretrained on before they parted.
 
     ``frame``: columns images (0 or more), batch_norm, barrier (at least 0), one row a pair (several: mean and range).
@@ -190,7 +181,12 @@ def barrier_over_pretraining(
     )
     fig = new_figure(3.9)
     ax = fig.subplots()
-    _log_axis_with_zero(ax, sorted(set(frame["images"])))
+    counts = sorted(set(frame["images"]))
+    if counts[-1] > 0:  # logarithmic from the least positive one on, so that 0 has a place
+        ax.set_xscale("symlog", linthresh=min(filter(None, counts)), linscale=0.6)
+    ax.set_xticks(counts[:: math.ceil(len(counts) / 8)])
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.minorticks_off()
     looks: dict[str, Any] = {"palette": colours, "markers": markers, "markersize": 8, "dashes": dashes}
     sns.lineplot(frame, x="images", y="barrier", hue="batch_norm", style="batch_norm", **looks, **BAND, ax=ax)
     legend_above(ax)
@@ -201,13 +197,4 @@ def barrier_over_pretraining(
         described.append(f"{treatment}: " + ", ".join(f"{value:.1f} after {images:,.0f}" for images, value in means))
     repeated = describe_repetitions(frame, "images", "batch_norm")
     alt = f"{data_label} by images of shared pretraining{repeated}. {'; '.join(described)}"
-    return show(fig, alt, title, caption)
-
-
-def _log_axis_with_zero(ax: Axes, images: Sequence[float]) -> None:
-    """A logarithmic x axis that holds 0, with ticks at (some of) the counts."""
-    if positive := [count for count in images if count > 0]:
-        ax.set_xscale("symlog", linthresh=positive[0], linscale=0.6)
-    ax.set_xticks(images[:: math.ceil(len(images) / 8)])
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    ax.minorticks_off()
+    return show(fig, alt, title)

@@ -1,6 +1,6 @@
 """Distances and similarities between models, soups, and blocks set back: the paper's Table 5, and what goes beyond it.
 
-Tidy data frames in, a :class:`~chairlib.show.canvas.Figure` out, with ``title`` and ``caption`` below the picture.
+Tidy data frames in, a :class:`~chairlib.show.canvas.Figure` out, with its ``title`` below the picture.
 Where a frame holds several repetitions (pairs of models, seeds), the mean is drawn, with the range over them.
 
 P is a pretrained model; F1 and F2 are fine-tuned from it, S1 and S2 trained from scratch (the paper's Ft and Ri). IoU
@@ -48,11 +48,8 @@ _KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri 
 _KIND_COLOURS = dict(zip(_KINDS, PALETTE, strict=False))
 
 
-# Distances and similarities
-
-
 @theme()
-def distance_bars(frame: pd.DataFrame, title: str = "", caption: str = "") -> Figure:
+def distance_bars(frame: pd.DataFrame, title: str = "") -> Figure:
     """The paper's Table 5 as a picture: l2 distances of fine-tuned (Ft), from-scratch (Ri) and pretrained (P) models.
 
     ``frame``: columns kind ('ft_ft', 'ri_ri', 'ft_p', 'ri_p') and l2, one row a pair of models. Above, our distances:
@@ -75,18 +72,15 @@ def distance_bars(frame: pd.DataFrame, title: str = "", caption: str = "") -> Fi
         described.append(f"{_KINDS[row['kind']]}: {row['mean']:,.4g}{spread}")
     rows_down(ours, [_KINDS[kind] for kind in kinds])
     ours.set(xlim=(0, frame["l2"].max() * 1.16), xlabel="ℓ₂ distance (bar: mean; dots: pairs of models)")
-    greys = ("#8a8a8a", "#c4c4c4")
-    looks = [
-        bar_style(number, PALETTE[0] if name == "ours" else greys[(number - ("ours" in shares)) % 2])
-        for number, name in enumerate(shares)
-    ]
+    colours = (PALETTE[0], "#8a8a8a", "#c4c4c4")[-shares.shape[1] :]
+    looks = [bar_style(number, colour) for number, colour in enumerate(colours)]
     grouped_bars(ratios, shares, looks, shares.map(lambda share: "" if math.isnan(share) else f"{share:.0f}"))
     for name in shares:
         words = ", ".join(f"{kind} {share:.0f} %" for kind, share in shares[name].dropna().items())
         described.append(f"as shares of Ri & Ri, {name}: {words}")
     ratios.set(xlim=(0, shares.max().max() * 1.12), xlabel="share of the distance Ri & Ri (%)")
     legend_above(ratios, [Patch(label=name, **look) for name, look in zip(shares, looks, strict=True)])
-    return show(fig, f"l2 distances in parameter space. {'; '.join(described)}", title, caption)
+    return show(fig, f"l2 distances in parameter space. {'; '.join(described)}", title)
 
 
 def _shares_of_scratch(means: pd.Series) -> pd.DataFrame:
@@ -98,7 +92,7 @@ def _shares_of_scratch(means: pd.Series) -> pd.DataFrame:
     return (100 * distances / distances.loc["ri_ri"]).rename(index=_KINDS)
 
 
-def block_distances(frame: pd.DataFrame, title: str = "", caption: str = "") -> Figure:
+def block_distances(frame: pd.DataFrame, title: str = "") -> Figure:
     """How far each block of the network moved, relative to the block's norm, for the four kinds of pairs.
 
     ``frame``: columns kind ('ft_ft', 'ri_ri', 'ft_p', 'ri_p'), block, relative (2 ||a - b|| / (||a|| + ||b||), in [0,
@@ -106,19 +100,19 @@ def block_distances(frame: pd.DataFrame, title: str = "", caption: str = "") -> 
     to its output. A block called ``total`` is left out. Several pairs of a kind: mean and range.
     """
     rows = frame[frame["block"] != "total"]
-    limits = (0.0, float(rows["relative"].max()) or 1.0)
+    most = float(rows["relative"].max()) or 1.0
     label = "ℓ₂ distance / mean norm of the two blocks"
-    return _dots_by_depth(rows, "block", "relative", label, "Relative distance of each block", limits, title, caption)
+    return _dots_by_depth(rows, "block", "relative", label, "Relative distance of each block", most, title)
 
 
-def cka_by_layer(frame: pd.DataFrame, title: str = "", caption: str = "") -> Figure:
+def cka_by_layer(frame: pd.DataFrame, title: str = "") -> Figure:
     """Similarity of what corresponding layers compute, linear CKA (Kornblith et al. 2019), for pairs of models.
 
     ``frame``: columns kind ('ft_ft', 'ri_ri', ...), layer, cka in [0, 1] (NaN where a layer is constant: left out),
     one row a pair and layer, in the network's order. Several pairs of a kind: mean and range.
     """
     label = "linear CKA (1: same up to rotation and scale)"
-    return _dots_by_depth(frame, "layer", "cka", label, "Linear CKA of each layer", (0.0, 1.0), title, caption)
+    return _dots_by_depth(frame, "layer", "cka", label, "Linear CKA of each layer", 1.0, title)
 
 
 @theme()
@@ -128,9 +122,8 @@ def _dots_by_depth(
     value: str,
     label: str,
     opening: str,
-    limits: tuple[float, float],
+    most: float,
     title: str,
-    caption: str,
 ) -> Figure:
     """Dots with their range, one line a kind of pair. The network's depth runs down the page."""
     kinds = [kind for kind in _KINDS if (frame["kind"] == kind).any()]
@@ -144,8 +137,7 @@ def _dots_by_depth(
     sizes: dict[str, Any] = {"linewidth": 1, "markersize": 7, "markeredgecolor": "white", "err_kws": {"linewidth": 2}}
     sns.pointplot(frame, x=value, y=key, **groups, **looks, **sizes, errorbar=("pi", 100), legend=False, ax=ax)
     rows_down(ax, [str(place) for place in places])
-    margin = limits[1] - limits[0]
-    ax.set(xlabel=label, xlim=(limits[0] - 0.02 * margin, limits[1] + 0.04 * margin))
+    ax.set(xlabel=label, xlim=(-0.02 * most, 1.04 * most))
     ax.grid(visible=True, axis="y", linewidth=0.5)
     looks = {"markersize": 7, "linewidth": 1}
     legend_above(fig, [legend_line(_KINDS[k], color=_KIND_COLOURS[k], marker=markers[k], **looks) for k in kinds])
@@ -154,14 +146,11 @@ def _dots_by_depth(
         mean = frame[frame["kind"] == kind].groupby(key)[value].mean().reindex(places).dropna()
         described.append(f"{_KINDS[kind]}: " + ", ".join(f"{place} {number:.2f}" for place, number in mean.items()))
     depth = f"from the network's input down to its output{describe_repetitions(frame, 'kind', key)}"
-    return show(fig, f"{opening}, {depth}. {'; '.join(described)}", title, caption)
-
-
-# Soups and rewinding
+    return show(fig, f"{opening}, {depth}. {'; '.join(described)}", title)
 
 
 @theme()
-def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "", caption: str = "") -> Figure:
+def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "") -> Figure:
     """Members, their mean, the soup of their weights (Wortsman et al. 2022) and the ensemble of their predictions.
 
     ``frame``: columns label, kind ('member', 'mean', 'soup', 'ensemble'), iou (per cent), and low and high of its 95
@@ -188,13 +177,11 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
     rows_down(ax, [textwrap.fill(str(label), 18) for label in frame["label"]])
     _per_cent_axis(ax, frame[["iou", "high"]], f"{data_label}, with 95 % interval")
     legend_above(fig, handles)
-    return show(fig, f"{data_label} of models and of what is made of them. {'; '.join(described)}", title, caption)
+    return show(fig, f"{data_label} of models and of what is made of them. {'; '.join(described)}", title)
 
 
 @theme()
-def criticality_bars(
-    frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "", caption: str = ""
-) -> Figure:
+def criticality_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "") -> Figure:
     """IoU after one block is set back: F's to the pretrained P, S's to its initial values (Zhang et al. 2019).
 
     ``frame``: columns pair ('F', 'S'), block, iou (per cent, with the block set back), untouched (per cent, the same
@@ -224,7 +211,7 @@ def criticality_bars(
     _per_cent_axis(ax, frame[["iou", "untouched"]], f"{data_label}, one block set back")
     legend_above(fig, handles, columns=2)
     order = f"from the network's input to its output{describe_repetitions(frame)}"
-    return show(fig, f"{data_label} after setting one block back, {order}. {'; '.join(described)}", title, caption)
+    return show(fig, f"{data_label} after setting one block back, {order}. {'; '.join(described)}", title)
 
 
 def _per_cent_axis(ax: Axes, values: pd.DataFrame, label: str) -> None:

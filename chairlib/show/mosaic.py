@@ -99,11 +99,11 @@ def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 def mask_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """A mask [h, w] as white on black, uint8 [h, w, 3]."""
-    return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=-1)
+    return np.dstack([np.where(mask, 255, 0).astype(np.uint8)] * 3)
 
 
 def agreement_picture(predicted: NDArray[np.bool_], target: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Where a mask [h, w] agrees with the true one: :data:`HIT`, :data:`FALSE_ALARM` and :data:`MISS` on black."""
+    """Where masks [..., h, w] agree with the true ones: :data:`HIT`, :data:`FALSE_ALARM` and :data:`MISS` on black."""
     picture = np.zeros((*target.shape, 3), dtype=np.uint8)
     picture[predicted & target] = HIT
     picture[predicted & ~target] = FALSE_ALARM

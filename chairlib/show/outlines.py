@@ -9,7 +9,6 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from chairlib.collection.opacity import MASK_OPACITY
-from chairlib.core.errors import ParameterError
 
 __all__ = ["polygon_outline", "rasterise", "simplify"]
 
@@ -29,23 +28,15 @@ def simplify(ring: NDArray[np.floating[Any]], tolerance: float) -> NDArray[np.fl
         start, end = pending.pop()
         if end - start < 2:
             continue
-        distances = _distance_to_chord(points[start + 1 : end], points[start], points[end])
+        offsets, chord = points[start + 1 : end] - points[start], points[end] - points[start]
+        along = np.clip(offsets @ chord / (chord @ chord or 1.0), 0, 1)
+        distances = np.linalg.norm(offsets - along[:, None] * chord, axis=1)
         worst = int(np.argmax(distances))
         if distances[worst] > tolerance:
             middle = start + 1 + worst
             keep[middle] = True
             pending += [(start, middle), (middle, end)]
     return points[keep]
-
-
-def _distance_to_chord(
-    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    chord = end - start
-    length2 = float(chord @ chord)
-    along = np.clip((points - start) @ chord / length2, 0, 1) if length2 else np.zeros(len(points))
-    nearest: NDArray[np.float64] = np.linalg.norm(points - (start + along[:, None] * chord), axis=1)
-    return nearest
 
 
 def polygon_outline(opacity: NDArray[np.uint8], tolerance_px: float) -> list[NDArray[np.float64]]:
@@ -55,11 +46,6 @@ def polygon_outline(opacity: NDArray[np.uint8], tolerance_px: float) -> list[NDA
     ``opacity`` is uint8 [h, w], and the mask is where it exceeds :data:`~chairlib.collection.opacity.MASK_OPACITY`;
     ``tolerance_px`` >= 0 is how far the outline may stray.
     """
-    opacity = np.asarray(opacity)
-    if opacity.ndim != 2 or opacity.dtype != np.uint8:
-        raise ParameterError(f"opacity must be uint8 [h, w]; found {opacity.dtype}, shape {list(opacity.shape)}.")
-    if not tolerance_px >= 0:
-        raise ParameterError(f"tolerance_px must be 0 or more pixels; found {tolerance_px}.")
     # Between two grey levels: then no pixel centre lies on the contour. A border of zeros closes what the frame cuts.
     level = MASK_OPACITY + 0.5
     generator = contourpy.contour_generator(

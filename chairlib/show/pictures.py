@@ -1,7 +1,7 @@
 """Grids of images: composites, masks, predictions, and the paper's Figures 3, 4 and 5.
 
 What images and masks may be is said in :mod:`chairlib.show.mosaic`; every function gives a
-:class:`~chairlib.show.canvas.Figure`, with ``title`` and ``caption`` below the picture.
+:class:`~chairlib.show.canvas.Figure`, with its ``title`` below the picture.
 """
 
 import math
@@ -41,27 +41,20 @@ __all__ = [
 
 @theme()
 def composite_grid(
-    images: ArrayLike,
-    masks: ArrayLike | None = None,
-    columns: int = 8,
-    title: str = "",
-    caption: str = "",
-    noun: str = "composites",
+    images: ArrayLike, masks: ArrayLike | None = None, columns: int = 8, title: str = "", noun: str = "composites"
 ) -> Figure:
     """A grid of images [N, d, d, 3 or 4], each with its mask below it where masks [N, d, d] are given.
 
     ``noun``: what the images are, for the alternative text.
     """
     pictures = as_rgb(images)
-    if columns < 1:
-        raise ParameterError(f"columns must be at least 1; found {columns}.")
     columns = min(columns, len(pictures))
     starts = range(0, len(pictures), columns)
     height, width = pictures.shape[1:3]
     grid = f"{len(starts)} row{'s' if len(starts) > 1 else ''} of {columns}"
     alt = f"{len(pictures)} {noun} of {width} × {height} pixels in {grid}"
     small = thumbnails(pictures, columns)
-    rows = [[Row(list(small[start : start + columns]))] for start in starts]
+    rows = [Row(list(small[start : start + columns])) for start in starts]
     if masks is not None:
         truth = as_masks(masks)
         check_same_count(images=pictures, masks=truth)
@@ -71,14 +64,14 @@ def composite_grid(
         alt += f"{shares.mean():.1f} % on average"
         step = height // small.shape[1]  # pixels of masks are picked, never averaged
         cells = [mask_picture(mask[::step, ::step]) for mask in truth]
-        for row, start in zip(rows, starts, strict=True):
-            row.append(Row(cells[start : start + columns], joined=True))
-    fig, _ = mosaic([part for row in rows for part in row], columns)
-    return show(fig, alt, title, caption, fig.dpi)
+        below = [Row(cells[start : start + columns], joined=True) for start in starts]
+        rows = [row for both in zip(rows, below, strict=True) for row in both]
+    fig, _ = mosaic(rows, columns)
+    return show(fig, alt, title, dpi=fig.dpi)
 
 
 @theme()
-def resolution_strip(images: Mapping[int, ArrayLike], title: str = "", caption: str = "") -> Figure:
+def resolution_strip(images: Mapping[int, ArrayLike], title: str = "") -> Figure:
     """The same picture at several resolutions, printed at one size so that the pixels can be compared.
 
     ``images``: resolution d -> image [d, d, 3 or 4].
@@ -87,21 +80,18 @@ def resolution_strip(images: Mapping[int, ArrayLike], title: str = "", caption: 
     names = [f"{d} × {d}" for d in sorted(images)]
     fig, _ = mosaic([Row(cells, notes=names)], len(cells))
     alt = f"The same picture at {join_words(names)} pixels, printed at one size"
-    return show(fig, alt, title, caption, fig.dpi)
+    return show(fig, alt, title, dpi=fig.dpi)
 
 
 @theme()
-def outline_against_mask(
-    rgb: ArrayLike, opacity: NDArray[np.uint8], tolerance_px: float | None = None, title: str = "", caption: str = ""
-) -> Figure:
+def outline_against_mask(rgb: ArrayLike, opacity: NDArray[np.uint8], title: str = "") -> Figure:
     """The point of the paper's Figure 3: a polygon drawn around a chair, its alpha mask, and where the two disagree.
 
-    ``rgb``: composite [d, d, 3]; ``opacity``: uint8 [d, d]; ``tolerance_px``: how far the polygon may stray from the
-    outline (default 1.5 % of the image's side, which gives a chair the few dozen corners that annotators click).
+    ``rgb``: composite [d, d, 3]; ``opacity``: uint8 [d, d]. The polygon may stray from the outline by 1.5 % of the
+    image's side, which gives a chair the few dozen corners that annotators click.
     """
     composite = as_rgb(rgb)[0]
-    opacity = np.asarray(opacity)
-    polygons = polygon_outline(opacity, 0.015 * max(opacity.shape) if tolerance_px is None else tolerance_px)
+    polygons = polygon_outline(opacity, 0.015 * max(opacity.shape))
     mask, filled = opacity > MASK_OPACITY, rasterise(polygons, opacity.shape)
     corners, iou = sum(len(polygon) - 1 for polygon in polygons), mask_iou(filled, mask)
     extra, missed = int((filled & ~mask).sum()), int((mask & ~filled).sum())
@@ -120,12 +110,12 @@ def outline_against_mask(
         f"mask, and where they disagree. The polygon's IoU with the mask is {iou_words}: it takes in {extra:,} pixels "
         f"that are not chair and leaves out {missed:,} of the {int(mask.sum()):,} that are"
     )
-    return show(fig, alt, title, caption, fig.dpi)
+    return show(fig, alt, title, dpi=fig.dpi)
 
 
 @theme()
 def predictions(
-    images: ArrayLike, targets: ArrayLike, probabilities: ArrayLike, ious: ArrayLike, title: str = "", caption: str = ""
+    images: ArrayLike, targets: ArrayLike, probabilities: ArrayLike, ious: ArrayLike, title: str = ""
 ) -> Figure:
     """Composites, their masks, and what a model made of them at threshold 0.5, with the IoU of each below.
 
@@ -140,11 +130,10 @@ def predictions(
         raise ParameterError(f"probabilities must have {needed}; found shape {list(probability.shape)}.")
     predicted = probability > 0.5
     notes = ["–" if math.isnan(score) else f"{score:.1f}" for score in scores]
-    agreement = list(map(agreement_picture, predicted, truth))
     rows = [
         Row(list(pictures), "Composite"),
-        Row([mask_picture(mask) for mask in truth], "Mask"),
-        Row(agreement, "Prediction, and its IoU (%)", notes),
+        Row(list(map(mask_picture, truth)), "Mask"),
+        Row(list(agreement_picture(predicted, truth)), "Prediction, and its IoU (%)", notes),
     ]
     scored = join_words([note.replace("–", "left out of the metric") for note in notes])
     alarms, misses = (predicted & ~truth).mean() * 100, (~predicted & truth).mean() * 100
@@ -154,22 +143,17 @@ def predictions(
     )
     legend = {"chair, found": HIT, "wrongly called chair": FALSE_ALARM, "missed": MISS}
     fig, _ = mosaic(rows, len(pictures), legend, largest=1.4)
-    return show(fig, alt, title, caption, fig.dpi)
+    return show(fig, alt, title, dpi=fig.dpi)
 
 
 def figure4(
-    images: ArrayLike,
-    targets: ArrayLike,
-    predictions: Mapping[str, ArrayLike | None],
-    title: str = "",
-    caption: str = "",
+    images: ArrayLike, targets: ArrayLike, predictions: Mapping[str, ArrayLike | None], title: str = ""
 ) -> Figure:
     """The paper's Figure 4: test composites in columns; composite, mask and one row a model (and resolution) below.
 
     ``predictions``: row label -> masks [N, r, r] at any resolution r, or None for a model that was not trained.
     """
-    masks = {"Mask": targets, **predictions}
-    return _columns_of_images("Composite", images, masks, "Mask", "chair", title, caption)
+    return _columns_of_images("Composite", images, {"Mask": targets, **predictions}, "Mask", "chair", title)
 
 
 def figure5(
@@ -196,7 +180,7 @@ def _columns_of_images(
     true: str,
     thing: str,
     title: str,
-    caption: str,
+    caption: str = "",
 ) -> Figure:
     """Images in columns with rows of masks below them.
 
@@ -220,4 +204,4 @@ def _columns_of_images(
         verb = "are" if label == true else "called"
         described.append(f"{label}: {shown.mean() * 100:.1f} % of the pixels {verb} {thing}{iou}")
     fig, _ = mosaic(rows, len(pictures), largest=1.2)
-    return show(fig, f"{len(pictures)} {noun.lower()}s with masks. {'; '.join(described)}", title, caption, fig.dpi)
+    return show(fig, f"{len(pictures)} {noun.lower()}s with masks. {'; '.join(described)}", title, caption, dpi=fig.dpi)

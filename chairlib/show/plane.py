@@ -46,7 +46,11 @@ def plane_map(
     mesh = ax.pcolormesh(across, up, masked, cmap="viridis", shading="nearest", rasterized=True, zorder=1)
     if masked.count() > 3 and float(np.ptp(masked.compressed())) > 0:
         lines = ax.contour(across, up, masked, levels=6, colors="white", linewidths=0.9, alpha=0.85, zorder=2)
-        _label_contours(ax, lines, places, 0.09 * max(wide, high))
+        for text in ax.clabel(lines, fontsize=10, fmt="%g"):
+            outline_text(text, "#000000", 1.5)
+            # Not on a model, whose name stands there.
+            if min(math.dist(text.get_position(), place) for place in places.values()) < 0.09 * max(wide, high):
+                text.remove()
     corners = [*places.values(), next(iter(places.values()))]
     ax.plot(*zip(*corners, strict=True), color="black", linewidth=3, zorder=3)
     ax.plot(*zip(*corners, strict=True), color="white", linewidth=1.3, linestyle="--", zorder=3)
@@ -63,14 +67,6 @@ def plane_map(
 
 def _edges(axis: NDArray[Any]) -> tuple[float, float]:
     return axis[0] - (axis[1] - axis[0]) / 2, axis[-1] + (axis[-1] - axis[-2]) / 2
-
-
-def _label_contours(ax: Axes, lines: Any, places: Mapping[str, tuple[float, float]], room: float) -> None:
-    """Write the contours' values on them, but not within ``room`` of a model, whose name stands there."""
-    for text in ax.clabel(lines, fontsize=10, fmt="%g"):
-        outline_text(text, "#000000", 1.5)
-        if min(math.dist(text.get_position(), place) for place in places.values()) < room:
-            text.remove()
 
 
 def _mark_models(ax: Axes, places: Mapping[str, tuple[float, float]]) -> None:

@@ -7,7 +7,7 @@ button and a list choose among frames inside the page, with no kernel and no net
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ipywidgets
@@ -43,6 +43,8 @@ BATCH_NORM_TITLES = {
 #: Marks as text, in the shape of the curves' points.
 _MARKS = {"F": "●", "S": "■"}
 _SUBSCRIPTS = {0: "₂", 1: "₁"}
+#: A subscript that doesn't push its line down.
+_ALPHA = '<sub style="line-height:0">α</sub>'
 #: Larger pictures are thinned out to this side: a cell is about 90 CSS pixels wide.
 _LARGEST_SIDE = 96
 #: The largest displayed width of each half, in CSS pixels.
@@ -89,7 +91,9 @@ def alpha_scrubber(
         if predicted[key].shape != (needed := (len(frames), *truth.shape)):
             raise ParameterError(f"the masks of {key} must be {list(needed)}; found {list(predicted[key].shape)}.")
         lines[key] = curve.assign(below=below_line(curve["alpha"], curve["iou"]))
-    shown = _Scrubbed(frames, _alpha_labels(frames), treatments, lines, pictures, truth, dict(predicted), data_label)
+    # As few decimals as each alpha needs, and two at least.
+    labels = [np.format_float_positional(a, precision=4, min_digits=2).replace("-", "−") for a in frames]
+    shown = _Scrubbed(frames, labels, treatments, lines, truth, dict(predicted), data_label)
     parts = WidgetParts(_HALF, pixelated=False)
     slider = parts.slider(shown.labels, "α", int(np.abs(frames).argmin()))
     treatment_list = ipywidgets.Dropdown(
@@ -106,13 +110,21 @@ def alpha_scrubber(
         charts.append(parts.stack(map(parts.text, figures), slider))
         rows = [_predicted_masks(parts, shown, treatment, n) for n in range(len(frames))]
         masks.append(parts.stack(map(parts.text, rows), slider))
-    below = [parts.text(_images_and_truth(parts, shown)), parts.stack(masks, treatment_list), parts.text(_legend())]
+    alt = f"The true masks of these {len(pictures)} images: {truth.mean() * 100:.1f} % of the pixels are object"
+    given = _picture_row(parts, "Images", pictures, f"{len(pictures)} scored images")
+    given += _picture_row(parts, "Ground truth", np.stack(list(map(mask_picture, truth))), alt)
+    below = [parts.text(given), parts.stack(masks, treatment_list), parts.text(_legend())]
     panel = ipywidgets.Layout(margin="0", width="100%", max_width=f"{_HALF}px", overflow="hidden")
     panels = [parts.stack(charts, treatment_list), ipywidgets.VBox(below, layout=panel)]
     columns = "repeat(auto-fit, minmax(min(100%, 430px), 1fr))"
     grid = ipywidgets.Layout(grid_template_columns=columns, grid_gap="4px 28px", max_width=f"{2 * _HALF + 28}px")
     switch = [treatment_list] if len(treatments) > 1 else []
-    controls = parts.controls([parts.player(slider, "α", interval), slider])
+    row = ipywidgets.Layout(max_width=f"{_HALF}px", align_items="center", flex_flow="row wrap")
+    last = len(frames) - 1
+    player = ipywidgets.Play(min=0, max=last, value=slider.index, interval=interval, description="Play α")
+    player.layout.flex = "0 0 auto"
+    ipywidgets.jslink((player, "value"), (slider, "index"))
+    controls = ipywidgets.HBox([player, slider], layout=row)
     return ipywidgets.VBox([controls, *switch, ipywidgets.GridBox(panels, layout=grid)])
 
 
@@ -124,7 +136,6 @@ class _Scrubbed:
     labels: list[str]
     treatments: list[str]
     curves: dict[tuple[str, str], pd.DataFrame]  # columns alpha, iou, and below: points below the line between the ends
-    images: NDArray[np.uint8]
     targets: NDArray[np.bool_]
     predicted: dict[tuple[str, str], NDArray[np.bool_]]
     data_label: str
@@ -144,14 +155,6 @@ class _Scrubbed:
 # What a frame shows, in words
 
 
-def _alpha_labels(alphas: NDArray[np.float64]) -> list[str]:
-    """Alpha as text, with as few decimals as tell the frames apart, and two at least."""
-    for decimals in range(2, 8):
-        if len({f"{alpha:.{decimals}f}" for alpha in alphas}) == len(alphas):
-            break
-    return [f"{alpha:.{decimals}f}".replace("-", "−") for alpha in alphas]
-
-
 def _position(alpha: float) -> str:
     """Where an alpha lies: on the trained models, between them, or beyond."""
     for end, subscript in _SUBSCRIPTS.items():
@@ -160,11 +163,6 @@ def _position(alpha: float) -> str:
     if 0 < alpha < 1:
         return "between the trained models"
     return f"extrapolated, past F{_SUBSCRIPTS[int(alpha > 1)]} and S{_SUBSCRIPTS[int(alpha > 1)]}"
-
-
-def _symbol(pair: str) -> str:
-    # A subscript that doesn't push its line down.
-    return f'{pair}<sub style="line-height:0">α</sub>'
 
 
 def _points(value: float) -> str:
@@ -198,7 +196,7 @@ def _read_out(shown: _Scrubbed, treatment: str, number: int) -> str:
         mark = f'<span aria-hidden="true" style="color:{PAIR_COLOURS[pair]}">{_MARKS[pair]}</span>'
         iou, below = shown.at(pair, treatment, number)
         figures = (f"{iou:.1f}", _points(below), _points(shown.barrier(pair, treatment)))
-        header = f'<span role="rowheader">{mark} {_symbol(pair)}, {title}</span>'
+        header = f'<span role="rowheader">{mark} {pair}{_ALPHA}, {title}</span>'
         rows += row("cell", "text-align:right;font-variant-numeric:tabular-nums", *figures).format(header)
     grid = "display:grid;grid-template-columns:max-content 1fr 1.2fr 1.1fr;gap:0 10px;line-height:1.5"
     return (
@@ -232,10 +230,10 @@ class _Chart:
             f'<svg class="alpha-curve" role="img" aria-label="{alt}" viewBox="0 0 {self.WIDTH} {self.HEIGHT}" '
             'style="display:block;width:100%;height:auto;margin-top:.5em" fill="currentColor" font-size="13" '
             'font-family="system-ui,sans-serif">'
-            f"{self._axes()}{''.join(map(self._line, PAIR_TITLES))}{self._marks(number)}</svg>"
+            f"{self._axes_and_curves()}{self._marks(number)}</svg>"
         )
 
-    def _axes(self) -> str:
+    def _axes_and_curves(self) -> str:
         left, right, floor, ceiling = self.x(self.low), self.x(self.high), self.y(0), self.y(self.top)
         parts = [f'<text x="0" y="12">{html.escape(self.shown.data_label)}</text>']
         for start, end in ((self.low, 0.0), (1.0, self.high)):
@@ -252,13 +250,12 @@ class _Chart:
             f'<text x="{self.x(alpha)}" y="{floor + down:.1f}" text-anchor="middle">{text}</text>'
             for alpha, down, text in [*below, (0.5, 36, '<tspan font-size="15">α</tspan>')]
         ]
+        for pair, colour in PAIR_COLOURS.items():
+            curve = self.shown.curves[pair, self.treatment]
+            points = " ".join(f"{self.x(a)},{self.y(v)}" for a, v in zip(curve["alpha"], curve["iou"], strict=True))
+            stroke = f'stroke="{colour}" stroke-width="2.5" stroke-linejoin="round"'
+            parts.append(f'<polyline points="{points}" fill="none" {stroke}/>')
         return "".join(parts)
-
-    def _line(self, pair: str) -> str:
-        curve = self.shown.curves[pair, self.treatment]
-        points = " ".join(f"{self.x(a)},{self.y(v)}" for a, v in zip(curve["alpha"], curve["iou"], strict=True))
-        stroke = f'stroke="{PAIR_COLOURS[pair]}" stroke-width="2.5" stroke-linejoin="round"'
-        return f'<polyline points="{points}" fill="none" {stroke}/>'
 
     def _marks(self, number: int) -> str:
         """A square on the curve of S, a circle on that of F, and a dotted line at their alpha."""
@@ -277,30 +274,14 @@ class _Chart:
 # Pictures
 
 
-def _strip(cells: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Pictures uint8 [d, d, 3] side by side, transparent between, at most :data:`_LARGEST_SIDE` pixels high."""
-    step = max(1, math.ceil(len(cells[0]) / _LARGEST_SIDE))
-    thin = [cell[::step, ::step] for cell in cells]
-    side, gap = len(thin[0]), max(1, len(thin[0]) // 16)
-    strip = np.zeros((side, len(cells) * (side + gap) - gap, 4), np.uint8)
-    for number, cell in enumerate(thin):
-        left = number * (side + gap)
-        strip[:, left : left + side, :3], strip[:, left : left + side, 3] = cell, 255
-    return strip
-
-
-def _picture_row(parts: WidgetParts, heading: str, cells: Sequence[NDArray[np.uint8]], alt: str) -> str:
-    image = parts.image(_strip(cells), alt, "background:none;border-radius:0;")
+def _picture_row(parts: WidgetParts, heading: str, cells: NDArray[np.uint8], alt: str) -> str:
+    """Pictures uint8 [N, d, d, 3] side by side, transparent between, at most :data:`_LARGEST_SIDE` pixels high."""
+    step = math.ceil(cells.shape[1] / _LARGEST_SIDE)
+    thin = np.pad(cells[:, ::step, ::step], ((0, 0),) * 3 + ((0, 1),), constant_values=255)
+    gap = max(1, thin.shape[1] // 16)
+    strip = np.hstack(list(np.pad(thin, ((0, 0), (0, 0), (0, gap), (0, 0)))))[:, :-gap]
+    image = parts.image(strip, alt, "background:none;border-radius:0;")
     return f'<div style="line-height:1.5;margin-top:.3em">{heading}</div>{image}'
-
-
-def _images_and_truth(parts: WidgetParts, shown: _Scrubbed) -> str:
-    """What every frame is compared with: the images and their true masks."""
-    count, share = len(shown.images), f"{shown.targets.mean() * 100:.1f} %"
-    truth = [mask_picture(mask) for mask in shown.targets]
-    alt = f"The true masks of these {count} images: {share} of the pixels are object"
-    images = _picture_row(parts, "Images", list(shown.images), f"{count} scored images")
-    return images + _picture_row(parts, "Ground truth", truth, alt)
 
 
 def _predicted_masks(parts: WidgetParts, shown: _Scrubbed, treatment: str, number: int) -> str:
@@ -308,12 +289,12 @@ def _predicted_masks(parts: WidgetParts, shown: _Scrubbed, treatment: str, numbe
     rows = []
     grid = "display:grid;grid-auto-flow:column;grid-auto-columns:1fr;text-align:center;line-height:1.4;font-size:.9em"
     for pair, title in PAIR_TITLES.items():
-        masks = list(zip(shown.predicted[pair, treatment][number], shown.targets, strict=True))
-        ious = ["–" if math.isnan(iou := mask_iou(p, t)) else f"{iou:.0f}" for p, t in masks]
+        masks = shown.predicted[pair, treatment][number]
+        ious = ["–" if math.isnan(iou) else f"{iou:.0f}" for iou in map(mask_iou, masks, shown.targets)]
         model = f"{pair} at alpha {shown.labels[number]}, {title}, BatchNorm {BATCH_NORM_TITLES[treatment]}"
         alt = f"Masks predicted by {model}: IoU in per cent {', '.join(ious)}"
-        heading = f"{_symbol(pair)}, {title}: α = {shown.labels[number]}"
-        rows.append(_picture_row(parts, heading, [agreement_picture(p, t) for p, t in masks], alt))
+        heading = f"{pair}{_ALPHA}, {title}: α = {shown.labels[number]}"
+        rows.append(_picture_row(parts, heading, agreement_picture(masks, shown.targets), alt))
         numbers = "".join(f"<span>{iou}</span>" for iou in ious)
         rows.append(f'<div aria-hidden="true" style="{grid}">{numbers}</div>')
     return "".join(rows)

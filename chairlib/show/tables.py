@@ -5,6 +5,7 @@ import math
 import numbers
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
         frame = frame.set_index(frame.columns[0])
         name = frame.index.name
         frame.index.name = " ".join(map(str, name)).strip() if isinstance(name, tuple) else name
-    kinds = [_cell_classes(frame.iloc[:, position], _is_paper(column)) for position, column in enumerate(frame.columns)]
+    papers = [bool(re.search(r"\bpaper\b", str(column), re.IGNORECASE)) for column in frame.columns]
+    kinds = [_cell_classes(frame.iloc[:, position], paper) for position, paper in enumerate(papers)]
     body = []
     for key, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
         names = key if isinstance(key, tuple) else (key,)
@@ -73,11 +75,6 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
         f'<table class="chair-table">'
         f"<caption><span><span>{title}</span></span></caption><thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
     )
-
-
-def _is_paper(column: Any) -> bool:
-    label = " ".join(map(str, column)) if isinstance(column, tuple) else str(column)
-    return bool(re.search(r"\bpaper\b", label, re.IGNORECASE))
 
 
 def _is_missing(value: Any) -> bool:
@@ -143,8 +140,7 @@ def _table_head(frame: pd.DataFrame, classes: Sequence[str]) -> str:
                 for label, c in zip(labels, classes, strict=True)
             )
         else:
-            starts = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
-            for start, end in zip(starts, [*starts[1:], len(labels)], strict=True):
-                cells += f'<th scope="colgroup" colspan="{end - start}">{html.escape(labels[start])}</th>'
+            for label, run in groupby(labels):
+                cells += f'<th scope="colgroup" colspan="{len(list(run))}">{html.escape(label)}</th>'
         rows.append(f"<tr>{cells}</tr>")
     return "".join(rows)

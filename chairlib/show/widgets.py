@@ -60,38 +60,34 @@ def compositing_explorer(
     levels = [f"{t:g}" + (" (released)" if number == released else "") for number, t in enumerate(thresholds)]
     threshold = parts.slider(levels, "opacity >", released or 0)
 
-    def backdrop(b: int) -> ipywidgets.HTML:
-        return parts.picture(backgrounds[b], f"Background {b + 1} of {n_backgrounds}")
-
-    def cut_out(s: int) -> ipywidgets.HTML:
-        return parts.picture(segments[s], f"Segment {s + 1} of {n_segments} on a checkerboard", css=CHECKERBOARD)
-
     def opacity(s: int) -> ipywidgets.HTML:
-        alpha = segments[s, ..., 3]
-        partial = f"{((alpha > 0) & (alpha < 255)).mean() * 100:.1f} %"
+        partial = f"{((alphas[s] > 0) & (alphas[s] < 255)).mean() * 100:.1f} %"
         alt = f"Opacity of segment {s + 1}: {partial} of the pixels are partly transparent"
-        return parts.picture(alpha, alt, f"{partial} partial")
-
-    def composite(s: int, b: int) -> ipywidgets.HTML:
-        return parts.picture(composites[s, b], f"Segment {s + 1} composited on background {b + 1}")
+        return parts.picture(alphas[s], alt, f"{partial} partial")
 
     def mask(s: int, t: float) -> ipywidgets.HTML:
-        chair = segments[s, ..., 3] > t * 255
+        chair = alphas[s] > t * 255
         share = f"{chair.mean() * 100:.2f} %"
         alt = f"Mask of segment {s + 1}, opacity above {t:g}: {share} of the pixels are chair"
         return parts.picture(np.where(chair, 255, 0).astype(np.uint8), alt, f"{share} chair")
 
+    def composites_of(s: int) -> ipywidgets.Stack:
+        alts = [f"Segment {s + 1} composited on background {b}" for b in range(1, n_backgrounds + 1)]
+        return parts.stack(map(parts.picture, composites[s], alts), background)
+
+    alphas, numbers = segments[..., 3], range(n_segments)
+    rooms = [f"Background {b} of {n_backgrounds}" for b in range(1, n_backgrounds + 1)]
+    cut_outs = [
+        parts.picture(segments[s], f"Segment {s + 1} of {n_segments} on a checkerboard", css=CHECKERBOARD)
+        for s in numbers
+    ]
+    masks = [parts.stack([mask(s, t) for t in thresholds], threshold) for s in numbers]
     panels = {
-        "background": parts.stack([backdrop(b) for b in range(n_backgrounds)], background),
-        "segment": parts.stack([cut_out(s) for s in range(n_segments)], segment),
-        "opacity": parts.stack([opacity(s) for s in range(n_segments)], segment),
-        "composite": parts.stack(
-            [parts.stack([composite(s, b) for b in range(n_backgrounds)], background) for s in range(n_segments)],
-            segment,
-        ),
-        "mask": parts.stack(
-            [parts.stack([mask(s, t) for t in thresholds], threshold) for s in range(n_segments)], segment
-        ),
+        "background": parts.stack(map(parts.picture, backgrounds, rooms), background),
+        "segment": parts.stack(cut_outs, segment),
+        "opacity": parts.stack(map(opacity, numbers), segment),
+        "composite": parts.stack(map(composites_of, numbers), segment),
+        "mask": parts.stack(masks, segment),
     }
     boxes = [ipywidgets.VBox([parts.text(f"<strong>{name}</strong>"), stack]) for name, stack in panels.items()]
     # As many panels in a row as fit: five on a page, two on a phone.
@@ -104,7 +100,7 @@ class WidgetParts:
     """Makes pictures, stacks and sliders that share one layout and one style, which keeps pages small."""
 
     def __init__(self, width: int, pixelated: bool, description_width: str = "initial") -> None:
-        self.width, self.pixelated = width, pixelated
+        self.pixelated = pixelated
         self._layout = ipywidgets.Layout(margin="0", width="100%", max_width=f"{width}px", overflow="hidden")
         self._style = HTMLStyle()
         self._slider_layout = ipywidgets.Layout(width="420px", max_width="100%", flex="0 1 auto")
@@ -134,23 +130,6 @@ class WidgetParts:
         return ipywidgets.SelectionSlider(
             options=options, index=start, description=description, layout=self._slider_layout, style=self._slider_style
         )
-
-    def player(self, slider: ipywidgets.SelectionSlider, description: str, interval: int) -> ipywidgets.Play:
-        """Buttons that run the slider through its labels, one every ``interval`` milliseconds."""
-        player = ipywidgets.Play(
-            min=0,
-            max=len(slider.options) - 1,
-            value=slider.index,
-            interval=interval,
-            description=f"Play {description}",
-        )
-        player.layout.flex = "0 0 auto"
-        ipywidgets.jslink((player, "value"), (slider, "index"))
-        return player
-
-    def controls(self, children: Sequence[ipywidgets.Widget]) -> ipywidgets.HBox:
-        layout = ipywidgets.Layout(max_width=f"{self.width}px", align_items="center", flex_flow="row wrap")
-        return ipywidgets.HBox(children, layout=layout)
 
     def stack(
         self, children: Iterable[ipywidgets.Widget], slider: ipywidgets.SelectionSlider | ipywidgets.Dropdown

@@ -59,7 +59,7 @@ def test_the_theme_is_ours_whatever_the_session_has_chosen_and_is_undone() -> No
 
 def test_importing_the_figures_changes_no_setting_and_no_colour_name() -> None:
     """In a fresh interpreter: rcParams and the shorthand "b" stay matplotlib's, and torch is not imported."""
-    modules = ["canvas", "curves", "distributions", "interpolation", "landscape", "pictures", "plane", "scrubber"]
+    modules = ["canvas", "curves", "interpolation", "landscape", "pictures", "plane", "scrubber"]
     code = f"""
 import sys, matplotlib, matplotlib.colors
 before = dict(matplotlib.rcParams)

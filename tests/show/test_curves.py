@@ -9,6 +9,7 @@ import pytest
 from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import Figure
 from chairlib.show.curves import (
+    foreground_histogram,
     iou_by_resolution,
     iou_by_share,
     iou_over_steps,
@@ -16,7 +17,7 @@ from chairlib.show.curves import (
     steps_to_reach,
     training_curves,
 )
-from figure_helpers import check_figure, has_colour
+from figure_helpers import RNG, check_figure, has_colour
 
 
 def history(n: int = 6, top: float = 80.0) -> pd.DataFrame:
@@ -60,6 +61,8 @@ NEEDED = pd.DataFrame(
 )
 
 MAKE = {
+    "foreground_histogram": lambda: foreground_histogram({"test": RNG.uniform(5, 40, 500)}),
+    "foreground_histogram_sets": lambda: foreground_histogram({"training": [10.0, 20.0], "test": [30.0]}),
     "training_curves": lambda: training_curves(history()),
     "iou_over_steps_one_seed": lambda: iou_over_steps({"U-Net": [history()], "FCN-VGG-16": [history(top=60)]}),
     "iou_over_steps": lambda: iou_over_steps(SEEDS),
@@ -72,6 +75,10 @@ MAKE = {
 }
 
 ALT = {
+    "foreground_histogram_sets": [
+        "training: 2 composites, mean 15.00 %, from 10.0 to 20.0 %",
+        "test: 1 composites, mean 30.00 %, from 30.0 to 30.0 %. The paper's mean is 21.99 %.",
+    ],
     "training_curves": [
         "12,000 images and 120 seconds",
         "validation loss ends at 0.1167",

@@ -19,7 +19,6 @@ def kept_and_refused(
     reasons: Sequence[str],
     columns: int = 6,
     title: str = "",
-    caption: str = "",
     noun: str = "images",
 ) -> Figure:
     """What was kept and what was refused: a row of examples for each reason, the commonest first, with its count.
@@ -41,4 +40,4 @@ def kept_and_refused(
     alt = f"{n_kept:,} {noun} kept and {counts.total():,} refused"
     alt += f". Refused: {', '.join(f'{name} {n:,}' for name, n in counts.most_common())}" if counts else ""
     fig, _ = mosaic(rows, columns, largest=1.2)
-    return show(fig, alt, title, caption, fig.dpi)
+    return show(fig, alt, title, dpi=fig.dpi)

@@ -15,9 +15,7 @@ __all__ = ["chair_turner", "named_grid"]
 
 
 @theme()
-def named_grid(
-    images: Mapping[str, ArrayLike], columns: int = 8, title: str = "", caption: str = "", noun: str = "pictures"
-) -> Figure:
+def named_grid(images: Mapping[str, ArrayLike], columns: int = 8, title: str = "", noun: str = "pictures") -> Figure:
     """A grid of images by name: [N, d, d, 3 or 4], or one [d, d, 3 or 4]. The name stands below the first of each."""
     named = {name.replace("_", " "): as_rgb(pictures) for name, pictures in images.items()}
     notes = [note for name, pictures in named.items() for note in (name, *[""] * (len(pictures) - 1))]
@@ -28,7 +26,7 @@ def named_grid(
         for start in range(0, len(pictures), columns)
     ]
     fig, _ = mosaic(rows, columns)
-    return show(fig, f"{len(pictures)} {noun}: {join_words(list(named))}", title, caption, fig.dpi)
+    return show(fig, f"{len(pictures)} {noun}: {join_words(list(named))}", title, dpi=fig.dpi)
 
 
 def chair_turner(chairs: Mapping[str, Turntable]) -> ipywidgets.Widget:
