@@ -25,7 +25,8 @@ display:table}
 .chair-table-box .chair-table caption>span{display:block;position:sticky;left:0;width:0}
 .chair-table-box .chair-table caption>span>span{display:block;width:100cqw}
 .chair-table-box .chair-table :is(th,td){padding:.35em .55em;border:0;background:none;color:inherit;text-align:right;
-white-space:normal;overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;max-width:none}
+white-space:normal;overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;
+max-width:none}
 .chair-table-box .chair-table .chair-whole{white-space:nowrap}
 .chair-table-box .chair-table :is(th,td).chair-text{text-align:left}
 .chair-table-box .chair-table thead th{font-weight:600;vertical-align:bottom;white-space:normal}
@@ -73,7 +74,8 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
     return HTML(
         f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0">'
         f'<table class="chair-table">'
-        f"<caption><span><span>{title}</span></span></caption><thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
+        f"<caption><span><span>{title}</span></span></caption>"
+        f"<thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
