@@ -81,7 +81,15 @@ def naive_curve(
         if batch_norm == "recalibrate":
             recalibrate_plainly(model, loaders["train"])
         found = {split: evaluate(model, loader) for split, loader in loaders.items()}
-        rows += [{"alpha": alpha, "split": split, **vars(one.scores), "loss": one.loss} for split, one in found.items()]
+        rows += [
+            {
+                "alpha": alpha,
+                "split": split,
+                **{name: getattr(one.scores, name) for name in FIGURES if name != "loss"},
+                "loss": one.loss,
+            }
+            for split, one in found.items()
+        ]
     return pd.DataFrame(rows)[["alpha", "split", *FIGURES]]
 
 

@@ -5,7 +5,7 @@ Nothing else is read. Only the yardstick of distances is computed here, from the
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,23 +112,17 @@ class LandscapeReport:
         """
         rows: list[dict[str, Any]] = []
         for row in published.table5().to_dict("records"):
-            values = {kind: float(row[kind]) for kind in KINDS}
-            rows.append({"task": f"the paper, {row['task']}", **_table5_columns(values), "trained": ""})
+            columns = _table5_columns({kind: [row[kind]] for kind in KINDS})
+            rows.append({"task": f"the paper, {row['task']}", **columns, "trained": ""})
         # Analyses of the same models on other grids have the same distances.
         by_members = {_compared_runs(record): record for record in [*self.others, self.record]}
         records = sorted(by_members.values(), key=lambda record: record.settings.category)
         for record, task in zip(records, _task_names(records), strict=True):
             whole = record.table("distances").query("block == 'total'")
-            found = {kind: whole.loc[whole["kind"] == kind, "l2"].to_numpy() for kind in KINDS}
-            settings = record.settings
-            rows.append(
-                {
-                    "task": task,
-                    **_table5_columns({kind: values.mean() for kind, values in found.items()}, found),
-                    "trained": f"{settings.n_seeds} seeds; "
-                    + ("one pair each, no spread" if settings.n_seeds == 2 else "all pairs"),
-                }
-            )
+            columns = _table5_columns({kind: whole.loc[whole["kind"] == kind, "l2"] for kind in KINDS})
+            seeds = record.settings.n_seeds
+            trained = f"{seeds} seeds; {'one pair each, no spread' if seeds == 2 else 'all pairs'}"
+            rows.append({"task": task, **columns, "trained": trained})
         return pd.DataFrame(rows)
 
     def distances(self, block: bool = False) -> pd.DataFrame:
@@ -146,7 +140,7 @@ class LandscapeReport:
         rows = []
         for kind, title in KINDS.items():
             own = table[table["kind"] == kind]
-            spreads = {label: _spread(own[name].to_numpy()) for name, label in columns.items()}
+            spreads = {label: _spread(own[name]) for name, label in columns.items()}
             rows.append({"models": title, "pairs": len(own), **spreads})
         fresh = self._fresh_distance()
         yardstick = {label: fresh[name] for name, label in columns.items()}
@@ -164,7 +158,7 @@ class LandscapeReport:
         """l2 distance by block: a row for each block, input first, and a column for each kind of pair in Table 5."""
         table = self.distances(block=True)
         grouped = table.groupby(["block", "kind"], sort=False)["l2"]
-        spreads = {key: _spread(values.to_numpy()) for key, values in grouped}
+        spreads = {key: _spread(values) for key, values in grouped}
         places = table["block"].unique()
         columns = {title: [spreads[place, kind] for place in places] for kind, title in KINDS.items()}
         return pd.DataFrame({"block": places, **columns})
@@ -172,10 +166,8 @@ class LandscapeReport:
     def matching(self) -> pd.DataFrame | None:
         """The barrier between models from scratch before and after their units were matched.
 
-        A row for each way of matching and of treating BatchNorm.
-
-        The barrier of IoU in points and the l2 distance, before and after: (mean, lowest, highest) over pairs. None
-        where nothing was matched.
+        A row for each way of matching and of treating BatchNorm: the barrier of IoU in points, and the l2 distance,
+        (mean, lowest, highest) over pairs. None where nothing was matched.
         """
         table = self.table("matched")
         if table is None:
@@ -184,10 +176,10 @@ class LandscapeReport:
         rows = []
         for (matching, way), own in table.groupby(["matching", "batch_norm"], sort=False):
             heights = [
-                _spread(np.array([barrier(line["alpha"], line["iou"]) for _, line in lines.groupby("name")]))
+                _spread(barrier(line["alpha"], line["iou"]) for _, line in lines.groupby("name"))
                 for lines in (own[~own["permuted"]], own[own["permuted"]])
             ]
-            l2 = [_spread(lengths.loc[[matching], name].to_numpy()) for name in ("before", "after")]
+            l2 = [_spread(lengths.loc[[matching], name]) for name in ("before", "after")]
             cells = (matching, way, own["name"].nunique(), *heights, *l2)
             columns = ("barrier before, points", "barrier after, points", "l2 before", "l2 after")
             rows.append(dict(zip(("matched by", "BatchNorm", "pairs", *columns), cells, strict=True)))
@@ -203,7 +195,7 @@ class LandscapeReport:
         for (pair, way), own in table[table["metric"] == "iou"].groupby(["pair", "batch_norm"], sort=False):
             name = {"F": "fine-tuned (F)", "S": "from scratch (S)"}[str(pair)]
             spread = {
-                f"{title} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"].to_numpy())
+                f"{title} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"])
                 for split, title in (("test", self.scored), ("train", "train"))
             }
             rows.append({"models": name, "BatchNorm": way, "pairs": own["name"].nunique(), **spread})
@@ -335,13 +327,17 @@ def _frame_indices(alphas: Sequence[float]) -> list[int]:
     return kept
 
 
-def _spread(values: np.ndarray) -> tuple[float, float, float] | float:
-    return (float(values.mean()), float(values.min()), float(values.max())) if len(values) > 1 else float(values.mean())
+def _spread(values: Iterable[Any]) -> tuple[float, float, float] | float:
+    """(mean, lowest, highest) of several values; a single value as it is."""
+    array = np.array([*values])
+    return (float(array.mean()), float(array.min()), float(array.max())) if len(array) > 1 else float(array.mean())
 
 
-def _table5_columns(means: Mapping[str, float], found: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
-    cells = {title: means[kind] if found is None else _spread(found[kind]) for kind, title in KINDS.items()}
-    return {**cells, **{name: round(means[over] / means[under], 3) for name, (over, under) in RATIOS.items()}}
+def _table5_columns(l2: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
+    """A row of Table 5 from the distances of the pairs of each kind: their spread, and the paper's two ratios of means."""
+    means = {kind: float(np.mean([*l2[kind]])) for kind in KINDS}
+    ratios = {title: round(means[over] / means[under], 3) for title, (over, under) in RATIOS.items()}
+    return {**{title: _spread(l2[kind]) for kind, title in KINDS.items()}, **ratios}
 
 
 def open_report(record: Record, beside: list[str] | None = None) -> LandscapeReport:
