@@ -5,7 +5,7 @@ for each, the nearest one is reported. The distance is the number of bits, 0 to 
 (:mod:`chairlib.collection.grouping`), the smallest of these:
 
 * segments: the hashes of colours and of silhouettes, each compared directly and mirrored;
-* backgrounds: the hashes of colours, directly and mirrored, and the hash of each one's centre against the other's whole.
+* backgrounds: the hashes of colours, directly and mirrored, and that of each one's centre against the other's whole.
 
 So a copy, a mirrored copy and a variant in another colour are near; unrelated images differ in about 100 bits. Groups,
 labels, shapes and mean colours, which the import also weighs, are ignored: the audit checks the splits.

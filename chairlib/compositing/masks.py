@@ -30,8 +30,7 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     :class:`ImageError` for a file of more values, of one value that is neither black nor the largest possible, or of
     another ``size`` (width, height).
     """
-    image = open_image(path)
-    _check_size(path, image, size)
+    image = open_image(path, size)
     values = _pixel_values(image)
     found = np.unique(values)
     is_whole = len(found) == 1 and found[0] in (0, 1, 255, 65535, 0xFFFFFF)
@@ -52,8 +51,7 @@ def read_levels(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     A mask without a value above 1 is taken for one of 0 and 1; 16 bits are scaled to 8. Masks with colours other than
     grey, or with transparent parts, must have two values: :func:`read_mask` reads them, or raises.
     """
-    image = open_image(path)
-    _check_size(path, image, size)
+    image = open_image(path, size)
     values = _pixel_values(image)
     transparent = "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
     if not _has_grey_mode(image):
@@ -67,23 +65,23 @@ def read_levels(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     return Image.fromarray(np.rint(values * float(scale)).astype(np.uint8))
 
 
-def open_image(path: Path) -> Image.Image:
-    """An image file, decoded, in its own mode. Raises :class:`ImageError` where it cannot be read."""
+def open_image(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
+    """An image file, decoded, in its own mode. Raises :class:`ImageError` where it cannot be read.
+
+    ``size``: the only (width, height) that is let through, where given: that of the image that the mask belongs to.
+    """
     try:
         with Image.open(path) as image:
             image.load()
-            return image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
         raise ImageError(f"{path} cannot be read as an image ({reason}); unpack or download it again.") from error
-
-
-def _check_size(path: Path, image: Image.Image, size: tuple[int, int] | None) -> None:
     if size is not None and image.size != size:
         raise ImageError(
             f"{path} is {_size_text(image.size)} pixels, its image {_size_text(size)}; a mask must have the size of "
             "its image: unpack or draw it again."
         )
+    return image
 
 
 def _has_grey_mode(image: Image.Image) -> bool:

@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 
 from chairlib.collection import SPLITS, Collection
-from chairlib.compositing.blend import check_resolution, mask_from_opacity
+from chairlib.collection.opacity import MASK_OPACITY
+from chairlib.compositing.blend import check_resolution
 from chairlib.compositing.image_sets import CompositeSet, StoredSet, to_pillow
 from chairlib.compositing.masks import read_levels, read_photo
 from chairlib.compositing.packing import check_split, map_images
@@ -36,10 +37,9 @@ COCO_SOURCE = "coco_chairs"
 
 
 def read_note(root: str | Path) -> dict[str, Any]:
-    """What the note in a folder in the authors' layout says: ``source``, ``name``, and ``groups``.
+    """The note in a folder in the authors' layout: ``source``, ``name``, and ``groups``, by split a label per image.
 
-    ``groups`` has a list by split, with one label per image. A folder without a note holds composites:
-    ``{"source": "chair_segments"}``. Raises :class:`CollectionError` for a note that can't be read.
+    Without a note: ``{"source": "chair_segments"}``. Raises :class:`CollectionError` for a note that can't be read.
     """
     file = Path(root) / NOTE
     if not file.is_file():
@@ -60,9 +60,8 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
     """Composites stored as the authors store them: ``DIR/{train,val,test}/{image,mask}/N.<ext>``, N an integer.
 
     Reads what :func:`export` writes, and the authors' archives once unpacked (``Chair064`` and the others). Gives
-    ``(Pillow RGB image, Pillow L mask of 0 and 255)``. A mask pixel is chair where its grey value exceeds 0.4 of the
-    largest possible one; :func:`chairlib.compositing.masks.read_levels` says which encodings are understood.
-    :class:`chairlib.compositing.loader.CompositeLoader` takes the same folder.
+    ``(Pillow RGB image, Pillow L mask of 0 and 255)``: chair where the level that
+    :func:`chairlib.compositing.masks.read_levels` gives exceeds 0.4 of the largest possible one.
     """
 
     def __init__(
@@ -77,13 +76,11 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
         self.split = check_split(split)
         folder = Path(root) / split
         if not (folder / "image").is_dir() or not (folder / "mask").is_dir():
-            found = (
-                ", ".join(sorted(path.name for path in Path(root).iterdir())[:8])
-                if Path(root).is_dir()
-                else "no such folder"
+            names = (
+                sorted(path.name for path in Path(root).iterdir())[:8] if Path(root).is_dir() else ["no such folder"]
             )
             raise CollectionError(
-                f"{folder} has no image/ and mask/ folders (in {root}: {found or 'nothing'}); "
+                f"{folder} has no image/ and mask/ folders (in {root}: {', '.join(names) or 'nothing'}); "
                 "name the folder that holds train/, val/ and test/."
             )
         self.images, self.masks = _files_by_number(folder / "image"), _files_by_number(folder / "mask")
@@ -107,11 +104,14 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        number = self.numbers[index]
+    def _read(self, number: int) -> tuple[Image.Image, Image.Image]:
+        """Image and opacity levels."""
         image = read_photo(self.images[number])
-        levels = torch.from_numpy(np.array(read_levels(self.masks[number], image.size)))
-        mask = to_pillow(mask_from_opacity(levels)[None].float())
+        return image, read_levels(self.masks[number], image.size)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, levels = self._read(self.numbers[index])
+        mask = levels.point(lambda level: 255 if level > MASK_OPACITY else 0)
         return self.transforms(image, mask) if self.transforms is not None else (image, mask)
 
     def image_set(self, resolution: int, device: torch.device) -> StoredSet:
@@ -120,11 +120,9 @@ class ReleasedChairSegments(torchvision.datasets.VisionDataset):
         size = (resolution, resolution)
 
         def read(number: int) -> np.ndarray:
-            image = read_photo(self.images[number])
-            mask = read_levels(self.masks[number], image.size)
-            image = image.resize(size, Image.Resampling.BILINEAR)
-            mask = mask.resize(size, Image.Resampling.NEAREST)
-            return np.dstack([np.asarray(image), np.asarray(mask)])
+            image, levels = self._read(number)
+            resized = image.resize(size, Image.Resampling.BILINEAR), levels.resize(size, Image.Resampling.NEAREST)
+            return np.dstack([np.asarray(part) for part in resized])
 
         both = map_images(read, self.numbers, f"reading {self.split}")
         return StoredSet(both[:, :3], both[:, 3:], device, self.name, groups=self.groups)
@@ -144,11 +142,10 @@ def _files_by_number(folder: Path) -> dict[int, Path]:
 def export(
     root: str | Path | Collection, out: str | Path, resolution: int = 64, *, soft: bool = False, **options: Any
 ) -> int:
-    """Write every composite of a collection to files in the authors' layout; returns how many were written.
+    """Write every composite of a collection to ``out`` in the authors' layout; returns how many were written.
 
-    ``out/{train,val,test}/image/N.png`` (RGB) and ``.../mask/N.png`` (grey: 0 and 255, or the opacity itself if
-    ``soft``). Both kinds of mask give the same pixels under the 0.4 rule. ``out`` must not exist; it appears when all
-    of it is written. ``options`` are those of :class:`CompositeSet`.
+    Masks are 0 and 255, or the opacity itself if ``soft``, the same under the 0.4 rule. ``out`` must not exist; it
+    appears when all of it is written. ``options`` are those of :class:`CompositeSet`.
     """
     collection = root if isinstance(root, Collection) else Collection(root)
     cpu = torch.device("cpu")
@@ -163,13 +160,8 @@ def export(
             for kind in ("image", "mask"):
                 (folder / split / kind).mkdir(parents=True)
             for indices in torch.arange(len(of_split)).split(512):
-                images, masks = of_split.batch(indices)
-                jobs = [
-                    pool.submit(to_pillow(tensor).save, folder / split / kind / f"{index}.png")
-                    for kind, tensors in (("image", images), ("mask", masks))
-                    for index, tensor in zip(indices.tolist(), tensors, strict=True)
-                ]
-                for job in jobs:
-                    job.result()
+                for kind, tensors in zip(("image", "mask"), of_split.batch(indices), strict=True):
+                    files = [folder / split / kind / f"{index}.png" for index in indices.tolist()]
+                    list(pool.map(lambda tensor, file: to_pillow(tensor).save(file), tensors, files))
                 bar.update(len(indices))
     return total
