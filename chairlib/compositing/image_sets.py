@@ -62,11 +62,9 @@ class ImageSet(Protocol):
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d]) for int64 ``indices`` [B]."""
-        ...
 
     def spread(self, count: int) -> torch.Tensor:
         """``count`` indices that represent the whole, always the same ones."""
-        ...
 
 
 class CompositeSet:

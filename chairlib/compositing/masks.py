@@ -12,8 +12,6 @@ from chairlib.core.errors import ImageError
 
 __all__ = ["read_levels", "read_mask", "read_photo"]
 
-#: How many of a file's values a message shows.
-_SHOWN = 8
 #: Background, object, and the undecided border between them, as PASCAL VOC's masks of one class have them.
 _VOC = [0, 1, 255]
 
@@ -36,7 +34,12 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     is_whole = len(found) == 1 and found[0] in (0, 1, 255, 65535, 0xFFFFFF)
     if not is_whole and (len(found) != 2 or found[0] != 0):
         raise ImageError(_bad_values(path, image, found))
-    if _hides_values(image, len(found)):
+    distinct = values
+    if image.mode == "P":
+        distinct = np.asarray(image)
+    elif "A" in image.getbands():
+        distinct = values << 8 | np.asarray(image.getchannel("A"))
+    if len(np.unique(distinct)) != len(found):
         raise ImageError(
             f"{path} (mode {image.mode}, {_size_text(image.size)}) tells pixels of one colour apart by palette index "
             "or opacity, so which are the object is unclear; save it as PNG, black for background and white for the "
@@ -96,18 +99,9 @@ def _pixel_values(image: Image.Image) -> np.ndarray:
     return red << 16 | green << 8 | blue
 
 
-def _hides_values(image: Image.Image, colours: int) -> bool:
-    """Whether pixels of the same colour differ in their palette index or in their opacity."""
-    if image.mode == "P":
-        return len(np.unique(np.asarray(image))) != colours
-    if "A" in image.getbands():
-        return len(np.unique(_pixel_values(image) << 8 | np.asarray(image.getchannel("A")))) != colours
-    return False
-
-
 def _bad_values(path: Path, image: Image.Image, found: np.ndarray) -> str:
-    shown = ", ".join(f"{value:g}" if _has_grey_mode(image) else f"#{value:06x}" for value in found[:_SHOWN].tolist())
-    more = f", ... ({len(found)} in all)" if len(found) > _SHOWN else ""
+    shown = ", ".join(f"{value:g}" if _has_grey_mode(image) else f"#{value:06x}" for value in found[:8].tolist())
+    more = f", ... ({len(found)} in all)" if len(found) > 8 else ""
     dtype = np.asarray(image).dtype
     mend = (
         "1 is the object, 255 the border that PASCAL VOC leaves undecided: save `mask == 1`"
