@@ -3,8 +3,8 @@
 Definitions, all in per cent, a pixel being predicted as chair where its probability is above 0.5:
 
 IoU, Dice
-    Per image, over the images with more than 5 chair pixels in the target, averaged over images. The others are counted
-    as left out: an IoU over a handful of pixels is noise, and over none it is undefined.
+    Per image, averaged over the images with more than 5 chair pixels in the target: over a handful of pixels an IoU is
+    noise, and over none it is undefined. The others are counted as left out.
 precision
     The paper's word for pixel accuracy: the share of all pixels of all images that are classified correctly.
 pooled IoU
@@ -80,9 +80,9 @@ class Scores:
         return int(self.per_image["group"].nunique()) if self.has_groups else self.n_images
 
     def interval(self, metric: str, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-        """Percentile bootstrap interval of a metric, in per cent: `(low, high)`. See :func:`bootstrap_interval`.
+        """Percentile bootstrap interval of a metric over groups, or images where there are none: `(low, high)` in %.
 
-        Groups are resampled, or images where no groups were given. Raises ParameterError for an unknown metric.
+        See :func:`bootstrap_interval`. Raises ParameterError for an unknown metric.
         """
         if metric not in METRICS:
             raise ParameterError(f"unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")

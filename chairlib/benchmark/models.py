@@ -1,13 +1,10 @@
 """The four models of the benchmark (the paper's section 5), and models of one's own by name.
 
-Every model maps images [B, 3, H, W], float in [0, 1], to logits [B, 1, H, W] of the same height and width; a pixel is
-predicted as chair where its logit is above 0. Any size from 32 x 32 up will do. Where the paper leaves a detail open,
-it is taken from what the authors' released code does: U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and
-torchvision's dilated ResNets without an auxiliary head.
-
-Weights start at random: U-Net and the transposed convolutions from PyTorch's defaults, VGG-16 and the ResNets as
-torchvision initialises them (He initialisation, without which 13 plain convolutions in a row would not train). ImageNet
-backbones are an option, `backbone_weights="imagenet"`.
+Every model maps images [B, 3, H, W], float in [0, 1], of any size from 32 x 32 up, to logits [B, 1, H, W]; a pixel is
+predicted as chair where its logit is above 0. Where the paper leaves a detail open, it is what the released code does:
+U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and torchvision's dilated ResNets without an auxiliary
+head. Weights start at random, PyTorch's defaults, VGG-16 and the ResNets as torchvision initialises them (He
+initialisation, without which 13 plain convolutions in a row would not train).
 """
 
 from __future__ import annotations

@@ -128,9 +128,8 @@ def audit(collection: Collection, kind: str | None = None, progress: bool = Fals
 def check(report: LeakageReport, threshold: int = THRESHOLD, most: float = 0.0) -> None:
     """Raise CollectionError, naming the nearest pair, where images of two splits are closer than ``threshold`` bits.
 
-    most: the share of val and test images of a kind, in [0, 1], that may be that close to another split. A threshold of
-    0 never raises. Raises ParameterError where the threshold is no whole number of bits in [0, 256], and where ``most``
-    lies outside [0, 1].
+    most: the share of val and test images of a kind, in [0, 1], that may be that close to another split. Raises
+    ParameterError where it lies outside [0, 1], and as :meth:`LeakageReport.summary` does.
     """
     if not 0 <= most <= 1:
         raise ParameterError(f"the share of near-duplicates that is let through must lie in [0, 1]; found {most!r}.")

@@ -1,7 +1,7 @@
 """Random changes of images and their masks, a whole batch at a time, on the batch's device.
 
-Every image gets a transform of its own: it is mirrored, moved and scaled together with its mask, and then recoloured.
-The random numbers come from a generator on the CPU, so that they are the same on every device.
+Every image is mirrored, moved and scaled with its mask, and then recoloured. The random numbers come from a generator on
+the CPU, so that they are the same on every device.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,9 @@ _LUMA = (0.299, 0.587, 0.114)
 class Augment:
     """A random transform, the same for an image and its mask. The defaults suit photos of 64 x 64 pixels.
 
-    Parameters: ``flip`` mirrors left to right with probability 1/2; ``crop`` moves the window by up to this share of
-    each side; ``scale`` is the range of magnifications, (1, 1) for none; ``colour`` is the strength of the change of
-    brightness, contrast and saturation, each multiplied by a factor in [1 - colour, 1 + colour]. What lies beyond the
-    border is the image mirrored.
+    ``flip`` mirrors left to right with probability 1/2; ``crop`` moves the window by up to this share of each side;
+    ``scale`` is the range of magnifications; brightness, contrast and saturation are each multiplied by a factor in
+    [1 - colour, 1 + colour]. What lies beyond the border is the image mirrored.
     """
 
     flip: bool = True

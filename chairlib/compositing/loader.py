@@ -65,14 +65,13 @@ class CompositeLoader:
         check_count("seed", seed, least=0)
         check_split(split)
         if isinstance(root, str | Path | Collection):
-            self.image_set = open_images(root, split, resolution, pick_device(device), soft=soft, **options)
-        elif isinstance(root, ImageSet):
-            self.image_set = root
-        else:
+            root = open_images(root, split, resolution, pick_device(device), soft=soft, **options)
+        elif not isinstance(root, ImageSet):
             raise ParameterError(
                 f"{root!r} holds no images; give a collection, a folder in the authors' layout, or an image set "
                 "such as StoredSet."
             )
+        self.image_set: ImageSet = root
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
         self.flip, self.augment, self.drop_last, self.seed = flip, augment, drop_last, seed
