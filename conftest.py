@@ -57,7 +57,10 @@ def own_runs(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Headless Chromium. One for all tests: Playwright's synchronous driver can run only once in a process at a time."""
+    """Headless Chromium.
+
+    One for all tests: Playwright's synchronous driver can run only once in a process at a time.
+    """
     driver = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
@@ -71,6 +74,6 @@ def browser():
 
 
 def pytest_collection_modifyitems(items):
-    """The files that take longest first: where files are shared out among processes, none is left with them at the end."""
+    """The files that take longest go first, so that no process is left with them at the end."""
     longest = ("test_smoke", "test_chapters", "test_collecting", "test_book", "test_site", "test_alpha_scrubber")
     items.sort(key=lambda item: longest.index(item.path.stem) if item.path.stem in longest else len(longest))

@@ -168,7 +168,7 @@ def _with_options_of(settings: type[Settings], command: Callable[..., None]) -> 
 app.command()(_with_options_of(BenchmarkSettings, benchmark))
 
 
-def _parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
+def read_parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
     """``-p name=value`` pairs (values as JSON where they are, else text) over a JSON object."""
     try:
         found = json.loads(mapping or "{}")
@@ -202,7 +202,7 @@ def run(
     # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying
     # kernel.
     logging.disable()
-    given = _parameters(parameter or [], parameters)
+    given = read_parameters(parameter or [], parameters)
     for name, shipped in (("data", ("mini", "stand-in")), ("photos", ("stand-in",))):
         # What ships with the package keeps its name, whatever folders are here: as in every other command.
         if isinstance(given.get(name), str) and given[name] not in shipped and Path(given[name]).is_dir():

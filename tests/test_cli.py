@@ -204,7 +204,7 @@ def test_parameters_of_a_notebook(fails):
 def test_values_of_parameters():
     given = ["a=1", "b=x", "c=[1, null]", 'd="7"', "e=", "f=1=2", "g=true"]
     expected = {"a": 1, "b": "x", "c": [1, None], "d": "7", "e": "", "f": "1=2", "g": True}
-    assert cli._parameters(given, '{"a": 0, "z": 9}') == {**expected, "z": 9}
+    assert cli.read_parameters(given, '{"a": 0, "z": 9}') == {**expected, "z": 9}
 
 
 def test_folders_of_a_notebook_are_the_callers(call, monkeypatch):

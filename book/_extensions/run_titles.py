@@ -1,7 +1,7 @@
 """Sphinx extension: each training run's page is titled by its run.
 
-Every run is an executed copy of the same notebook, so all of them open with the same heading, and the contents would list
-that heading once per run. The file's name is the run's name: it becomes the title.
+Every run is an executed copy of the same notebook, so all of them open with the same heading, and the contents would
+list that heading once per run. The file's name is the run's name: it becomes the title.
 """
 
 import json

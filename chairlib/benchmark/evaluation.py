@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
+from chairlib.benchmark.models import evaluation_mode
 from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar
 
@@ -37,13 +38,9 @@ class ScoredImages(Protocol):
     """One number an image."""
 
     @property
-    def groups(self) -> list[str] | None:
-        """The group of each image, in order; None where groups are unknown."""
-        ...
+    def groups(self) -> list[str] | None: ...
 
-    def in_order(self) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-        """Every image and mask once, unshuffled and unchanged, a batch at a time."""
-        ...
+    def in_order(self) -> Iterable[tuple[torch.Tensor, torch.Tensor]]: ...
 
 
 @dataclass(frozen=True)
@@ -54,43 +51,30 @@ class Evaluation:
     loss: float
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress: bool = False) -> Evaluation:
     """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
 
     Leaves the model's training mode as it was.
     """
-    was_training = model.training
-    model.eval()
     scorer, losses = MaskScorer(), []
-    try:
+    total = math.ceil(len(loader.indices) / loader.batch_size)
+    with evaluation_mode(model):
         for images, masks in progress_bar(
-            loader.in_order(),
-            "scoring",
-            math.ceil(len(loader.indices) / loader.batch_size),
-            delay=1,
-            leave=False,
-            disable=not progress,
+            loader.in_order(), "scoring", total, delay=1, leave=False, disable=not progress
         ):
             logits = model(images.to(memory_format=torch.channels_last))
             scorer.update(logits > 0, masks)
             losses.append(segmentation_loss(logits, masks, loss).double() * len(images))
-    finally:
-        model.train(was_training)
     return Evaluation(scorer.compute(loader.groups), (torch.stack(losses).sum() / len(loader.indices)).item())
 
 
-@torch.no_grad()
 def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d].
 
     Leaves the model's training mode as it was.
     """
-    was_training = model.training
-    try:
-        return torch.sigmoid(model.eval()(images))
-    finally:
-        model.train(was_training)
+    with evaluation_mode(model):
+        return torch.sigmoid(model(images))
 
 
 def holds_objects(loader: ScoredImages) -> bool:

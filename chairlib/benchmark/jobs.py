@@ -59,14 +59,13 @@ def beside_coco(run: Run[BenchmarkSettings], coco: Path, matched: bool) -> Run[B
     the number of evaluations, and a recipe that never stops early (it counts evaluations, so each would end somewhere
     else).
     """
-    settings = run.settings
-    budget = training_budget(settings)
-    an_epoch = training_budget(settings.with_changes(images=None)) / get_recipe(settings.recipe, settings.model).epochs
-    stops_early = get_recipe(settings.recipe, settings.model).patience is not None
+    settings, budget = run.settings, training_budget(run.settings)
+    recipe = get_recipe(settings.recipe, settings.model)
+    an_epoch = training_budget(settings.with_changes(images=None)) / recipe.epochs
     fixed = settings.with_changes(
         images=budget,
         evaluations=settings.evaluations or max(8, round(budget / an_epoch)),
-        recipe="fast" if stops_early else settings.recipe,
+        recipe=settings.recipe if recipe.patience is None else "fast",
     )
     if matched:
         return open_run(fixed, train_images=len(ReleasedChairSegments(coco, "train")))

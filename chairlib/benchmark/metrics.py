@@ -15,7 +15,6 @@ Every score is computed from integer counts per image, so no figure depends on h
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,7 +48,6 @@ THRESHOLD = 0.5
 MIN_CHAIR_PIXELS = 6
 
 _COUNTS = ("intersection", "predicted", "target", "pixels")
-_TITLES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "pooled_iou": "pooled IoU"}
 #: Entries of all resamples that a bootstrap holds at one time: 16 MB for each array.
 _RESAMPLED_AT_ONCE = 2_000_000
 
@@ -81,7 +79,7 @@ class Scores:
 
     @property
     def n_groups(self) -> int:
-        """How many units a bootstrap resample draws from: groups, or images where no groups were given."""
+        """How many groups a bootstrap resample draws, or how many images where no groups were given."""
         return int(self.per_image["group"].nunique()) if self.has_groups else self.n_images
 
     def interval(self, metric: str, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
@@ -91,56 +89,48 @@ class Scores:
         """
         if metric not in METRICS:
             raise ParameterError(f"unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")
-        numerator, denominator = _ratio_parts(self.counts, self.per_image, metric)
         groups = self.per_image["group"] if self.has_groups else None
-        return bootstrap_interval(
-            numerator, denominator, groups=groups, level=level, n_resamples=n_resamples, seed=seed
-        )
+        ratio = _ratios(self.counts)[metric]
+        return bootstrap_interval(*ratio, groups=groups, level=level, n_resamples=n_resamples, seed=seed)
 
-    def to_dict(self, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
-        """Scores and intervals for a record: plain numbers, lists and strings, with None for what is undefined."""
-        intervals = {metric: self.interval(metric, level, n_resamples, seed) for metric in METRICS}
+    def to_dict(self) -> dict[str, Any]:
+        """Scores and 95 % intervals for a record: numbers, lists and strings, with None for what is undefined."""
+        intervals = {metric: self.interval(metric) for metric in METRICS}
         return {
             **{metric: none_if_nan(getattr(self, metric)) for metric in METRICS},
             "n_images": self.n_images,
             "n_left_out": self.n_left_out,
             "intervals": {metric: [none_if_nan(end) for end in ends] for metric, ends in intervals.items()},
-            "interval_level": level,
-            "interval_resamples": n_resamples,
+            "interval_level": 0.95,
+            "interval_resamples": 1000,
             "interval_units": "groups" if self.has_groups else "images",
             "n_groups": self.n_groups,
         }
 
     def _repr_html_(self) -> str:
         """For a notebook: every score with its 95 % interval, its definition, and what was left out."""
-        header = "".join(f"<th>{name}</th>" for name in ("score", "per cent", "95 % interval", "definition"))
-        rows = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self._rows()]
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self._notes())
-        return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>{notes}"
-
-    def _rows(self) -> list[tuple[str, str, str, str]]:
-        n_scored = self.n_images - self.n_left_out
-        per_image = f"mean over the {n_scored} images with more than {MIN_CHAIR_PIXELS - 1} chair pixels"
+        few = f"{MIN_CHAIR_PIXELS - 1} chair pixels"
+        per_image = f"mean over the {self.n_images - self.n_left_out} images with more than {few}"
         meanings = {
-            "iou": per_image,
-            "dice": per_image,
+            "IoU": per_image,
+            "Dice": per_image,
             "precision": "pixels classified correctly, of all pixels of all images",
-            "pooled_iou": "of all pixels of all images taken together",
+            "pooled IoU": "of all pixels of all images taken together",
         }
-        return [
-            (_TITLES[metric], _percent(getattr(self, metric)), _span(self.interval(metric)), meanings[metric])
-            for metric in METRICS
-        ]
-
-    def _notes(self) -> list[str]:
+        rows = []
+        for metric, (title, meaning) in zip(METRICS, meanings.items(), strict=True):
+            value, (low, high) = getattr(self, metric), self.interval(metric)
+            interval = "–" if math.isnan(low) else f"[{low:.2f}, {high:.2f}]"
+            rows.append((title, "–" if math.isnan(value) else f"{value:.2f}", interval, meaning))
+        table = pd.DataFrame(rows, columns=["score", "per cent", "95 % interval", "definition"])
         units = f"{self.n_groups} segment groups" if self.has_groups else f"{self.n_images} images"
-        return [
+        notes = (
             f"A pixel is predicted as chair where its probability is above {THRESHOLD}.",
-            f"{self.n_left_out} of {self.n_images} images have at most {MIN_CHAIR_PIXELS - 1} chair pixels: "
+            f"{self.n_left_out} of {self.n_images} images have at most {few}: "
             "IoU and Dice leave them out, precision and pooled IoU count them.",
             f"Intervals: percentile bootstrap over {units}, 1000 resamples. No figure depends on the batch size.",
-        ]
+        )
+        return table.to_html(index=False, border=0) + "".join(f"<p>{note}</p>" for note in notes)
 
 
 class MaskScorer:
@@ -154,7 +144,8 @@ class MaskScorer:
 
     def __init__(self) -> None:
         self._counts: list[Tensor] = []
-        self._values: list[_Values] = []
+        # Smallest and greatest value of masks that are not bool, and for targets whether one lies between 0 and 1.
+        self._spans: list[tuple[str, Tensor, str]] = []
 
     @torch.no_grad()
     def update(self, predicted: Tensor, target: Tensor) -> None:
@@ -169,9 +160,15 @@ class MaskScorer:
             return
         masks = {"predicted": predicted, "target": target}
         found = ", ".join(f"{name}: {_dtype(mask)} {list(mask.shape)}" for name, mask in masks.items())
-        for pair in zip(_pieces(predicted), _pieces(target), strict=True):
+        # On a CPU in pieces so small that intermediate results stay in its cache.
+        size = max(1, 2**17 // target[0].numel()) if target.device.type == "cpu" else len(target)
+        for pair in zip(predicted.split(size), target.split(size), strict=True):
             self._counts.append(_count(*pair))
-            self._values.append(_Values.of(*pair, found))
+            for name, mask in zip(masks, pair, strict=True):
+                if mask.dtype != torch.bool:
+                    may_be_soft = name == "target" and mask.is_floating_point()
+                    is_soft = mask.frac().any() if may_be_soft else mask.new_zeros(())
+                    self._spans.append((name, torch.stack([*mask.aminmax(), is_soft]).float(), found))
 
     def compute(self, groups: Sequence[str] | None = None) -> Scores:
         """Score everything counted so far.
@@ -183,12 +180,18 @@ class MaskScorer:
         """
         if not self._counts:
             raise ParameterError("no images were scored: pass at least one batch of masks before computing the scores.")
-        for values in self._values:
-            values.check()
-        counts = torch.cat(self._counts).cpu().numpy().astype(np.int64)
+        for span in self._spans:
+            _check_span(*span)
+        counts = pd.DataFrame(torch.cat(self._counts).cpu().numpy().astype(np.int64), columns=list(_COUNTS))
         if groups is not None:
             _check_groups(groups, len(counts))
-        return _scores(pd.DataFrame(counts, columns=list(_COUNTS)), groups)
+        ratios = _ratios(counts)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where an image is left out
+            per_image = pd.DataFrame({name: np.divide(*ratios[name]) for name in ("iou", "dice", "precision")})
+            means = {name: float(above.sum() / below.sum()) for name, (above, below) in ratios.items()}
+        per_image["group"] = pd.Series([None] * len(counts) if groups is None else list(groups), dtype=object)
+        n_left_out = int((counts["target"] < MIN_CHAIR_PIXELS).sum())
+        return Scores(**means, n_images=len(counts), n_left_out=n_left_out, per_image=per_image, counts=counts)
 
 
 def score_masks(predicted: Tensor, target: Tensor, groups: Sequence[str] | None = None) -> Scores:
@@ -224,7 +227,10 @@ def bootstrap_interval(
     a group has the same weight as in the ratio itself. Groups whose denominator is 0 are not drawn. Both ends are nan
     where fewer than two groups are left. Raises ParameterError for a level outside (0, 1) or fewer than 1 resample.
     """
-    _check_interval(level, n_resamples)
+    if not 0 < level < 1:
+        raise ParameterError(f"the level of an interval lies between 0 and 1, for instance 0.95; found {level!r}.")
+    if n_resamples < 1:
+        raise ParameterError(f"an interval needs at least 1 resample, found {n_resamples!r}.")
     above = np.asarray(numerator, np.float64)
     below = np.ones_like(above) if denominator is None else np.asarray(denominator, np.float64)
     if groups is not None:
@@ -249,57 +255,26 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-@dataclass(frozen=True)
-class _Values:
-    """The range of some masks' values, left on the device until :meth:`check` looks at it."""
-
-    predicted: Tensor | None
-    target: Tensor | None
-    found: str
-
-    @classmethod
-    def of(cls, predicted: Tensor, target: Tensor, found: str) -> _Values:
-        predicted_span = target_span = None
-        if predicted.dtype != torch.bool:
-            predicted_span = torch.stack(predicted.aminmax()).float()
-        if target.dtype != torch.bool:
-            is_soft = target.frac().any() if target.is_floating_point() else target.new_zeros(())
-            target_span = torch.stack([*target.aminmax(), is_soft]).float()
-        return cls(predicted_span, target_span, found)
-
-    def check(self) -> None:
-        if self.predicted is not None:
-            low, high = self.predicted.tolist()
-            if not (low >= 0 and high <= 1):
-                raise ParameterError(
-                    f"predicted masks must be bool or probabilities in [0, 1]; found values from {low:g} to {high:g} "
-                    f"({self.found}). {_mend_predicted(low, high)}"
-                )
-        if self.target is not None:
-            low, high, is_soft = self.target.tolist()
-            if is_soft or not (low >= 0 and high <= 1):
-                raise ParameterError(
-                    f"target masks must be bool or hold only 0 and 1; found values from {low:g} to {high:g} "
-                    f"({self.found}). {_mend_target(low, high)}"
-                )
-
-
-def _pieces(masks: Tensor) -> tuple[Tensor, ...]:
-    """On a CPU, parts of a batch small enough that intermediate results stay in its cache."""
-    return masks.split(max(1, 2**17 // masks[0].numel())) if masks.device.type == "cpu" else (masks,)
+def _check_span(name: str, span: Tensor, found: str) -> None:
+    low, high, is_soft = span.tolist()
+    is_target = name == "target"
+    if low >= 0 and high <= 1 and not (is_target and is_soft):
+        return
+    wanted, mend = ("hold only 0 and 1", _mend_target) if is_target else ("probabilities in [0, 1]", _mend_predicted)
+    raise ParameterError(
+        f"{name} masks must be bool or {wanted}; found values from {low:g} to {high:g} ({found}). {mend(low, high)}"
+    )
 
 
 def _count(predicted: Tensor, target: Tensor) -> Tensor:
     """Integers [N, 4] on the masks' device, in the order of `_COUNTS`."""
-    flat_predicted, flat_target = _as_mask(predicted).flatten(1), _as_mask(target).flatten(1)
-    columns = (flat_predicted & flat_target, flat_predicted, flat_target)
+    chair_predicted, chair = (
+        (mask if mask.dtype == torch.bool else mask > THRESHOLD).flatten(1) for mask in (predicted, target)
+    )
     # Bytes add up three times as fast as booleans do.
+    columns = (chair_predicted & chair, chair_predicted, chair)
     counts = [column.view(torch.uint8).sum(1, dtype=torch.int32) for column in columns]
-    return torch.stack([*counts, torch.full_like(counts[0], flat_target.shape[1])], 1)
-
-
-def _as_mask(masks: Tensor) -> Tensor:
-    return masks if masks.dtype == torch.bool else masks > THRESHOLD
+    return torch.stack([*counts, torch.full_like(counts[0], chair.shape[1])], 1)
 
 
 def _mend_predicted(low: float, high: float) -> str:
@@ -358,45 +333,21 @@ def _mend_shape(tensor: Tensor) -> str:
     return "Give a batch of masks with one channel each."
 
 
-def _scores(counts: pd.DataFrame, groups: Sequence[str] | None) -> Scores:
-    per_image = _score_images(counts)
-    per_image["group"] = pd.Series([None] * len(counts) if groups is None else list(groups), dtype=object)
-    scored = counts["target"] >= MIN_CHAIR_PIXELS
-    means = {metric: _mean_ratio(*_ratio_parts(counts, per_image, metric)) for metric in METRICS}
-    return Scores(**means, n_images=len(counts), n_left_out=int((~scored).sum()), per_image=per_image, counts=counts)
-
-
-def _score_images(counts: pd.DataFrame) -> pd.DataFrame:
-    both, predicted, target, pixels = (counts[name] for name in _COUNTS)
-    scored = target >= MIN_CHAIR_PIXELS
-    union = predicted + target - both
-    return pd.DataFrame(
-        {
-            "iou": (100 * both / union).where(scored),
-            "dice": (200 * both / (predicted + target)).where(scored),
-            "precision": 100 * (pixels - (union - both)) / pixels,
-        }
-    )
-
-
-def _ratio_parts(
-    counts: pd.DataFrame, per_image: pd.DataFrame, metric: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Numerator and denominator of a metric for each image; the metric is the ratio of their sums over images."""
+def _ratios(counts: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Each metric as a numerator and a denominator [N] per image; over images, it is the ratio of their sums."""
     both, predicted, target, pixels = (counts[name].to_numpy(np.float64) for name in _COUNTS)
     union = predicted + target - both
-    if metric == "precision":
-        return 100 * (pixels - (union - both)), pixels
-    if metric == "pooled_iou":
-        return 100 * both, union
-    scores = per_image[metric].to_numpy(np.float64)
     scored = target >= MIN_CHAIR_PIXELS
-    return np.where(scored, scores, 0.0), scored.astype(np.float64)
 
+    def over_scored(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.divide(above, below, out=np.zeros_like(above), where=scored)
 
-def _mean_ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> float:
-    total = denominator.sum()
-    return float(numerator.sum() / total) if total > 0 else math.nan
+    return {
+        "iou": (over_scored(100 * both, union), scored.astype(np.float64)),
+        "dice": (over_scored(200 * both, predicted + target), scored.astype(np.float64)),
+        "precision": (100 * (pixels - (union - both)), pixels),
+        "pooled_iou": (100 * both, union),
+    }
 
 
 def _check_groups(groups: Sequence[str], n_images: int) -> None:
@@ -410,21 +361,6 @@ def _check_groups(groups: Sequence[str], n_images: int) -> None:
             )
 
 
-def _check_interval(level: float, n_resamples: int) -> None:
-    if not 0 < level < 1:
-        raise ParameterError(f"the level of an interval lies between 0 and 1, for instance 0.95; found {level!r}.")
-    if n_resamples < 1:
-        raise ParameterError(f"an interval needs at least 1 resample, found {n_resamples!r}.")
-
-
 def none_if_nan(value: float) -> float | None:
     """A score as a record holds it: JSON has no NaN, so None stands for what is undefined."""
     return None if math.isnan(value) else float(value)
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
-
-
-def _span(ends: tuple[float, float]) -> str:
-    return "–" if math.isnan(ends[0]) else f"[{ends[0]:.2f}, {ends[1]:.2f}]"

@@ -15,8 +15,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import textwrap
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from chairlib.core.checks import is_whole
 from chairlib.core.code import code_hash
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.vision import torchvision
@@ -36,6 +37,7 @@ __all__ = [
     "build_model",
     "check_model",
     "count_parameters",
+    "evaluation_mode",
     "name_of",
     "source_hash",
 ]
@@ -69,9 +71,60 @@ def build_model(name: str, width: int | None = None, backbone_weights: str | Non
 
     Raises ParameterError for a name, width or model that cannot be used, ChairlibError for weights that cannot be had.
     """
-    model = _build(name, width, backbone_weights)
+    _check_arguments(name, width, backbone_weights)
+    model: nn.Module
+    if ":" in name:
+        model = _build_third_party(name, width)
+    elif name == "unet":
+        model = UNet(width or FULL_WIDTH)
+    elif name == "fcn_vgg16":
+        model = FCNVGG16(width or FULL_WIDTH)
+        if backbone_weights:
+            # Layer by layer the same sequence as torchvision's, so its keys fit.
+            features = nn.Sequential(*(layer for stage in model.stages for layer in stage.children()))
+            _load_imagenet(name, features, torchvision.models.VGG16_Weights)
+    else:
+        build = getattr(torchvision.models.segmentation, name)
+        network = build(weights=None, weights_backbone=None, num_classes=1, aux_loss=False)
+        if backbone_weights:
+            depth = name.removeprefix("fcn_resnet")
+            _load_imagenet(name, network.backbone, getattr(torchvision.models, f"ResNet{depth}_Weights"))
+        model = FCNResNet(network.backbone, network.classifier)
     model.__dict__[_NAME] = name  # a plain attribute; nn.Module's own way of setting one is for modules and tensors
     return model
+
+
+def _check_arguments(name: str, width: int | None, backbone_weights: str | None) -> None:
+    if not isinstance(name, str):
+        raise ParameterError(f"model {name!r} must be a name: {', '.join(MODELS)}, or package.module:callable.")
+    if width is not None and (not is_whole(width) or width < 1):
+        raise ParameterError(f"a model's width is a whole number of channels, at least 1; found {width!r}.")
+    if backbone_weights not in (None, "imagenet"):
+        raise ParameterError(
+            f"unknown backbone weights {backbone_weights!r}: choose 'imagenet', or None for random weights."
+        )
+    if ":" in name:
+        if backbone_weights:
+            raise ParameterError(f"backbone_weights is for the built-in models; let {name} load its own weights.")
+    elif name not in MODELS:
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), MODELS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ParameterError(
+            f"unknown model {name!r}.{hint} Choose one of {', '.join(MODELS)}, or package.module:callable for your own."
+        )
+    elif name == "unet" and backbone_weights:
+        raise ParameterError("unet has no backbone with ImageNet weights: leave backbone_weights out.")
+    elif name == "fcn_vgg16" and backbone_weights and width not in (None, FULL_WIDTH):
+        raise ParameterError(f"ImageNet weights exist for fcn_vgg16 at width {FULL_WIDTH} only, found width={width}.")
+    elif name.startswith("fcn_resnet") and width is not None:
+        raise ParameterError(f"{name} has a fixed width, found width={width}: only unet and fcn_vgg16 can be scaled.")
+
+
+def check_model(name: str, width: int | None = None) -> None:
+    """Raise :class:`ParameterError` as :func:`build_model` would; only a model of one's own is built for that."""
+    _check_arguments(name, width, None)
+    if ":" in name:
+        _build_third_party(name, width)
 
 
 def name_of(model: nn.Module) -> str:
@@ -79,49 +132,23 @@ def name_of(model: nn.Module) -> str:
     return str(model.__dict__.get(_NAME, type(model).__name__))
 
 
-def _build(name: str, width: int | None, backbone_weights: str | None) -> nn.Module:
-    _check_name(name)
-    _check_width(width)
-    if backbone_weights not in (None, "imagenet"):
-        raise ParameterError(
-            f"unknown backbone weights {backbone_weights!r}: choose 'imagenet', or None for random weights."
-        )
-    if ":" in name:
-        return _build_third_party(name, width, backbone_weights)
-    if name not in MODELS:
-        raise ParameterError(_unknown_name(name))
-    if name == "unet":
-        if backbone_weights:
-            raise ParameterError("unet has no backbone with ImageNet weights: leave backbone_weights out.")
-        return UNet(width or FULL_WIDTH)
-    if name == "fcn_vgg16":
-        return _build_vgg16(width or FULL_WIDTH, backbone_weights)
-    if width is not None:
-        raise ParameterError(f"{name} has a fixed width, found width={width}: only unet and fcn_vgg16 can be scaled.")
-    return _build_resnet(name, backbone_weights)
-
-
-def check_model(name: str, width: int | None = None) -> None:
-    """Raise :class:`ParameterError` as :func:`build_model` would, but quickly: a plan opens hundreds of runs."""
-    _check_name(name)
-    if ":" in name:
-        build_model(name, width)  # not cached, since its file may be edited; it may not work on the meta device
-    else:
-        _build_on_meta(name, width)
-
-
-@cache
-def _build_on_meta(name: str, width: int | None) -> None:
-    with torch.device("meta"):
-        build_model(name, width)
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards the model's training mode is as it was."""
+    was_training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()
+            yield
+    finally:
+        model.train(was_training)
 
 
 def source_hash(name: str) -> str | None:
     """For ``package.module:callable``, 16 hexadecimal digits over its code; None for our own models.
 
-    Its code is that of its module and of all modules of its project that are imported there
-    (:mod:`chairlib.core.code`), so the hash changes when a helper is edited. None also where there is no Python source,
-    as for a model written in C.
+    The code is that of its module and of all modules of its project that are imported there
+    (:mod:`chairlib.core.code`). None also where there is no Python source, as for a model written in C.
     """
     if ":" not in name:
         return None
@@ -146,12 +173,9 @@ class UNet(nn.Module):
         super().__init__()
         w = width
         self.stem = _double_convolution(3, w)
-        self.down = nn.ModuleList(
-            _double_convolution(a, b) for a, b in [(w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w), (8 * w, 8 * w)]
-        )
-        self.up = nn.ModuleList(
-            _double_convolution(a, b) for a, b in [(16 * w, 4 * w), (8 * w, 2 * w), (4 * w, w), (2 * w, w)]
-        )
+        down = [(w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w), (8 * w, 8 * w)]
+        up = [(16 * w, 4 * w), (8 * w, 2 * w), (4 * w, w), (2 * w, w)]
+        self.down, self.up = (nn.ModuleList(_double_convolution(*sizes) for sizes in way) for way in (down, up))
         self.classifier = nn.Conv2d(w, 1, kernel_size=1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -218,8 +242,7 @@ def _vgg_stage(n_in: int, n_out: int, depth: int) -> nn.Sequential:
     for channels in [n_in] + [n_out] * (depth - 1):
         convolution = nn.Conv2d(channels, n_out, kernel_size=3, padding=1)
         nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-        if convolution.bias is not None:
-            nn.init.zeros_(convolution.bias)
+        nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
         layers += [convolution, nn.ReLU(inplace=True)]
     # Rounding up loses no row of an odd size, so that a stride-2 transposed convolution can restore every size exactly.
     return nn.Sequential(*layers, nn.MaxPool2d(2, ceil_mode=True))
@@ -239,32 +262,10 @@ class FCNResNet(nn.Module):
         return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _build_vgg16(width: int, backbone_weights: str | None) -> FCNVGG16:
-    if backbone_weights and width != FULL_WIDTH:
-        raise ParameterError(f"ImageNet weights exist for fcn_vgg16 at width {FULL_WIDTH} only, found width={width}.")
-    model = FCNVGG16(width)
-    if backbone_weights:
-        # Layer by layer the same sequence as torchvision's, so its keys fit.
-        features = nn.Sequential(*(layer for stage in model.stages for layer in stage.children()))
-        _load_imagenet("fcn_vgg16", features, torchvision.models.VGG16_Weights.IMAGENET1K_V1)
-    return model
-
-
-def _build_resnet(name: str, backbone_weights: str | None) -> FCNResNet:
-    build = getattr(torchvision.models.segmentation, name)
-    network = build(weights=None, weights_backbone=None, num_classes=1, aux_loss=False)
-    if backbone_weights:
-        weights = {
-            "fcn_resnet50": torchvision.models.ResNet50_Weights.IMAGENET1K_V1,
-            "fcn_resnet101": torchvision.models.ResNet101_Weights.IMAGENET1K_V1,
-        }[name]
-        _load_imagenet(name, network.backbone, weights)
-    return FCNResNet(network.backbone, network.classifier)
-
-
-def _load_imagenet(name: str, backbone: nn.Module, weights: Any) -> None:
-    """Load ImageNet weights. `weights_only` keeps torch from unpickling anything but tensors."""
+def _load_imagenet(name: str, backbone: nn.Module, all_weights: Any) -> None:
+    weights = all_weights.IMAGENET1K_V1
     try:
+        # `weights_only` keeps torch from unpickling anything but tensors.
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         kept = {key: value for key, value in state.items() if not key.startswith(("fc.", "classifier."))}
         backbone.load_state_dict({key.removeprefix("features."): value for key, value in kept.items()})
@@ -277,12 +278,11 @@ def _load_imagenet(name: str, backbone: nn.Module, weights: Any) -> None:
         ) from error
 
 
-def _build_third_party(name: str, width: int | None, backbone_weights: str | None) -> nn.Module:
-    if backbone_weights:
-        raise ParameterError(f"backbone_weights is for the built-in models; let {name} load its own weights.")
+def _build_third_party(name: str, width: int | None) -> nn.Module:
     factory = _find_callable(name)
+    options = {} if width is None else {"width": width}
     try:
-        model = factory() if width is None else factory(width=width)
+        model = factory(**options)
     except Exception as error:
         call = "no arguments" if width is None else f"width={width}"
         raise ParameterError(
@@ -313,17 +313,14 @@ def _find_callable(name: str) -> Callable[..., Any]:
 
 def _try_out(name: str, model: nn.Module) -> None:
     """Run the model on two black images, so that a wrong one fails before its training starts."""
-    training = model.training
-    first = next(model.parameters(), None)
+    first = next(model.parameters(), torch.empty(0))
     try:
-        with torch.no_grad():
-            output = model.eval()(torch.zeros(2, 3, 64, 64, device=first.device if first is not None else None))
+        with evaluation_mode(model):
+            output = model(torch.zeros(2, 3, 64, 64, device=first.device))
     except Exception as error:
         raise ParameterError(
             f"model {name} failed on float images of shape [2, 3, 64, 64]: {type(error).__name__}: {_one_line(error)}."
         ) from error
-    finally:
-        model.train(training)
     if not isinstance(output, Tensor) or list(output.shape) != [2, 1, 64, 64] or not output.is_floating_point():
         raise ParameterError(
             f"model {name} returned {_describe(output)} for images of shape [2, 3, 64, 64]: it must return one float "
@@ -342,22 +339,6 @@ def _describe(value: Any) -> str:
 def _one_line(error: Exception) -> str:
     # torch lists every key of a file that does not fit, hundreds of them.
     return textwrap.shorten(str(error), 300, placeholder=" ...").rstrip(".")
-
-
-def _unknown_name(name: str) -> str:
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), MODELS, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown model {name!r}.{hint} Choose one of {', '.join(MODELS)}, or package.module:callable for your own."
-
-
-def _check_name(name: Any) -> None:
-    if not isinstance(name, str):
-        raise ParameterError(f"model {name!r} must be a name: {', '.join(MODELS)}, or package.module:callable.")
-
-
-def _check_width(width: int | None) -> None:
-    if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
-        raise ParameterError(f"a model's width is a whole number of channels, at least 1; found {width!r}.")
 
 
 def _check_images(images: Tensor) -> None:

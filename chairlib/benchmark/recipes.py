@@ -7,7 +7,8 @@
 - ``fast``: ours, for short budgets: AdamW on a one-cycle schedule.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,9 +16,6 @@ from chairlib.core.checks import check_count, check_positive
 from chairlib.core.errors import ParameterError
 
 __all__ = ["RECIPES", "Recipe", "get_recipe"]
-
-#: What :attr:`Recipe.select` may be.
-SELECTIONS = ("iou", "loss", "last")
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,26 @@ class Recipe:
         check_positive("learning_rate", self.learning_rate)
         check_positive("epochs", self.epochs)
         check_count("patience", self.patience, none=True)
-        if self.select not in SELECTIONS:
-            raise ParameterError(f"select {self.select!r} is unknown; use one of {', '.join(SELECTIONS)}.")
+        if self.select not in ("iou", "loss", "last"):
+            raise ParameterError(f"select {self.select!r} is unknown; use one of iou, loss, last.")
+
+    def rate_at(self, step: int, n_steps: int) -> float:
+        """The learning rate of step number ``step``, from 0, of ``n_steps``."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        if self.schedule != "one_cycle":
+            raise ParameterError(f"schedule {self.schedule!r} is unknown; use constant or one_cycle.")
+        progress, peak = (step + 1) / (n_steps + 1), 0.3
+        if progress < peak:
+            return self.learning_rate * progress / peak
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - peak) / (1 - peak)))
+
+    def has_settled(self, ious: Sequence[float]) -> bool:
+        """Early stopping (5.1): the last ``patience`` evaluations raised validation IoU by at most ``min_change``."""
+        # As long as nothing is learnt, nothing can have settled.
+        if self.patience is None or len(ious) <= self.patience or max(ious) <= self.min_change:
+            return False
+        return max(ious[-self.patience :]) <= max(ious[: -self.patience]) + self.min_change
 
 
 # The paper prints neither batch size nor what "the past few training steps" of early stopping are, and no number of

@@ -47,17 +47,14 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
     check_model(settings.model, settings.width)
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
-    return runs.open_run(settings, *_data_identity(settings), model_source=source_hash(settings.model))
-
-
-def _data_identity(settings: BenchmarkSettings) -> tuple[str, str]:
-    """(name, content hash) of a collection, or of a folder in the authors' layout."""
     if is_released(settings.data):
         cpu = torch.device("cpu")
-        sources = [open_images(settings.data, split, settings.resolution, cpu) for split in SPLITS]
-        return sources[0].name, "".join(source.data_hash[:5] for source in sources)
-    collection = Collection(settings.data)
-    return collection.name, collection.hash
+        sets = [open_images(settings.data, split, settings.resolution, cpu) for split in SPLITS]
+        name, content_hash = sets[0].name, "".join(image_set.data_hash[:5] for image_set in sets)
+    else:
+        collection = Collection(settings.data)
+        name, content_hash = collection.name, collection.hash
+    return runs.open_run(settings, name, content_hash, model_source=source_hash(settings.model))
 
 
 def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:

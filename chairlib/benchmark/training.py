@@ -25,18 +25,24 @@ from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.progress import progress_bar
 from chairlib.core.tensors import load_tensors, save_tensors
 
-__all__ = ["Fit", "Trainer", "fit", "forward_precision", "has_settled", "learning_rate_at", "training_dtype"]
+__all__ = ["Fit", "fit", "forward_precision", "training_dtype"]
 
 #: At most this many seconds of training are lost by a kill.
 CHECKPOINT_SECONDS = 60
 #: Converged: the first evaluation within this many IoU points of the best one.
 CONVERGENCE_MARGIN = 0.5
+_OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
 
 
 def training_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it faster than float32 (CUDA, CPUs with AMX), float32 elsewhere.
+    """Of a training forward pass: bfloat16 where it is the faster one (CUDA, CPUs with AMX), float32 elsewhere.
 
-    It decides the precision of the forward pass in training only; weights and scores are float32 everywhere.
+    Weights and scores are float32 everywhere.
     """
     if device.type == "cuda":
         return torch.bfloat16
@@ -46,9 +52,8 @@ def training_dtype(device: torch.device) -> torch.dtype:
 
 
 def forward_precision(device: torch.device) -> torch.autocast:
-    """The context of a training forward pass: bf16 where the hardware is faster at it. See :func:`training_dtype`."""
-    dtype = training_dtype(device)
-    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+    """The context of a training forward pass, in :func:`training_dtype`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=training_dtype(device) == torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,9 @@ class Fit:
     """What a training run came to. The model that was given holds the chosen weights."""
 
     history: pd.DataFrame
-    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, val_iou, val_dice, val_precision (%).
+    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, and in % val_iou, val_dice, val_precision.
 
-    Where the start was scored, the first row has 0 images and a training loss of NaN.
-    """
+    Where the start was scored, the first row has 0 images and a training loss of NaN."""
     images_seen: int
     seconds: float
     """Training and evaluation, summed over resumed parts."""
@@ -71,7 +75,7 @@ class Fit:
     stopped_early: bool
 
 
-class Trainer:
+class _Trainer:
     """The state of a training run. All of it goes into the checkpoint, so a resumed run ends with the same weights."""
 
     def __init__(self, model: nn.Module, train: CompositeLoader, recipe: Recipe, n_steps: int, seed: int):
@@ -91,14 +95,12 @@ class Trainer:
         torch.manual_seed(seed)
 
     def advance(self) -> Iterator[None]:
-        """Train from the current step to the last, yielding after each step."""
-        device = self.train.device
-        autocast = forward_precision(device)
-        while self.step < self.n_steps:
-            epoch, start = divmod(self.step, len(self.train))
-            for images, masks in self.train.batches(epoch, start):
+        """Train from the current step on, yielding after each, until the last one or until stopped early."""
+        autocast = forward_precision(self.train.device)
+        while self.step < self.n_steps and not self.stopped_early:
+            for images, masks in self.train.batches(*divmod(self.step, len(self.train))):
                 for group in self.optimizer.param_groups:
-                    group["lr"] = learning_rate_at(self.recipe, self.step, self.n_steps)
+                    group["lr"] = self.recipe.rate_at(self.step, self.n_steps)
                 with autocast:
                     logits = self.model(images.to(memory_format=torch.channels_last))
                 loss = segmentation_loss(logits.float(), masks, self.recipe.loss)
@@ -110,7 +112,7 @@ class Trainer:
                 self.loss_sum += loss.detach()
                 self.loss_count += 1
                 yield
-                if self.step == self.n_steps:
+                if self.step == self.n_steps or self.stopped_early:
                     return
 
     @property
@@ -146,54 +148,41 @@ class Trainer:
         figures = [-past["val_loss"] if recipe.select == "loss" else past["val_iou"] for past in self.history]
         if self.best_row < 0 or recipe.select == "last" or figures[-1] > figures[self.best_row]:
             self.best_row, self.best = len(self.history) - 1, _copy_weights(self.model)
-        self.stopped_early = has_settled([past["val_iou"] for past in self.history], recipe)
-
-    # -- checkpoint -------------------------------------------------------------------------------------------------
+        self.stopped_early = recipe.has_settled([past["val_iou"] for past in self.history])
 
     _SCALARS = ("step", "images", "seconds", "start", "history", "best_row", "stopped_early", "loss_count")
 
-    def save(self, path: Path, fingerprint: dict[str, Any]) -> None:
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-        tensors["loss_sum"] = self.loss_sum
-        tensors["rng.cpu"] = torch.get_rng_state()
+    def save(self, path: Path, fingerprint: str) -> None:
+        tensors = {"loss_sum": self.loss_sum, "rng.cpu": torch.get_rng_state()}
         if self.train.device.type == "cuda":
             tensors["rng.cuda"] = torch.cuda.get_rng_state(self.train.device)
-        plain: dict[str, Any] = {name: getattr(self, name) for name in self._SCALARS}
-        plain["optimizer"] = {}
+        tensors |= {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
-            for name, value in state.items():
-                if isinstance(value, torch.Tensor):
-                    tensors[f"optimizer.{index}.{name}"] = value
-                else:
-                    plain["optimizer"][f"{index}.{name}"] = value
-        save_tensors(
-            path, tensors, {"state": json.dumps(plain), "fingerprint": json.dumps(fingerprint, sort_keys=True)}
-        )
+            tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+        scalars = json.dumps({name: getattr(self, name) for name in self._SCALARS})
+        save_tensors(path, tensors, {"state": scalars, "fingerprint": fingerprint})
 
-    def load(self, path: Path, fingerprint: dict[str, Any]) -> None:
+    def load(self, path: Path, fingerprint: str) -> None:
         tensors, metadata = load_tensors(path)
-        if metadata.get("fingerprint") != json.dumps(fingerprint, sort_keys=True):
+        if metadata.get("fingerprint") != fingerprint:
             raise RecordError(f"{path} is the checkpoint of another run; delete it, or name another file.")
-        plain = json.loads(metadata["state"])
-        for name in self._SCALARS:
-            setattr(self, name, plain[name])
+        vars(self).update(json.loads(metadata["state"]))
         self.model.load_state_dict(_under("model.", tensors))
         device = self.train.device
         self.best = {name: tensor.to(device) for name, tensor in _under("best.", tensors).items()}
         self.loss_sum = tensors["loss_sum"].to(device)
-        states: dict[int, dict[str, Any]] = {}
-        for key, value in (_under("optimizer.", tensors) | plain["optimizer"]).items():
+        states: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in _under("optimizer.", tensors).items():
             index, name = key.split(".", 1)
-            states.setdefault(int(index), {})[name] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+            states.setdefault(int(index), {})[name] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
         torch.set_rng_state(tensors["rng.cpu"])
         if "rng.cuda" in tensors and device.type == "cuda":
             torch.cuda.set_rng_state(tensors["rng.cuda"], device)
 
 
-def _under(prefix: str, tensors: dict[str, Any]) -> dict[str, Any]:
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
@@ -202,38 +191,11 @@ def _copy_weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters, rate, decay = model.parameters(), recipe.learning_rate, recipe.weight_decay
-    match recipe.optimizer:
-        case "adam":
-            return torch.optim.Adam(parameters, rate, weight_decay=decay)
-        case "adamw":
-            return torch.optim.AdamW(parameters, rate, weight_decay=decay)
-        case "sgd":
-            return torch.optim.SGD(parameters, rate, momentum=recipe.momentum, weight_decay=decay)
-        case "rmsprop":
-            return torch.optim.RMSprop(parameters, rate, momentum=recipe.momentum, weight_decay=decay)
-    raise ParameterError(f"optimizer {recipe.optimizer!r} is unknown; use adam, adamw, sgd or rmsprop.")
-
-
-def learning_rate_at(recipe: Recipe, step: int, n_steps: int) -> float:
-    """The learning rate of step ``step``, from 0, of ``n_steps``. Raises ParameterError for an unknown schedule."""
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    if recipe.schedule != "one_cycle":
-        raise ParameterError(f"schedule {recipe.schedule!r} is unknown; use constant or one_cycle.")
-    progress, peak = (step + 1) / (n_steps + 1), 0.3
-    if progress < peak:
-        return recipe.learning_rate * progress / peak
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - peak) / (1 - peak)))
-
-
-def has_settled(ious: list[float], recipe: Recipe) -> bool:
-    """Early stopping (5.1): the last ``patience`` evaluations raised validation IoU by at most ``min_change``."""
-    if recipe.patience is None or len(ious) <= recipe.patience:
-        return False
-    if max(ious) <= recipe.min_change:  # nothing is learnt yet, so nothing can have settled
-        return False
-    return max(ious[-recipe.patience :]) <= max(ious[: -recipe.patience]) + recipe.min_change
+    if recipe.optimizer not in _OPTIMIZERS:
+        raise ParameterError(f"optimizer {recipe.optimizer!r} is unknown; use adam, adamw, sgd or rmsprop.")
+    options = {"momentum": recipe.momentum} if recipe.optimizer in ("sgd", "rmsprop") else {}
+    make: Any = _OPTIMIZERS[recipe.optimizer]
+    return make(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, **options)
 
 
 def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epochs: float | None) -> int:
@@ -301,33 +263,23 @@ def fit(
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
     marks = {math.ceil(n_steps * (number + 1) / n_evaluations) for number in range(n_evaluations)}
     path = None if checkpoint is None else Path(checkpoint)
-    fingerprint = {
-        "recipe": json.loads(json.dumps(asdict(recipe))),
+    options = ("batch_size", "shuffle", "flip", "augment", "drop_last", "seed")
+    decisive = {
+        "recipe": asdict(recipe),
         "steps": n_steps,
         "evaluations": n_evaluations,
         "score_start": score_start,
-        "seeds": [seed, train.seed],
+        "seed": seed,
         "precision": str(training_dtype(train.device)),
-        "train": [
-            train.image_set.data_hash,
-            len(train.indices),
-            train.batch_size,
-            train.shuffle,
-            train.flip,
-            repr(train.augment),
-            train.drop_last,
-        ],
+        "train": [train.image_set.data_hash, len(train.indices), *(repr(getattr(train, name)) for name in options)],
         "val": [val.image_set.data_hash, len(val.indices)],
         "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
     }
+    fingerprint = json.dumps(decisive, sort_keys=True)
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    trainer = Trainer(model, train, recipe, n_steps, seed)
+    trainer = _Trainer(model, train, recipe, n_steps, seed)
     if path is not None and path.exists():
         trainer.load(path, fingerprint)
-
-    def save() -> None:
-        if path is not None:
-            trainer.save(path, fingerprint)
 
     epochs_done, rest = divmod(n_steps, len(train))  # an epoch's last batch may be smaller
     bar = progress_bar(
@@ -337,31 +289,25 @@ def fit(
         unit="image",
         disable=not progress,
     )
-    clock = saved = shown = time.monotonic()
+    began = time.monotonic() - trainer.seconds
+    saved = shown = trainer.seconds
     try:
         if score_start and trainer.start is None:
             trainer.start = {**trainer.row(evaluate(model, val, recipe.loss)), "train_loss": math.nan}
-        if not trainer.stopped_early:
-            for _ in trainer.advance():
-                now = time.monotonic()
-                trainer.seconds, clock = trainer.seconds + now - clock, now
-                if now - shown > 0.5:  # reading the loss waits for the device, so not at every step
-                    shown = now
-                    iou = trainer.history[-1]["val_iou"] if trainer.history else math.nan
-                    bar.set_postfix(loss=f"{trainer.train_loss:.3f}", val_iou=f"{iou:.1f}", refresh=False)
-                    bar.update(trainer.images - bar.n)
-                if trainer.step in marks:
-                    trainer.record(evaluate(model, val, recipe.loss))
-                    now = time.monotonic()
-                    trainer.seconds, clock = trainer.seconds + now - clock, now
-                    trainer.history[-1]["seconds"] = round(trainer.seconds, 3)
-                    save()
-                    saved = now
-                elif now - saved > CHECKPOINT_SECONDS:
-                    save()
-                    saved = now
-                if trainer.stopped_early:
-                    break
+        for _ in trainer.advance():
+            trainer.seconds = time.monotonic() - began
+            if trainer.seconds - shown > 0.5:  # reading the loss waits for the device, so not at every step
+                shown = trainer.seconds
+                iou = trainer.history[-1]["val_iou"] if trainer.history else math.nan
+                bar.set_postfix(loss=f"{trainer.train_loss:.3f}", val_iou=f"{iou:.1f}", refresh=False)
+                bar.update(trainer.images - bar.n)
+            if trainer.step in marks:
+                evaluation = evaluate(model, val, recipe.loss)
+                trainer.seconds = time.monotonic() - began
+                trainer.record(evaluation)
+            if path is not None and (trainer.step in marks or trainer.seconds - saved > CHECKPOINT_SECONDS):
+                trainer.save(path, fingerprint)
+                saved = trainer.seconds
     finally:
         bar.update(trainer.images - bar.n)
         bar.close()
@@ -369,7 +315,7 @@ def fit(
     return _summarise(trainer)
 
 
-def _summarise(trainer: Trainer) -> Fit:
+def _summarise(trainer: _Trainer) -> Fit:
     history = pd.DataFrame(trainer.history)
     near = history["val_iou"] >= history["val_iou"].max() - CONVERGENCE_MARGIN
     converged = history.loc[near.idxmax() if near.any() else history.index[-1]]

@@ -34,7 +34,7 @@ def build(
     """Execute what is missing, render the book, and return the path of its first page.
 
     A build that was killed is simply started again: finished runs are kept, interrupted ones go on from their
-    checkpoints. """
+    checkpoints."""
     if not (paths.home / "Snakefile").is_file():
         named = " (the environment variable CHAIRLIB_HOME names it)" if "CHAIRLIB_HOME" in os.environ else ""
         raise ChairlibError(

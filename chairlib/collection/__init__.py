@@ -1,7 +1,7 @@
 """Chapter 01: collections of segments and backgrounds, their provenance and their splits (section 3 of the paper).
 
-Collections are made by :mod:`chairfinder.importing` (folders of images) and :mod:`chairmaker` (rendered), and described
-by :mod:`chairlib.collection.info`. None of them is imported here, so that opening a collection stays quick.
+Collections are made by the packages in the folder ``extras/`` of the repository (imported, collected, rendered), and
+described by :mod:`chairlib.collection.info`, which is not imported here: opening a collection stays quick.
 """
 
 from chairlib.collection.collection import KINDS, MANIFEST_COLUMNS, Collection, Item, write_collection

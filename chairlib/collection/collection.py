@@ -13,6 +13,7 @@ one kind only.
 
 import hashlib
 import io
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -63,9 +64,6 @@ class Collection:
     ``root`` is ``"mini"`` for the collection that ships with the package, or a folder. Raises CollectionError, in one
     line, where the folder, the manifest, a column or a file is missing, an id stands twice, a group is in two splits or
     has two kinds, or a split is empty.
-
-    >>> collection = Collection("mini")  # doctest: +SKIP
-    >>> collection.rows("segment", "train")  # doctest: +SKIP
     """
 
     def __init__(self, root: str | Path = "mini") -> None:
@@ -78,8 +76,10 @@ class Collection:
         self.manifest: pd.DataFrame = _read_manifest(self.root)
         _check_manifest(self.manifest, self.root)
         _check_files(self.manifest, self.root)
+        # In the manifest's order, which decides which segment meets which backgrounds.
+        rows = list(self.manifest[["id", "kind", "group", "split"]].itertuples(index=False, name=None))
         #: The "data hash": 16 hexadecimal digits that change with any file, group or split, or with their order.
-        self.hash: str = _hash(self.manifest)
+        self.hash: str = hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:
@@ -95,7 +95,7 @@ class Collection:
 
     def path(self, kind: str, id: str) -> Path:
         """The file of one segment or background."""
-        return self.root / _FOLDERS[kind] / f"{id}{_SUFFIXES[kind]}"
+        return _file(self.root, kind, id)
 
     def open(self, kind: str, id: str) -> Image.Image:
         """The image of one segment (mode RGBA, straight colour) or background (mode RGB).
@@ -145,7 +145,12 @@ def write_collection(
         manifest = manifest.drop(columns=[name for name in OPTIONAL_COLUMNS if not manifest[name].any()])
         for kind in KINDS:
             of_kind = manifest["kind"] == kind
-            manifest.loc[of_kind, "split"] = _assign_splits(kind, manifest.loc[of_kind, "group"].tolist(), seed)
+            try:
+                manifest.loc[of_kind, "split"] = assign_splits(
+                    manifest.loc[of_kind, "group"].tolist(), _RATIOS[kind], seed
+                )
+            except CollectionError as error:
+                raise CollectionError(f"too few {kind}s: {error}") from None
         _check_manifest(manifest, out)
         manifest.map(to_cell).to_csv(folder / _MANIFEST, index=False, lineterminator="\n")
         for name, text in (extra_files or {}).items():
@@ -158,24 +163,13 @@ def _write_item(folder: Path, item: Item) -> dict[str, str | int]:
     if item.kind not in KINDS:
         raise CollectionError(f"kind {item.kind!r} is unknown; expected one of {', '.join(KINDS)}.")
     identity = hashlib.sha256(item.data).hexdigest()[:16]
-    path = folder / _FOLDERS[item.kind] / f"{identity}{_SUFFIXES[item.kind]}"
-    path.write_bytes(item.data)
-    return {
-        "id": identity,
-        "kind": item.kind,
-        **asdict(item.provenance),
-        "width": item.width,
-        "height": item.height,
-        "group": item.group,
-        "split": "",
-    }
+    _file(folder, item.kind, identity).write_bytes(item.data)
+    columns = {name: getattr(item, name) for name in ("kind", "width", "height", "group")}
+    return {**columns, **asdict(item.provenance), "id": identity, "split": ""}
 
 
-def _assign_splits(kind: str, groups: list[str], seed: int) -> list[str]:
-    try:
-        return assign_splits(groups, _RATIOS[kind], seed)
-    except CollectionError as error:
-        raise CollectionError(f"too few {kind}s: {error}") from None
+def _file(root: Path, kind: str, identity: str) -> Path:
+    return root / _FOLDERS[kind] / f"{identity}{_SUFFIXES[kind]}"
 
 
 def _read_manifest(root: Path) -> pd.DataFrame:
@@ -193,7 +187,7 @@ def _read_manifest(root: Path) -> pd.DataFrame:
         manifest = pd.read_csv(file, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:  # pandas' own parser errors are ValueErrors
         raise CollectionError(
-            f"{file} cannot be read as CSV ({_one_line(error)}); make the collection again."
+            f"{file} cannot be read as CSV ({' '.join(str(error).split())}); make the collection again."
         ) from error
     missing = [name for name in MANIFEST_COLUMNS if name not in manifest]
     if missing:
@@ -216,16 +210,13 @@ def _read_manifest(root: Path) -> pd.DataFrame:
 def _check_manifest(manifest: pd.DataFrame, root: Path) -> None:
     """Check the manifest's own rules: known kinds and splits, unique ids, groups in one split, no empty split."""
     for column, known in (("kind", KINDS), ("split", SPLITS)):
-        unknown = manifest.loc[~manifest[column].isin(known), column]
-        if len(unknown):
+        for unknown in manifest.loc[~manifest[column].isin(known), column]:
+            raise CollectionError(f"{root}: {column} {unknown!r} is unknown; expected one of {', '.join(known)}.")
+    for identity in manifest["id"]:
+        if not re.fullmatch(r"[\w-]+", identity):
             raise CollectionError(
-                f"{root}: {column} {unknown.iloc[0]!r} is unknown; expected one of {', '.join(known)}."
+                f"{root}: id {identity!r} is not made of letters and digits; make the collection again."
             )
-    strange = [identity for identity in manifest["id"] if not re.fullmatch(r"[\w-]+", identity)]
-    if strange:
-        raise CollectionError(
-            f"{root}: id {strange[0]!r} is not made of letters and digits; make the collection again."
-        )
     repeated = manifest.loc[manifest["id"].duplicated(), "id"]
     if len(repeated):
         raise CollectionError(
@@ -238,12 +229,11 @@ def _check_manifest(manifest: pd.DataFrame, root: Path) -> None:
             raise CollectionError(
                 f"{root}: group {torn.index[0]!r} is in {torn.iloc[0]} {column}s; a group belongs to one."
             )
-    for kind in KINDS:
-        for split in SPLITS:
-            if not ((manifest["kind"] == kind) & (manifest["split"] == split)).any():
-                raise CollectionError(
-                    f"{root}: the {split} split has no {kind}s; add images and make the collection again."
-                )
+    for kind, split in itertools.product(KINDS, SPLITS):
+        if not ((manifest["kind"] == kind) & (manifest["split"] == split)).any():
+            raise CollectionError(
+                f"{root}: the {split} split has no {kind}s; add images and make the collection again."
+            )
 
 
 def _check_files(manifest: pd.DataFrame, root: Path) -> None:
@@ -257,13 +247,3 @@ def _check_files(manifest: pd.DataFrame, root: Path) -> None:
                 f"{folder} lacks {len(missing)} of {len(wanted)} files that the manifest names (first: {missing[0]}); "
                 "restore them or make the collection again."
             )
-
-
-def _hash(manifest: pd.DataFrame) -> str:
-    # In the manifest's order, which decides which segment meets which backgrounds.
-    rows = list(zip(manifest["id"], manifest["kind"], manifest["group"], manifest["split"], strict=True))
-    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

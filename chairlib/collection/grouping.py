@@ -1,21 +1,18 @@
 """Groups of images that are too alike to be in different splits: copies, crops, mirrored copies and colour variants.
 
-Images are compared by perceptual hashes (256 bits, imagehash's phash), and by the mirror image's. Two segments are
-alike where the hashes of their silhouettes are near (this finds colour variants), or those of their colours (this finds
-copies that were cut out differently). Segments are cropped to their object first, so margins and scale don't matter.
-Two backgrounds are alike where the hashes of their colours are near, or the hash of one's centre and that of the
-other's whole: a crop by up to a quarter, if about the same is cut from all sides. A group is a connected component of
-the graph of alike pairs.
+Images are compared by perceptual hashes (256 bits, imagehash's phash), directly and mirrored. Two segments, each
+cropped to its object, are alike where the hashes of their silhouettes are near (colour variants), or those of their
+colours (copies that were cut out differently). Two backgrounds are alike where the hashes of their colours are near, or
+the hash of one's centre and that of the other's whole (a crop). A group is a connected component of the alike pairs.
 
-The thresholds were set on 459 product photos with hand-made groups and 3,200 photos of rooms. Of the pairs of chairs in
-one hand-made group, 84 % are found (the others show another view or other legs), and 86 % of the pairs found are in one
-such group; no two of the rooms differ in fewer than 80 bits. Two images wrongly put in one group cost little; two
-wrongly left apart may let a model be tested on what it was trained on.
+The thresholds were set on 459 product photos with hand-made groups and 3,200 photos of rooms: of the pairs of chairs in
+one hand-made group, 84 % are found, and 86 % of the pairs found are in one such group; no two rooms differ in fewer
+than 80 bits. Two images wrongly put in one group cost little; two wrongly left apart may let a model be tested on what
+it was trained on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import imagehash
 import numpy as np
@@ -36,6 +33,7 @@ __all__ = [
     "SILHOUETTE_ASPECT",
     "SILHOUETTE_BITS",
     "Signature",
+    "as_signs",
     "background_signature",
     "find_groups",
     "near_duplicates",
@@ -56,9 +54,8 @@ BACKGROUND_COLOUR = 32
 #: By how much the mean colours of two near-duplicates may differ (of 255, in any channel).
 DUPLICATE_COLOUR = 8
 
-#: The centres of a background that are compared with other backgrounds, as shares of its sides. With these two, a
-#: centred crop to 76 % or more of the sides is found (199 of 200 photos of rooms), and no two of 1,200 rooms differ in
-#: fewer than 86 bits.
+#: The centres of a background that are compared with other backgrounds, as shares of its sides. With these two, 199 of
+#: 200 centred crops to 76 % or more of the sides are found.
 CENTRES = (0.9, 0.8)
 
 _HASH_SIDE = 16
@@ -113,15 +110,12 @@ def find_groups(
     """
     if not signatures:
         return []
-    first, second = _alike_pairs(signatures)
+    pairs = _alike_pairs(signatures)
     labelled = np.array([label is not None for label in labels])
-    by_looks = ~(labelled[first] & labelled[second])
+    by_looks = pairs[~labelled[pairs].all(axis=1)]
     leaders: dict[str, int] = {}
-    by_label = np.array(
-        [(leaders.setdefault(label, index), index) for index, label in enumerate(labels) if label is not None],
-        dtype=np.int64,
-    ).reshape(-1, 2)
-    edges = np.concatenate([np.stack([first[by_looks], second[by_looks]], axis=1), by_label])
+    by_label = [(leaders.setdefault(label, index), index) for index, label in enumerate(labels) if label is not None]
+    edges = np.concatenate([by_looks, np.array(by_label, dtype=np.int64).reshape(-1, 2)])
     n = len(signatures)
     graph = coo_array((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(n, n))
     _, components = connected_components(graph, directed=False)
@@ -136,19 +130,16 @@ def find_groups(
 def near_duplicates(signatures: Sequence[Signature], bits: int) -> dict[int, tuple[int, int]]:
     """Images that show the same as an earlier one: index -> (index of the earlier one, number of different hash bits).
 
-    Two images show the same where at most ``bits`` of the 256 bits of their colours' hashes differ (or of the mirrored
-    hash) and their mean colours by at most :data:`DUPLICATE_COLOUR`: the same picture at another size, quality or crop.
-    Colour variants differ by more; they are put into groups. The earlier image is never a near-duplicate itself, so
-    that one copy of each picture stays. Empty where ``bits`` is 0.
+    Two images show the same where the hashes of their colours, or mirrored colours, differ in at most ``bits`` bits and
+    their mean colours by at most :data:`DUPLICATE_COLOUR`. The earlier image is never a near-duplicate itself, so that
+    one copy of each picture stays. Empty where ``bits`` is 0.
     """
     if not bits or not signatures:
         return {}
-    means = np.array([signature.mean_colour for signature in signatures])
-    colours = [signature.colours for signature in signatures]
-    mirrored = [signature.mirrored_colours for signature in signatures]
-    pairs = [np.stack(pair, axis=1) for pair in _near(colours, mirrored, bits)]
+    means, colours, mirrored = _colours(signatures)
+    pairs = np.concatenate(list(_near(colours, mirrored, bits)))
     found: dict[int, tuple[int, int]] = {}
-    for later, earlier in sorted((second, first) for first, second in np.concatenate(pairs).tolist()):
+    for later, earlier in sorted((second, first) for first, second in pairs.tolist()):
         is_near = np.abs(means[earlier] - means[later]).max() <= DUPLICATE_COLOUR
         if is_near and later not in found and earlier not in found:
             differing = min(int((colours[earlier] != other[later]).sum()) for other in (colours, mirrored))
@@ -156,54 +147,58 @@ def near_duplicates(signatures: Sequence[Signature], bits: int) -> dict[int, tup
     return found
 
 
-def _alike_pairs(signatures: Sequence[Signature]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    aspects = np.log([signature.aspect for signature in signatures])
-    colours = [signature.colours for signature in signatures]
-    mirrored = [signature.mirrored_colours for signature in signatures]
-    silhouettes = [signature.silhouette for signature in signatures if signature.silhouette is not None]
-    flipped = [signature.mirrored_silhouette for signature in signatures if signature.mirrored_silhouette is not None]
-    pairs = []
-    if silhouettes:
-        for first, second in _near(silhouettes, flipped, SILHOUETTE_BITS):
-            keep = np.abs(aspects[first] - aspects[second]) <= np.log(SILHOUETTE_ASPECT)
-            pairs.append((first[keep], second[keep]))
-        for first, second in _near(colours, mirrored, COLOUR_BITS):
-            keep = np.abs(aspects[first] - aspects[second]) <= np.log(COLOUR_ASPECT)
-            pairs.append((first[keep], second[keep]))
+def _colours(signatures: Sequence[Signature]) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mean colours [N, 3], and the hashes of colours and of mirrored colours [N, 256]."""
+    names = ("mean_colour", "colours", "mirrored_colours")
+    means, colours, mirrored = (np.array([getattr(signature, name) for signature in signatures]) for name in names)
+    return means, colours, mirrored
+
+
+def _alike_pairs(signatures: Sequence[Signature]) -> NDArray[np.int64]:
+    """Pairs of indices [M, 2] of images that look alike."""
+    aspects = np.log([[signature.aspect] for signature in signatures])
+    means, colours, mirrored = _colours(signatures)
+    kept = []
+
+    def keep(found: Iterable[NDArray[np.int64]], values: NDArray[np.float64], most: float) -> None:
+        """Keep the pairs whose ``values`` [N, K] differ by at most ``most``."""
+        for pairs in found:
+            kept.append(pairs[np.abs(values[pairs[:, 0]] - values[pairs[:, 1]]).max(axis=1) <= most])
+
+    if signatures[0].silhouette is not None:
+        silhouettes = np.array([signature.silhouette for signature in signatures])
+        flipped = np.array([signature.mirrored_silhouette for signature in signatures])
+        keep(_near(silhouettes, flipped, SILHOUETTE_BITS), aspects, float(np.log(SILHOUETTE_ASPECT)))
+        keep(_near(colours, mirrored, COLOUR_BITS), aspects, float(np.log(COLOUR_ASPECT)))
     else:
-        means = np.array([signature.mean_colour for signature in signatures])
-        centres = zip(*(signature.centres for signature in signatures), strict=True)
-        crops = (_near_any(centre, (colours, mirrored), BACKGROUND_BITS) for centre in centres)
-        for first, second in chain(_near(colours, mirrored, BACKGROUND_BITS), *crops):
-            keep = np.abs(means[first] - means[second]).max(axis=1) <= BACKGROUND_COLOUR
-            pairs.append((first[keep], second[keep]))
-    return np.concatenate([first for first, _ in pairs]), np.concatenate([second for _, second in pairs])
+        keep(_near(colours, mirrored, BACKGROUND_BITS), means, BACKGROUND_COLOUR)
+        for centres in zip(*(signature.centres for signature in signatures), strict=True):
+            keep(_near_any(np.array(centres), (colours, mirrored), BACKGROUND_BITS), means, BACKGROUND_COLOUR)
+    return np.concatenate(kept)
 
 
-def _near(
-    hashes: Sequence[Bits], mirrored: Sequence[Bits], bits: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _near(hashes: Bits, mirrored: Bits, bits: int) -> Iterator[NDArray[np.int64]]:
     """Pairs of images (first < second) whose hashes differ in at most ``bits`` bits, directly or mirrored."""
-    for first, second in _near_any(hashes, (hashes, mirrored), bits):
-        yield first[first < second], second[first < second]
+    for pairs in _near_any(hashes, (hashes, mirrored), bits):
+        yield pairs[pairs[:, 0] < pairs[:, 1]]
 
 
-def _near_any(
-    hashes: Sequence[Bits], others: Sequence[Sequence[Bits]], bits: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of an index into ``hashes`` and one into any of ``others`` that differ in at most ``bits`` bits.
+def _near_any(hashes: Bits, others: Sequence[Bits], bits: int) -> Iterator[NDArray[np.int64]]:
+    """Pairs [M, 2] of an index into ``hashes`` and one into any of ``others`` that differ in at most ``bits`` bits.
 
-    An image is also paired with itself. Bits are turned into -1 and 1: a matrix product then counts equal bits minus
-    different ones, exactly in float32 and fast.
+    An image is also paired with itself.
     """
-    signs = np.array(hashes, dtype=np.float32) * 2 - 1
-    other_signs = [np.array(other, dtype=np.float32) * 2 - 1 for other in others]
-    least = signs.shape[1] - 2 * bits
-    for start in range(0, len(signs), _BLOCK):
-        block = signs[start : start + _BLOCK]
+    least = hashes.shape[1] - 2 * bits
+    other_signs = [as_signs(other) for other in others]
+    for start in range(0, len(hashes), _BLOCK):
+        block = as_signs(hashes[start : start + _BLOCK])
         for other in other_signs:
-            row, second = np.nonzero(block @ other.T >= least)
-            yield row + start, second
+            yield np.argwhere(block @ other.T >= least) + (start, 0)
+
+
+def as_signs(hashes: Sequence[Bits] | Bits) -> NDArray[np.float32]:
+    """Bits [N, 256] as -1 and 1. A matrix product then counts equal bits minus different ones, exactly in float32."""
+    return np.array(hashes, dtype=np.float32) * 2 - 1
 
 
 def _hash(canvas: Image.Image) -> Bits:

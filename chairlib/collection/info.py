@@ -1,6 +1,7 @@
 """Numbers that describe a collection: `chairlib info`."""
 
 import html
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ __all__ = ["Description", "describe"]
 # The paper's default resolution, and the padding there. `compositing.blend.padding` knows it too, but compositing
 # builds on collections, so it cannot be imported here.
 _RESOLUTION, _PADDING = 64, 6
-_UNSTATED = "not stated"
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,15 @@ class Description:
         ]
         for kind in KINDS:
             for title, table in ((f"{kind}s", self.counts[kind]), ("  groups", self.groups[kind])):
-                row = f"{title:12}" + "".join(f"{table[split]:8,}" for split in SPLITS) + f"{sum(table.values()):8,}"
+                row = f"{title:12}" + "".join(f"{count:8,}" for count in (*table.values(), sum(table.values())))
                 if table is self.counts[kind]:
-                    row += f"  {_range(self.widths[kind]):>16}  {_range(self.heights[kind]):>16}"
+                    for spread in (self.widths[kind], self.heights[kind]):
+                        row += f"  {' '.join(f'{value:,}' for value in spread):>16}"
                 lines.append(row)
         lines += ["", "width and height in pixels: least, median, greatest", "", "licences"]
         for kind in KINDS:
             lines += [f"  {count:6,} {kind}s  {licence}" for licence, count in self.licences[kind].items()]
-        lines += [
-            "",
-            f"foreground  {self.canvas_share:.1%} of a segment's canvas, {self.composite_share:.1%} of a composite at "
-            f"{_RESOLUTION} x {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)",
-        ]
-        return "\n".join(lines)
+        return "\n".join([*lines, "", f"foreground  {self._foreground()}"])
 
     def _repr_html_(self) -> str:
         """The same for a notebook."""
@@ -77,29 +73,28 @@ class Description:
             + ", ".join(f"{licence} ({count:,})" for licence, count in self.licences[kind].items())
             for kind in KINDS
         ]
-        notes.append(
-            f"foreground: {self.canvas_share:.1%} of a segment's canvas, {self.composite_share:.1%} of a composite at "
-            f"{_RESOLUTION} × {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)"
-        )
-        items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+        items = "".join(f"<li>{html.escape(note)}</li>" for note in (*notes, f"foreground: {self._foreground()}"))
         return f"{style_table(frame, f'{self.name} (data hash {self.hash})').data}<ul>{items}</ul>"
+
+    def _foreground(self) -> str:
+        shares = f"{self.canvas_share:.1%} of a segment's canvas, {self.composite_share:.1%} of a composite"
+        return f"{shares} at {_RESOLUTION} x {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)"
 
 
 def describe(collection: Collection) -> Description:
     """Describe a collection. Reads every segment; raises CollectionError where one is damaged."""
     rows = {kind: collection.rows(kind) for kind in KINDS}
     with ThreadPoolExecutor() as pool:
-        opened = pool.map(lambda identity: _shares(collection.open("segment", identity)), rows["segment"]["id"])
-        shares = np.array(list(opened))
-    canvas_share, composite_share = shares.mean(axis=0)
+        shares = list(pool.map(lambda identity: _shares(collection.open("segment", identity)), rows["segment"]["id"]))
+    canvas_share, composite_share = np.mean(shares, axis=0)
     return Description(
         name=collection.name,
         hash=collection.hash,
         counts={kind: {split: len(collection.rows(kind, split)) for split in SPLITS} for kind in KINDS},
         groups={kind: {split: collection.rows(kind, split)["group"].nunique() for split in SPLITS} for kind in KINDS},
-        widths={kind: _least_median_greatest(rows[kind]["width"].to_numpy()) for kind in KINDS},
-        heights={kind: _least_median_greatest(rows[kind]["height"].to_numpy()) for kind in KINDS},
-        licences={kind: _count_licences(rows[kind]) for kind in KINDS},
+        widths={kind: _least_median_greatest(rows[kind]["width"]) for kind in KINDS},
+        heights={kind: _least_median_greatest(rows[kind]["height"]) for kind in KINDS},
+        licences={kind: dict(Counter(rows[kind]["licence"].replace("", "not stated")).most_common()) for kind in KINDS},
         canvas_share=float(canvas_share),
         composite_share=float(composite_share),
     )
@@ -113,17 +108,8 @@ def _shares(segment: Image.Image) -> tuple[float, float]:
     return float((np.asarray(opacity) > MASK_OPACITY).mean()), float((small > MASK_OPACITY).sum()) / _RESOLUTION**2
 
 
-def _count_licences(rows: pd.DataFrame) -> dict[str, int]:
-    counts = rows["licence"].replace("", _UNSTATED).value_counts()
-    return {str(licence): int(count) for licence, count in counts.items()}
-
-
-def _least_median_greatest(values: np.ndarray) -> tuple[int, int, int]:
-    return int(values.min()), int(np.median(values)), int(values.max())
-
-
-def _range(spread: tuple[int, int, int]) -> str:
-    return " ".join(f"{value:,}" for value in spread)
+def _least_median_greatest(values: pd.Series) -> tuple[int, int, int]:
+    return int(values.min()), int(values.median()), int(values.max())
 
 
 def _in_words(spread: tuple[int, int, int]) -> str:

@@ -1,29 +1,28 @@
 """An audit of a finished collection: does an image of one split have a near copy in another one?
 
-Every validation and test image is compared with every training image, and every test image with every validation image.
-For each, the nearest one is reported. The distance of two images is the number of bits, 0 to 256, in which their
-perceptual hashes differ (:mod:`chairlib.collection.grouping`; imagehash's phash of 16 x 16), the smallest of these:
+Every validation and test image is compared with every training image, and every test image with every validation image;
+for each, the nearest one is reported. The distance is the number of bits, 0 to 256, in which perceptual hashes differ
+(:mod:`chairlib.collection.grouping`), the smallest of these:
 
-* segments: the hashes of their colours and of their silhouettes, each compared directly and mirrored;
-* backgrounds: the hashes of their colours, compared directly and mirrored, and the hash of each one's centre compared
-  with the other one's whole (a crop).
+* segments: the hashes of colours and of silhouettes, each compared directly and mirrored;
+* backgrounds: the hashes of colours, directly and mirrored, and the hash of each one's centre against the other's whole.
 
-So a copy, a mirrored copy and a variant in another colour are all near; unrelated images differ in about 100 bits.
-Segments are cropped to their object and all images squashed to a square before hashing, so margins, scale and
-stretching don't matter. The import also weighs groups, labels, shapes and mean colours. The audit ignores them: it
-checks the splits, not the grouping.
+So a copy, a mirrored copy and a variant in another colour are near; unrelated images differ in about 100 bits. Groups,
+labels, shapes and mean colours, which the import also weighs, are ignored: the audit checks the splits.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from chairlib.collection.collection import KINDS, Collection
-from chairlib.collection.grouping import Signature, background_signature, segment_signature
+from chairlib.collection.grouping import as_signs, background_signature, segment_signature
+from chairlib.core.checks import is_whole
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.progress import progress_bar
 
@@ -33,22 +32,19 @@ __all__ = ["COMPARISONS", "HASH_BITS", "THRESHOLD", "LeakageReport", "Pair", "au
 HASH_BITS = 256
 #: Two images of different splits that differ in fewer bits than this are a leak. Measured on 200 rendered and real
 #: images of each kind: copies that were compressed (JPEG quality 30 and up), mirrored, recoloured, or made lighter by a
-#: third differ in at most 24 bits, and 99 % of them in fewer. Two rooms differ in 76 or more; two rendered designs of
-#: one family in 38 or more among 180 chairs, and in 26 or more among 900 (of 64 pixels). Segments at half the size (up
-#: to 46 bits), crops to other than the compared centres, and rotations may be missed.
+#: third differ in at most 24 bits, two rooms in 76 or more, two rendered designs of one family in 26 or more. Segments
+#: at half the size (up to 46 bits), other crops than the compared centres, and rotations may be missed.
 THRESHOLD = 24
 #: (split, other split): each image of the first is compared with all images of the second.
 COMPARISONS = (("val", "train"), ("test", "train"), ("test", "val"))
 
-_COLUMNS = ["kind", "id", "split", "other", "other_split", "bits", "by"]
 #: Entries of a table of distances that are computed at once. It bounds the memory: 16 MB a table, a few at a time.
 _BLOCK_ENTRIES = 1 << 22
 
 Signs = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """An image and the nearest image of another split. ``str()`` gives it as text."""
 
     kind: str
@@ -80,7 +76,7 @@ class LeakageReport:
         if n < 1:
             raise ParameterError(f"n must be at least 1; found {n}.")
         found = self.nearest if kind is None else self.nearest[self.nearest["kind"] == kind]
-        return [Pair(*row) for row in found[_COLUMNS].head(n).itertuples(index=False, name=None)]
+        return [Pair(*row) for row in found[list(Pair._fields)].head(n).itertuples(index=False, name=None)]
 
     def summary(self, threshold: int = THRESHOLD) -> pd.DataFrame:
         """A row for each kind and comparison.
@@ -89,18 +85,16 @@ class LeakageReport:
         images have fewer bits than ``threshold``). Raises ParameterError where the threshold is no whole number in
         [0, 256].
         """
-        _check_threshold(threshold)
-        rows = []
-        for kind in KINDS:
-            for split, other in COMPARISONS:
-                found = self.nearest
-                mine = (found["kind"] == kind) & (found["split"] == split) & (found["other_split"] == other)
-                bits = found.loc[mine, "bits"].to_numpy()
-                if bits.size:
-                    closer = int((bits < threshold).sum())
-                    rows.append((kind, split, other, bits.size, int(bits.min()), float(np.median(bits)), closer))
-        columns = ["kind", "split", "other_split", "images", "least", "median", "closer"]
-        return pd.DataFrame(rows, columns=columns)
+        if not is_whole(threshold) or not 0 <= threshold <= HASH_BITS:
+            raise ParameterError(
+                f"a threshold must be a whole number of bits from 0 to {HASH_BITS}; found {threshold!r}."
+            )
+        found = self.nearest.assign(closer=self.nearest["bits"] < threshold)
+        table = found.groupby(["kind", "split", "other_split"]).agg(
+            images=("bits", "size"), least=("bits", "min"), median=("bits", "median"), closer=("closer", "sum")
+        )
+        order = [(kind, *splits) for kind in KINDS for splits in COMPARISONS]
+        return table.reindex([key for key in order if key in table.index]).reset_index()
 
     def __str__(self) -> str:
         lines = [
@@ -144,37 +138,31 @@ def check(report: LeakageReport, threshold: int = THRESHOLD, most: float = 0.0) 
         count = int(pairs["closer"].sum())
         n_scored = sum(len(report.collection.rows(str(kind), split)) for split in ("val", "test"))
         if count > most * n_scored:
-            more = f"{count} of {n_scored} {kind}s of val and test have one" + (
-                f", at most {most:.0%} may" if most else ""
-            )
+            allowed = f", at most {most:.0%} may" if most else ""
             raise CollectionError(
                 f"{report.collection.root}: {report.worst(1, str(kind))[0]}, fewer than {threshold}, so they are "
-                f"near-duplicates ({more}); put such images into one group, or take one of them out, and make the "
-                "collection again."
+                f"near-duplicates ({count} of {n_scored} {kind}s of val and test have one{allowed}); put such images "
+                "into one group, or take one of them out, and make the collection again."
             )
-
-
-def _check_threshold(threshold: int) -> None:
-    if isinstance(threshold, bool) or not isinstance(threshold, int) or not 0 <= threshold <= HASH_BITS:
-        raise ParameterError(f"a threshold must be a whole number of bits from 0 to {HASH_BITS}; found {threshold!r}.")
 
 
 def _nearest_of_kind(collection: Collection, kind: str, progress: bool) -> pd.DataFrame:
     rows = collection.rows(kind)
-    signatures = _signatures(collection, kind, rows["id"].tolist(), progress)
-    colours, mirrored = _signs([s.colours for s in signatures]), _signs([s.mirrored_colours for s in signatures])
+    sign = segment_signature if kind == "segment" else background_signature
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda identity: sign(collection.open(kind, identity)), rows["id"])
+        bar = progress_bar(found, f"comparing {kind}s", total=len(rows), unit="image", disable=not progress)
+        signatures = list(bar)
+    colours, mirrored = (as_signs([getattr(s, name) for s in signatures]) for name in ("colours", "mirrored_colours"))
     hashes = [("colours", colours, colours), ("colours", colours, mirrored)]
     if kind == "segment":
-        silhouettes = _signs([s.silhouette for s in signatures])
-        flipped = _signs([s.mirrored_silhouette for s in signatures])
+        names = ("silhouette", "mirrored_silhouette")
+        silhouettes, flipped = (as_signs([getattr(s, name) for s in signatures]) for name in names)
         hashes += [("silhouette", silhouettes, silhouettes), ("silhouette", silhouettes, flipped)]
     else:
-        for centres in map(_signs, zip(*(s.centres for s in signatures), strict=True)):
-            hashes += [
-                ("centre", one, other)
-                for whole in (colours, mirrored)
-                for one, other in ((centres, whole), (whole, centres))
-            ]
+        for centres in map(as_signs, zip(*(s.centres for s in signatures), strict=True)):
+            for whole in (colours, mirrored):
+                hashes += [("centre", centres, whole), ("centre", whole, centres)]
     identities, splits = rows["id"].to_numpy(), rows["split"].to_numpy()
     parts = []
     for split, other in COMPARISONS:
@@ -183,19 +171,6 @@ def _nearest_of_kind(collection: Collection, kind: str, progress: bool) -> pd.Da
         columns = {"kind": kind, "id": identities[queries], "split": split, "other": identities[index]}
         parts.append(pd.DataFrame({**columns, "other_split": other, "bits": bits, "by": by}))
     return pd.concat(parts, ignore_index=True)
-
-
-def _signatures(collection: Collection, kind: str, ids: Sequence[str], progress: bool) -> list[Signature]:
-    sign = segment_signature if kind == "segment" else background_signature
-    with ThreadPoolExecutor() as pool:
-        signatures = pool.map(lambda identity: sign(collection.open(kind, identity)), ids)
-        title = f"comparing {kind}s"
-        return list(progress_bar(signatures, title, total=len(ids), unit="image", disable=not progress))
-
-
-def _signs(hashes: Sequence[NDArray[np.bool_] | None]) -> Signs:
-    """Bits [N, 256] as -1 and 1. A matrix product then counts equal bits minus different ones, exactly in float32."""
-    return np.array(hashes, dtype=np.float32) * 2 - 1
 
 
 def nearest_candidates(

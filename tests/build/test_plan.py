@@ -262,7 +262,7 @@ def test_cocos_chairs_are_pretrained_on_where_they_are_given(home, collection, c
         assert count_images(extra)[0] == count_images(plan.benchmark_runs[0])[0]
         different = {name for name, value in extra.settings.to_dict().items() if value != base[name]}
         assert different <= {"data", "train_images", "evaluations"}
-    # As often as the run that they stand beside, which doesn't say how often and has seen less than eight epochs by the end.
+    # As often as the run that they stand beside, which has seen less than eight epochs by the end.
     assert on_coco.settings.evaluations == matched.settings.evaluations == 8
     starts = {run.settings.pretraining: run.settings.pretrained for run in plan.transfer_runs}
     assert starts["coco_chairs"] == on_coco.name
@@ -402,7 +402,10 @@ def test_second_build_is_refused(home):
 
 
 def test_lock_of_a_killed_build_is_no_obstacle(home):
-    code = "import time; from chairlib.build.snakemake import only_build\nwith only_build(): print('in', flush=True); time.sleep(60)"
+    code = (
+        "import time; from chairlib.build.snakemake import only_build\n"
+        "with only_build(): print('in', flush=True); time.sleep(60)"
+    )
     environment = {**os.environ, "CHAIRLIB_HOME": str(home)}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "in\n"

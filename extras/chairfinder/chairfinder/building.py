@@ -235,8 +235,8 @@ def take_out_copies(
 ) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
     """What stays, in order, and what shows the same as an image that was removed, with the reason.
 
-    appearances: (id, appearance) of the removed ones, of any kind; bits: as for :func:`take_out_near_duplicates`, whose rule this
-    is.
+    appearances: (id, appearance) of the removed ones, of any kind. bits: as for :func:`take_out_near_duplicates`, which
+    compares in the same way.
     """
     removed = [(identity, *_read_appearance(appearance)) for identity, appearance in appearances]
     kept: list[Candidate] = []

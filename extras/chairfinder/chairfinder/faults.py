@@ -37,10 +37,10 @@ def apply_fault(name: str, segment: Image.Image, seed: int = 0, severity: float 
 
 
 def screened_examples(segments: Sequence[Image.Image], each: int = 4, side: int = 128) -> tuple[np.ndarray, list[str]]:
-    """Segments as they are, and with every fault, and what the screening says: (uint8 [N, side, side, 4], reasons).
+    """Unchanged segments and segments with each fault, with the screening's refusals: (uint8 [N, side, side, 4], reasons).
 
-    ``each`` of every kind, of segments in turn, judged at 256 pixels at least; a reason is empty where the image is
-    kept.
+    ``each`` examples without a fault, then as many with each fault. Segments are taken in turn, enlarged to at least 256
+    pixels for the screening. The reason of an accepted image is empty.
     """
     pictures, reasons = [], []
     for turn, name in enumerate(["", *FAULTS]):

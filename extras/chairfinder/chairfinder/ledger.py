@@ -503,9 +503,9 @@ class Ledger:
     def remove(self, image_id: str, appearance: str = "") -> list[str]:
         """Take out an image and its copies for good: rows, decisions and files. Their tombstones remain.
 
-        appearance: what near copies of it are known by (:func:`chairfinder.building.appearance_of`), kept with the tombstones.
-        Returns their addresses. Removing it once more does nothing. Raises CollectionError for an id that was never
-        here.
+        appearance: what near copies of it are known by (:func:`chairfinder.building.appearance_of`), kept with the
+        tombstones. Returns their addresses. Removing it once more does nothing. Raises CollectionError for an id that
+        was never here.
         """
         with self._transaction() as database:
             self.check_known(image_id)

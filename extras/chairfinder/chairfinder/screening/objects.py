@@ -21,7 +21,7 @@ __all__ = [
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 #: Opacity, of 255, of what is no blended outline.
 _OPAQUE = 250
-#: How far from the frame a cut object still looks as at the frame, as a share of the image's longer side.
+#: Depth in which a cut object keeps its breadth, measured from the frame, as a share of the image's longer side.
 _CUT_DEPTH = 0.015
 #: Legs are followed for this many depths, and are at least this broad at the frame, compared with one depth further in.
 _LEG_DEPTHS, _LEG_BREADTH = 3, 0.8

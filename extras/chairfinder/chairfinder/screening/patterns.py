@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 #: Squares of a checkerboard, in pixels, that are looked for; and how far a colour may be from grey.
 _SQUARES = (3, 64)
 _GREYNESS = 16
-#: Least difference of the two tones, and how far (as a share of it) a pixel may be from its tone.
+#: Least difference of the two tones, of 255.
 _TONE_STEP = 5
 #: With fewer pixels just inside its outline, an object is too small or thin to tell what it stands on.
 _RIM_PIXELS = 40
@@ -25,14 +25,13 @@ _RIM_PIXELS = 40
 _PANEL_TOLERANCE = 7
 #: Least share of the panel's border that is plain; the object may cover the rest.
 _PANEL_BORDER = 0.5
-#: Least step of colour, of 255, where something stands on a panel, and the least share of its border with such a step:
-#: a sphere's highlight has the panel's outline around it, but fades out.
+#: An object on a panel has a step of colour of at least so much, of 255, along at least this share of its border. The
+#: highlight of a sphere looks like a panel as well, but it fades out.
 _SHARP_STEP, _SHARP_BORDER = 20, 0.5
-#: How many colours, each as smooth as light makes it, the rim of a patterned thing has; and how far, of 255, a pixel
-#: may be from its own.
+#: The rim of a patterned object has at most so many smooth colours, and a pixel differs by at most so much, of 255, from
+#: one of them.
 _RIM_COLOURS, _RIM_TOLERANCE = 3, 12
-#: That rim's depth in pixels, and the largest difference, of 255, to a pixel's neighbours: at a larger one it straddles
-#: two colours.
+#: The rim's depth in pixels, and the largest difference, of 255, among neighbours that are of one colour.
 _EDGE_WIDTH, _MAX_RIM_STEP = 6, 40
 
 
