@@ -12,11 +12,16 @@ from figure_helpers import RNG, check_figure
 MAKE = {
     "distance_histogram": lambda: distance_histogram({"segments": [2, 80, 92], "backgrounds": [100]}, 24),
     "foreground_histogram": lambda: foreground_histogram(RNG.uniform(5, 40, 500)),
+    "foreground_histogram_sets": lambda: foreground_histogram({"training": [10.0, 20.0], "test": [30.0]}, paper=None),
 }
 
 ALT = {
     "distance_histogram": [
         "segments: 3 distances from 2 to 92 bits, median 80, 1 below 24; backgrounds: 1 distances from 100"
+    ],
+    "foreground_histogram_sets": [
+        "training: 2 composites, mean 15.00 %, from 10.0 to 20.0 %",
+        "test: 1 composites, mean 30.00 %",
     ],
 }
 
