@@ -60,7 +60,7 @@ class Selection:
         return max(found, key=_informativeness, default=[])
 
     def find(
-        self, model: str, pretraining: str, category: str, share: int = 100, protocol: str | None = None
+        self, model: str, pretraining: str | None, category: str, share: int = 100, protocol: str | None = None
     ) -> list[Record]:
         """Records of one cell of a table, every fold of every seed, in order; see :meth:`records_of`.
 
