@@ -5,7 +5,7 @@ for each, the nearest one is reported. The distance is the number of bits, 0 to 
 (:mod:`chairlib.collection.grouping`), the smallest of these:
 
 * segments: the hashes of colours and of silhouettes, each compared directly and mirrored;
-* backgrounds: the hashes of colours, directly and mirrored, and the hash of each one's centre against the other's whole.
+* backgrounds: the hashes of colours, directly and mirrored, and that of each one's centre against the other's whole.
 
 So a copy, a mirrored copy and a variant in another colour are near; unrelated images differ in about 100 bits. Groups,
 labels, shapes and mean colours, which the import also weighs, are ignored: the audit checks the splits.
@@ -128,9 +128,8 @@ def audit(collection: Collection, kind: str | None = None, progress: bool = Fals
 def check(report: LeakageReport, threshold: int = THRESHOLD, most: float = 0.0) -> None:
     """Raise CollectionError, naming the nearest pair, where images of two splits are closer than ``threshold`` bits.
 
-    most: the share of val and test images of a kind, in [0, 1], that may be that close to another split. A threshold of
-    0 never raises. Raises ParameterError where the threshold is no whole number of bits in [0, 256], and where ``most``
-    lies outside [0, 1].
+    most: the share of val and test images of a kind, in [0, 1], that may be that close to another split. Raises
+    ParameterError where it lies outside [0, 1], and as :meth:`LeakageReport.summary` does.
     """
     if not 0 <= most <= 1:
         raise ParameterError(f"the share of near-duplicates that is let through must lie in [0, 1]; found {most!r}.")

@@ -1,7 +1,5 @@
 """A leakage audit for the book: a table, a histogram of the distances, and the nearest pairs side by side."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
@@ -41,11 +39,8 @@ def leakage_table(report: LeakageReport, threshold: int = THRESHOLD, caption: st
 def distances_figure(report: LeakageReport, threshold: int = THRESHOLD, title: str = "", caption: str = "") -> Figure:
     """The histogram of the distances, by kind: each validation and test image to its nearest in another split."""
     found = report.nearest
-    distances: Mapping[str, NDArray[np.int64]] = {
-        f"{kind}s": found.loc[found["kind"] == kind, "bits"].to_numpy()
-        for kind in KINDS
-        if (found["kind"] == kind).any()
-    }
+    kinds = [kind for kind in KINDS if (found["kind"] == kind).any()]
+    distances = {f"{kind}s": found.loc[found["kind"] == kind, "bits"].to_numpy() for kind in kinds}
     return distance_histogram(distances, threshold, title, caption)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chairlib.benchmark.models import UNet
-from chairlib.compositing.image_sets import spread
 from chairlib.compositing.loader import CompositeLoader
+from chairlib.compositing.packing import spread
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
