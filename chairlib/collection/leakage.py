@@ -81,9 +81,8 @@ class LeakageReport:
     def summary(self, threshold: int = THRESHOLD) -> pd.DataFrame:
         """A row for each kind and comparison.
 
-        Columns: ``kind``, ``split``, ``other_split``, ``images``, ``least`` and ``median`` (bits), ``closer`` (how many
-        images have fewer bits than ``threshold``). Raises ParameterError where the threshold is no whole number in
-        [0, 256].
+        Columns: ``kind``, ``split``, ``other_split``, ``images``, ``least`` and ``median`` (bits), ``closer`` (images
+        with fewer bits than ``threshold``). Raises ParameterError unless that is a whole number in [0, 256].
         """
         if not is_whole(threshold) or not 0 <= threshold <= HASH_BITS:
             raise ParameterError(
@@ -111,8 +110,7 @@ class LeakageReport:
 def audit(collection: Collection, kind: str | None = None, progress: bool = False) -> LeakageReport:
     """Find each validation and test image's nearest image in another split.
 
-    ``kind``: ``"segment"``, ``"background"`` or None for both; ``progress`` shows a bar. Reads every image once. Raises
-    CollectionError where one is damaged, ParameterError for an unknown kind.
+    Of one ``kind``, or of both. Raises CollectionError where an image is damaged, ParameterError for an unknown kind.
     """
     if kind is not None and kind not in KINDS:
         raise ParameterError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}, or None for both.")
