@@ -75,7 +75,7 @@ def load_split(
     """The parts of ``split`` at ``resolution``: read from the cache, or made and written to it where it has none."""
     check_split(split)
     check_resolution(resolution)
-    options = f"{resolution}-{fit}{'-crop' if crop else ''}-v{VERSION}"
+    options = f"{resolution}-{fit}-{'cropped' if crop else 'whole'}-v{VERSION}"
     file = paths.cache / "packed" / f"{collection.hash}-{options}.safetensors"
     try:
         tensors, _ = load_tensors(file, prefix=f"{split}.")
