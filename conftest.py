@@ -91,7 +91,8 @@ def open_widget(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     def open_page(widget: Any, width: int = 800) -> Any:
         state = embedding.dependency_state([widget], drop_defaults=False)
-        snippet = embedding.embed_snippet(views=[widget], state=state, requirejs=False, embed_url=embed.as_uri(), cors=False)
+        options = {"requirejs": False, "embed_url": embed.as_uri(), "cors": False}
+        snippet = embedding.embed_snippet(views=[widget], state=state, **options)
         path = tmp_path / "page.html"
         path.write_text(f'<!doctype html><meta charset="utf-8"><title>widget</title><body>{snippet}', encoding="utf-8")
         page = context.new_page()
