@@ -193,9 +193,7 @@ def score_masks(predicted: Tensor, target: Tensor, groups: Sequence[str] | None 
 
     predicted: bool, or probabilities in [0, 1], [N, 1, H, W] (of logits, pass `logits > 0`). target: bool, or 0 and 1
     in any dtype, same shape and device. groups: the segment group of each image; intervals then resample groups.
-
-    Raises ParameterError, naming dtype, shape and values found, where the tensors are anything else (0/255, logits,
-    soft masks, a missing channel dimension).
+    Raises ParameterError, naming dtype, shape and values, for anything else (0/255, logits, soft masks, no channel).
     """
     scorer = MaskScorer()
     scorer.update(predicted, target)

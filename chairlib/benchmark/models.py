@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -267,22 +267,6 @@ def _load_imagenet(name: str, backbone: nn.Module, all_weights: Any) -> None:
 
 
 def _build_third_party(name: str, width: int | None) -> nn.Module:
-    factory = _find_callable(name)
-    options = {} if width is None else {"width": width}
-    try:
-        model = factory(**options)
-    except Exception as error:
-        call = "no arguments" if width is None else f"width={width}"
-        raise ParameterError(
-            f"model {name} failed when called with {call}: {type(error).__name__}: {_one_line(error)}."
-        ) from error
-    if not isinstance(model, nn.Module):
-        raise ParameterError(f"model {name} returned {_describe(model)}: it must return a torch.nn.Module.")
-    _try_out(name, model)
-    return model
-
-
-def _find_callable(name: str) -> Callable[..., Any]:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -296,7 +280,18 @@ def _find_callable(name: str) -> Callable[..., Any]:
         raise ParameterError(f"model {name}: module {module_name!r} has no {attribute!r}.")
     if not callable(factory):
         raise ParameterError(f"model {name}: {attribute!r} is of type {type(factory).__name__} and cannot be called.")
-    return factory
+    options = {} if width is None else {"width": width}
+    try:
+        model = factory(**options)
+    except Exception as error:
+        call = "no arguments" if width is None else f"width={width}"
+        raise ParameterError(
+            f"model {name} failed when called with {call}: {type(error).__name__}: {_one_line(error)}."
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise ParameterError(f"model {name} returned {_describe(model)}: it must return a torch.nn.Module.")
+    _try_out(name, model)
+    return model
 
 
 def _try_out(name: str, model: nn.Module) -> None:

@@ -273,13 +273,8 @@ def fit(
         trainer.load(path, fingerprint)
 
     epochs_done, rest = divmod(n_steps, len(train))  # an epoch's last batch may be smaller
-    bar = progress_bar(
-        total=epochs_done * train.n_images + min(rest * train.batch_size, train.n_images),
-        initial=trainer.images,
-        desc="training",
-        unit="image",
-        disable=not progress,
-    )
+    total = epochs_done * train.n_images + min(rest * train.batch_size, train.n_images)
+    bar = progress_bar(total=total, initial=trainer.images, desc="training", unit="image", disable=not progress)
     began = time.monotonic() - trainer.seconds
     saved = shown = trainer.seconds
     try:

@@ -43,11 +43,7 @@ _MANIFEST = "manifest.csv"
 
 @dataclass(frozen=True)
 class Item:
-    """One image that is to be written to a collection.
-
-    ``kind`` is one of :data:`KINDS`; ``data`` is the finished file, an RGBA PNG (segment) or an RGB JPEG (background);
-    ``width`` and ``height`` are in pixels.
-    """
+    """One image that is to be written to a collection: ``data`` is the finished file, an RGBA PNG or an RGB JPEG."""
 
     kind: str
     data: bytes
@@ -99,8 +95,7 @@ class Collection:
     def open(self, kind: str, id: str) -> Image.Image:
         """The image of one segment (mode RGBA, straight colour) or background (mode RGB).
 
-        Raises CollectionError, naming the file, where its bytes no longer have the hash that is its name, and where it
-        cannot be read as an image.
+        Raises CollectionError where the file has another hash than its name, or cannot be read as an image.
         """
         path = self.path(kind, id)
         try:

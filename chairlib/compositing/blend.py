@@ -1,11 +1,9 @@
 """How one composite is made: padding, resizing, alpha blending, and the mask (paper, section 3).
 
-A segment is a chair with straight (not premultiplied) colour and an opacity channel; a background is an opaque photo.
 At resolution d the background is squashed to d x d, the segment is resized to (d - k) x (d - k) and placed with its
 corner at floor(k / 2), and the two are blended: ``I = opacity * F + (1 - opacity) * B``. The mask is where the opacity
-exceeds 0.4, the rule of the released code.
-
-Everything works on 8-bit levels and rounds once, so a composite is the same on every device, and equals Pillow's.
+exceeds 0.4, the rule of the released code. Everything works on 8-bit levels and rounds once, so a composite is the same
+on every device, and equals Pillow's.
 """
 
 from typing import Literal, get_args
@@ -88,13 +86,10 @@ def resize_background(background: Image.Image, resolution: int) -> np.ndarray:
 
 
 def blend(segments: torch.Tensor, backgrounds: torch.Tensor) -> torch.Tensor:
-    """Alpha-blend segments over backgrounds, rounding once.
+    """Segments uint8 [..., 4, d, d], straight colour, over backgrounds uint8 [..., 3, d, d] on the same device.
 
-    ``segments`` uint8 [..., 4, d, d], straight colour; ``backgrounds`` uint8 [..., 3, d, d], on the same device.
-    Returns float32 [..., 3, d, d] holding whole levels 0..255.
-
-    The products stay below 2**24, so float32 holds them exactly, and a sum over 255 is never half-way between two whole
-    numbers: every device rounds to the same level.
+    Returns float32 [..., 3, d, d] holding whole levels 0..255. The products stay below 2**24, so float32 holds them
+    exactly, and a sum over 255 is never half-way between two whole numbers: every device rounds to the same level.
     """
     opacity = segments[..., 3:4, :, :].float()
     return (opacity * segments[..., :3, :, :] + (255 - opacity) * backgrounds).div_(255).round_()

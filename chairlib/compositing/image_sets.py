@@ -35,8 +35,8 @@ def pair_table(
 ) -> torch.Tensor:
     """Which segment stands before which background: int64 [N, 2], ordered by segment.
 
-    Every segment is paired with ``per_segment`` different backgrounds, or with all of them where the split has fewer. N
-    is the number of segments times that. Each split draws from a random stream of its own.
+    Every segment has ``per_segment`` different backgrounds, or all where there are fewer. Each split has its own random
+    stream.
     """
     check_count("backgrounds_per_segment", per_segment)
     check_count("pair_seed", seed, least=0)

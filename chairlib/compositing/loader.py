@@ -26,10 +26,8 @@ class CompositeLoader:
     ----------
     root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or an
         :class:`ImageSet`.
-    split: ``"train"``, ``"val"`` or ``"test"``.
-    resolution: pixels d, at least 16.
+    split: ``"train"``, ``"val"`` or ``"test"``; resolution: pixels d, at least 16; device: ``"auto"``, or torch's name.
     batch_size: images a batch; the last batch is smaller unless ``drop_last``.
-    device: ``"auto"``, or a name that torch knows.
     shuffle: a new order each epoch; by default for the train split only.
     flip: mirror each image and its mask left to right with probability 1/2.
     augment: change each image and its mask at random, after any ``flip``; :meth:`in_order` gives them unchanged.

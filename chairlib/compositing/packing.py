@@ -4,6 +4,7 @@
 and can be deleted; its name holds the collection's content hash and every option.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from chairlib.collection import SPLITS, Collection
+from chairlib.collection import KINDS, SPLITS, Collection
 from chairlib.compositing.blend import Placement, check_resolution, resize_background, resize_segment
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, ParameterError
@@ -56,17 +57,15 @@ def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) 
 
 
 def _pack(collection: Collection, resolution: int, fit: Placement, crop: bool) -> dict[str, torch.Tensor]:
-    def read_segment(identity: str) -> np.ndarray:
-        return resize_segment(collection.open("segment", identity), resolution, fit, crop)
-
-    def read_background(identity: str) -> np.ndarray:
-        return resize_background(collection.open("background", identity), resolution)
+    def read(image: tuple[str, str]) -> np.ndarray:
+        opened = collection.open(*image)
+        is_segment = image[0] == "segment"
+        return resize_segment(opened, resolution, fit, crop) if is_segment else resize_background(opened, resolution)
 
     tensors = {}
-    for kind, read in (("segment", read_segment), ("background", read_background)):
-        for split in SPLITS:
-            ids = collection.rows(kind, split)["id"].tolist()
-            tensors[f"{split}.{kind}s"] = map_images(read, ids, f"packing {split} {kind}s at {resolution} px")
+    for kind, split in itertools.product(KINDS, SPLITS):
+        images = [(kind, identity) for identity in collection.rows(kind, split)["id"]]
+        tensors[f"{split}.{kind}s"] = map_images(read, images, f"packing {split} {kind}s at {resolution} px")
     return tensors
 
 
@@ -76,7 +75,7 @@ def load_split(
     """The parts of ``split`` at ``resolution``: read from the cache, or made and written to it where it has none."""
     check_split(split)
     check_resolution(resolution)
-    options = f"{resolution}-{fit}{'-crop' if crop else ''}-v{VERSION}"
+    options = f"{resolution}-{fit}-{'cropped' if crop else 'whole'}-v{VERSION}"
     file = paths.cache / "packed" / f"{collection.hash}-{options}.safetensors"
     try:
         tensors, _ = load_tensors(file, prefix=f"{split}.")

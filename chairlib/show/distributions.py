@@ -1,4 +1,4 @@
-"""Histograms: how much of each composite is chair, and how far images are from those of another split."""
+"""A histogram of how much of each composite is chair."""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import seaborn as sns
 from numpy.typing import ArrayLike
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import PALETTE, Figure, describe_array, legend_above, line_style, new_figure, show, theme
+from chairlib.show.canvas import PALETTE, Figure, describe_array, legend_above, new_figure, show, theme
 
-__all__ = ["distance_histogram", "foreground_histogram"]
+__all__ = ["foreground_histogram"]
 
 
 @theme()
@@ -47,36 +47,4 @@ def foreground_histogram(
     legend_above(ax)
     alt = f"Histogram of the share of chair pixels per composite. {'; '.join(described)}"
     alt += "" if paper is None else f". The paper's mean is {paper:.2f} %"
-    return show(fig, alt, title, caption)
-
-
-@theme()
-def distance_histogram(
-    distances: Mapping[str, ArrayLike], threshold: int, title: str = "", caption: str = ""
-) -> Figure:
-    """How far images are from their nearest in another split, by label, and the threshold below which that is a leak.
-
-    ``distances``: bits in which two hashes differ, [N] in [0, 256], at least one; ``threshold``: bits, drawn as a line.
-    """
-    named = {name: np.asarray(values) for name, values in distances.items()}
-    for name, values in named.items():
-        if not values.size or not (values.min() >= 0 and values.max() <= 256):
-            problem = f"distances of {name!r} must be bits in [0, 256], at least one"
-            raise ParameterError(f"{problem}; {describe_array(values)}.")
-    most = max([threshold, *(int(values.max()) for values in named.values())])
-    fig = new_figure(3.7)
-    ax = fig.subplots()
-    described = []
-    for number, (name, values) in enumerate(named.items()):
-        look = {key: line_style(number)[key] for key in ("color", "linestyle")}
-        bars = {"bins": np.arange(0, most + 5, 4), "stat": "percent", "element": "step", "fill": False}
-        sns.histplot(x=values, **bars, **look, label=f"{name}: {values.size:,}", ax=ax)
-        described.append(
-            f"{name}: {values.size:,} distances from {values.min()} to {values.max()} bits, "
-            f"median {np.median(values):.0f}, {(values < threshold).sum():,} below {threshold}"
-        )
-    ax.axvline(threshold, color="black", linestyle=":", label=f"leak: below {threshold}")
-    ax.set(xlabel="bits to the nearest image of another split", ylabel="images (% per 4 bits)", xlim=(0, most + 4))
-    legend_above(ax)
-    alt = f"Histogram of the distances to the nearest image of another split. {'; '.join(described)}"
     return show(fig, alt, title, caption)
