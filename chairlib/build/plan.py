@@ -54,10 +54,10 @@ class Plan:
         self.benchmark_runs = benchmark.open_runs(self.profile.benchmark, self.inputs)
         self.transfer_runs, extra = transfer.open_runs(self.profile.transfer, self.inputs, self.benchmark_runs)
         self.landscape_runs = landscape.open_runs(self.profile.landscape, self.inputs, self.benchmark_runs)
-        reported = {run.name for run in (*self.benchmark_runs, *self.transfer_runs)}
-        more: list[Run[Any]] = unique([*extra, *landscape.members(self.landscape_runs)])
+        reported = {run.name for run in self.benchmark_runs} | {run.name for run in self.transfer_runs}
+        more: list[Run[Any]] = [*extra, *landscape.members(self.landscape_runs)]
         #: Runs that no report shows: pretrainings and members of landscapes that the profile does not list itself.
-        self.extra_runs = [run for run in more if run.name not in reported]
+        self.extra_runs = [run for run in unique(more) if run.name not in reported]
 
     @property
     def runs(self) -> list[Run[Any]]:
