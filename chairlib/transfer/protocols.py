@@ -91,6 +91,8 @@ def check_protocol(protocol: str, split: str, fold: int) -> None:
             "Use that, or protocol 'subset100' or 'folds'."
         )
     if protocol != "folds" and fold != 0:
-        raise ParameterError(f"fold {fold!r} is for protocol 'folds' alone; leave it at 0 for {protocol!r}.")
+        raise ParameterError(
+            f"fold {fold!r} means something under protocol 'folds' only; leave it at 0 for {protocol!r}."
+        )
     if isinstance(fold, bool) or fold not in range(FOLDS):
         raise ParameterError(f"fold {fold!r} is not a whole number from 0 to {FOLDS - 1}.")
