@@ -9,8 +9,9 @@ An error of the input is one line on stderr and exit status 1; wrong usage is st
 import json
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from importlib.metadata import entry_points
 from inspect import Parameter, Signature
@@ -23,7 +24,6 @@ from typer.core import TyperGroup
 from chairlib import __version__
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
-from chairlib.core.settings import Settings
 
 __all__ = ["app", "main"]
 
@@ -148,24 +148,20 @@ def benchmark(**parameters: Any) -> None:
     print(f"  {run.folder}")
 
 
-def _with_options_of(settings: type[Settings], command: Callable[..., None]) -> Callable[..., None]:
-    """``command`` with an option for each parameter of ``settings``, which typer reads from a function's signature."""
-    types = get_type_hints(settings)
-    options = {
-        field.name: Annotated[types[field.name], typer.Option(help=field.metadata["help"])]
-        for field in fields(settings)
-    }
-    command.__annotations__ = {**options, "return": None}
-    command.__signature__ = Signature(  # type: ignore[attr-defined]
-        [
-            Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=options[field.name])
-            for field in fields(settings)
-        ]
+# An option for each parameter of the settings: typer reads them from a function's signature and annotations.
+_types = get_type_hints(BenchmarkSettings)
+_options_of_benchmark = [
+    Parameter(
+        field.name,
+        Parameter.KEYWORD_ONLY,
+        default=field.default,
+        annotation=Annotated[_types[field.name], typer.Option(help=field.metadata["help"])],
     )
-    return command
-
-
-app.command()(_with_options_of(BenchmarkSettings, benchmark))
+    for field in fields(BenchmarkSettings)
+]
+benchmark.__annotations__ = {option.name: option.annotation for option in _options_of_benchmark}
+benchmark.__signature__ = Signature(_options_of_benchmark)  # type: ignore[attr-defined]
+app.command()(benchmark)
 
 
 def read_parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
@@ -177,13 +173,11 @@ def read_parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ParameterError(f"-P {mapping!r} is not a JSON object of parameters.")
     for pair in pairs:
-        name, equals, value = pair.partition("=")
+        name, equals, found[name] = pair.partition("=")
         if not equals:
             raise ParameterError(f"-p {pair!r} is not of the form name=value.")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
+        with suppress(ValueError):
+            found[name] = json.loads(found[name])
     return found
 
 
@@ -199,9 +193,7 @@ def run(
     """Execute a chapter with papermill; a parameter that it doesn't have is an error."""
     from chairlib.build import notebooks
 
-    # What goes wrong is raised, and printed once. Ctrl-C would have papermill and asyncio log tracebacks of the dying
-    # kernel.
-    logging.disable()
+    logging.disable()  # what goes wrong is raised: at Ctrl-C, papermill and asyncio would log tracebacks of the kernel
     given = read_parameters(parameter or [], parameters)
     for name, shipped in (("data", ("mini", "stand-in")), ("photos", ("stand-in",))):
         # What ships with the package keeps its name, whatever folders are here: as in every other command.
@@ -250,9 +242,8 @@ def _exit_interrupted(message: str) -> NoReturn:
 
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out. PyTorch has an error of its own for CUDA, and only words for the CPU."""
-    words = ("can't allocate memory", "not enough memory")
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
+    told = isinstance(error, RuntimeError) and re.search("can't allocate memory|not enough memory", str(error))
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or bool(told)
 
 
 for _entry in sorted(entry_points(group="chairlib.commands")):

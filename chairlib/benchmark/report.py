@@ -103,13 +103,10 @@ class Report:
             by_seed[seed] = max(by_seed.get(seed, record), record, key=lambda one: one.content["finished"])
         return {configuration: list(by_seed.values()) for configuration, by_seed in rows.items()}
 
-    def find(self, model: str, resolution: int) -> list[list[Record]]:
+    def find(self, model: str, resolution: int = 64) -> list[list[Record]]:
         """The records of a model at a resolution: a list for each configuration, with a record for each seed."""
-        return [
-            records
-            for (name, _, size, *_), records in self.configurations().items()
-            if (name, size) == (model, resolution)
-        ]
+        found = self.configurations().items()
+        return [records for (name, _, size, *_), records in found if (name, size) == (model, resolution)]
 
     def label(self, record: Record) -> str:
         """The model's title, with the parameters that tell this report's runs apart (recipe, budget, ...)."""
@@ -134,36 +131,37 @@ class Report:
                 rows.append({"model": label, "resolution": f"{resolution} px", **theirs, **ours})
         return two_level(rows, ["model", "resolution"])
 
-    def table2(self, resolution: int = 64) -> pd.DataFrame:
-        """Table 2: precision, IoU and Dice of each model at one resolution, and those of a model that sees no chair."""
+    def table2(self) -> pd.DataFrame:
+        """Table 2: precision, IoU and Dice of each model at 64 x 64, and those of a model that sees no chair."""
         ours = "ours (95 % interval)"
         paper = published.table2().set_index("model")
-        at_resolution = {record.settings.model for record in self.records if record.settings.resolution == resolution}
+        at_64 = {record.settings.model for record in self.records if record.settings.resolution == 64}
         rows: list[dict[Any, Any]] = []
-        for model in [*paper.index, *sorted(at_resolution - set(paper.index))]:
+        for model in [*paper.index, *sorted(at_64 - set(paper.index))]:
             printed = paper.loc[model] if model in paper.index else {}
             theirs = {("paper", title): printed.get(metric) for metric, title in _METRICS.items()}
-            for records in self.find(model, resolution) or [[]]:
-                if not records:
-                    blank = dict.fromkeys(((ours, title) for title in _METRICS.values()), None)
-                    rows.append({"model": model_title(model), **theirs, **blank, (ours, "precision, %"): MISSING})
-                    continue
+            for records in self.find(model):
                 scores = {(ours, title): _mean_score(records, metric) for metric, title in _METRICS.items()}
                 more = {
                     (ours, "pooled IoU"): _mean_score(records, "pooled_iou")[0],
                     (ours, "images trained"): round(_mean(records, "images_seen")),
                 }
                 rows.append({"model": self.label(records[0]), **theirs, **scores, **_seed_cells(ours, records), **more})
-        baseline = self.all_background_precision(resolution)
+            if not self.find(model):
+                blank = {
+                    (ours, title): MISSING if metric == "precision" else None for metric, title in _METRICS.items()
+                }
+                rows.append({"model": model_title(model), **theirs, **blank})
+        baseline = self.all_background_precision()
         rows.append({"model": "All background", ("paper", "precision, %"): published.ALL_BACKGROUND_PRECISION})
         rows[-1][ours, "precision, %"] = MISSING if baseline is None else baseline
         if baseline is not None:
             rows[-1] |= {(ours, "IoU, %"): 0.0, (ours, "Dice, %"): 0.0}
         return two_level(rows, ["model"])
 
-    def all_background_precision(self, resolution: int = 64) -> float | None:
-        """Precision of calling every test pixel background, in per cent; None without a record at ``resolution``."""
-        found = [r.metrics["all_background_precision"] for r in self.records if r.settings.resolution == resolution]
+    def all_background_precision(self) -> float | None:
+        """Precision of calling every test pixel background, in per cent; None without a record at 64 x 64."""
+        found = [r.metrics["all_background_precision"] for r in self.records if r.settings.resolution == 64]
         return float(np.mean(found)) if found else None
 
     def histories(self) -> dict[str, pd.DataFrame]:
@@ -188,15 +186,14 @@ class Report:
         """The paper's Table 1 in the form of :meth:`by_resolution`."""
         return published.table1().assign(model=lambda table: table["model"].map(MODEL_TITLES))
 
-    def figure4(self, resolution: int = 64) -> dict[str, Any]:
+    def figure4(self) -> dict[str, Any]:
         """Arguments of :func:`chairlib.show.pictures.figure4`: test composites, their masks, and each model's masks."""
         shown: dict[str, np.ndarray] | None = None
         predicted: dict[str, np.ndarray | None] = {}
         for model in dict.fromkeys([*MODEL_TITLES, *(record.settings.model for record in self.records)]):
-            found = self.find(model, resolution)
-            if not found:
+            if not self.find(model):
                 predicted[model_title(model)] = None
-            for records in found:
+            for records in self.find(model):
                 kept = examples(records[0], "fixed")
                 shown = shown or kept
                 # Runs may have been scored on other subsets: only the same composites belong in one figure.
@@ -240,7 +237,7 @@ class Report:
         }
 
     def _quoted_iou(self, model: str) -> str:
-        found = self.find(model, 64)
+        found = self.find(model)
         if not found:
             return "not trained in this build"
         # Beside the paper's number stands a run with the paper's recipe, where the build has one.
@@ -290,22 +287,19 @@ def describe_record(record: Record) -> str:
     """A run's scores and costs as lines of text."""
     test, content = record.metrics["test"], record.content
     val = record.metrics["val"]["iou"]
-    lines = [f"{record.name}  ({content['n_parameters']:,} parameters)"]
+    text = f"{record.name}  ({content['n_parameters']:,} parameters)"
     for metric, title in (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("pooled_iou", "pooled IoU")):
         low, high = test["intervals"][metric]
         value = "undefined" if test[metric] is None else f"{test[metric]:6.2f} %"
         interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
-        lines.append(f"  {title:<11} {value}  ({interval})")
+        text += f"\n  {title:<11} {value}  ({interval})"
     units = f"{test['n_groups'] or test['n_images']} {test['interval_units']}"
-    return "\n".join(
-        [
-            *lines,
-            f"  on {scored_on(record)} of {content['data']['name']} ({units}; "
-            f"{test['n_left_out']} left out of IoU and Dice)",
-            f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; "
-            f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
-            f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}",
-        ]
+    return (
+        f"{text}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
+        f"{test['n_left_out']} left out of IoU and Dice)\n"
+        f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; "
+        f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
+        f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}"
     )
 
 

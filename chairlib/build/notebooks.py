@@ -25,22 +25,12 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.notebooks.glob("[0-9]*.ipynb"))
 
 
-def _find(name: str) -> Path:
-    file = Path(name) if name.endswith(".ipynb") else paths.notebooks / f"{name}.ipynb"
-    if not file.is_file():
-        raise ParameterError(
-            f"notebook {name!r} does not exist in {paths.notebooks}; use {', '.join(names()) or 'a path'}, "
-            "or the path of an .ipynb file."
-        )
-    return file
-
-
 def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool = True) -> Path:
     """Run chapter ``name`` (or an .ipynb file) with ``parameters`` and write the executed copy to ``out``, atomically.
 
-    The working directory of the notebook is :data:`chairlib.core.paths.home`; ``log`` repeats its output on stderr as
-    it comes. When a cell fails, ``out`` is left as it was, the failed copy lies beside it as ``<name>.failed.ipynb``,
-    and :class:`ChairlibError` names the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
+    The notebook runs in :data:`chairlib.core.paths.home`; ``log`` repeats its output on stderr. When a cell fails,
+    ``out`` stays as it was, the failed copy lies beside it as ``<name>.failed.ipynb``, and :class:`ChairlibError` names
+    the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
     """
     try:
         import nbformat
@@ -50,9 +40,15 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
     except ModuleNotFoundError as error:
         raise ChairlibError(f"{error.name} is not installed; pip install 'chairlib[notebooks]' brings it.") from error
 
-    file, out = _find(name), Path(out)
-    failed = out.with_suffix(".failed.ipynb")
+    file = Path(name) if name.endswith(".ipynb") else paths.notebooks / f"{name}.ipynb"
+    if not file.is_file():
+        raise ParameterError(
+            f"notebook {name!r} does not exist in {paths.notebooks}; use {', '.join(names()) or 'a path'}, "
+            "or the path of an .ipynb file."
+        )
     _check_names(file, parameters)
+    out = Path(out)
+    failed = out.with_suffix(".failed.ipynb")
     os.environ[HEADLESS] = "1"
     with atomic_path(out) as temporary, TemporaryDirectory(prefix="chairlib-") as folder:
         copy = Path(folder) / file.name
@@ -67,8 +63,7 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
                 log_output=False,
                 stdout_file=sys.stderr if log else None,
                 stderr_file=sys.stderr if log else None,
-                # Or each kernel warns that it talks to this process over unencrypted TCP, and of being stopped by
-                # Ctrl-C.
+                # Or each kernel warns of unencrypted TCP to this process, and of being stopped by Ctrl-C.
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except PapermillExecutionError as error:
@@ -93,8 +88,7 @@ def _check_names(file: Path, parameters: Mapping[str, Any]) -> None:
     except Exception as error:  # nbformat raises whatever it stumbles over
         reason = " ".join(str(error).split())
         raise ChairlibError(f"{file} cannot be read as a notebook ({reason[:200]}).") from error
-    unknown = parameters.keys() - declared.keys()
-    if unknown:
+    if unknown := parameters.keys() - declared.keys():
         raise ParameterError(
             f"parameter {', '.join(sorted(unknown))} is unknown to notebook {file.stem}; it has "
             f"{', '.join(declared) or 'none'}."

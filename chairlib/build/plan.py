@@ -5,7 +5,7 @@ Each chapter lists its own jobs (its module ``jobs``); the plan adds them up, an
 
 import hashlib
 import json
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -34,17 +34,11 @@ class Plan:
     """Everything that a build of ``profile`` executes. Names are checked here, before anything starts.
 
     ``data``: the collection; ``photos``: ``"stand-in"``, or a folder in the layout of the Object Discovery release;
-    ``coco``: the folder that `chairlib coco-chairs` wrote, without which the runs pretrained on COCO's chairs are left
-    out.
+    ``coco``: the folder that `chairlib coco-chairs` wrote; without it, runs pretrained on COCO's chairs are left out.
     """
 
     def __init__(
-        self,
-        profile: str,
-        data: str = "mini",
-        device: str = "auto",
-        photos: str = STAND_IN,
-        coco: str | None = None,
+        self, profile: str, data: str = "mini", device: str = "auto", photos: str = STAND_IN, coco: str | None = None
     ):
         self.profile: Profile = load_profile(profile)
         #: Names the profile from any folder.
@@ -58,14 +52,12 @@ class Plan:
             device=device,
         )
         self.benchmark_runs = benchmark.open_runs(self.profile.benchmark, self.inputs)
-        pretrainings = self.benchmark_runs
-        self.transfer_runs, extra = transfer.open_runs(self.profile.transfer, self.inputs, pretrainings)
-        self.landscape_runs = landscape.open_runs(self.profile.landscape, self.inputs, pretrainings)
+        self.transfer_runs, extra = transfer.open_runs(self.profile.transfer, self.inputs, self.benchmark_runs)
+        self.landscape_runs = landscape.open_runs(self.profile.landscape, self.inputs, self.benchmark_runs)
         reported = {run.name for run in self.benchmark_runs} | {run.name for run in self.transfer_runs}
+        more: list[Run[Any]] = [*extra, *landscape.members(self.landscape_runs)]
         #: Runs that no report shows: pretrainings and members of landscapes that the profile does not list itself.
-        self.extra_runs = [
-            run for run in unique([*extra, *landscape.members(self.landscape_runs)]) if run.name not in reported
-        ]
+        self.extra_runs = [run for run in unique(more) if run.name not in reported]
 
     @property
     def runs(self) -> list[Run[Any]]:
@@ -81,19 +73,15 @@ class Plan:
         """Everything that is executed."""
         profile, told = self.profile, (self.profile.name, self.profile.description)
         data, hash = self.inputs.data, self.collection.hash
+        chapters = {
+            "01_collection": {"data": data, **profile.collection},
+            "01_gallery": profile.gallery,
+            "02_compositing": {"data": data, **profile.compositing},
+        }
         return [
-            Job(
-                "01_collection",
-                {"data": data, **profile.collection},
-                executed_notebook("01_collection"),
-                data_hash=hash,
-            ),
-            Job("01_gallery", profile.gallery, executed_notebook("01_gallery")),
-            Job(
-                "02_compositing",
-                {"data": data, **profile.compositing},
-                executed_notebook("02_compositing"),
-                data_hash=hash,
+            *(
+                Job(name, parameters, executed_notebook(name), data_hash=hash if "data" in parameters else None)
+                for name, parameters in chapters.items()
             ),
             *benchmark.jobs([*self.benchmark_runs, *self._extra("benchmark")]),
             report_job("04_benchmark_report", data, self.benchmark_runs, *told),
@@ -103,11 +91,10 @@ class Plan:
         ]
 
     def threads_per_run(self, cores: int) -> int:
-        """How many of the machine's cores one run gets.
+        """How many of the machine's cores one run gets: all on a GPU, where runs go one after the other.
 
-        On a GPU runs go one after the other. On the CPU they share the cores out among them: two runs of one thread
-        each finish sooner than one run of two threads after the other, the more so where the machine has other work,
-        because threads of one run wait for each other thousands of times a second.
+        On the CPU runs share them: two runs of one thread each finish sooner than one run of two threads after the
+        other, because threads of one run wait for each other thousands of times a second.
         """
         if pick_device(self.inputs.device).type != "cpu":
             return cores
@@ -117,14 +104,12 @@ class Plan:
     def _code(self) -> list[Any]:
         """What decides how pages look: the library's code, the paper's tables, and the packages that add commands.
 
-        A page is executed again when one of them changes. Not given to Snakemake as files: it looks at every waiting
-        job's files each time that a job ends.
+        Not given to Snakemake as files: it looks at every waiting job's files each time that a job ends.
         """
         tables = [path for path in paths.published.rglob("*.*") if path.suffix in (".csv", ".txt")]
         digest = hashlib.sha256()
         for path in sorted([*paths.package.rglob("*.py"), *tables]):
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            digest.update(f"{path.relative_to(paths.package)} {content}\n".encode())
+            digest.update(repr((str(path.relative_to(paths.package)), path.read_bytes())).encode())
         added = [entry.dist for entry in entry_points(group="chairlib.commands") if entry.dist is not None]
         return [digest.hexdigest()[:16], *sorted([package.name, package.version] for package in added)]
 
@@ -153,7 +138,7 @@ def _coco_folder(folder: str) -> Path:
 def estimate(plan: Plan) -> float:
     """Seconds that the plan's unfinished runs take at most here, measured. Early stopping may end them sooner."""
     seconds = 0.0
-    speeds: dict[tuple[Any, ...], tuple[float, float]] = {}
+    speed_of = cache(benchmark.measure_speed)
     for run in plan.runs:
         if run.record is not None:
             continue
@@ -161,9 +146,7 @@ def estimate(plan: Plan) -> float:
         # A landscape is about models that were fine-tuned: theirs is the recipe, and the speed.
         get_recipe = get_benchmark_recipe if run.kind == "benchmark" else get_transfer_recipe
         recipe = get_recipe(settings.recipe, settings.model)
-        key = (settings.model, settings.width, settings.resolution, settings.device, recipe)
-        if key not in speeds:
-            speeds[key] = benchmark.measure_speed(*key)
+        speeds = speed_of(settings.model, settings.width, settings.resolution, settings.device, recipe)
         counts = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]
-        seconds += sum(rate * count for rate, count in zip(speeds[key], counts, strict=True))
+        seconds += sum(rate * count for rate, count in zip(speeds, counts, strict=True))
     return seconds

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from chairlib.benchmark.models import build_model
@@ -15,7 +16,6 @@ from chairlib.compositing.blend import padding
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError
 from chairlib.core.files import write_json
-from chairlib.transfer.settings import STAND_IN
 
 __all__ = ["build", "format_seconds", "only_build"]
 
@@ -23,18 +23,11 @@ __all__ = ["build", "format_seconds", "only_build"]
 _CONFIG = "build.json"
 
 
-def build(
-    profile: str = "quick",
-    data: str = "mini",
-    device: str = "auto",
-    dry_run: bool = False,
-    photos: str = STAND_IN,
-    coco: str | None = None,
-) -> Path:
-    """Execute what is missing, render the book, and return the path of its first page.
+def build(profile: str, data: str, device: str, dry_run: bool, photos: str, coco: str | None) -> Path:
+    """Execute what is missing, render the book, and return the path of its first page. Parameters as for a plan.
 
-    A build that was killed is simply started again: finished runs are kept, interrupted ones go on from their
-    checkpoints."""
+    A build that was killed is simply started again: finished runs are kept, interrupted ones go on from checkpoints.
+    """
     if not (paths.home / "Snakefile").is_file():
         named = " (the environment variable CHAIRLIB_HOME names it)" if "CHAIRLIB_HOME" in os.environ else ""
         raise ChairlibError(
@@ -63,34 +56,24 @@ def build(
 
 def _announce(plan: Plan, dry_run: bool) -> None:
     """Say what is to be done and how long it takes, and find out what is missing before anything starts."""
+    say = partial(print, flush=True)
     to_train = sum(run.record is None for run in plan.runs)
-    print(
-        f"profile {plan.profile.name}: {len(plan.runs)} runs, {to_train} to train, on {plan.collection.name}",
-        flush=True,
-    )
+    say(f"profile {plan.profile.name}: {len(plan.runs)} runs, {to_train} to train, on {plan.collection.name}")
     if to_train and not dry_run:
         _check_backbones(plan)
     if to_train and plan.profile.estimate:
-        print("measuring how fast this machine trains ...", flush=True)
-        print(f"training will take at most {format_seconds(estimate(plan))} on this machine", flush=True)
+        say("measuring how fast this machine trains ...")
+        say(f"training will take at most {format_seconds(estimate(plan))} on this machine")
     sides = plan.collection.manifest[["width", "height"]].min(axis=1)
-    wanted = max(run.settings.resolution for run in plan.benchmark_runs)
-    if sides.median() < wanted - padding(wanted):
-        print(
-            f"note: half of the images are at most {sides.median():.0f} px wide or high and are enlarged for {wanted} "
-            "px",
-            flush=True,
-        )
+    wanted, side = max(run.settings.resolution for run in plan.benchmark_runs), sides.median()
+    if side < wanted - padding(wanted):
+        say(f"note: half of the images are at most {side:.0f} px wide or high and are enlarged for {wanted} px")
 
 
 def _check_backbones(plan: Plan) -> None:
     """Have the ImageNet weights that runs start from before the first of them is trained, not hours later."""
-    models = [
-        run.settings.model
-        for run in plan.benchmark_runs
-        if get_recipe(run.settings.recipe, run.settings.model).backbone_weights
-    ]
-    for model in dict.fromkeys(models):
+    asked = dict.fromkeys((run.settings.recipe, run.settings.model) for run in plan.benchmark_runs)
+    for model in dict.fromkeys(model for recipe, model in asked if get_recipe(recipe, model).backbone_weights):
         try:
             build_model(model, backbone_weights="imagenet")
         except ChairlibError as error:
@@ -122,13 +105,8 @@ def only_build() -> Iterator[int]:
 
 def _snakemake(lock: int, *arguments: str) -> int:
     """Run Snakemake and return its exit status."""
-    options = {
-        "--snakefile": paths.home / "Snakefile",
-        "--directory": paths.home,
-        "--configfile": paths.cache / _CONFIG,
-        "--cores": "all",
-    }
-    command = [sys.executable, "-m", "snakemake", *(str(part) for pair in options.items() for part in pair), *arguments]
+    files = ["--snakefile", paths.home / "Snakefile", "--directory", paths.home, "--configfile", paths.cache / _CONFIG]
+    command = [sys.executable, "-m", "snakemake", *map(str, files), "--cores", "all", *arguments]
     # The children hold the lock too: if this process is killed and Snakemake lives on, a second build is still refused.
     process = subprocess.Popen(command, pass_fds=(lock,))
     try:

@@ -17,10 +17,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 
 def code_hash(module: str, skip: tuple[str, ...] = ()) -> str:
-    """16 hexadecimal digits over the syntax of ``module`` and of all modules that it imports, directly or not.
-
-    Which modules those are is said at :func:`imported_modules`. Raises as that does, and SyntaxError.
-    """
+    """16 hexadecimal digits over the syntax of the :func:`imported_modules`. Raises as that does, and SyntaxError."""
     digest = hashlib.sha256()
     for name, file in sorted(imported_modules(module, skip).items()):
         digest.update(repr((name, _syntax(ast.parse(file.read_bytes())))).encode())
@@ -56,12 +53,10 @@ def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]
 def project_folder(top: str) -> Path:
     """The folder that a top-level module or package lies in."""
     spec = importlib.util.find_spec(top)
-    places = list((spec.submodule_search_locations if spec else None) or [])
-    if not places and spec is not None and spec.origin is not None:
-        places = [spec.origin]
-    if not places:
+    place = [*(spec.submodule_search_locations or ()), spec.origin][0] if spec else None
+    if place is None:
         raise ModuleNotFoundError(f"no source file of module {top!r} was found", name=top)
-    return Path(places[0]).resolve().parent
+    return Path(place).resolve().parent
 
 
 def _file(root: Path, name: str) -> Path | None:
@@ -81,15 +76,12 @@ def _imports(module: str, file: Path, root: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*parts, *([node.module] if node.module else [])])
-            names = [name for alias in node.names for name in _candidates(root, base, alias.name)]
+            # What is imported is the module of that name, or the one (or the package) that defines it.
+            modules = [f"{base}.{alias.name}" for alias in node.names]
+            names = [name if _file(root, name) else base for name in modules]
         else:
             continue
         yield from (name for name in names if not installed or name.partition(".")[0] == top)
-
-
-def _candidates(root: Path, base: str, name: str) -> list[str]:
-    """What ``from base import name`` loads: the module of that name, or the one (or the package) that defines it."""
-    return [f"{base}.{name}"] if _file(root, f"{base}.{name}") else [base]
 
 
 def _syntax(node: Any) -> Any:

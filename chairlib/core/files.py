@@ -20,10 +20,8 @@ def disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ChairlibError(
-            f"cannot write {target}: {reason}. Free some space or choose another folder, then run it again."
-        ) from error
+        reason = f"{error.strerror or error}. Free some space or choose another folder, then run it again."
+        raise ChairlibError(f"cannot write {target}: {reason}") from error
 
 
 def _beside(target: Path) -> Path:
@@ -32,11 +30,7 @@ def _beside(target: Path) -> Path:
 
 @contextmanager
 def atomic_path(target: Path | str) -> Iterator[Path]:
-    """Give an empty temporary file beside ``target``; move it there, durably, if the block succeeds, delete it if not.
-
-    >>> with atomic_path("runs/a/record.json") as path:  # doctest: +SKIP
-    ...     path.write_text("{}")
-    """
+    """Give an empty temporary file beside ``target``; move it there, durably, if the block succeeds, else delete it."""
     target = Path(target)
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,9 +57,7 @@ def check_replaceable(target: Path) -> None:
     if not target.is_dir():
         return
     if os.path.ismount(target):
-        raise ChairlibError(
-            f"{target} is the top of a disk, which no other folder can replace; name a new folder in it."
-        )
+        raise ChairlibError(f"{target} is the top of a disk, which nothing can replace; name a new folder in it.")
     if Path.cwd().is_relative_to(target.resolve()):
         raise ChairlibError(
             f"{target} is the current folder or holds it, and cannot be replaced; name a new folder, or go elsewhere "

@@ -47,10 +47,7 @@ def executed_notebook(name: str) -> Path:
 
 
 def run_job(notebook: str, run: Run, page: str, needs: Iterable[Path] = (), **more: Any) -> Job:
-    """The job that makes ``run``.
-
-    ``page``: the executed notebook's name. ``more``: parameters beside the run's settings.
-    """
+    """The job that makes ``run``. ``page``: the executed notebook's name. ``more``: parameters beside its settings."""
     parameters = {**run.settings.to_dict(), **more}
     record = run.folder / "record.json"
     return Job(notebook, parameters, executed_notebook(page), record, tuple(needs), run.data["hash"])

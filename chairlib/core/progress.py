@@ -13,10 +13,7 @@ HEADLESS = "CHAIRLIB_HEADLESS"
 
 
 def progress_bar(*args: Any, **options: Any) -> Any:
-    """A tqdm bar; arguments as for ``tqdm``.
-
-    Under :data:`HEADLESS` it reports every ten seconds instead of constantly.
-    """
+    """A tqdm bar; arguments as for ``tqdm``. Under :data:`HEADLESS` it reports only every ten seconds."""
     if os.environ.get(HEADLESS):
         return text_bar(*args, **{"mininterval": 10, "ascii": True, "ncols": 100, **options})
     return suitable_bar(*args, **options)

@@ -1,11 +1,8 @@
 """The paper's own numbers: Tables 1 to 5 as printed, the all-background baseline, and the slips to show beside them.
 
-Every function returns a new, tidy DataFrame whose `attrs["units"]` has the unit of each numeric column. The numbers are
-as printed, slips included; :data:`SLIPS` says what does not add up, and where. Models are named as in
-:data:`chairlib.benchmark.models.MODELS`.
+Every function returns a new, tidy DataFrame. The numbers are as printed, slips included; :data:`SLIPS` says what does
+not add up, and where. Models are named as in :data:`chairlib.benchmark.models.MODELS`.
 """
-
-from __future__ import annotations
 
 import pandas as pd
 
@@ -26,8 +23,6 @@ __all__ = [
 ALL_BACKGROUND_PRECISION = 78.01
 #: The share of pixels that are chair, in per cent, which that baseline implies.
 FOREGROUND_SHARE = 21.99
-
-_PER_CENT = {"precision": "%", "iou": "%", "dice": "%"}
 
 #: What does not add up in the paper, by the table or figure it stands in. Shown where it matters, never mended.
 SLIPS: dict[str, tuple[str, ...]] = {
@@ -62,12 +57,12 @@ SLIPS: dict[str, tuple[str, ...]] = {
 
 def table1() -> pd.DataFrame:
     """Time to converge and best IoU by resolution: model, resolution (pixels), hours, iou (%)."""
-    return _read(1, {"resolution": "pixels", "hours": "h", "iou": "%"})
+    return _read(1)
 
 
 def table2() -> pd.DataFrame:
     """The benchmark at 64 x 64: model, precision (%), iou (%), dice (%)."""
-    return _read(2, _PER_CENT)
+    return _read(2)
 
 
 def table3() -> pd.DataFrame:
@@ -75,12 +70,12 @@ def table3() -> pd.DataFrame:
 
     ``pretraining``: none, chair_segments or coco_chairs.
     """
-    return _read(3, _PER_CENT)
+    return _read(3)
 
 
 def table4() -> pd.DataFrame:
     """Object Discovery beside the literature: method, category, precision (%), iou (a FRACTION, as printed)."""
-    return _read(4, {"precision": "%", "iou": "fraction"})
+    return _read(4)
 
 
 def table5() -> pd.DataFrame:
@@ -88,11 +83,9 @@ def table5() -> pd.DataFrame:
 
     Between models fine-tuned (ft) from the pretrained one (p), and models trained from random initial weights (ri).
     """
-    return _read(5, dict.fromkeys(("ft_ft", "ri_ri", "ft_p", "ri_p"), "L2 distance"))
+    return _read(5)
 
 
-def _read(number: int, units: dict[str, str]) -> pd.DataFrame:
+def _read(number: int) -> pd.DataFrame:
     # A pretraining of "none" is a value, not a missing one.
-    table = pd.read_csv(paths.published / f"table{number}.csv", keep_default_na=False)
-    table.attrs["units"] = dict(units)
-    return table
+    return pd.read_csv(paths.published / f"table{number}.csv", keep_default_na=False)

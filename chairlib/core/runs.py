@@ -245,17 +245,12 @@ class Run(Generic[S]):
 def run_name(settings: Settings, data_hash: str, model_source: str | None = None) -> str:
     """``<kind>-<some of the settings>-<8 digits>``; the digits are a hash of all that makes this run another one."""
     identity = settings.identity()
-    whole = {
-        "kind": settings.kind,
-        "data": data_hash,
-        **identity,
-        **({"model_source": model_source} if model_source else {}),
-    }
-    parts = [str(identity[name]) for name in ("category", "model") if name in identity]
-    parts += [f"w{identity['width']}"] if identity.get("width") is not None else []
-    parts += [f"{identity['resolution']}px"] if "resolution" in identity else []
-    parts += [str(identity[name]) for name in ("pretraining", "recipe") if name in identity]
-    parts += [f"seed{identity['seed']}"] if "seed" in identity else []
+    whole = {"kind": settings.kind, "data": data_hash, **identity}
+    if model_source:
+        whole["model_source"] = model_source
+    forms = {"category": "{}", "model": "{}", "width": "w{}", "resolution": "{}px"}
+    forms |= {"pretraining": "{}", "recipe": "{}", "seed": "seed{}"}
+    parts = [form.format(identity[name]) for name, form in forms.items() if identity.get(name) is not None]
     slug = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join([settings.kind, *parts])).strip("-.")
     return f"{slug}-{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]}"
 
@@ -282,21 +277,19 @@ def load_records(kind: str, data_hash: str | None, names: list[str] | None = Non
     With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the
     code. Without, every matching record of ``paths.runs``; the others are named in the reasons.
     """
-    if names:
-        records = [read_record(paths.runs / name) for name in names]
-        for record in records:
-            if reason := record.mismatch(data_hash):
-                raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
-        return records, []
     records, reasons = [], []
-    for file in sorted(paths.runs.glob(f"{kind}-*/record.json")):
+    for name in names or [file.parent.name for file in sorted(paths.runs.glob(f"{kind}-*/record.json"))]:
         try:
-            record = read_record(file.parent)
+            record = read_record(paths.runs / name)
+            reason = record.mismatch(data_hash)
         except RecordError as error:
-            reasons.append(f"{file.parent.name}: {error}")
-            continue
-        if reason := record.mismatch(data_hash):
-            reasons.append(f"{record.name}: {reason}")
+            if names:
+                raise
+            reason = str(error)
+        if reason and names:
+            raise RecordError(f"record {name} is refused: {reason}; run it again.")
+        if reason:
+            reasons.append(f"{name}: {reason}")
         else:
             records.append(record)
     return records, reasons

@@ -19,8 +19,7 @@ _CLASSES: dict[str, "type[Settings]"] = {}
 def parameter(default: Any, help: str, *, identity: bool = True) -> Any:
     """A field of a settings dataclass: its default, and a sentence that the command line shows.
 
-    ``identity``: whether another value makes another run. Where a run computes, and where its data lies, do not; the
-    content of the data is part of a run's identity in any case.
+    ``identity``: whether another value makes another run. Where a run computes and where its data lies do not.
     """
     make = {"default_factory": default} if callable(default) else {"default": default}
     return field(**make, metadata={"help": help, "identity": identity})
@@ -28,10 +27,7 @@ def parameter(default: Any, help: str, *, identity: bool = True) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of the settings dataclasses.
-
-    A subclass checks its own values in ``__post_init__``, raising ParameterError.
-    """
+    """Base of the settings dataclasses, which check their values in ``__post_init__``, raising ParameterError."""
 
     kind: ClassVar[str]
     """The kind of run: the name of the chapter's folder in chairlib."""
@@ -50,8 +46,7 @@ class Settings:
 
         Raises ParameterError for a name that this kind of run does not have, and for an impossible value.
         """
-        unknown = parameters.keys() - set(cls.names())
-        if unknown:
+        if unknown := parameters.keys() - set(cls.names()):
             raise ParameterError(
                 f"a {cls.kind} run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(cls.names())}."
             )
@@ -83,12 +78,9 @@ checked_notebooks: set[str] = set()
 def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iterable[str]) -> dict[str, Any]:
     """The values of the parameters that a notebook ``declared``, from the ``globals()`` of its second cell.
 
-    Raises ParameterError for a parameter that the notebook never declared; papermill only warns of a misspelt ``-p``
-    name.
-
-    Call it right after the parameters cell: a simple global (number, text, list, ...) that is not in ``declared`` must
-    have been injected there. Only the first call of a session looks for such, so that someone who tries things in
-    JupyterLab and runs the cell again isn't held up by variables of their own.
+    Raises ParameterError for a parameter that the notebook never declared, of which papermill only warns: right after
+    the parameters cell, a simple global (number, text, list, ...) that is not in ``declared`` was injected there. Only
+    the first call of a session looks for such, so that variables of one's own in JupyterLab do no harm.
     """
     declared = list(declared)
     missing = [name for name in declared if name not in namespace]
@@ -98,12 +90,8 @@ def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iter
     if notebook in checked_notebooks:
         return parameters
     simple = (bool, int, float, str, list, dict, tuple, type(None))
-    unknown = [
-        name
-        for name, value in namespace.items()
-        if type(value) in simple and not name.startswith("_") and name not in declared and name not in ("In", "Out")
-    ]
-    if unknown:
+    variables = {name for name, value in namespace.items() if type(value) in simple and not name.startswith("_")}
+    if unknown := variables - {*declared, "In", "Out"}:
         raise ParameterError(
             f"parameter {', '.join(sorted(unknown))} is unknown to notebook {notebook}; it has {', '.join(declared)}."
         )

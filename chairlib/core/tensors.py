@@ -32,9 +32,7 @@ def save_tensors(
 def load_tensors(
     path: Path | str, device: torch.device | str = "cpu", prefix: str = ""
 ) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Read what :func:`save_tensors` wrote: ``(tensors, metadata)``.
-
-    ``prefix``: only tensors whose names begin with it are read.
+    """Read what :func:`save_tensors` wrote: ``(tensors, metadata)``; only tensors whose names begin with ``prefix``.
 
     Raises :class:`ChairlibError` when the file is missing, cut short or not a safetensors file.
     """

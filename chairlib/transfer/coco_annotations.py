@@ -6,7 +6,6 @@ is given; so everything that it could fall over is checked here. It comes with `
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +42,8 @@ def read_photos(images_dir: Path, instances_json: Path) -> dict[str, CocoPhoto]:
 
     Raises :class:`CollectionError` for a file that is not as COCO writes it, and where photos are missing.
     """
-    annotations = _load(instances_json)
     try:
-        return _find_chairs(annotations, images_dir, instances_json)
+        return _find_chairs(_load(instances_json), images_dir, instances_json)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CollectionError(
             f"{instances_json} is not as COCO writes instances ({type(error).__name__}: {error}); download it again."
@@ -53,10 +51,8 @@ def read_photos(images_dir: Path, instances_json: Path) -> dict[str, CocoPhoto]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    """The content of an annotation file. Raises :class:`CollectionError` where it is not in COCO's layout."""
     try:
-        with file.open(encoding="utf-8") as stream:
-            content = json.load(stream)
+        content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise CollectionError(f"{file} cannot be read ({error.strerror}); name COCO's instances_....json.") from error
     except (ValueError, RecursionError) as error:
@@ -73,23 +69,22 @@ def _load(file: Path) -> dict[str, Any]:
 
 def _find_chairs(content: dict[str, Any], images_dir: Path, file: Path) -> dict[str, CocoPhoto]:
     names = {category["id"]: category["name"] for category in content["categories"]}
-    labels = [label for label, name in names.items() if name == "chair"]
-    if not labels:
+    if "chair" not in names.values():
         found = ", ".join(map(str, list(names.values())[:8]))
         raise CollectionError(f"{file} has no category named 'chair' (found: {found or 'none'}); use COCO's own file.")
     records = {record["id"]: record for record in content["images"]}
     marked: dict[int, tuple[list[dict], list[dict]]] = {}
     for annotation in content["annotations"]:
-        if annotation["category_id"] in labels:
+        if names.get(annotation["category_id"]) == "chair":
             marked.setdefault(annotation["image_id"], ([], []))[bool(annotation.get("iscrowd", 0))].append(annotation)
     photos = {}
-    for identity, (chairs, crowds) in sorted(marked.items()):
+    for number, (chairs, crowds) in sorted(marked.items()):
         if chairs:
-            record = records[identity]
+            record, identity = records[number], str(int(number))
             path, size = images_dir / record["file_name"], (record["width"], record["height"])
             if not all(type(side) is int and side > 0 for side in size) or math.prod(size) > MAX_PIXELS:
                 raise ValueError(f"image {identity} has width and height {size}, of at most {MAX_PIXELS:,} pixels")
-            photos[str(int(identity))] = CocoPhoto(str(int(identity)), path, *size, chairs, crowds)
+            photos[identity] = CocoPhoto(identity, path, *size, chairs, crowds)
     if not photos:
         raise CollectionError(f"{file} marks no chairs in its {len(records)} images; use a file that does.")
     missing = [photo.file for photo in photos.values() if not photo.file.is_file()]
@@ -102,7 +97,7 @@ def _find_chairs(content: dict[str, Any], images_dir: Path, file: Path) -> dict[
 
 
 def _coco_masks() -> Any:
-    """The module of pycocotools that draws outlines. Raises :class:`ChairlibError` where it is not installed."""
+    """The module that draws outlines. Raises :class:`ChairlibError` where it is not installed."""
     try:
         from pycocotools import mask
     except ImportError as error:
@@ -117,41 +112,27 @@ def _outline(photo: CocoPhoto, annotation: dict[str, Any]) -> dict[str, Any] | N
     coco = _coco_masks()
     shape: Any = annotation.get("segmentation")
     try:
+        size = [photo.height, photo.width]
         if isinstance(shape, list):
             # Fewer than three corners enclose nothing, and pycocotools would take four numbers for a box.
-            polygons = [_checked_polygon(polygon, photo) for polygon in shape if len(polygon) >= 6]
-            return coco.merge(coco.frPyObjects(polygons, photo.height, photo.width)) if polygons else None
-        size = [photo.height, photo.width]
+            polygons = [polygon for polygon in shape if len(polygon) >= 6]
+            # It walks along every edge, however far away, and takes NaN for a number.
+            reach = 2 * max(size)
+            if not all(len(one) % 2 == 0 and all(-reach <= place <= reach for place in one) for one in polygons):
+                raise ValueError("a polygon's corners are not pairs of numbers in or about the photo")
+            return coco.merge(coco.frPyObjects(polygons, *size)) if polygons else None
         if list(shape["size"]) != size:
             raise ValueError(f"run lengths are for {shape['size']}, height and width are {size[0]}, {size[1]}")
-        return coco.frPyObjects({"size": size, "counts": _checked_runs(shape["counts"], math.prod(size))}, *size)
+        runs = unpack_runs(shape["counts"]) if isinstance(shape["counts"], str) else list(shape["counts"])
+        # It does not check that they cover the photo exactly, and reads memory beyond the end.
+        if not all(type(length) is int and length >= 0 for length in runs) or sum(runs) != math.prod(size):
+            raise ValueError(f"run lengths must be whole numbers that add up to {math.prod(size):,} pixels")
+        return coco.frPyObjects({"size": size, "counts": runs}, *size)
     except Exception as error:  # pycocotools raises bare Exception
         raise CollectionError(
             f"annotation {annotation.get('id')} of {photo.file.name} has no readable outline ({error}); "
             "download the annotations again."
         ) from error
-
-
-def _checked_polygon(polygon: Sequence[float], photo: CocoPhoto) -> Sequence[float]:
-    """``polygon`` itself. Raises ValueError where pycocotools cannot draw it.
-
-    It walks along every edge, however far away, and takes NaN for a number.
-    """
-    reach = 2 * max(photo.width, photo.height)
-    if len(polygon) % 2 or not all(-reach <= place <= reach for place in polygon):
-        raise ValueError("a polygon's corners are not pairs of numbers in or about the photo")
-    return polygon
-
-
-def _checked_runs(counts: Any, n_pixels: int) -> list[int]:
-    """Run lengths as numbers. Raises ValueError where they do not cover ``n_pixels`` exactly.
-
-    pycocotools does not check that, and reads memory beyond the end.
-    """
-    runs = unpack_runs(counts) if isinstance(counts, str) else list(counts)
-    if not all(type(length) is int and length >= 0 for length in runs) or sum(runs) != n_pixels:
-        raise ValueError(f"run lengths must be whole numbers that add up to {n_pixels:,} pixels")
-    return runs
 
 
 def unpack_runs(packed: str) -> list[int]:
@@ -188,7 +169,7 @@ def outline_box(photo: CocoPhoto, annotation: dict[str, Any]) -> Box | None:
 
 def draw_mask(photo: CocoPhoto, annotations: list[dict[str, Any]]) -> np.ndarray:
     """The pixels inside any of the outlines: bool [height, width]."""
-    outlines = [outline for outline in (_outline(photo, one) for one in annotations) if outline is not None]
+    outlines = [outline for one in annotations if (outline := _outline(photo, one)) is not None]
     if not outlines:
         return np.zeros((photo.height, photo.width), bool)
     coco = _coco_masks()

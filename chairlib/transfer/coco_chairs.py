@@ -17,9 +17,9 @@ are left out by rules with a name:
 Annotations whose outline holds no pixel count as ``empty``. Needs pycocotools: ``pip install "chairlib[coco]"``.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,6 @@ __all__ = ["REASONS", "CocoChairs", "export", "merge_boxes", "overlap", "square_
 REASONS = ("small", "sparse", "crowd", "repeated", "empty")
 
 
-@dataclass(frozen=True)
-class _Crop:
-    photo: CocoPhoto
-    box: Box
-
-
 class CocoChairs(MaskedImages):
     """Square crops around the chairs of COCO photos.
 
@@ -60,9 +54,8 @@ class CocoChairs(MaskedImages):
     least_side, least_share: which crops are too small, see the module; 0 for no limit.
 
     Gives ``(Pillow RGB image, Pillow L mask of 0 and 255)``. A square that would reach beyond the photo is moved
-    inside. Where the photo is too short for it, the crop is as high (or wide) as the photo and :meth:`image_set`
-    squashes it.
-    ``groups`` has the photo's id for each crop; ``n_left_out`` counts what this split left out by reason.
+    inside; where the photo is too short for it, the crop is as high (or wide) as the photo. ``groups`` has the photo's
+    id for each crop; ``n_left_out`` counts what this split left out by reason.
     """
 
     def __init__(
@@ -88,7 +81,7 @@ class CocoChairs(MaskedImages):
         chosen = sorted(train if split == "train" else val, key=int)
         left_out: Counter[str] = Counter()
         bar = progress_bar(chosen, f"cropping {split} chairs", unit="image", delay=1, leave=False)
-        self._crops = [crop for identity in bar for crop in self._find_crops(photos[identity], left_out)]
+        self._crops = [(photos[name], box) for name in bar for box in self._find_crops(photos[name], left_out)]
         self.n_left_out: dict[str, int] = {reason: left_out[reason] for reason in REASONS}
         if not self._crops:
             counts = ", ".join(f"{count} {reason}" for reason, count in self.n_left_out.items() if count)
@@ -96,13 +89,13 @@ class CocoChairs(MaskedImages):
                 f"{file}: no crops for {split!r} from {len(chosen)} of {len(photos)} photos with chairs (left out: "
                 f"{counts or 'none'}); give more photos, or lower least_side and least_share."
             )
-        self.groups = [crop.photo.identity for crop in self._crops]
+        self.groups = [photo.identity for photo, _ in self._crops]
 
     def __len__(self) -> int:
         return len(self._crops)
 
     def read(self, index: int) -> tuple[Image.Image, Image.Image]:
-        photo, box = self._crops[index].photo, self._crops[index].box
+        photo, box = self._crops[index]
         image = read_photo(photo.file)
         if image.size != (photo.width, photo.height):
             raise ImageError(
@@ -119,18 +112,17 @@ class CocoChairs(MaskedImages):
             f"Margin: {self.margin}, least side: {self.least_side}, least share: {self.least_share}"
         )
 
-    def _find_crops(self, photo: CocoPhoto, left_out: Counter[str]) -> list[_Crop]:
-        """The crops of a photo; those that a rule leaves out are counted."""
+    def _find_crops(self, photo: CocoPhoto, left_out: Counter[str]) -> list[Box]:
+        """The boxes of a photo's crops; those that a rule leaves out are counted."""
         boxes = [outline_box(photo, chair) for chair in photo.chairs]
         left_out["empty"] += boxes.count(None)
         groups = merge_boxes([box for box in boxes if box is not None])
         if not groups:
             return []
         chairs, crowds = draw_mask(photo, photo.chairs), draw_mask(photo, photo.crowds)
-        kept: list[_Crop] = []
+        kept: list[Box] = []
         for group in groups:
-            crop = _Crop(photo, square_around(group, self.margin, photo.width, photo.height))
-            left, top, right, bottom = crop.box
+            left, top, right, bottom = crop = square_around(group, self.margin, photo.width, photo.height)
             inside = (slice(top, bottom), slice(left, right))
             if min(right - left, bottom - top) < self.least_side:
                 left_out["small"] += 1
@@ -148,15 +140,13 @@ class CocoChairs(MaskedImages):
 def _check_options(split: str, margin: float, least_side: int, least_share: float) -> None:
     if split not in ("train", "val"):
         raise ParameterError(f"split {split!r} is unknown; COCO chairs have train and val, and no test.")
-    for name, value in (("margin", margin), ("least side", least_side), ("least share", least_share)):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ParameterError(f"{name} {value!r} must be a number.")
-    if not 0 <= margin <= 2:
-        raise ParameterError(f"margin {margin!r} must be a share of the box's longer side from 0 to 2.")
-    if least_side < 0:
-        raise ParameterError(f"least side {least_side!r} must be a number of pixels, 0 for no limit.")
-    if not 0 <= least_share < 1:
-        raise ParameterError(f"least share {least_share!r} must be a share of the crop, from 0 (no limit) to below 1.")
+    for name, value, most, meaning in (
+        ("margin", margin, 2, "a share of the box's longer side from 0 to 2"),
+        ("least side", least_side, math.inf, "a number of pixels, 0 for no limit"),
+        ("least share", least_share, math.nextafter(1, 0), "a share of the crop, from 0 (no limit) to below 1"),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            raise ParameterError(f"{name} {value!r} must be {meaning}.")
 
 
 def merge_boxes(boxes: list[Box]) -> list[Box]:
@@ -191,19 +181,19 @@ def export(
 ) -> dict[str, CocoChairs]:
     """Write the crops to files in the authors' layout, so that everything that takes Chair Segments takes them.
 
-    ``out/{train,val,test}/{image,mask}/N.png``; test holds the same crops as val, since COCO chairs have no test. A
-    note beside them says that they are COCO's, for the records of runs, and which photo each crop is of, so that
-    intervals resample photos. ``out`` must not exist; it appears when all of it is written. ``options`` are those of
-    :class:`CocoChairs`. Returns the datasets by split.
+    ``out/{train,val,test}/{image,mask}/N.png``; test holds the crops of val once more. A note beside them says that
+    they are COCO's, and which photo each is of, so that intervals resample photos. ``out`` must not exist; it appears
+    when all of it is written. ``options`` are those of :class:`CocoChairs`. Returns the datasets by split.
     """
     datasets = {split: CocoChairs(images_dir, instances_json, split, **options) for split in ("train", "val")}
     with atomic_folder(out) as folder:
-        for split, data in (*datasets.items(), ("test", datasets["val"])):
+        written = {**datasets, "test": datasets["val"]}
+        for split, data in written.items():
             for kind in ("image", "mask"):
                 (folder / split / kind).mkdir(parents=True)
             for index in progress_bar(range(len(data)), f"writing {split}", unit="image", delay=1, leave=False):
                 for kind, picture in zip(("image", "mask"), data[index], strict=True):
                     picture.save(folder / split / kind / f"{index}.png")
-        groups = {split: datasets["val" if split == "test" else split].groups for split in ("train", "val", "test")}
+        groups = {split: data.groups for split, data in written.items()}
         write_json(folder / NOTE, {"source": COCO_SOURCE, "name": datasets["train"].name, "groups": groups})
     return datasets

@@ -54,20 +54,17 @@ class Gain:
         return "helps" if self.mean > 0 else "hurts"
 
     @property
-    def seeds(self) -> str:
-        return plural(len(self.by_seed), "seed")
-
-    @property
     def mark(self) -> str:
         """The gain, its interval, the sign of its verdict, and the number of seeds."""
-        return f"{self._with_interval} {MARKS[self.verdict]} {self.seeds}"
+        return f"{self._with_interval} {MARKS[self.verdict]} {plural(len(self.by_seed), 'seed')}"
 
     @property
     def _with_interval(self) -> str:
         return f"{self.mean:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
 
     def __str__(self) -> str:
-        return f"{self._with_interval}, {self.verdict}" + ("" if self.verdict == "one seed" else f", {self.seeds}")
+        seeds = "" if self.verdict == "one seed" else f", {plural(len(self.by_seed), 'seed')}"
+        return f"{self._with_interval}, {self.verdict}{seeds}"
 
 
 def scores_by_photo(records: Sequence[Record], metric: str) -> pd.DataFrame:
@@ -94,10 +91,10 @@ def mean_score(records: Sequence[Record], metric: str) -> tuple[float, float, fl
     return (float(scores.mean()), *bootstrap_interval(scores, n_resamples=RESAMPLES)) if len(scores) else None
 
 
-def paired_gain(against: Sequence[Record], tuned: Sequence[Record], metric: str = "iou", seed: int = 0) -> Gain | None:
+def paired_gain(against: Sequence[Record], tuned: Sequence[Record], metric: str = "iou") -> Gain | None:
     """How much better ``tuned`` is than ``against`` on the photos and seeds that both have.
 
-    ``seed``: of the resampling. None where they share no seed, or fewer than two photos.
+    None where they share no seed, or fewer than two photos.
     """
     if not against or not tuned:
         return None
@@ -106,27 +103,26 @@ def paired_gain(against: Sequence[Record], tuned: Sequence[Record], metric: str 
     gains = (other[shared] - one[shared]).dropna().to_numpy()
     if not len(shared) or len(gains) < 2:
         return None
-    low, high = bootstrap_interval(gains.mean(axis=1), n_resamples=RESAMPLES, seed=seed)
-    with_seeds = _interval_with_seeds(gains, seed) if len(shared) > 1 else (low, high)
+    low, high = bootstrap_interval(gains.mean(axis=1), n_resamples=RESAMPLES)
+    with_seeds = _interval_with_seeds(gains) if len(shared) > 1 else (low, high)
     by_seed = tuple(map(float, gains.mean(axis=0)))
     return Gain(float(gains.mean()), low, high, by_seed, len(gains), with_seeds)
 
 
-def _interval_with_seeds(gains: np.ndarray, seed: int) -> tuple[float, float]:
+def _interval_with_seeds(gains: np.ndarray) -> tuple[float, float]:
     """The 95 % interval of the mean of ``gains`` [photos, seeds], with photos and seeds resampled."""
-    n_photos, n_seeds = gains.shape
 
     def mean_gain(photos: np.ndarray, seeds: np.ndarray, axis: int) -> np.ndarray:
         return gains[photos[..., :, None], seeds[..., None, :]].mean(axis=(-2, -1))
 
     result = stats.bootstrap(
-        (np.arange(n_photos), np.arange(n_seeds)),
+        tuple(map(np.arange, gains.shape)),
         mean_gain,
         vectorized=True,
         method="percentile",
         n_resamples=RESAMPLES,
         batch=200,
-        rng=seed,
+        rng=0,
     )
     low, high = result.confidence_interval
     return float(low), float(high)

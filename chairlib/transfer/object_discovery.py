@@ -44,8 +44,7 @@ def photos_folder(root: str | Path) -> Path:
 def photos_name(root: str | Path) -> str:
     """What the photos below ``root`` are called: as their ``source.json`` says, or as the folder of ``Data/``.
 
-    Raises :class:`CollectionError` for a folder that is not in the release's layout, and for a ``source.json`` that
-    cannot be read.
+    Raises :class:`CollectionError` for another layout, and for a ``source.json`` that cannot be read.
     """
     home = photos_folder(root).resolve()
     return read_note(_data_folder(home)).get("name", home.parent.name if home.name == "Data" else home.name)
@@ -94,29 +93,26 @@ class ObjectDiscovery(MaskedImages):
     def _find_files(self, data: Path) -> dict[str, tuple[Path, Path]]:
         """(image, mask) of each id of the split, in order of id."""
         folder_name = CATEGORIES[self.category]
-        full = _labelled(data, folder_name)
+        files = full = _labelled(data, folder_name)
         ids = sorted(full)
-        splits: dict[str, list[str]]
         if self.protocol == "folds":
             splits = fold_ids(ids, self.fold)
         elif self.protocol == "subset100":
             subset = _labelled(data, f"{folder_name}100")
-            if self.split == "test":
-                return dict(sorted(subset.items()))
             train, val = split_off(_ids_outside(full, subset))
-            splits = {"train": train, "val": val}
+            splits, files = {"train": train, "val": val, "test": sorted(subset)}, full | subset
         else:
-            published = published_ids(self.category)
-            self.is_published = ids == published["train"] + published["val"]
-            train, val = split_off(ids)
-            splits = published if self.is_published else {"train": train, "val": val}
+            splits = published_ids(self.category)
+            self.is_published = ids == splits["train"] + splits["val"]
+            if not self.is_published:
+                splits = dict(zip(("train", "val"), split_off(ids), strict=True))
         if not splits[self.split]:
             counts = ", ".join(f"{len(chosen)} {split}" for split, chosen in splits.items())
             raise CollectionError(
                 f"{data / folder_name}: protocol {self.protocol!r} leaves no images for {self.split!r} ({counts}, of "
                 f"{len(ids)} labelled); choose another protocol, 'folds' suits small sets."
             )
-        return {identity: full[identity] for identity in splits[self.split]}
+        return {identity: files[identity] for identity in splits[self.split]}
 
     @property
     def files(self) -> list[tuple[Path, Path]]:
@@ -143,9 +139,8 @@ def _data_folder(root: Path) -> Path:
     for folder in candidates:
         if any((folder / f"{name}{end}").is_dir() for name in CATEGORIES.values() for end in ("", "100")):
             return folder
-    if not root.is_dir():
-        found = "it is not a folder" if root.exists() else "there is no such folder"
-    else:
+    found = "it is not a folder" if root.exists() else "there is no such folder"
+    if root.is_dir():
         wanted = ", ".join(f"{name}/" for name in CATEGORIES.values())
         found = f"none of {wanted} or their ...100/ is in ObjectDiscovery-data/Data/, in Data/ or in the folder itself"
         found += f", which holds: {list_folder(root)}"
@@ -174,8 +169,13 @@ def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
             "unpack the release again, or remove those masks."
         )
     labelled = {identity: (images[identity], mask) for identity, mask in masks.items()}
-    for file in itertools.chain.from_iterable(labelled.values()):
-        _check_file(file)
+    for path in itertools.chain.from_iterable(labelled.values()):
+        if not path.is_file():
+            no_file = "a link to a file that does not exist" if path.is_symlink() else "no file"
+            raise CollectionError(
+                f"{path} is {'a folder' if path.is_dir() else no_file}, expected an image file; put that in its place, "
+                "or remove it and its mask or image."
+            )
     return labelled
 
 
@@ -184,27 +184,13 @@ def _image_id(file: Path) -> str | None:
     return file.stem if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") else None
 
 
-def _check_file(path: Path) -> None:
-    """Raise :class:`CollectionError` for a folder or a broken link in the place of a labelled image or its mask."""
-    if not path.is_file():
-        found = (
-            "a folder" if path.is_dir() else "a link to a file that does not exist" if path.is_symlink() else "no file"
-        )
-        raise CollectionError(
-            f"{path} is {found}, expected an image file; put that in its place, or remove it and its mask or image."
-        )
-
-
 def _ids_outside(full: dict[str, tuple[Path, Path]], subset: dict[str, tuple[Path, Path]]) -> list[str]:
     """Sorted ids of ``full`` that are not in ``subset``, neither by id nor by the content of their image."""
-    taken: dict[int, set[bytes]] = {}
-    for image, _ in subset.values():
-        taken.setdefault(image.stat().st_size, set()).add(image.read_bytes())
+    taken = {image.read_bytes() for image, _ in subset.values()}
+    sizes = {len(content) for content in taken}
 
-    def is_taken(identity: str) -> bool:
+    def is_taken(image: Path) -> bool:
         # Only a file of the same length can be equal, so that few of the full folder are opened.
-        image = full[identity][0]
-        alike = taken.get(image.stat().st_size)
-        return identity in subset or (alike is not None and image.read_bytes() in alike)
+        return image.stat().st_size in sizes and image.read_bytes() in taken
 
-    return [identity for identity in sorted(full) if not is_taken(identity)]
+    return [identity for identity in sorted(full) if identity not in subset and not is_taken(full[identity][0])]

@@ -35,10 +35,7 @@ __all__ = [
 
 
 def photos_root(data: str | Path) -> Path:
-    """The folder of ``data``: the stand-in that ships with the package, or a folder in Object Discovery's layout.
-
-    Raises :class:`ParameterError` for what is neither a name nor a path.
-    """
+    """The folder of ``data``: the stand-in's, or ``data`` itself. Raises :class:`ParameterError` for no path."""
     return paths.stand_in if data == STAND_IN else photos_folder(data)
 
 
@@ -48,17 +45,17 @@ def splits_of(protocol: str) -> tuple[str, str, str]:
 
 
 def open_datasets(settings: TransferSettings) -> dict[str, ObjectDiscovery]:
-    """The photos of a run with these settings, by split."""
+    """The photos of a run with these settings, by split: those that train come first."""
     root = photos_root(settings.data)
     return {
         split: ObjectDiscovery(root, settings.category, split, settings.protocol, fold=settings.fold)
-        for split in set(splits_of(settings.protocol))
+        for split in dict.fromkeys(splits_of(settings.protocol))
     }
 
 
 @dataclass(frozen=True)
 class Photos:
-    """The photos of a run on a device: those that train, and those that are scored, with the name of their split."""
+    """Those photos of a run that train and those that are scored, on a device."""
 
     train: StoredSet
     scored: StoredSet
@@ -88,13 +85,11 @@ def share_of(photos: StoredSet, ids: list[str], share: int, seed: int) -> Stored
 def content_hash(settings: TransferSettings) -> str:
     """16 hexadecimal digits over the ids and files of every split, as they are now."""
     digest = hashlib.sha256()
-    root = photos_root(settings.data).resolve()
-    for split in dict.fromkeys(splits_of(settings.protocol)):
-        photos = ObjectDiscovery(root, settings.category, split, settings.protocol, fold=settings.fold)
+    for split, photos in open_datasets(settings).items():
         digest.update(repr((split, photos.ids)).encode())
         for file in itertools.chain.from_iterable(photos.files):
             now = file.stat()
-            digest.update(_file_digest(file, now.st_mtime_ns, now.st_size))
+            digest.update(_file_digest(file.resolve(), now.st_mtime_ns, now.st_size))
     return digest.hexdigest()[:16]
 
 
@@ -116,15 +111,13 @@ def check_unchanged(run: Run[TransferSettings]) -> None:
 
 def protocol_title(settings: Any) -> str:
     """The protocol that settings name, with its fold where it has one: ``"folds (fold 0 of 5)"``."""
-    fold = f" (fold {settings.fold} of {FOLDS})" if settings.protocol == "folds" else ""
-    return f"{settings.protocol}{fold}"
+    return f"folds (fold {settings.fold} of {FOLDS})" if settings.protocol == "folds" else settings.protocol
 
 
 def run_title(run: Run[Any] | Record, split: str | None = None) -> str:
-    """What every figure of a run says of its photos: their name, the protocol, and the split shown (the scored one)."""
-    data = run.data if isinstance(run, Run) else run.content["data"]
-    shown = split or splits_of(run.settings.protocol)[2]
-    return f"{data['name']}, protocol {protocol_title(run.settings)}, {shown} images"
+    """What every figure of a run says of its photos: name, protocol, and split (by default the one that is scored)."""
+    name = (run.data if isinstance(run, Run) else run.content["data"])["name"]
+    return f"{name}, protocol {protocol_title(run.settings)}, {split or splits_of(run.settings.protocol)[2]} images"
 
 
 def preview(run: Run[TransferSettings], count: int) -> tuple[np.ndarray, np.ndarray]:

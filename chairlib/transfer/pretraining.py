@@ -23,10 +23,7 @@ def read_pretrained(name: str) -> Record:
 
 
 def pretraining_of(record: Record) -> str:
-    """What a record was pretrained on: one of the pretrainings of :class:`TransferSettings`.
-
-    Raises :class:`RecordError` where it is no pretraining.
-    """
+    """What a record was pretrained on, as :class:`TransferSettings` call it; :class:`RecordError` where it is none."""
     if record.kind != BenchmarkSettings.kind:
         raise RecordError(
             f"record {record.name} is no pretraining but of kind {record.kind}; give one of `chairlib benchmark`."
@@ -36,10 +33,7 @@ def pretraining_of(record: Record) -> str:
 
 
 def load_pretrained(model: nn.Module, record: Record, settings: TransferSettings) -> None:
-    """Fill ``model`` with a record's weights.
-
-    Raises :class:`RecordError` where the record is another pretraining than is asked for, or of another model or width.
-    """
+    """Fill ``model`` with a record's weights; :class:`RecordError` where it is not what ``settings`` ask for."""
     pretraining = pretraining_of(record)
     if settings.pretraining != pretraining:
         raise RecordError(
@@ -69,9 +63,5 @@ def pretraining_cost(record: Record) -> dict[str, Any]:
     """
     content = record.content
     by_epochs = math.ceil(content["recipe"]["epochs"] * content["n_train_images"])
-    return {
-        "images_seen": content["images_seen"],
-        "budget": record.settings.images or by_epochs,
-        "n_train_images": content["n_train_images"],
-        "recipe": record.settings.recipe,
-    }
+    seen = {name: content[name] for name in ("images_seen", "n_train_images")}
+    return {**seen, "budget": record.settings.images or by_epochs, "recipe": record.settings.recipe}

@@ -52,8 +52,8 @@ def stable_order(ids: Iterable[str], salt: str = "") -> list[str]:
 
 def fold_ids(ids: Sequence[str], fold: int) -> dict[str, list[str]]:
     """Ids by split: those of ``fold`` test, and a tenth of the rest (at least one) validates."""
-    test = set(stable_order(ids)[fold::FOLDS])
-    rest = stable_order((identity for identity in ids if identity not in test), f"fold {fold}")
+    test = stable_order(ids)[fold::FOLDS]
+    rest = stable_order(set(ids) - set(test), f"fold {fold}")
     count = max(1, len(rest) // 10)
     return {"train": sorted(rest[count:]), "val": sorted(rest[:count]), "test": sorted(test)}
 

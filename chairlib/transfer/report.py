@@ -77,7 +77,7 @@ class TransferReport:
     @property
     def photos(self) -> str:
         """What the photos are. The stand-in is never called by the name of what it stands in for."""
-        return "the stand-in (rendered airplanes, cars and horses)" if self.data == STAND_IN else self.data
+        return self.axis + (" (rendered airplanes, cars and horses)" if self.data == STAND_IN else "")
 
     @property
     def axis(self) -> str:
@@ -87,38 +87,29 @@ class TransferReport:
     @property
     def title(self) -> str:
         """The photos, the protocol, and the split that is scored: for the title of every table."""
-        return self._title_of(self.selection.shown)
+        return self.title_of()
 
-    def title_of(self, category: str, model: str = "unet") -> str:
-        """The same for the figures of one category and model."""
-        return self._title_of(self.selection.records_of(model, category))
-
-    def _title_of(self, records: Sequence[Record]) -> str:
+    def title_of(self, category: str | None = None) -> str:
+        """The same for the figures of one category."""
+        records = self.selection.records_of("unet", category) if category else self.selection.shown
         protocols = sorted({record.settings.protocol for record in records})
         splits = sorted({record.content["scored_split"] for record in records})
         return self.photos + (f", protocol {' and '.join(protocols)}, {' and '.join(splits)} images" if records else "")
 
     @property
-    def has_coco(self) -> bool:
-        """Whether any run was pretrained on COCO's chairs."""
-        return any(record.settings.pretraining == "coco_chairs" for record in self.records)
-
-    @property
     def left_out(self) -> list[str]:
         """Names of records that no table or figure shows, each with its reason."""
-        find = self.selection.find
         cells = itertools.product(OURS.values(), CATEGORIES, PROTOCOLS)
-        in_table4 = [record for arm, name, protocol in cells for record in find("unet", arm, name, protocol=protocol)]
-        shown = {record.folder for record in (*self.selection.shown, *in_table4)}
+        in_table4 = [self.selection.find("unet", arm, name, protocol=protocol) for arm, name, protocol in cells]
+        shown = {record.folder for record in itertools.chain(self.selection.shown, *in_table4)}
         others = [record for record in self.records if record.folder not in shown]
         return [*self.unmatched, *(f"{record.name}: {self.selection.why_not_shown(record)}" for record in others)]
 
     def _rows(self) -> list[tuple[str, str]]:
         """(model, pretraining) of Table 3's nine rows, then of others that were trained."""
-        paper = published.table3()
-        printed = list(dict.fromkeys(zip(paper["model"], paper["pretraining"], strict=True)))
-        ours = {(record.settings.model, record.settings.pretraining) for record in self.records}
-        return [*printed, *sorted(ours - set(printed))]
+        ours = sorted({(record.settings.model, record.settings.pretraining) for record in self.records})
+        printed = published.table3()[["model", "pretraining"]].itertuples(index=False, name=None)
+        return list(dict.fromkeys([*printed, *ours]))
 
     def _model_title(self, model: str) -> str:
         widths = {record.settings.width for record in self.records if record.settings.model == model}
@@ -126,29 +117,27 @@ class TransferReport:
 
     def _why_empty(self, pretraining: str) -> str:
         """Why a row has no run."""
-        return NO_COCO if pretraining in NEED_COCO and not self.has_coco else MISSING
+        has_coco = any(record.settings.pretraining == "coco_chairs" for record in self.records)
+        return NO_COCO if pretraining in NEED_COCO and not has_coco else MISSING
 
     def table3(self, metric: str = "iou") -> pd.DataFrame:
         """Table 3 for one metric, by model, pretraining and category.
 
         The paper's score, ours with its interval, and the gain over training from scratch.
         """
+        find = self.selection.find
         paper = published.table3().set_index(["model", "pretraining", "category"])[metric]
         rows: list[dict[Any, Any]] = []
         for model, pretraining in self._rows():
             row: dict[Any, Any] = {"model": self._model_title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
             for category in CATEGORIES:
-                records = self.selection.find(model, pretraining, category)
-                mark: str | None = ""
-                if pretraining != "none":
-                    gain = paired_gain(self.selection.find(model, "none", category), records, metric)
-                    mark = gain.mark if gain else None
+                records = find(model, pretraining, category)
+                gain = None if pretraining == "none" else paired_gain(find(model, "none", category), records, metric)
+                ours = mean_score(records, metric) if records else self._why_empty(pretraining)
                 row |= {
                     (category, f"paper, {metric_title(metric)}"): paper.get((model, pretraining, category)),
-                    (category, "ours (95 % interval)"): (
-                        mean_score(records, metric) if records else self._why_empty(pretraining)
-                    ),
-                    (category, "gain (95 % interval)"): mark,
+                    (category, "ours (95 % interval)"): ours,
+                    (category, "gain (95 % interval)"): "" if pretraining == "none" else gain and gain.mark,
                 }
             rows.append(row)
         return two_level(rows, ["model", "pretraining"])
@@ -161,53 +150,46 @@ class TransferReport:
         """
         trained = {record.settings.protocol for record in self.records if record.settings.model == "unet"}
         ours = [protocol for protocol in PROTOCOLS if protocol in trained | {"subset100"}]
+        paper = published.table4().set_index(["method", "category"])
         rows: list[dict[Any, Any]] = []
-        for method in dict.fromkeys(published.table4()["method"]):
-            for protocol in ours if method in OURS else [""]:
-                row: dict[Any, Any] = {"method": method, "our protocol": protocol or "–"}
-                row[("", "supervised")] = "yes" if method in OURS else "no"
+        for method in paper.index.unique("method"):
+            blank, supervised = (MISSING, "yes") if method in OURS else (None, "no")
+            for protocol in ours if method in OURS else ["–"]:
+                row: dict[Any, Any] = {"method": method, "our protocol": protocol, ("", "supervised"): supervised}
                 for category in CATEGORIES:
-                    row |= self._table4_cells(method, category, OURS.get(method), protocol)
+                    records = self.selection.find("unet", OURS.get(method), category, protocol=protocol)
+                    iou, precision = (mean_score(records, metric) for metric in ("iou", "precision"))
+                    fraction = "{:.2f} ({:.2f}–{:.2f})".format(*(x / 100 for x in iou)) if iou else blank
+                    row |= {
+                        (category, "paper, precision, %"): paper["precision"][method, category],
+                        (category, "paper, IoU"): paper["iou"][method, category],
+                        (category, "ours, precision, %"): precision or blank,
+                        (category, "ours, IoU"): fraction,
+                    }
                 rows.append(row)
         return two_level(rows, ["method", "our protocol"])
-
-    def _table4_cells(self, method: str, category: str, pretraining: str | None, protocol: str) -> dict[Any, Any]:
-        """One category of a row of Table 4: the paper's two scores and, for a U-Net, ours with their intervals."""
-        paper = published.table4()
-        printed = paper[(paper["method"] == method) & (paper["category"] == category)].iloc[0]
-        records = self.selection.find("unet", pretraining, category, protocol=protocol) if pretraining else []
-        iou, precision = (mean_score(records, metric) for metric in ("iou", "precision"))
-        blank = MISSING if pretraining else None
-        return {
-            (category, "paper, precision, %"): printed["precision"],
-            (category, "paper, IoU"): printed["iou"],
-            (category, "ours, precision, %"): precision or blank,
-            (category, "ours, IoU"): "{:.2f} ({:.2f}–{:.2f})".format(*(x / 100 for x in iou)) if iou else blank,
-        }
 
     def gains(self) -> pd.DataFrame:
         """Whether pretraining helps, and which more: a row for each of :data:`COMPARISONS` with runs on both sides."""
         rows = []
         for model, (pretraining, other), category in itertools.product(self.selection.models, COMPARISONS, CATEGORIES):
             against, tuned = (self.selection.find(model, arm, category) for arm in (other, pretraining))
-            gain = paired_gain(against, tuned)
-            if gain is not None:
-                rows.append(
-                    {
-                        "model": self._model_title(model),
-                        "pretrained on": PRETRAINING_TITLES[pretraining],
-                        "compared with": "from scratch" if other == "none" else PRETRAINING_TITLES[other],
-                        "category": category,
-                        "IoU by seed, %": _iou_by_seed(tuned),
-                        "IoU of the other, by seed, %": _iou_by_seed(against),
-                        "gain, points (95 % interval over photos)": (gain.mean, gain.low, gain.high),
-                        "over photos and seeds": "{:+.1f} to {:+.1f}".format(*gain.with_seeds),
-                        "photos": gain.n_images,
-                        "seeds": len(gain.by_seed),
-                        "pretrainings": count_pretrainings(tuned),
-                        "verdict": gain.verdict,
-                    }
-                )
+            if gain := paired_gain(against, tuned):
+                row = {
+                    "model": self._model_title(model),
+                    "pretrained on": PRETRAINING_TITLES[pretraining],
+                    "compared with": "from scratch" if other == "none" else PRETRAINING_TITLES[other],
+                    "category": category,
+                    "IoU by seed, %": _iou_by_seed(tuned),
+                    "IoU of the other, by seed, %": _iou_by_seed(against),
+                    "gain, points (95 % interval over photos)": (gain.mean, gain.low, gain.high),
+                    "over photos and seeds": "{:+.1f} to {:+.1f}".format(*gain.with_seeds),
+                    "photos": gain.n_images,
+                    "seeds": len(gain.by_seed),
+                    "pretrainings": count_pretrainings(tuned),
+                    "verdict": gain.verdict,
+                }
+                rows.append(row)
         return pd.DataFrame(rows)
 
     def images_seen(self) -> pd.DataFrame:
@@ -215,24 +197,22 @@ class TransferReport:
         rows = []
         shares = sorted({record.settings.share for record in self.selection.shown})
         for model, pretraining, share in itertools.product(self.selection.models, PRETRAININGS, shares):
-            records = [
-                record for category in CATEGORIES for record in self.selection.find(model, pretraining, category, share)
-            ]
-            costs = [cost for record in records if (cost := record.content["pretrained_on"])]
+            records = [self.selection.find(model, pretraining, category, share) for category in CATEGORIES]
+            contents = [record.content for record in itertools.chain(*records)]
+            costs = [content["pretrained_on"] for content in contents if content["pretrained_on"]]
             different = [min(cost["n_train_images"], cost["images_seen"]) for cost in costs]
-            if records:
-                rows.append(
-                    {
-                        "model": self._model_title(model),
-                        "pretraining": PRETRAINING_TITLES[pretraining],
-                        "share of the photos, %": share,
-                        "photos": number_range(record.content["n_train_images"] for record in records),
-                        "images seen": number_range(record.content["images_seen"] for record in records),
-                        "pretraining: different images": number_range(different) or None,
-                        "pretraining: images seen": number_range(cost["images_seen"] for cost in costs) or None,
-                        "pretraining: recipe": ", ".join(sorted({cost["recipe"] for cost in costs})) or None,
-                    }
-                )
+            if contents:
+                row = {
+                    "model": self._model_title(model),
+                    "pretraining": PRETRAINING_TITLES[pretraining],
+                    "share of the photos, %": share,
+                    "photos": number_range(content["n_train_images"] for content in contents),
+                    "images seen": number_range(content["images_seen"] for content in contents),
+                    "pretraining: different images": number_range(different) or None,
+                    "pretraining: images seen": number_range(cost["images_seen"] for cost in costs) or None,
+                    "pretraining: recipe": ", ".join(sorted({cost["recipe"] for cost in costs})) or None,
+                }
+                rows.append(row)
         return pd.DataFrame(rows)
 
     def figure5(self, category: str) -> dict[str, Any]:
@@ -263,32 +243,27 @@ class TransferReport:
         caption = f"{MISSING.capitalize()}: {'; '.join(untrained)}." if untrained else ""
         return {"images": shown["images"], "targets": shown["targets"], "predictions": predicted, "caption": caption}
 
-    def _curves(self, category: str, model: str) -> dict[str, dict[int, pd.DataFrame]]:
-        """Validation curves by label, then by seed; see :func:`curves_by_seed`."""
+    def curves(self, category: str) -> dict[str, list[pd.DataFrame]]:
+        """Figure 6: one curve a seed of the U-Net (images, val_iou), by label; empty where nothing was trained."""
         curves = {
-            _label(pretraining): curves_by_seed(self.selection.find(model, pretraining, category))
+            _label(pretraining): list(curves_by_seed(self.selection.find("unet", pretraining, category)).values())
             for pretraining in PRETRAININGS
         }
         return {label: by_seed for label, by_seed in curves.items() if by_seed}
 
-    def curves(self, category: str, model: str = "unet") -> dict[str, list[pd.DataFrame]]:
-        """Figure 6: one curve a seed (images, val_iou), by label; empty where nothing was trained."""
-        return {label: list(by_seed.values()) for label, by_seed in self._curves(category, model).items()}
-
-    def by_share(self, category: str, model: str = "unet") -> pd.DataFrame:
-        """How much target data pretraining is worth: label, share (%), n_images, iou, low, high (%)."""
-        shares = sorted({record.settings.share for record in self.selection.records_of(model, category)})
+    def by_share(self, category: str) -> pd.DataFrame:
+        """How much target data pretraining the U-Net is worth: label, share (%), n_images, iou, low, high (%)."""
+        shares = sorted({record.settings.share for record in self.selection.records_of("unet", category)})
         rows = []
         for pretraining, share in itertools.product(PRETRAININGS, shares):
-            records = self.selection.find(model, pretraining, category, share)
-            score = mean_score(records, "iou")
-            if score:
+            records = self.selection.find("unet", pretraining, category, share)
+            if score := mean_score(records, "iou"):
                 count = round(np.mean([record.content["n_train_images"] for record in records]))
                 rows.append((_label(pretraining), share, count, *score))
         return pd.DataFrame(rows, columns=["label", "share", "n_images", "iou", "low", "high"])
 
-    def steps_to_reach(self, model: str = "unet") -> pd.DataFrame:
-        """Images until validation IoU has reached, for good, what training from scratch ends with under the same seed.
+    def steps_to_reach(self) -> pd.DataFrame:
+        """Images until the U-Net's validation IoU stays at or above what it ends with from scratch with the same seed.
 
         Columns: category; label; images, the median over seeds, where a seed that never gets there counts as infinity;
         low and high, over seeds; NaN in place of infinity; and undecided, why the numbers tell nothing ("" where they
@@ -296,16 +271,16 @@ class TransferReport:
         """
         rows = []
         for category in CATEGORIES:
-            arms = [self.selection.find(model, pretraining, category) for pretraining in PRETRAININGS]
-            n_photos = count_validation_photos([record for records in arms for record in records])
+            arms = {name: self.selection.find("unet", name, category) for name in PRETRAININGS}
+            n_photos = count_validation_photos(list(itertools.chain(*arms.values())))
             undecided = f"{n_photos} validation photos" if n_photos < LEAST_VALIDATION_PHOTOS else ""
-            curves = self._curves(category, model)
-            goals = {seed: curve["val_iou"].iloc[-1] for seed, curve in curves.get("from scratch", {}).items()}
-            for label, by_seed in curves.items():
-                needed = [images_until(curve, goals[seed]) for seed, curve in by_seed.items() if seed in goals]
+            goals = {seed: curve["val_iou"].iloc[-1] for seed, curve in curves_by_seed(arms["none"]).items()}
+            for name, records in arms.items():
+                curves = curves_by_seed(records)
+                needed = [images_until(curve, goals[seed]) for seed, curve in curves.items() if seed in goals]
                 if needed:
                     ends = (float(np.median(needed)), min(needed), max(needed))
-                    rows.append((category, label, *(x if np.isfinite(x) else np.nan for x in ends), undecided))
+                    rows.append((category, _label(name), *(x if np.isfinite(x) else np.nan for x in ends), undecided))
         return pd.DataFrame(rows, columns=["category", "label", "images", "low", "high", "undecided"])
 
     def sentence(self, profile: str = "", description: str = "") -> str:
@@ -319,29 +294,25 @@ class TransferReport:
         spent = sum(record.content["seconds"] for record in self.records) / 60
         hardware = sorted({record.content["hardware"] for record in self.records})
         budget = number_range(record.content["images_seen"] for record in self.records)
-        published_lists = all(record.content.get("published_split") for record in self.records)
-        lists = (
-            "the authors' own lists of the release" if published_lists else "not the official Object Discovery release"
-        )
-        caution = ""
-        if any(record.content.get("chosen_on_scored") for record in self.records):
-            caution = " Weights were chosen on the very photos that are scored, as the paper most likely did."
+        official = all(record.content.get("published_split") for record in self.records)
+        lists = "the authors' own lists of the release" if official else "not the official Object Discovery release"
+        chosen_on_scored = any(record.content.get("chosen_on_scored") for record in self.records)
+        caution = " Weights were chosen on the very photos that are scored, as the paper most likely did."
         return (
             f"{head} Photos: {self.title}; {lists}. {len(self.records)} runs with {seeds}, {pretrainings}; "
-            f"{budget} images each; {spent:.1f} minutes of training on {', '.join(hardware)}.{caution}"
+            f"{budget} images each; {spent:.1f} minutes of training on {', '.join(hardware)}."
+            f"{caution if chosen_on_scored else ''}"
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
         """The values that the book's prose quotes; ``"not measured"`` where no record has them."""
         values = {"profile_sentence": self.sentence(profile, description), "photos": self.photos}
-        arms = {"scratch": "none", "pretrained": "chair_segments"}
         for category in CATEGORIES:
-            records = {name: self.selection.find("unet", arm, category) for name, arm in arms.items()}
-            for name in arms:
-                score = mean_score(records[name], "iou")
+            scratch, pretrained = (self.selection.find("unet", arm, category) for arm in ("none", "chair_segments"))
+            for name, records in (("scratch", scratch), ("pretrained", pretrained)):
+                score = mean_score(records, "iou")
                 values[f"{name}_{category}"] = "{:.1f} % ({:.1f}–{:.1f})".format(*score) if score else "not measured"
-            gain = paired_gain(records["scratch"], records["pretrained"])
-            values[f"gain_{category}"] = "not measured" if gain is None else str(gain)
+            values[f"gain_{category}"] = str(paired_gain(scratch, pretrained) or "not measured")
         return values
 
 
@@ -356,7 +327,7 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
     A record matches where its category's files, under its protocol, are those that it was made from. Raises RecordError
     where one of ``runs`` is missing or does not match.
     """
-    folder = photos_root(data)
+    name = photos_name(photos_root(data))
     records, unmatched = load_records(TransferSettings.kind, None, runs)
     matching = []
 
@@ -376,4 +347,4 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
         if runs:
             raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
         unmatched.append(f"{record.name}: {reason}")
-    return TransferReport(photos_name(folder), matching, unmatched)
+    return TransferReport(name, matching, unmatched)

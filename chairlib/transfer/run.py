@@ -14,11 +14,9 @@ from torch import nn
 from chairlib.benchmark.evaluation import evaluate, predict
 from chairlib.benchmark.metrics import MaskScorer
 from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, source_hash
-from chairlib.benchmark.recipes import Recipe
 from chairlib.benchmark.run import leave_record
 from chairlib.benchmark.training import fit
 from chairlib.compositing.augmentation import Augment
-from chairlib.compositing.image_sets import StoredSet
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import runs
 from chairlib.core.checks import check_count
@@ -27,14 +25,7 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors
 from chairlib.transfer.object_discovery import ObjectDiscovery
-from chairlib.transfer.photos import (
-    check_unchanged,
-    content_hash,
-    open_datasets,
-    photos_root,
-    share_of,
-    splits_of,
-)
+from chairlib.transfer.photos import check_unchanged, content_hash, open_datasets, share_of, splits_of
 from chairlib.transfer.pretraining import load_pretrained, pretraining_cost, pretraining_of, read_pretrained
 from chairlib.transfer.protocols import figure_ids
 from chairlib.transfer.recipes import get_recipe
@@ -63,8 +54,7 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
     check_model(settings.model, settings.width)
-    root = photos_root(settings.data)
-    name = ObjectDiscovery(root, settings.category, "train", settings.protocol, fold=settings.fold).name
+    name = open_datasets(settings)["train"].name
     return runs.open_run(settings, name, content_hash(settings), model_source=source_hash(settings.model))
 
 
@@ -91,7 +81,15 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
     _, val_split, scored_split = splits_of(settings.protocol)
     datasets = open_datasets(settings)
     photos = {split: data.image_set(settings.resolution, device) for split, data in datasets.items()}
-    train_loader = _training_loader(photos["train"], datasets["train"].ids, settings, recipe)
+    augment = Augment() if settings.recipe == "fast" else None  # ours: section 5.3 names no augmentation
+    train_loader = CompositeLoader(
+        share_of(photos["train"], datasets["train"].ids, settings.share, settings.seed),
+        "train",
+        batch_size=recipe.batch_size,
+        flip=recipe.flip and augment is None,
+        augment=augment,
+        seed=settings.seed,
+    )
     val_loader, test_loader = (
         CompositeLoader(photos[split], split, batch_size=256) for split in (val_split, scored_split)
     )
@@ -135,19 +133,6 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
         chosen_on_scored=val_split == scored_split and (recipe.select != "last" or recipe.patience is not None),
         pretrained_on=pretrained_on,
         made_from=made_from,
-    )
-
-
-def _training_loader(photos: StoredSet, ids: list[str], settings: TransferSettings, recipe: Recipe) -> CompositeLoader:
-    # Augmentation is ours: section 5.3 names none.
-    augment = Augment() if settings.recipe == "fast" else None
-    return CompositeLoader(
-        share_of(photos, ids, settings.share, settings.seed),
-        "train",
-        batch_size=recipe.batch_size,
-        flip=recipe.flip and augment is None,
-        augment=augment,
-        seed=settings.seed,
     )
 
 

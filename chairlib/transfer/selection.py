@@ -1,5 +1,12 @@
-"""Which records the report of fine-tuning shows: those that differ in nothing but what is compared."""
+"""Which records the report of fine-tuning shows: those that differ in nothing but what is compared.
 
+Records with the same settings but for pretraining, seed, fold and share are of one configuration. A model on a category
+is shown by the configuration with the most pairs of pretraining and share; of equal ones by that with the most records,
+then by the first protocol. Within it, each pretraining is shown by the records whose pretrained models had the largest
+budget of images (of equal ones: the most records, then the newest), and each seed, fold and share by its newest record.
+"""
+
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,13 +16,10 @@ from chairlib.core.runs import Record
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["WHOLE", "Selection", "count_pretrainings"]
+__all__ = ["Selection", "count_pretrainings"]
 
-#: All of the training photos, in per cent.
-WHOLE = 100
 #: What two runs that are compared need not have in common.
 _MAY_DIFFER = ("pretraining", "pretrained", "seed", "fold", "share", "data", "device")
-#: What they must have in common. One value of each of these is a configuration.
 _CONFIGURATION = tuple(name for name in TransferSettings.names() if name not in _MAY_DIFFER)
 
 
@@ -31,41 +35,36 @@ class Selection:
         return list(dict.fromkeys(record.settings.model for record in self.records))
 
     @cached_property
-    def _latest(self) -> list[Record]:
-        """Of records that answer the same question (their pretraining was made again), the newest.
-
-        A pretraining with fewer images than another on the same data answers another question: how much pretraining is
-        needed. A landscape trains such models. None of them is shown here.
-        """
-        latest: dict[tuple[Any, ...], Record] = {}
-        for record in sorted(_most_pretrained(self.records), key=lambda record: record.content["finished"]):
-            settings = record.settings
-            question = (settings.pretraining, settings.share, settings.seed, settings.fold)
-            latest[_configuration(record), *question] = record
-        folders = {record.folder for record in latest.values()}
-        return [record for record in self.records if record.folder in folders]
+    def _by_configuration(self) -> list[list[Record]]:
+        """For each configuration, the records that could be shown."""
+        arms: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+        for record in sorted(self.records, key=lambda record: record.content["finished"]):
+            arms[_configuration(record), record.settings.pretraining, _pretrained_with(record)].append(record)
+        shown: dict[tuple[Any, ...], dict[tuple[Any, ...], Record]] = defaultdict(dict)
+        # The largest pretraining comes last, and replaces the others of its configuration and kind.
+        ranked = sorted(arms.items(), key=lambda item: (item[0][2][0], len(item[1]), item[1][-1].content["finished"]))
+        for (configuration, pretraining), arm in {key[:2]: arm for key, arm in ranked}.items():
+            for record in arm:
+                settings = record.settings
+                shown[configuration][pretraining, settings.share, settings.seed, settings.fold] = record
+        return [list(records.values()) for records in shown.values()]
 
     def records_of(self, model: str, category: str, protocol: str | None = None) -> list[Record]:
-        """The records that stand for a model on a category: those of ONE configuration.
-
-        A model may have been trained in several configurations (recipes, budgets, protocols). Curves of different ones
-        would differ in more than they seem to. The configuration with the most pretrainings is taken; of equal ones
-        that with the most pairs of pretraining and share, then that with the most records, then the first protocol.
-        """
-        found: dict[tuple[Any, ...], list[Record]] = {}
-        for record in self._latest:
-            settings = record.settings
-            if (settings.model, settings.category) == (model, category) and protocol in (None, settings.protocol):
-                found.setdefault(_configuration(record), []).append(record)
-        return max(found.values(), key=_informativeness, default=[])
+        """The records that stand for a model on a category, all of one configuration (of ``protocol``, where given)."""
+        found = [
+            records
+            for records in self._by_configuration
+            if (records[0].settings.model, records[0].settings.category) == (model, category)
+            and protocol in (None, records[0].settings.protocol)
+        ]
+        return max(found, key=_informativeness, default=[])
 
     def find(
-        self, model: str, pretraining: str, category: str, share: int = WHOLE, protocol: str | None = None
+        self, model: str, pretraining: str | None, category: str, share: int = 100, protocol: str | None = None
     ) -> list[Record]:
-        """Records of one cell of a table, every seed and fold, sorted by seed and fold.
+        """Records of one cell of a table, every fold of every seed, in order; see :meth:`records_of`.
 
-        They are of one configuration, the same for all cells of a model and category. ``protocol``: of that one only;
-        by default of the one that was trained most.
+        ``share``: per cent of the training photos that were used.
         """
         cell = [
             record
@@ -88,11 +87,10 @@ class Selection:
         others = [f"{name} {own}" for name, own, shown in values if own != shown]
         if others:
             return f"its {', '.join(others)} differ from the runs that are shown, of which there are more"
-        own = _pretraining_scale(record)
+        own = _pretrained_with(record)
         same = [other for other in chosen if other.settings.pretraining == record.settings.pretraining]
-        most = _pretraining_scale(same[0]) if same else None
-        if own and most and own != most:
-            return f"its pretraining has {_in_words(own)}; shown is the one with most, of {_in_words(most)}"
+        if same and own != (most := _pretrained_with(same[0])):
+            return f"its pretraining has {_in_words(*own)}; shown is the one with most, of {_in_words(*most)}"
         return "a newer record answers the same question"
 
 
@@ -103,40 +101,22 @@ def count_pretrainings(records: Sequence[Record]) -> int:
 
 def _configuration(record: Record) -> tuple[Any, ...]:
     settings = record.settings
-    # An init_seed that equals the seed is the same as none.
-    init_seed = None if settings.init_seed == settings.seed else settings.init_seed
-    return tuple(init_seed if name == "init_seed" else getattr(settings, name) for name in _CONFIGURATION)
+    if settings.init_seed == settings.seed:  # the same as none
+        settings = settings.with_changes(init_seed=None)
+    return tuple(getattr(settings, name) for name in _CONFIGURATION)
 
 
-def _pretraining_scale(record: Record) -> tuple[int, int, str] | None:
-    """Budget in images, number of different images, and recipe of the pretraining; None from scratch."""
+def _pretrained_with(record: Record) -> tuple[int, int, str]:
+    """Budget in images, number of different images, and recipe of the pretraining; zeros and "" from scratch."""
     cost = record.content["pretrained_on"]
-    return (cost["budget"], cost["n_train_images"], cost["recipe"]) if cost else None
+    return (cost["budget"], cost["n_train_images"], cost["recipe"]) if cost else (0, 0, "")
 
 
-def _in_words(scale: tuple[int, int, str]) -> str:
-    budget, different, recipe = scale
+def _in_words(budget: int, different: int, recipe: str) -> str:
     return f"{budget:,} images ({min(different, budget):,} different ones, recipe {recipe})"
 
 
-def _most_pretrained(records: Sequence[Record]) -> list[Record]:
-    """For each configuration and pretraining, the records whose pretraining saw the most images; all from scratch."""
-    by_scale: dict[tuple[Any, ...], dict[Any, list[Record]]] = {}
-    for record in records:
-        scales = by_scale.setdefault((_configuration(record), record.settings.pretraining), {})
-        scales.setdefault(_pretraining_scale(record), []).append(record)
-    return [record for scales in by_scale.values() for record in max(scales.values(), key=_pretraining_length)]
-
-
-def _pretraining_length(records: Sequence[Record]) -> tuple[int, int, str]:
-    """Images that the longest pretraining of some records saw, then their number, then the date of the newest."""
-    costs = [cost for record in records if (cost := record.content["pretrained_on"])]
-    newest = max(record.content["finished"] for record in records)
-    return max((cost["images_seen"] for cost in costs), default=0), len(records), newest
-
-
-def _informativeness(records: Sequence[Record]) -> tuple[int, int, int, int]:
-    """How much the records of a configuration can tell, see :meth:`Selection.records_of`."""
-    arms = {(record.settings.pretraining, record.settings.share) for record in records}
-    on_all_photos = sum(share == WHOLE for _, share in arms)
-    return on_all_photos, len(arms), len(records), -PROTOCOLS.index(records[0].settings.protocol)
+def _informativeness(records: Sequence[Record]) -> tuple[int, int, int]:
+    """How much the records of a configuration can tell: pairs of pretraining and share, records, first protocol."""
+    pairs = {(record.settings.pretraining, record.settings.share) for record in records}
+    return len(pairs), len(records), -PROTOCOLS.index(records[0].settings.protocol)

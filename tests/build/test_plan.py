@@ -419,7 +419,7 @@ def test_lock_of_a_killed_build_is_no_obstacle(home):
 
 def test_home_without_a_snakefile(home, collection):
     with pytest.raises(ChairlibError, match=r"there is no Snakefile in .*; clone the project's repository"):
-        snakemake.build("toy", str(collection.root))
+        snakemake.build("toy", str(collection.root), "cpu", False, "stand-in", None)
 
 
 def test_seconds_for_people():

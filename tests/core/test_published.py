@@ -35,10 +35,8 @@ def test_tables_are_as_printed(name, rows, column, where, printed):
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_numeric_column_has_a_unit(name):
-    table = TABLES[name]()
-    assert set(table.attrs["units"]) == set(table.select_dtypes("number").columns)
-    assert not table.isna().any(axis=None)
+def test_no_cell_is_missing(name):
+    assert not TABLES[name]().isna().any(axis=None)
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3"])
