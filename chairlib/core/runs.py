@@ -26,7 +26,7 @@ import pandas as pd
 from chairlib import __version__
 from chairlib.core import code, paths
 from chairlib.core.errors import ParameterError, RecordError
-from chairlib.core.files import atomic_path, write_json
+from chairlib.core.files import atomic_path, file_digest, write_json
 from chairlib.core.settings import Settings, settings_class
 
 __all__ = [
@@ -54,10 +54,7 @@ PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 @cache
 def code_hash(kind: str) -> str:
-    """16 hexadecimal digits over the code that decides the numbers of a run (:mod:`chairlib.core.code`).
-
-    Found out once a process: the code of this library that has been imported does not change any more.
-    """
+    """16 hexadecimal digits over the code that decides the numbers of a run (:mod:`chairlib.core.code`)."""
     return code.code_hash(f"chairlib.{kind}.run", DECIDES_NOTHING)
 
 
@@ -146,18 +143,10 @@ class Record:
 
 def weights_hash(name: str) -> str | None:
     """16 hexadecimal digits over the weights of the run of this name; None where it has none."""
-    file = paths.runs / name / "weights.safetensors"
     try:
-        now = file.stat()
-        return _hash_file(file, now.st_mtime_ns, now.st_size)
+        return file_digest(paths.runs / name / "weights.safetensors").hex()[:16]
     except OSError:
         return None
-
-
-@cache
-def _hash_file(file: Path, modified: int, size: int) -> str:
-    """Each file is read once a process as long as it stays the same: a landscape asks for its weights many times."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def _is_record(content: Any) -> bool:
@@ -256,10 +245,7 @@ def run_name(settings: Settings, data_hash: str, model_source: str | None = None
 
 
 def open_run(settings: S, data_name: str, data_hash: str, model_source: str | None = None) -> Run[S]:
-    """The run with these settings on this data, whether or not it has been done.
-
-    ``model_source``: a hash of code from outside this library that the run depends on. Other code makes it another run.
-    """
+    """The run with these settings on this data, done or not; ``model_source``: a hash of code of one's own in it."""
     folder = paths.runs / run_name(settings, data_hash, model_source)
     return Run(settings, {"name": data_name, "hash": data_hash}, folder)
 
@@ -272,10 +258,8 @@ def record_file(name: str) -> Path:
 def load_records(kind: str, data_hash: str | None, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
     """The finished runs of ``kind`` on this data, sorted by name, and why others were left out: ``(records, reasons)``.
 
-    ``data_hash``: None for any data.
-
-    With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the
-    code. Without, every matching record of ``paths.runs``; the others are named in the reasons.
+    ``data_hash``: None for any data. With ``names``, exactly those; :class:`RecordError` where one is missing, damaged
+    or doesn't match the data or the code.
     """
     records, reasons = [], []
     for name in names or [file.parent.name for file in sorted(paths.runs.glob(f"{kind}-*/record.json"))]:
