@@ -70,14 +70,11 @@ def commit() -> str | None:
         return None
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @dataclass(frozen=True)
@@ -195,10 +192,8 @@ class Run(Generic[S]):
     @property
     def record(self) -> Record | None:
         """The finished run; None where it isn't finished, or was made by other code."""
-        if not (self.folder / "record.json").is_file():
-            return None
-        record = read_record(self.folder)
-        return None if record.mismatch(self.data["hash"]) else record
+        record = read_record(self.folder) if (self.folder / "record.json").is_file() else None
+        return None if record is None or record.mismatch(self.data["hash"]) else record
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write ``<name>.csv`` into the run's folder, atomically."""
@@ -216,7 +211,7 @@ class Run(Generic[S]):
             "parameters": self.settings.to_dict(),
             "data": self.data,
             "code": {"version": __version__, "hash": code_hash(self.kind), "commit": commit()},
-            "packages": _versions(),
+            "packages": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
             "hardware": hardware,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(seconds, 2),
@@ -251,7 +246,7 @@ def open_run(settings: S, data_name: str, data_hash: str, model_source: str | No
 
 
 def record_file(name: str) -> Path:
-    """Where the record of the run of this name is, or will be."""
+    """Where the record of a run is, or will be."""
     return paths.runs / name / "record.json"
 
 
