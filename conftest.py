@@ -1,7 +1,11 @@
 """Fixtures of all tests, those of the packages in extras/ too: a tiny collection, photos, a home of the test's own."""
 
 import os
+import re
 import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 # Tiny tensors gain nothing from threads, and lose a lot when the machine has other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -71,6 +75,37 @@ def browser():
         running = playwright.chromium.launch(executable_path=found, args=flags)
         yield running
         running.close()
+
+
+@pytest.fixture
+def open_widget(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open a static page that holds one widget. Afterwards, no request may have left the machine, no script failed."""
+    embedding = pytest.importorskip("ipywidgets.embed", reason="needs ipywidgets")
+    embed = paths.book / "_assets" / "thirdparty" / "html-manager" / "embed.js"
+    if not embed.is_file():
+        pytest.skip(f"needs the widgets' html-manager, {embed.name}")
+    context = browser.new_context(viewport={"width": 800, "height": 900})
+    asked: list[str] = []
+    failed: list[str] = []
+    context.route(re.compile(r"^(https?|wss?):"), lambda route: (asked.append(route.request.url), route.abort()))
+
+    def open_page(widget: Any, width: int = 800) -> Any:
+        state = embedding.dependency_state([widget], drop_defaults=False)
+        options = {"requirejs": False, "embed_url": embed.as_uri(), "cors": False}
+        snippet = embedding.embed_snippet(views=[widget], state=state, **options)
+        path = tmp_path / "page.html"
+        path.write_text(f'<!doctype html><meta charset="utf-8"><title>widget</title><body>{snippet}', encoding="utf-8")
+        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.on("pageerror", lambda error: failed.append(str(error)))
+        page.goto(path.as_uri())
+        page.wait_for_selector("img.chair-frame")
+        return page
+
+    yield open_page
+    context.close()
+    assert asked == []
+    assert failed == []
 
 
 def pytest_collection_modifyitems(items):

@@ -1,9 +1,13 @@
 """What the tests of figures share: made-up images and masks, and reading a figure's picture and its words."""
 
 import base64
+import html
 import io
 import json
+import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -80,3 +84,35 @@ def check_figure(figure: Figure) -> None:
 def embed_size(widget: ipywidgets.Widget) -> int:
     """The number of bytes that a widget, with all it holds and its links, adds to a page (its state as UTF-8 JSON)."""
     return len(json.dumps(dependency_state([widget], drop_defaults=False)).encode())
+
+
+def models(widget: ipywidgets.Widget, name: str) -> list[dict[str, Any]]:
+    states = dependency_state([widget], drop_defaults=False).values()
+    return [model["state"] for model in states if model["model_name"] == name]
+
+
+def pictures(widget: ipywidgets.Widget) -> dict[str, np.ndarray]:
+    """Every picture the widget holds, as RGBA, by alternative text."""
+    found = {}
+    for state in models(widget, "HTMLModel"):
+        if image := re.search(r'alt="(.*?)".*src="data:image/(?:png|webp);base64,(.*?)"', state["value"]):
+            data = base64.b64decode(image.group(2))
+            found[html.unescape(image.group(1))] = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+    return found
+
+
+def children(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from children(child)
+
+
+def wait_for_alts(page: Any, *expected: str) -> None:
+    shown = "JSON.stringify([...document.querySelectorAll('img.chair-frame')].map(i => i.alt))"
+    page.wait_for_function(f"expected => {shown} === JSON.stringify(expected)", arg=list(expected), timeout=5000)
+
+
+def colour_of(page: Any, selector: str, x: float = 0.5) -> tuple[int, ...]:
+    """The colour on the screen at a share ``x`` of a picture's width, half-way down."""
+    shot = Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")
+    return shot.getpixel((int(x * shot.width), shot.height // 2))

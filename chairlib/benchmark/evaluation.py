@@ -52,10 +52,7 @@ class Evaluation:
 
 
 def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress: bool = False) -> Evaluation:
-    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
-
-    Leaves the model's training mode as it was.
-    """
+    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32; its mode stays as it was."""
     scorer, losses = MaskScorer(), []
     total = math.ceil(len(loader.indices) / loader.batch_size)
     with evaluation_mode(model):
@@ -69,10 +66,7 @@ def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress
 
 
 def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d].
-
-    Leaves the model's training mode as it was.
-    """
+    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; the mode stays as it was."""
     with evaluation_mode(model):
         return torch.sigmoid(model(images))
 

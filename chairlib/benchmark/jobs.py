@@ -39,8 +39,7 @@ def jobs(runs: Sequence[Run[BenchmarkSettings]]) -> list[Job]:
 def find_run(runs: Sequence[Run[BenchmarkSettings]], model: str, width: int | None, resolution: int, seed: int) -> Run:
     """The run to pretrain with: of this model, width and resolution, and of this seed where there is one.
 
-    A pretraining for each seed keeps one pretraining's luck out of the others. Raises ParameterError where there is
-    none.
+    Raises ParameterError where there is none.
     """
     wanted = (model, width, resolution)
     same = [run for run in runs if (run.settings.model, run.settings.width, run.settings.resolution) == wanted]
@@ -55,9 +54,8 @@ def find_run(runs: Sequence[Run[BenchmarkSettings]], model: str, width: int | No
 def beside_coco(run: Run[BenchmarkSettings], coco: Path, matched: bool) -> Run[BenchmarkSettings]:
     """``run`` trained on COCO's chairs, or (``matched``) on as many different composites as those are.
 
-    The two are compared at the same number of images seen, so all else is fixed: a budget in images instead of epochs,
-    the number of evaluations, and a recipe that never stops early (it counts evaluations, so each would end somewhere
-    else).
+    The two are compared at the same number of images seen: the budget is in images instead of epochs, the number of
+    evaluations is fixed, and the recipe never stops early.
     """
     settings, budget = run.settings, training_budget(run.settings)
     recipe = get_recipe(settings.recipe, settings.model)
@@ -87,10 +85,7 @@ def measure_speed(
     recipe: Recipe,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
-    """Seconds that a training image and a scored image take here, measured on random images after one warm-up step.
-
-    ``recipe``: its batch size decides how long an image takes.
-    """
+    """Seconds that a training image and a scored image take here in batches of ``recipe``, after one warm-up step."""
     on = pick_device(device)
     network = build_model(model, width).to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)

@@ -3,8 +3,8 @@
 Definitions, all in per cent, a pixel being predicted as chair where its probability is above 0.5:
 
 IoU, Dice
-    Per image, over the images with more than 5 chair pixels in the target, averaged over images. The others are counted
-    as left out: an IoU over a handful of pixels is noise, and over none it is undefined.
+    Per image, averaged over the images with more than 5 chair pixels in the target: over a handful of pixels an IoU is
+    noise, and over none it is undefined. The others are counted as left out.
 precision
     The paper's word for pixel accuracy: the share of all pixels of all images that are classified correctly.
 pooled IoU
@@ -56,9 +56,6 @@ _RESAMPLED_AT_ONCE = 2_000_000
 class Scores:
     """The scores of a set of images. Percentages are floats in [0, 100], nan where undefined.
 
-    `iou` and `dice` are means over the `n_images - n_left_out` images with more than 5 chair pixels; `precision` and
-    `pooled_iou` count every pixel of all `n_images` images.
-
     `per_image` has a row per image, in the order given: iou, dice (nan where left out), precision, group (None where no
     groups were given). `counts` has the integers behind it: intersection, predicted, target, pixels.
     """
@@ -83,9 +80,9 @@ class Scores:
         return int(self.per_image["group"].nunique()) if self.has_groups else self.n_images
 
     def interval(self, metric: str, level: float = 0.95, n_resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-        """Percentile bootstrap interval of a metric, in per cent: `(low, high)`. See :func:`bootstrap_interval`.
+        """Percentile bootstrap interval of a metric over groups, or images where there are none: `(low, high)` in %.
 
-        Groups are resampled, or images where no groups were given. Raises ParameterError for an unknown metric.
+        See :func:`bootstrap_interval`. Raises ParameterError for an unknown metric.
         """
         if metric not in METRICS:
             raise ParameterError(f"unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")
@@ -134,13 +131,7 @@ class Scores:
 
 
 class MaskScorer:
-    """Collects counts batch by batch, on the batches' device and without waiting for it; scores them at the end.
-
-    >>> scorer = MaskScorer()
-    >>> for images, masks in loader:  # doctest: +SKIP
-    ...     scorer.update(model(images) > 0, masks)
-    >>> scores = scorer.compute(loader.groups)  # doctest: +SKIP
-    """
+    """Collects counts batch by batch, on the batches' device and without waiting for it; scores them at the end."""
 
     def __init__(self) -> None:
         self._counts: list[Tensor] = []
@@ -151,15 +142,14 @@ class MaskScorer:
     def update(self, predicted: Tensor, target: Tensor) -> None:
         """Count one batch.
 
-        predicted: bool, or probabilities in [0, 1], [N, 1, H, W]. target: bool, or 0 and 1 in any dtype, same shape and
-        device. Raises ParameterError for wrong shapes. Wrong values raise it in :meth:`compute`, because the device
-        would have to wait in every batch to look at them.
+        The masks are those of :func:`score_masks`. Raises ParameterError for wrong shapes. Wrong values raise it in
+        :meth:`compute`, because the device would have to wait in every batch to look at them.
         """
         _check_pair(predicted, target)
         if predicted.numel() == 0:
             return
         masks = {"predicted": predicted, "target": target}
-        found = ", ".join(f"{name}: {_dtype(mask)} {list(mask.shape)}" for name, mask in masks.items())
+        found = ", ".join(f"{name}: {_describe(mask)}" for name, mask in masks.items())
         # On a CPU in pieces so small that intermediate results stay in its cache.
         size = max(1, 2**17 // target[0].numel()) if target.device.type == "cpu" else len(target)
         for pair in zip(predicted.split(size), target.split(size), strict=True):
@@ -174,17 +164,21 @@ class MaskScorer:
         """Score everything counted so far.
 
         groups: the segment group of each image, in the order of the updates; None where images are independent.
-
-        Raises ParameterError where masks have other values than :meth:`update` takes, where there are no images, and
-        where there is not one group for each image.
+        Raises ParameterError for masks of other values, for no images, and unless there is one group for each image.
         """
         if not self._counts:
             raise ParameterError("no images were scored: pass at least one batch of masks before computing the scores.")
         for span in self._spans:
             _check_span(*span)
         counts = pd.DataFrame(torch.cat(self._counts).cpu().numpy().astype(np.int64), columns=list(_COUNTS))
-        if groups is not None:
-            _check_groups(groups, len(counts))
+        if groups is not None and len(groups) != len(counts):
+            raise ParameterError(f"{len(groups)} groups for {len(counts)} images: give one group per image, in order.")
+        for number, group in enumerate(() if groups is None else groups):
+            if group is None or group != group:  # a NaN, where the groups come from a table
+                raise ParameterError(
+                    f"image {number} has the group {group!r}: give every image a group, or groups=None where images "
+                    "are independent."
+                )
         ratios = _ratios(counts)
         with np.errstate(invalid="ignore"):  # 0 / 0 where an image is left out
             per_image = pd.DataFrame({name: np.divide(*ratios[name]) for name in ("iou", "dice", "precision")})
@@ -199,9 +193,7 @@ def score_masks(predicted: Tensor, target: Tensor, groups: Sequence[str] | None 
 
     predicted: bool, or probabilities in [0, 1], [N, 1, H, W] (of logits, pass `logits > 0`). target: bool, or 0 and 1
     in any dtype, same shape and device. groups: the segment group of each image; intervals then resample groups.
-
-    Raises ParameterError, naming dtype, shape and values found, where the tensors are anything else (0/255, logits,
-    soft masks, a missing channel dimension).
+    Raises ParameterError, naming dtype, shape and values, for anything else (0/255, logits, soft masks, no channel).
     """
     scorer = MaskScorer()
     scorer.update(predicted, target)
@@ -223,9 +215,9 @@ def bootstrap_interval(
     gives the interval of a mean. For the difference of two models, pass the differences of their scores on the same
     images: that is a paired bootstrap. groups: the group of each image, if images of one group are not independent.
 
-    Whole groups are drawn with replacement (images where `groups` is None). Every drawn group brings all its images, so
-    a group has the same weight as in the ratio itself. Groups whose denominator is 0 are not drawn. Both ends are nan
-    where fewer than two groups are left. Raises ParameterError for a level outside (0, 1) or fewer than 1 resample.
+    Whole groups are drawn with replacement (images where `groups` is None), each with all its images; those whose
+    denominator is 0 are not drawn. Both ends are nan where fewer than two are left. Raises ParameterError for a level
+    outside (0, 1) or fewer than 1 resample.
     """
     if not 0 < level < 1:
         raise ParameterError(f"the level of an interval lies between 0 and 1, for instance 0.95; found {level!r}.")
@@ -295,8 +287,8 @@ def _mend_target(low: float, high: float) -> str:
     return "Labels of several classes need one class picked first: pass `target == chair_label`."
 
 
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
 def _check_pair(predicted: Tensor, target: Tensor) -> None:
@@ -306,11 +298,10 @@ def _check_pair(predicted: Tensor, target: Tensor) -> None:
                 f"{name} masks must be a torch tensor, found {type(tensor).__name__}: use torch.as_tensor."
             )
         if tensor.is_complex():
-            raise ParameterError(f"{name} masks must be real, found {_dtype(tensor)}.")
+            raise ParameterError(f"{name} masks must be real, found {_describe(tensor)}.")
         if tensor.ndim != 4 or tensor.shape[1] != 1:
             raise ParameterError(
-                f"{name} masks must have shape [N, 1, H, W], found {_dtype(tensor)} {list(tensor.shape)}. "
-                f"{_mend_shape(tensor)}"
+                f"{name} masks must have shape [N, 1, H, W], found {_describe(tensor)}. {_mend_shape(tensor)}"
             )
     if predicted.shape != target.shape:
         raise ParameterError(
@@ -348,17 +339,6 @@ def _ratios(counts: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArra
         "precision": (100 * (pixels - (union - both)), pixels),
         "pooled_iou": (100 * both, union),
     }
-
-
-def _check_groups(groups: Sequence[str], n_images: int) -> None:
-    if len(groups) != n_images:
-        raise ParameterError(f"{len(groups)} groups for {n_images} images: give one group per image, in order.")
-    for number, group in enumerate(groups):
-        if group is None or group != group:  # a NaN, where the groups come from a table
-            raise ParameterError(
-                f"image {number} has the group {group!r}: give every image a group, or groups=None where images are "
-                "independent."
-            )
 
 
 def none_if_nan(value: float) -> float | None:

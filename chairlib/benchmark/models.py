@@ -1,13 +1,10 @@
 """The four models of the benchmark (the paper's section 5), and models of one's own by name.
 
-Every model maps images [B, 3, H, W], float in [0, 1], to logits [B, 1, H, W] of the same height and width; a pixel is
-predicted as chair where its logit is above 0. Any size from 32 x 32 up will do. Where the paper leaves a detail open,
-it is taken from what the authors' released code does: U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and
-torchvision's dilated ResNets without an auxiliary head.
-
-Weights start at random: U-Net and the transposed convolutions from PyTorch's defaults, VGG-16 and the ResNets as
-torchvision initialises them (He initialisation, without which 13 plain convolutions in a row would not train). ImageNet
-backbones are an option, `backbone_weights="imagenet"`.
+Every model maps images [B, 3, H, W], float in [0, 1], of any size from 32 x 32 up, to logits [B, 1, H, W]; a pixel is
+predicted as chair where its logit is above 0. Where the paper leaves a detail open, it is what the released code does:
+U-Net with BatchNorm and bilinear upsampling, a plain VGG-16, and torchvision's dilated ResNets without an auxiliary
+head. Weights start at random, PyTorch's defaults, VGG-16 and the ResNets as torchvision initialises them (He
+initialisation, without which 13 plain convolutions in a row would not train).
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,12 +59,9 @@ def build_model(name: str, width: int | None = None, backbone_weights: str | Non
 
     name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no
     arguments (with `width=` where one is given) and must return a module that maps [B, 3, H, W] to logits [B, 1, H, W].
-
-    width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default. The ResNets have
-    one width.
-
+    width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default.
     backbone_weights: "imagenet" starts VGG-16 (full width) or a ResNet from torchvision's ImageNet weights, fetched
-    into torch's hub folder where they are missing. None, the default, starts from random weights.
+    into torch's hub folder where they are missing.
 
     Raises ParameterError for a name, width or model that cannot be used, ChairlibError for weights that cannot be had.
     """
@@ -164,10 +158,7 @@ def count_parameters(model: nn.Module) -> int:
 
 
 class UNet(nn.Module):
-    """U-Net: four halvings, bilinear upsampling, concatenated skips, zero padding.
-
-    It has 13,395,329 parameters at width 64.
-    """
+    """U-Net: four halvings, bilinear upsampling, concatenated skips. 13,395,329 parameters at width 64."""
 
     def __init__(self, width: int = FULL_WIDTH) -> None:
         super().__init__()
@@ -200,10 +191,7 @@ def _double_convolution(n_in: int, n_out: int) -> nn.Sequential:
 
 
 class FCNVGG16(nn.Module):
-    """Plain VGG-16 features, and five transposed convolutions back up.
-
-    The output of each transposed convolution but the last is added to the VGG features of the same size.
-    """
+    """Plain VGG-16 features, and five transposed convolutions back up; all but the last are added to VGG features."""
 
     def __init__(self, width: int = FULL_WIDTH) -> None:
         super().__init__()
@@ -279,22 +267,6 @@ def _load_imagenet(name: str, backbone: nn.Module, all_weights: Any) -> None:
 
 
 def _build_third_party(name: str, width: int | None) -> nn.Module:
-    factory = _find_callable(name)
-    options = {} if width is None else {"width": width}
-    try:
-        model = factory(**options)
-    except Exception as error:
-        call = "no arguments" if width is None else f"width={width}"
-        raise ParameterError(
-            f"model {name} failed when called with {call}: {type(error).__name__}: {_one_line(error)}."
-        ) from error
-    if not isinstance(model, nn.Module):
-        raise ParameterError(f"model {name} returned {_describe(model)}: it must return a torch.nn.Module.")
-    _try_out(name, model)
-    return model
-
-
-def _find_callable(name: str) -> Callable[..., Any]:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -308,7 +280,18 @@ def _find_callable(name: str) -> Callable[..., Any]:
         raise ParameterError(f"model {name}: module {module_name!r} has no {attribute!r}.")
     if not callable(factory):
         raise ParameterError(f"model {name}: {attribute!r} is of type {type(factory).__name__} and cannot be called.")
-    return factory
+    options = {} if width is None else {"width": width}
+    try:
+        model = factory(**options)
+    except Exception as error:
+        call = "no arguments" if width is None else f"width={width}"
+        raise ParameterError(
+            f"model {name} failed when called with {call}: {type(error).__name__}: {_one_line(error)}."
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise ParameterError(f"model {name} returned {_describe(model)}: it must return a torch.nn.Module.")
+    _try_out(name, model)
+    return model
 
 
 def _try_out(name: str, model: nn.Module) -> None:

@@ -77,50 +77,30 @@ class Recipe:
 _UNPRINTED = ("batch_size", "epochs", "patience", "min_change")
 _ALL = ("*",)
 _RESNET = Recipe("paper", "rmsprop", 1e-5, 100, momentum=0.9, weight_decay=1e-6, not_in_paper=_UNPRINTED)
+_VGG16 = Recipe("paper", "sgd", 1e-4, 50, momentum=0.9, weight_decay=1e-5)
 _RELEASED: dict[str, Any] = {"loss": "double_sigmoid", "select": "loss", "patience": None, "not_in_paper": _ALL}
-_FAST = Recipe(
-    "fast",
-    "adamw",
-    4e-3,
-    1,
-    batch_size=32,
-    weight_decay=1e-2,
-    schedule="one_cycle",
-    flip=True,
-    patience=None,
-    not_in_paper=_ALL,
-)
+_FAST = Recipe("fast", "adamw", 1e-3, 1, 32, weight_decay=1e-2, schedule="one_cycle", patience=None, not_in_paper=_ALL)
 
 #: Recipes by name, then by model; ``*`` stands for every other model.
 RECIPES: dict[str, dict[str, Recipe]] = {
     "paper": {
         "unet": Recipe("paper", "adam", 1e-3, 20, not_in_paper=_UNPRINTED),
-        "fcn_vgg16": Recipe(
-            "paper",
-            "sgd",
-            1e-4,
-            50,
-            momentum=0.9,
-            weight_decay=1e-5,
-            not_in_paper=(*_UNPRINTED, "momentum", "weight_decay"),
-        ),
+        "fcn_vgg16": replace(_VGG16, not_in_paper=(*_UNPRINTED, "momentum", "weight_decay")),
         "fcn_resnet50": _RESNET,
         "fcn_resnet101": _RESNET,
     },
     "released": {
         "unet": Recipe("released", "adam", 1e-3, 20, **_RELEASED),
-        "fcn_vgg16": Recipe("released", "sgd", 1e-4, 50, momentum=0.9, weight_decay=1e-5, **_RELEASED),
-        "fcn_resnet50": Recipe(
-            "released", "sgd", 1e-4, 100, momentum=0.9, weight_decay=1e-5, backbone_weights="imagenet", **_RELEASED
-        ),
-        "fcn_resnet101": Recipe(
-            "released", "rmsprop", 1e-6, 100, momentum=0.9, weight_decay=1e-7, backbone_weights="imagenet", **_RELEASED
+        "fcn_vgg16": replace(_VGG16, name="released", **_RELEASED),
+        "fcn_resnet50": replace(_VGG16, name="released", epochs=100, backbone_weights="imagenet", **_RELEASED),
+        "fcn_resnet101": replace(
+            _RESNET, name="released", learning_rate=1e-6, weight_decay=1e-7, backbone_weights="imagenet", **_RELEASED
         ),
     },
     "fast": {
-        "*": replace(_FAST, learning_rate=1e-3),
-        "unet": replace(_FAST, learning_rate=5e-3, batch_size=16),
-        "fcn_vgg16": replace(_FAST, learning_rate=2e-3),
+        "*": replace(_FAST, flip=True),
+        "unet": replace(_FAST, flip=True, learning_rate=5e-3, batch_size=16),
+        "fcn_vgg16": replace(_FAST, flip=True, learning_rate=2e-3),
     },
 }
 

@@ -60,8 +60,7 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
 def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
     """Train the run's model, score it on the test split, and leave its record; a finished run is only read.
 
-    Interrupted at any point, it goes on from its last checkpoint (at most a minute old) when called again, and ends
-    with the same weights.
+    Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights.
     """
     if run.record is not None:
         return run.record
@@ -122,8 +121,7 @@ def leave_record(
 ) -> Record:
     """Write what training came to: the history, a table of test images, examples, weights, and last the record.
 
-    ``metrics``: beside the test scores; the validation IoU of the chosen weights joins its entry ``val``. ``more``:
-    further entries of the record.
+    The validation IoU of the chosen weights joins the entry ``val`` of ``metrics``; ``more`` are further entries.
     """
     run.write_table("history", result.history)
     run.write_table("test_images", test_images)

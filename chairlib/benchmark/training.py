@@ -61,7 +61,7 @@ class Fit:
     """What a training run came to. The model that was given holds the chosen weights."""
 
     history: pd.DataFrame
-    """A row per evaluation: images, seconds, learning_rate, train_loss, val_loss, and in % val_iou, val_dice, val_precision.
+    """A row per evaluation: images, seconds, learning_rate, losses, and in % val_iou, val_dice and val_precision.
 
     Where the start was scored, the first row has 0 images and a training loss of NaN."""
     images_seen: int
@@ -122,16 +122,13 @@ class _Trainer:
 
     def row(self, evaluation: Evaluation) -> dict[str, float]:
         """A row of the history."""
-        scores = evaluation.scores
         return {
             "images": self.images,
             "seconds": round(self.seconds, 3),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "train_loss": self.train_loss,
             "val_loss": evaluation.loss,
-            "val_iou": scores.iou,
-            "val_dice": scores.dice,
-            "val_precision": scores.precision,
+            **{f"val_{name}": getattr(evaluation.scores, name) for name in ("iou", "dice", "precision")},
         }
 
     def record(self, evaluation: Evaluation) -> None:
@@ -233,23 +230,17 @@ def fit(
 
     Parameters
     ----------
-    model: on the loaders' device; channels-last is set here. The forward pass runs in bf16 on CUDA and on CPUs with
-        AMX.
     recipe: from :func:`get_recipe`, or its name: that of the model that :func:`chairlib.build_model` made.
     images, epochs: the budget; the recipe's epochs where neither is given. Rounded up to whole batches.
     evaluations: how many, evenly spread, the last at the end; by default one an epoch, and at least eight.
-    score_start: put a row before the first step into the history, at 0 images; it has no training loss and no part in
-        choosing weights or stopping.
-    checkpoint: a safetensors file that is written every minute and at each evaluation. If it is there when training
-        starts, training goes on from it and ends with the weights it would have had (bit for bit on the CPU; on CUDA
-        the backward pass of bilinear upsampling is not deterministic).
+    score_start: put a row before the first step into the history, at 0 images, with no part in any choice.
+    checkpoint: a safetensors file, written every minute and at each evaluation. Where it is there, training goes on
+        from it and ends with the weights it would have had (bit for bit on the CPU; on CUDA the backward pass of
+        bilinear upsampling is not deterministic).
     seed: of whatever draws random numbers while training (dropout); order and flips have the loader's seed.
 
-    Raises
-    ------
-    ParameterError: an impossible budget, a recipe with unknown values, or a validation split that cannot choose
-        weights.
-    RecordError: ``checkpoint`` belongs to another run. ChairlibError: the loss is no longer finite.
+    Raises ParameterError for an impossible budget, a recipe with unknown values, or a validation split that cannot
+    choose weights; RecordError where ``checkpoint`` belongs to another run; ChairlibError where the loss is not finite.
     """
     if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe, name_of(model))
@@ -282,13 +273,8 @@ def fit(
         trainer.load(path, fingerprint)
 
     epochs_done, rest = divmod(n_steps, len(train))  # an epoch's last batch may be smaller
-    bar = progress_bar(
-        total=epochs_done * train.n_images + min(rest * train.batch_size, train.n_images),
-        initial=trainer.images,
-        desc="training",
-        unit="image",
-        disable=not progress,
-    )
+    total = epochs_done * train.n_images + min(rest * train.batch_size, train.n_images)
+    bar = progress_bar(total=total, initial=trainer.images, desc="training", unit="image", disable=not progress)
     began = time.monotonic() - trainer.seconds
     saved = shown = trainer.seconds
     try:

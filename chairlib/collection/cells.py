@@ -17,11 +17,7 @@ def one_line(text: object) -> str:
 
 
 def to_cell(value: object) -> str:
-    """``value`` as the text of a CSV cell that no spreadsheet runs.
-
-    Texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return get an apostrophe before them; numbers
-    stay as they are. :func:`from_cell` gives the text back.
-    """
+    """``value`` as the text of a CSV cell: an apostrophe before what a spreadsheet would run, numbers as they are."""
     text = str(value)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
@@ -32,10 +28,7 @@ def from_cell(cell: str) -> str:
 
 
 def guard_table(text: str) -> str:
-    """A CSV table with :func:`one_line` and :func:`to_cell` applied to every cell; ``text`` itself if none changes.
-
-    A table that was guarded before stays as it is.
-    """
+    """A CSV table with :func:`one_line` and, once, :func:`to_cell` on every cell; ``text`` itself if none changes."""
     rows = list(csv.reader(io.StringIO(text, newline="")))
     guarded = [[to_cell(one_line(from_cell(cell))) for cell in row] for row in rows]
     if guarded == rows:

@@ -15,8 +15,7 @@ import hashlib
 import io
 import itertools
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,11 +43,7 @@ _MANIFEST = "manifest.csv"
 
 @dataclass(frozen=True)
 class Item:
-    """One image that is to be written to a collection.
-
-    ``kind`` is one of :data:`KINDS`; ``data`` is the finished file, an RGBA PNG (segment) or an RGB JPEG (background);
-    ``width`` and ``height`` are in pixels.
-    """
+    """One image that is to be written to a collection: ``data`` is the finished file, an RGBA PNG or an RGB JPEG."""
 
     kind: str
     data: bytes
@@ -100,8 +95,7 @@ class Collection:
     def open(self, kind: str, id: str) -> Image.Image:
         """The image of one segment (mode RGBA, straight colour) or background (mode RGB).
 
-        Raises CollectionError, naming the file, where its bytes no longer have the hash that is its name, and where it
-        cannot be read as an image.
+        Raises CollectionError where the file has another hash than its name, or cannot be read as an image.
         """
         path = self.path(kind, id)
         try:
@@ -129,11 +123,10 @@ def write_collection(
 ) -> Collection:
     """Write ``items`` as a new collection in the folder ``out``, assign splits, and open it.
 
-    ``items`` may be a generator, and is written one item at a time; its order is the manifest's. ``extra_files`` are
-    texts by file name that are written beside the manifest; in CSV files among them, cells that a spreadsheet would
-    take for formulas get an apostrophe. The folder appears whole or not at all; ``out`` must be absent or empty. Raises
-    CollectionError where an image is given twice or a kind has too few groups, ChairlibError where ``out`` can't be
-    written.
+    ``items`` are written one at a time; their order is the manifest's. ``extra_files`` are texts by file name to stand
+    beside the manifest, CSV tables with apostrophes before formulas. The folder appears whole or not at all; ``out``
+    must be absent or empty. Raises CollectionError where an image is given twice or a kind has too few groups,
+    ChairlibError where ``out`` can't be written.
     """
     out = Path(out).expanduser()
     with atomic_folder(out) as folder:
@@ -198,8 +191,7 @@ def _read_manifest(root: Path) -> pd.DataFrame:
     for name in ("width", "height"):
         numbers = pd.to_numeric(manifest[name], errors="coerce")
         wrong = numbers.isna() | (numbers < 1) | (numbers % 1 != 0)
-        if wrong.any():
-            found = manifest.loc[wrong, name].iloc[0]
+        for found in manifest.loc[wrong, name]:
             raise CollectionError(
                 f"{file}: {name} {found!r} is not a positive whole number; make the collection again."
             )
@@ -208,32 +200,27 @@ def _read_manifest(root: Path) -> pd.DataFrame:
 
 
 def _check_manifest(manifest: pd.DataFrame, root: Path) -> None:
-    """Check the manifest's own rules: known kinds and splits, unique ids, groups in one split, no empty split."""
+    if problem := next(_problems(manifest), None):
+        raise CollectionError(f"{root}: {problem}")
+
+
+def _problems(manifest: pd.DataFrame) -> Iterator[str]:
+    """Unknown kinds and splits, ids that are none or stand twice, groups in two splits or kinds, empty splits."""
     for column, known in (("kind", KINDS), ("split", SPLITS)):
         for unknown in manifest.loc[~manifest[column].isin(known), column]:
-            raise CollectionError(f"{root}: {column} {unknown!r} is unknown; expected one of {', '.join(known)}.")
-    for identity in manifest["id"]:
-        if not re.fullmatch(r"[\w-]+", identity):
-            raise CollectionError(
-                f"{root}: id {identity!r} is not made of letters and digits; make the collection again."
-            )
-    repeated = manifest.loc[manifest["id"].duplicated(), "id"]
-    if len(repeated):
-        raise CollectionError(
-            f"{root}: id {repeated.iloc[0]} stands {(manifest['id'] == repeated.iloc[0]).sum()} times."
-        )
+            yield f"{column} {unknown!r} is unknown; expected one of {', '.join(known)}."
+    ids = manifest["id"]
+    for strange in ids[~ids.str.fullmatch(r"[\w-]+").astype(bool)]:
+        yield f"id {strange!r} is not made of letters and digits; make the collection again."
+    for repeated in ids[ids.duplicated()]:
+        yield f"id {repeated} stands {(ids == repeated).sum()} times."
     for column in ("split", "kind"):
         spread = manifest.groupby("group")[column].nunique()
-        torn = spread[spread > 1]
-        if len(torn):
-            raise CollectionError(
-                f"{root}: group {torn.index[0]!r} is in {torn.iloc[0]} {column}s; a group belongs to one."
-            )
+        for group, count in spread[spread > 1].items():
+            yield f"group {group!r} is in {count} {column}s; a group belongs to one."
     for kind, split in itertools.product(KINDS, SPLITS):
         if not ((manifest["kind"] == kind) & (manifest["split"] == split)).any():
-            raise CollectionError(
-                f"{root}: the {split} split has no {kind}s; add images and make the collection again."
-            )
+            yield f"the {split} split has no {kind}s; add images and make the collection again."
 
 
 def _check_files(manifest: pd.DataFrame, root: Path) -> None:

@@ -67,10 +67,9 @@ Bits = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Signature:
-    """What images are compared by.
+    """What images are compared by: hashes are boolean [256], ``mean_colour`` is [3], ``aspect`` is width / height.
 
-    Hashes are boolean [256]. ``mean_colour`` is [3], of 255; ``aspect`` is width / height. Segments have the hashes of
-    their silhouettes, backgrounds those of their centres, one for each of :data:`CENTRES`.
+    Segments have hashes of their silhouettes, backgrounds of their centres, one for each of :data:`CENTRES`.
     """
 
     colours: Bits
@@ -104,9 +103,9 @@ def find_groups(
 ) -> list[str]:
     """The group of each image of one kind.
 
-    ``digests`` name the images by content; ``labels`` are groups that a person assigned, or None. Images with the same
-    label are in one group. Two labelled images are never joined because they look alike; an image without a label joins
-    all that it looks like. A group's name does not depend on the images' order, and begins with the kind.
+    ``digests`` name the images by content; ``labels`` are groups that a person assigned, or None. Images of one label
+    are in one group. Two labelled images are never joined by their looks; one without a label joins all that it looks
+    like. A group's name begins with the kind, and does not depend on the images' order.
     """
     if not signatures:
         return []

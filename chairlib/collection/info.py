@@ -18,8 +18,7 @@ from chairlib.show.tables import style_table
 
 __all__ = ["Description", "describe"]
 
-# The paper's default resolution, and the padding there. `compositing.blend.padding` knows it too, but compositing
-# builds on collections, so it cannot be imported here.
+# The paper's default resolution and its padding; compositing, which knows it too, cannot be imported from here.
 _RESOLUTION, _PADDING = 64, 6
 
 
@@ -61,7 +60,6 @@ class Description:
         return "\n".join([*lines, "", f"foreground  {self._foreground()}"])
 
     def _repr_html_(self) -> str:
-        """The same for a notebook."""
         columns = {
             (f"{kind}s", what): [*(table[split] for split in SPLITS), sum(table.values())]
             for kind in KINDS

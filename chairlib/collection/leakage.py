@@ -5,7 +5,7 @@ for each, the nearest one is reported. The distance is the number of bits, 0 to 
 (:mod:`chairlib.collection.grouping`), the smallest of these:
 
 * segments: the hashes of colours and of silhouettes, each compared directly and mirrored;
-* backgrounds: the hashes of colours, directly and mirrored, and the hash of each one's centre against the other's whole.
+* backgrounds: the hashes of colours, directly and mirrored, and that of each one's centre against the other's whole.
 
 So a copy, a mirrored copy and a variant in another colour are near; unrelated images differ in about 100 bits. Groups,
 labels, shapes and mean colours, which the import also weighs, are ignored: the audit checks the splits.
@@ -81,9 +81,8 @@ class LeakageReport:
     def summary(self, threshold: int = THRESHOLD) -> pd.DataFrame:
         """A row for each kind and comparison.
 
-        Columns: ``kind``, ``split``, ``other_split``, ``images``, ``least`` and ``median`` (bits), ``closer`` (how many
-        images have fewer bits than ``threshold``). Raises ParameterError where the threshold is no whole number in
-        [0, 256].
+        Columns: ``kind``, ``split``, ``other_split``, ``images``, ``least`` and ``median`` (bits), ``closer`` (images
+        with fewer bits than ``threshold``). Raises ParameterError unless that is a whole number in [0, 256].
         """
         if not is_whole(threshold) or not 0 <= threshold <= HASH_BITS:
             raise ParameterError(
@@ -103,19 +102,15 @@ class LeakageReport:
             f"bits of {HASH_BITS} in which the nearest image of another split differs",
             f"{'':12}{'split':>8}{'against':>9}{'images':>9}{'least':>7}{'median':>8}",
         ]
-        for row in self.summary().to_dict("records"):
-            lines.append(
-                f"{row['kind'] + 's':12}{row['split']:>8}{row['other_split']:>9}{row['images']:9,}{row['least']:7}"
-                f"{row['median']:8.0f}"
-            )
+        for kind, split, other, images, least, median, _ in self.summary().itertuples(index=False):
+            lines.append(f"{kind + 's':12}{split:>8}{other:>9}{images:9,}{least:7}{median:8.0f}")
         return "\n".join([*lines, "", "nearest pairs", *(f"  {pair}" for pair in self.worst(3))])
 
 
 def audit(collection: Collection, kind: str | None = None, progress: bool = False) -> LeakageReport:
     """Find each validation and test image's nearest image in another split.
 
-    ``kind``: ``"segment"``, ``"background"`` or None for both; ``progress`` shows a bar. Reads every image once. Raises
-    CollectionError where one is damaged, ParameterError for an unknown kind.
+    Of one ``kind``, or of both. Raises CollectionError where an image is damaged, ParameterError for an unknown kind.
     """
     if kind is not None and kind not in KINDS:
         raise ParameterError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}, or None for both.")
@@ -128,9 +123,8 @@ def audit(collection: Collection, kind: str | None = None, progress: bool = Fals
 def check(report: LeakageReport, threshold: int = THRESHOLD, most: float = 0.0) -> None:
     """Raise CollectionError, naming the nearest pair, where images of two splits are closer than ``threshold`` bits.
 
-    most: the share of val and test images of a kind, in [0, 1], that may be that close to another split. A threshold of
-    0 never raises. Raises ParameterError where the threshold is no whole number of bits in [0, 256], and where ``most``
-    lies outside [0, 1].
+    most: the share of val and test images of a kind, in [0, 1], that may be that close to another split. Raises
+    ParameterError where it lies outside [0, 1], and as :meth:`LeakageReport.summary` does.
     """
     if not 0 <= most <= 1:
         raise ParameterError(f"the share of near-duplicates that is let through must lie in [0, 1]; found {most!r}.")
@@ -184,19 +178,18 @@ def nearest_candidates(
     ``hashes`` are (name, hashes for queries, hashes for candidates), both float32 [N, 256] of -1 and 1. ``queries`` and
     ``candidates`` are row numbers in them. At most ``block_entries`` distances are held at once.
     """
-    names = np.array([name for name, _, _ in hashes])
+    names, of_queries, of_candidates = zip(*hashes, strict=True)
     step = max(1, block_entries // len(candidates))
-    found: list[tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]] = []
+    found = []
     for start in range(0, len(queries), step):
         block = queries[start : start + step]
         best = np.full((len(block), len(candidates)), -np.inf, dtype=np.float32)
         by = np.zeros(best.shape, dtype=np.intp)
-        for number, (_, of_query, of_candidate) in enumerate(hashes):
-            agreement = of_query[block] @ of_candidate[candidates].T
+        for number, (one, other) in enumerate(zip(of_queries, of_candidates, strict=True)):
+            agreement = one[block] @ other[candidates].T
             by[agreement > best] = number
             np.maximum(best, agreement, out=best)
-        column = best.argmax(axis=1)
-        row = np.arange(len(block))
-        found.append((candidates[column], best[row, column], by[row, column]))
+        nearest = np.arange(len(block)), best.argmax(axis=1)
+        found.append((candidates[nearest[1]], best[nearest], by[nearest]))
     index, agreed, by_hash = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return index, ((HASH_BITS - agreed) // 2).astype(np.int64), names[by_hash]
+    return index, ((HASH_BITS - agreed) // 2).astype(np.int64), np.array(names)[by_hash]

@@ -1,9 +1,8 @@
 """A leakage audit for the book: a table, a histogram of the distances, and the nearest pairs side by side."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from IPython.display import HTML
 from numpy.typing import NDArray
 from PIL import Image
@@ -12,9 +11,8 @@ from chairlib.collection.collection import KINDS
 from chairlib.collection.leakage import THRESHOLD, LeakageReport
 from chairlib.collection.opacity import object_box
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import Figure
-from chairlib.show.distributions import distance_histogram
-from chairlib.show.pictures import pair_grid
+from chairlib.show.canvas import Figure, legend_above, line_style, new_figure, show, theme
+from chairlib.show.mosaic import Row, as_rgb, mosaic
 from chairlib.show.tables import style_table
 
 __all__ = ["distances_figure", "leakage_table", "worst_pairs_figure"]
@@ -38,17 +36,33 @@ def leakage_table(report: LeakageReport, threshold: int = THRESHOLD, caption: st
     return style_table(table, caption or "Distance to the nearest image of another split", decimals=0)
 
 
+@theme()
 def distances_figure(report: LeakageReport, threshold: int = THRESHOLD, title: str = "", caption: str = "") -> Figure:
-    """The histogram of the distances, by kind: each validation and test image to its nearest in another split."""
-    found = report.nearest
-    distances: Mapping[str, NDArray[np.int64]] = {
-        f"{kind}s": found.loc[found["kind"] == kind, "bits"].to_numpy()
-        for kind in KINDS
-        if (found["kind"] == kind).any()
-    }
-    return distance_histogram(distances, threshold, title, caption)
+    """The histogram of the distances, by kind: each validation and test image to its nearest in another split.
+
+    ``threshold``: bits below which two images count as a leak, drawn as a line.
+    """
+    most = max(threshold, report.nearest["bits"].max())
+    fig = new_figure(3.7)
+    ax = fig.subplots()
+    described = []
+    for number, kind in enumerate(kind for kind in KINDS if (report.nearest["kind"] == kind).any()):
+        bits = report.nearest.loc[report.nearest["kind"] == kind, "bits"]
+        look = {key: line_style(number)[key] for key in ("color", "linestyle")}
+        bars = {"bins": np.arange(0, most + 5, 4), "stat": "percent", "element": "step", "fill": False}
+        sns.histplot(x=bits, **bars, **look, label=f"{kind}s: {len(bits):,}", ax=ax)
+        described.append(
+            f"{kind}s: {len(bits):,} distances from {bits.min()} to {bits.max()} bits, "
+            f"median {bits.median():.0f}, {(bits < threshold).sum():,} below {threshold}"
+        )
+    ax.axvline(threshold, color="black", linestyle=":", label=f"leak: below {threshold}")
+    ax.set(xlabel="bits to the nearest image of another split", ylabel="images (% per 4 bits)", xlim=(0, most + 4))
+    legend_above(ax)
+    alt = f"Histogram of the distances to the nearest image of another split. {'; '.join(described)}"
+    return show(fig, alt, title, caption)
 
 
+@theme()
 def worst_pairs_figure(
     report: LeakageReport, n: int = 6, kind: str | None = None, title: str = "", caption: str = ""
 ) -> Figure:
@@ -60,15 +74,27 @@ def worst_pairs_figure(
     worst = report.worst(n, kind)
     if not worst:
         raise ParameterError(f"the report has no {kind}s; found {', '.join(report.nearest['kind'].unique())}.")
-    pictures = [(_picture(report, pair.kind, pair.id), _picture(report, pair.kind, pair.other)) for pair in worst]
-    labels = [f"{number}: {pair.bits} bits ({pair.by})" for number, pair in enumerate(worst, 1)]
-    notes = [(f"{pair.split} {pair.id[:6]}", f"{pair.other_split} {pair.other[:6]}") for pair in worst]
-    noun = f"nearest {kind or 'image'}s of two splits"
-    return pair_grid(pictures, labels, notes, title=title, caption=caption, noun=noun)
+    white = np.full((_SIDE, _SIDE, 3), 255, np.uint8)  # between the two pairs of a row
+    rows, labels, described = [], [], []
+    for start in range(0, len(worst), 2):
+        cells, notes = [], []
+        for number, pair in enumerate(worst[start : start + 2], start + 1):
+            first, second = f"{pair.split} {pair.id[:6]}", f"{pair.other_split} {pair.other[:6]}"
+            labels.append(f"{number}: {pair.bits} bits ({pair.by})")
+            described.append(f"{labels[-1]}, {first} beside {second}")
+            cells += [_picture(report, pair.kind, pair.id), _picture(report, pair.kind, pair.other), white]
+            notes += [first, second, ""]
+        rows.append(Row(cells[:-1], " ", notes[:-1]))
+    fig, axes = mosaic(rows, 5)
+    for number, label in enumerate(labels):
+        ax = axes[number // 2][3 * (number % 2)]
+        ax.text(0, 1.03, label, transform=ax.transAxes, va="bottom", weight="bold")
+    alt = f"{len(worst)} nearest {kind or 'image'}s of two splits: {'; '.join(described)}"
+    return show(fig, alt, title, caption, fig.dpi)
 
 
 def _picture(report: LeakageReport, kind: str, identity: str) -> NDArray[np.uint8]:
-    """One image, uint8 [160, 160, 4], squashed to a square as before hashing."""
+    """One image, uint8 [160, 160, 3], over a checkerboard, squashed to a square as before hashing."""
     image = report.collection.open(kind, identity).convert("RGBA")
     box = object_box(np.asarray(image.getchannel("A")))
-    return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX, box=box))
+    return as_rgb(np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BOX, box=box)))[0]

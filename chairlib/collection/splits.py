@@ -21,11 +21,8 @@ def assign_splits(groups: Sequence[str], ratios: Mapping[str, float], seed: int)
     """The split of each element, whole groups only.
 
     ``groups`` names the group of each element; ``ratios`` gives each split's weight (any positive numbers). The numbers
-    of elements are as near to the ratios as the groups allow (exactly, up to rounding, where every group has one
-    element), and no split is empty. The result depends on ``seed`` and on which elements share a group, not on the
-    elements' order.
-
-    Raises CollectionError where there are fewer groups than splits.
+    of elements are as near to the ratios as the groups allow, and no split is empty. The result does not depend on the
+    elements' order. Raises CollectionError where there are fewer groups than splits.
     """
     sizes = Counter(groups)
     if len(sizes) < len(ratios):
@@ -62,8 +59,7 @@ def _targets(n: int, ratios: Mapping[str, float]) -> dict[str, int]:
 def _choose(splits: Sequence[str], deficits: Mapping[str, int], size: int, generator: random.Random) -> str:
     """A random split with room for ``size`` elements, with probability proportional to its room.
 
-    Where no split has that room, the one with the most. Always taking that one would put all large groups into the
-    largest split.
+    Where none has, the one with the most. Always taking that one would put all large groups into the largest split.
     """
     roomy = [split for split in splits if deficits[split] >= size]
     if not roomy:

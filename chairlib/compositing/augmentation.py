@@ -1,7 +1,7 @@
 """Random changes of images and their masks, a whole batch at a time, on the batch's device.
 
-Every image gets a transform of its own: it is mirrored, moved and scaled together with its mask, and then recoloured.
-The random numbers come from a generator on the CPU, so that they are the same on every device.
+Every image is mirrored, moved and scaled with its mask, then recoloured. The random numbers come from a generator of
+the CPU, so that they are the same on every device.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from chairlib.core.errors import ParameterError
 
 __all__ = ["Augment"]
 
-_FLIP, _SCALE, _RIGHT, _DOWN, _BRIGHTNESS, _CONTRAST, _SATURATION = range(7)
 _DRAWS = 7
+_FLIP, _SCALE, _RIGHT, _DOWN, _BRIGHTNESS, _CONTRAST, _SATURATION = range(_DRAWS)
 #: Weights of red, green and blue in grey (ITU-R BT.601).
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -22,10 +22,9 @@ _LUMA = (0.299, 0.587, 0.114)
 class Augment:
     """A random transform, the same for an image and its mask. The defaults suit photos of 64 x 64 pixels.
 
-    Parameters: ``flip`` mirrors left to right with probability 1/2; ``crop`` moves the window by up to this share of
-    each side; ``scale`` is the range of magnifications, (1, 1) for none; ``colour`` is the strength of the change of
-    brightness, contrast and saturation, each multiplied by a factor in [1 - colour, 1 + colour]. What lies beyond the
-    border is the image mirrored.
+    ``flip`` mirrors left to right with probability 1/2; ``crop`` moves the window by up to this share of each side;
+    ``scale`` is the range of magnifications; brightness, contrast and saturation are each multiplied by a factor in
+    [1 - colour, 1 + colour]. What lies beyond the border is the image mirrored.
     """
 
     flip: bool = True
@@ -54,8 +53,10 @@ class Augment:
         drawn = torch.rand(len(images), _DRAWS, generator=generator).double()
         rows, columns = self._coordinates(drawn, images.shape[-2], images.shape[-1])
         rows, columns = rows.to(images.device), columns.to(images.device)
-        images = self._recolour(_bilinear(images, rows, columns), drawn.float().to(images.device))
-        return images.clamp(0, 1), _nearest(masks, rows, columns)
+        # Scaling and moving keep rows and columns apart, so the two directions are done in turn.
+        images = _blend_columns(_blend_columns(images.mT, rows).mT, columns)
+        masks = _take_columns(_take_columns(masks.mT, (rows + 0.5).floor()).mT, (columns + 0.5).floor())
+        return self._recolour(images, drawn.float().to(images.device)).clamp(0, 1), masks
 
     def _coordinates(self, drawn: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Where each row and column of the result lies in its image: float [B, height] and [B, width], in pixels."""
@@ -96,30 +97,16 @@ def _grey(images: torch.Tensor) -> torch.Tensor:
     return (images * weights).sum(dim=1, keepdim=True)
 
 
-def _reflected(index: torch.Tensor, length: int) -> torch.Tensor:
-    """Whole coordinates brought into 0..length-1: beyond the border the image is mirrored, border pixel included."""
-    index = index.long().remainder(2 * length)
-    return torch.minimum(index, 2 * length - 1 - index)
-
-
-def _take_rows(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    index = _reflected(rows, images.shape[2])[:, None, :, None]
-    return images.gather(2, index.expand(-1, images.shape[1], -1, images.shape[3]))
-
-
 def _take_columns(images: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    index = _reflected(columns, images.shape[3])[:, None, None, :]
-    return images.gather(3, index.expand(-1, images.shape[1], images.shape[2], -1))
+    """Columns of each image at whole coordinates [B, n]; beyond the border it is mirrored, border pixel included."""
+    length = images.shape[3]
+    index = columns.long().remainder(2 * length)
+    index = torch.minimum(index, 2 * length - 1 - index)[:, None, None]
+    return images.gather(3, index.expand(-1, *images.shape[1:3], -1))
 
 
-def _nearest(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    return _take_columns(_take_rows(images, (rows + 0.5).floor()), (columns + 0.5).floor())
-
-
-def _bilinear(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    # Scaling and moving keep rows and columns apart, so the two directions are done in turn.
-    for positions, take, shape in ((rows, _take_rows, (1, -1, 1)), (columns, _take_columns, (1, 1, -1))):
-        low = positions.floor()
-        share = (positions - low).view(len(images), *shape).to(images.dtype)
-        images = torch.lerp(take(images, low), take(images, low + 1), share)
-    return images
+def _blend_columns(images: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Columns of each image between its pixels, linearly."""
+    low = columns.floor()
+    share = (columns - low).to(images.dtype)[:, None, None]
+    return torch.lerp(_take_columns(images, low), _take_columns(images, low + 1), share)

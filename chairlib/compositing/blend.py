@@ -1,20 +1,19 @@
 """How one composite is made: padding, resizing, alpha blending, and the mask (paper, section 3).
 
-A segment is a chair with straight (not premultiplied) colour and an opacity channel; a background is an opaque photo.
 At resolution d the background is squashed to d x d, the segment is resized to (d - k) x (d - k) and placed with its
 corner at floor(k / 2), and the two are blended: ``I = opacity * F + (1 - opacity) * B``. The mask is where the opacity
-exceeds 0.4, the rule of the released code.
-
-Everything works on 8-bit levels and rounds once, so a composite is the same on every device, and equals Pillow's.
+exceeds 0.4, the rule of the released code. Everything works on 8-bit levels and rounds once, so a composite is the same
+on every device, and equals Pillow's.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from PIL import Image
 
 from chairlib.collection.opacity import MASK_OPACITY
+from chairlib.core.checks import is_whole
 from chairlib.core.errors import ParameterError
 
 __all__ = [
@@ -31,13 +30,9 @@ __all__ = [
 
 #: The paper's four resolutions.
 RESOLUTIONS = (32, 64, 128, 256)
-#: Opacity above which a pixel counts as part of the segment when the canvas is cropped to its content.
-CROP_THRESHOLD = 0.03
-#: In smaller composites nothing can be seen; larger ones are most likely a typing error, and would take much memory.
-MIN_RESOLUTION, MAX_RESOLUTION = 16, 4096
 
 Placement = Literal["stretch", "keep"]
-FITS = ("stretch", "keep")
+FITS = get_args(Placement)
 
 # Bilinear has no negative weights, so opacity stays in its range. Pillow widens it when shrinking, so it antialiases.
 _FILTER = Image.Resampling.BILINEAR
@@ -45,11 +40,9 @@ _FILTER = Image.Resampling.BILINEAR
 
 def check_resolution(resolution: int) -> None:
     """Raise :class:`ParameterError` unless ``resolution`` is a whole number of pixels from 16 to 4096."""
-    whole = isinstance(resolution, int | np.integer) and not isinstance(resolution, bool)
-    if not whole or not MIN_RESOLUTION <= resolution <= MAX_RESOLUTION:
-        raise ParameterError(
-            f"resolution {resolution!r} is not a whole number of pixels from {MIN_RESOLUTION} to {MAX_RESOLUTION}."
-        )
+    # In smaller composites nothing can be seen; larger ones are most likely a typing error, and would take much memory.
+    if not is_whole(resolution) or not 16 <= resolution <= 4096:
+        raise ParameterError(f"resolution {resolution!r} is not a whole number of pixels from 16 to 4096.")
 
 
 def padding(resolution: int) -> int:
@@ -61,28 +54,22 @@ def padding(resolution: int) -> int:
     return round(0.1 * int(resolution))
 
 
-def _content_box(segment: Image.Image) -> tuple[int, int, int, int]:
-    """The smallest box that holds every pixel of opacity > 0.03; the whole canvas where there is none."""
-    opaque = segment.getchannel("A").point(lambda level: 255 if level > 255 * CROP_THRESHOLD else 0)
-    return opaque.getbbox() or (0, 0, *segment.size)
-
-
 def resize_segment(segment: Image.Image, resolution: int, fit: Placement = "stretch", crop: bool = False) -> np.ndarray:
     """Place a segment on its transparent canvas of ``resolution`` x ``resolution`` pixels.
 
-    Parameters: ``segment`` a Pillow image of mode RGBA, straight colour; ``fit`` is ``"stretch"`` (the paper: the
-    canvas becomes a square) or ``"keep"`` (aspect kept, centred); ``crop`` first cuts the canvas to its content.
+    ``segment`` is a Pillow image of mode RGBA, straight colour. ``fit`` is ``"stretch"`` (the paper: the canvas becomes
+    a square) or ``"keep"`` (aspect kept, centred). ``crop`` first cuts the canvas to what has an opacity above 0.03.
 
-    Returns uint8 [d, d, 4], straight colour. Colour is weighted by opacity while resizing (Pillow does so for RGBA), so
-    the invisible colour of transparent pixels never bleeds in as a fringe.
+    Returns uint8 [d, d, 4], straight colour. Pillow weighs colour by opacity while resizing, so the invisible colour of
+    transparent pixels never bleeds in as a fringe.
     """
     free = padding(resolution)
     if fit not in FITS:
         raise ParameterError(f"fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
     if crop:
-        segment = segment.crop(_content_box(segment))
-    side = resolution - free
-    width = height = side
+        opaque = segment.getchannel("A").point(lambda level: 255 if level > 255 * 0.03 else 0)
+        segment = segment.crop(opaque.getbbox())  # with nothing opaque, the whole canvas
+    side = width = height = resolution - free
     if fit == "keep":
         scale = side / max(segment.size)
         width, height = (max(1, round(length * scale)) for length in segment.size)
@@ -99,13 +86,10 @@ def resize_background(background: Image.Image, resolution: int) -> np.ndarray:
 
 
 def blend(segments: torch.Tensor, backgrounds: torch.Tensor) -> torch.Tensor:
-    """Alpha-blend segments over backgrounds, rounding once.
+    """Segments uint8 [..., 4, d, d], straight colour, over backgrounds uint8 [..., 3, d, d] on the same device.
 
-    ``segments`` uint8 [..., 4, d, d], straight colour; ``backgrounds`` uint8 [..., 3, d, d], on the same device.
-    Returns float32 [..., 3, d, d] holding whole levels 0..255.
-
-    The products stay below 2**24, so float32 holds them exactly, and a sum over 255 is never half-way between two whole
-    numbers: every device rounds to the same level.
+    Returns float32 [..., 3, d, d] holding whole levels 0..255. The products stay below 2**24, so float32 holds them
+    exactly, and a sum over 255 is never half-way between two whole numbers: every device rounds to the same level.
     """
     opacity = segments[..., 3:4, :, :].float()
     return (opacity * segments[..., :3, :, :] + (255 - opacity) * backgrounds).div_(255).round_()

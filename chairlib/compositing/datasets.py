@@ -18,9 +18,8 @@ __all__ = ["ChairSegments"]
 class ChairSegments(torchvision.datasets.VisionDataset):
     """A split of a collection as a torchvision dataset: ``(Pillow RGB image, Pillow L mask of 0 and 255)``.
 
-    Parameters: ``root`` a collection (``"mini"``, a folder or a :class:`Collection`); ``split`` train, val or test;
-    ``resolution`` in pixels; ``transforms``, ``transform``, ``target_transform`` as everywhere in torchvision; options
-    of :class:`CompositeSet` by name.
+    ``root`` is a collection (``"mini"``, a folder or a :class:`Collection`), ``split`` train, val or test,
+    ``resolution`` in pixels; ``options`` are those of :class:`CompositeSet`.
 
     >>> image, mask = ChairSegments("mini", split="val", resolution=64)[0]
     >>> image.size, image.mode, mask.mode

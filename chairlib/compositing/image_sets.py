@@ -1,8 +1,7 @@
 """Sets of images and masks that live on a device: composites blended on demand, and stored images.
 
 A split pairs every segment with 100 random backgrounds of the same split (paper, section 3): 50,000 training composites
-from the paper's 500 segments. Composites are never stored: :class:`CompositeSet` holds their parts and blends a batch
-at a time. :class:`StoredSet` holds finished images. Both are an :class:`ImageSet`.
+from the paper's 500 segments. :class:`CompositeSet` holds only their parts.
 """
 
 import hashlib
@@ -14,7 +13,7 @@ from PIL import Image
 
 from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.blend import Placement, blend, mask_from_opacity
-from chairlib.compositing.packing import check_split, load_split
+from chairlib.compositing.packing import check_split, load_split, spread
 from chairlib.core.checks import check_count
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "ImageSet",
     "StoredSet",
     "pair_table",
-    "spread",
     "to_arrays",
     "to_pillow",
 ]
@@ -37,8 +35,8 @@ def pair_table(
 ) -> torch.Tensor:
     """Which segment stands before which background: int64 [N, 2], ordered by segment.
 
-    Every segment is paired with ``per_segment`` different backgrounds, or with all of them where the split has fewer. N
-    is the number of segments times that. Each split draws from a random stream of its own.
+    Every segment has ``per_segment`` different backgrounds, or all where there are fewer. Each split has its own random
+    stream.
     """
     check_count("backgrounds_per_segment", per_segment)
     check_count("pair_seed", seed, least=0)
@@ -64,17 +62,9 @@ class ImageSet(Protocol):
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d]) for int64 ``indices`` [B]."""
-        ...
 
     def spread(self, count: int) -> torch.Tensor:
         """``count`` indices that represent the whole, always the same ones."""
-        ...
-
-
-def spread(n: int, count: int) -> torch.Tensor:
-    """``count`` of the numbers 0..n-1, evenly spaced and ascending: int64 [min(count, n)]."""
-    count = min(count, n)
-    return torch.arange(count) * n // count
 
 
 class CompositeSet:
@@ -121,9 +111,8 @@ class CompositeSet:
 
     def spread(self, count: int) -> torch.Tensor:
         """``count`` indices in ascending order, with as many different segments among them as possible."""
-        n_segments = len(self.segments)
-        by_turn = torch.arange(len(self)).reshape(n_segments, -1).T.flatten()
-        return by_turn[: min(count, len(self))].sort().values
+        by_turn = torch.arange(len(self)).reshape(len(self.segments), -1).T.flatten()
+        return by_turn[:count].sort().values
 
 
 class StoredSet:
@@ -135,7 +124,6 @@ class StoredSet:
         masks: torch.Tensor,
         device: torch.device,
         name: str,
-        *,
         groups: list[str] | None = None,
     ):
         """``images`` uint8 [N, 3, d, d]; ``masks`` uint8 opacity levels [N, 1, d, d], chair where they exceed 0.4."""
@@ -152,7 +140,6 @@ class StoredSet:
         return self.images[indices].float().div_(255), mask_from_opacity(self.masks[indices]).float()
 
     def spread(self, count: int) -> torch.Tensor:
-        """``count`` evenly spaced indices."""
         return spread(len(self), count)
 
 

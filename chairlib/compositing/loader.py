@@ -20,16 +20,14 @@ __all__ = ["CompositeLoader", "foreground_shares", "open_images"]
 
 
 class CompositeLoader:
-    """Batches of composites, made on the device without touching a file per image.
+    """Batches of composites, made on the device.
 
     Parameters
     ----------
     root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or an
         :class:`ImageSet`.
-    split: ``"train"``, ``"val"`` or ``"test"``.
-    resolution: pixels d, at least 16.
+    split: ``"train"``, ``"val"`` or ``"test"``; resolution: pixels d, at least 16; device: ``"auto"``, or torch's name.
     batch_size: images a batch; the last batch is smaller unless ``drop_last``.
-    device: ``"auto"``, or a name that torch knows.
     shuffle: a new order each epoch; by default for the train split only.
     flip: mirror each image and its mask left to right with probability 1/2.
     augment: change each image and its mask at random, after any ``flip``; :meth:`in_order` gives them unchanged.
@@ -38,10 +36,9 @@ class CompositeLoader:
     seed: of order, flips and augmentation. Pairs belong to the benchmark and have a seed of their own, ``pair_seed``.
     options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSet`.
 
-    Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Image values
-    are whole levels over 255, equal to the pixels of :class:`chairlib.compositing.datasets.ChairSegments`, unless
-    ``augment`` changes them. Order, flips and augmentation depend only on seed, epoch and the batch's number. So a run
-    that stopped after any batch can continue as if it had not stopped, see :meth:`batches`.
+    Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Unless
+    ``augment`` changes them, image values are whole levels over 255. Order, flips and augmentation depend only on seed,
+    epoch and the batch's number, so a run that stopped after any batch can go on from there, see :meth:`batches`.
     """
 
     def __init__(
@@ -66,14 +63,13 @@ class CompositeLoader:
         check_count("seed", seed, least=0)
         check_split(split)
         if isinstance(root, str | Path | Collection):
-            self.image_set = open_images(root, split, resolution, pick_device(device), soft=soft, **options)
-        elif isinstance(root, ImageSet):
-            self.image_set = root
-        else:
+            root = open_images(root, split, resolution, pick_device(device), soft=soft, **options)
+        elif not isinstance(root, ImageSet):
             raise ParameterError(
                 f"{root!r} holds no images; give a collection, a folder in the authors' layout, or an image set "
                 "such as StoredSet."
             )
+        self.image_set: ImageSet = root
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
         self.flip, self.augment, self.drop_last, self.seed = flip, augment, drop_last, seed
@@ -154,8 +150,7 @@ def open_images(
 ) -> ImageSet:
     """The images of ``root``, a folder in the authors' layout or else a collection.
 
-    ``options`` are those of :class:`CompositeSet`. Raises :class:`ParameterError` where a folder of finished images is
-    to be used with any of them.
+    ``options``: those of :class:`CompositeSet`. Raises :class:`ParameterError` for any with finished images.
     """
     if not isinstance(root, Collection) and is_released(root):
         if options.pop("soft", False) or options:

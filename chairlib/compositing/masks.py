@@ -12,8 +12,6 @@ from chairlib.core.errors import ImageError
 
 __all__ = ["read_levels", "read_mask", "read_photo"]
 
-#: How many of a file's values a message shows.
-_SHOWN = 8
 #: Background, object, and the undecided border between them, as PASCAL VOC's masks of one class have them.
 _VOC = [0, 1, 255]
 
@@ -30,14 +28,18 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     :class:`ImageError` for a file of more values, of one value that is neither black nor the largest possible, or of
     another ``size`` (width, height).
     """
-    image = open_image(path)
-    _check_size(path, image, size)
+    image = open_image(path, size)
     values = _pixel_values(image)
     found = np.unique(values)
     is_whole = len(found) == 1 and found[0] in (0, 1, 255, 65535, 0xFFFFFF)
     if not is_whole and (len(found) != 2 or found[0] != 0):
         raise ImageError(_bad_values(path, image, found))
-    if _hides_values(image, len(found)):
+    distinct = values
+    if image.mode == "P":
+        distinct = np.asarray(image)
+    elif "A" in image.getbands():
+        distinct = values << 8 | np.asarray(image.getchannel("A"))
+    if len(np.unique(distinct)) != len(found):
         raise ImageError(
             f"{path} (mode {image.mode}, {_size_text(image.size)}) tells pixels of one colour apart by palette index "
             "or opacity, so which are the object is unclear; save it as PNG, black for background and white for the "
@@ -52,8 +54,7 @@ def read_levels(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     A mask without a value above 1 is taken for one of 0 and 1; 16 bits are scaled to 8. Masks with colours other than
     grey, or with transparent parts, must have two values: :func:`read_mask` reads them, or raises.
     """
-    image = open_image(path)
-    _check_size(path, image, size)
+    image = open_image(path, size)
     values = _pixel_values(image)
     transparent = "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
     if not _has_grey_mode(image):
@@ -67,23 +68,23 @@ def read_levels(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
     return Image.fromarray(np.rint(values * float(scale)).astype(np.uint8))
 
 
-def open_image(path: Path) -> Image.Image:
-    """An image file, decoded, in its own mode. Raises :class:`ImageError` where it cannot be read."""
+def open_image(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
+    """An image file, decoded, in its own mode. Raises :class:`ImageError` where it cannot be read.
+
+    ``size``: the only (width, height) that is let through, where given: that of the image that the mask belongs to.
+    """
     try:
         with Image.open(path) as image:
             image.load()
-            return image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
         raise ImageError(f"{path} cannot be read as an image ({reason}); unpack or download it again.") from error
-
-
-def _check_size(path: Path, image: Image.Image, size: tuple[int, int] | None) -> None:
     if size is not None and image.size != size:
         raise ImageError(
             f"{path} is {_size_text(image.size)} pixels, its image {_size_text(size)}; a mask must have the size of "
             "its image: unpack or draw it again."
         )
+    return image
 
 
 def _has_grey_mode(image: Image.Image) -> bool:
@@ -98,18 +99,9 @@ def _pixel_values(image: Image.Image) -> np.ndarray:
     return red << 16 | green << 8 | blue
 
 
-def _hides_values(image: Image.Image, colours: int) -> bool:
-    """Whether pixels of the same colour differ in their palette index or in their opacity."""
-    if image.mode == "P":
-        return len(np.unique(np.asarray(image))) != colours
-    if "A" in image.getbands():
-        return len(np.unique(_pixel_values(image) << 8 | np.asarray(image.getchannel("A")))) != colours
-    return False
-
-
 def _bad_values(path: Path, image: Image.Image, found: np.ndarray) -> str:
-    shown = ", ".join(f"{value:g}" if _has_grey_mode(image) else f"#{value:06x}" for value in found[:_SHOWN].tolist())
-    more = f", ... ({len(found)} in all)" if len(found) > _SHOWN else ""
+    shown = ", ".join(f"{value:g}" if _has_grey_mode(image) else f"#{value:06x}" for value in found[:8].tolist())
+    more = f", ... ({len(found)} in all)" if len(found) > 8 else ""
     dtype = np.asarray(image).dtype
     mend = (
         "1 is the object, 255 the border that PASCAL VOC leaves undecided: save `mask == 1`"

@@ -34,10 +34,9 @@ COCO_SOURCE = "coco_chairs"
 
 
 def read_note(root: str | Path) -> dict[str, Any]:
-    """What the note in a folder in the authors' layout says: ``source``, ``name``, and ``groups``.
+    """The note in a folder in the authors' layout: ``source``, ``name``, and ``groups``, by split a label per image.
 
-    ``groups`` has a list by split, with one label per image. A folder without a note holds composites:
-    ``{"source": "chair_segments"}``. Raises :class:`CollectionError` for a note that can't be read.
+    Without a note: ``{"source": "chair_segments"}``. Raises :class:`CollectionError` for a note that can't be read.
     """
     file = Path(root) / NOTE
     if not file.is_file():
@@ -58,9 +57,8 @@ class ReleasedChairSegments(MaskedImages):
     """Composites stored as the authors store them: ``DIR/{train,val,test}/{image,mask}/N.<ext>``, N an integer.
 
     Reads what :func:`export` writes, and the authors' archives once unpacked (``Chair064`` and the others). Gives
-    ``(Pillow RGB image, Pillow L mask of 0 and 255)``. A mask pixel is chair where its grey value exceeds 0.4 of the
-    largest possible one; :func:`chairlib.compositing.masks.read_levels` says which encodings are understood.
-    :class:`chairlib.compositing.loader.CompositeLoader` takes the same folder.
+    ``(Pillow RGB image, Pillow L mask of 0 and 255)``: chair where the level that
+    :func:`chairlib.compositing.masks.read_levels` gives exceeds 0.4 of the largest possible one.
     """
 
     def __init__(
@@ -114,11 +112,10 @@ def _number(file: Path) -> int | None:
 def export(
     root: str | Path | Collection, out: str | Path, resolution: int = 64, *, soft: bool = False, **options: Any
 ) -> int:
-    """Write every composite of a collection to files in the authors' layout; returns how many were written.
+    """Write every composite of a collection to ``out`` in the authors' layout; returns how many were written.
 
-    ``out/{train,val,test}/image/N.png`` (RGB) and ``.../mask/N.png`` (grey: 0 and 255, or the opacity itself if
-    ``soft``). Both kinds of mask give the same pixels under the 0.4 rule. ``out`` must not exist; it appears when all
-    of it is written. ``options`` are those of :class:`CompositeSet`.
+    Masks are 0 and 255, or the opacity itself if ``soft``, the same under the 0.4 rule. ``out`` must not exist; it
+    appears when all of it is written. ``options`` are those of :class:`CompositeSet`.
     """
     collection = root if isinstance(root, Collection) else Collection(root)
     cpu = torch.device("cpu")
@@ -133,13 +130,8 @@ def export(
             for kind in ("image", "mask"):
                 (folder / split / kind).mkdir(parents=True)
             for indices in torch.arange(len(of_split)).split(512):
-                images, masks = of_split.batch(indices)
-                jobs = [
-                    pool.submit(to_pillow(tensor).save, folder / split / kind / f"{index}.png")
-                    for kind, tensors in (("image", images), ("mask", masks))
-                    for index, tensor in zip(indices.tolist(), tensors, strict=True)
-                ]
-                for job in jobs:
-                    job.result()
+                for kind, tensors in zip(("image", "mask"), of_split.batch(indices), strict=True):
+                    files = [folder / split / kind / f"{index}.png" for index in indices.tolist()]
+                    list(pool.map(lambda tensor, file: to_pillow(tensor).save(file), tensors, files))
                 bar.update(len(indices))
     return total

@@ -11,28 +11,10 @@ from numpy.typing import NDArray
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["TOLERANCE", "as_numbers", "barrier", "below_line", "is_between"]
+__all__ = ["TOLERANCE", "barrier", "below_line"]
 
 #: Alphas this near to 0 or 1 are those of the models themselves: steps added up miss them by rounding.
 TOLERANCE = 1e-6
-
-
-def as_numbers(given: Iterable[float], name: str) -> NDArray[np.float64]:
-    """A list of numbers as float64 [n]; :class:`ParameterError` for anything else, texts that read like numbers too."""
-    try:
-        items = [*given]
-        # numpy would read "0.5" as a number.
-        found = None if any(isinstance(item, str) for item in items) else np.asarray(items, dtype=np.float64)
-    except (TypeError, ValueError):
-        found = None
-    if found is None or found.ndim != 1:
-        raise ParameterError(f"{name} must be a list of numbers, found {given!r}.")
-    return found
-
-
-def is_between(alphas: NDArray[np.float64] | float) -> NDArray[np.bool_]:
-    """Whether alphas lie from 0 to 1, both included, within :data:`TOLERANCE`."""
-    return (np.asarray(alphas) >= -TOLERANCE) & (np.asarray(alphas) <= 1 + TOLERANCE)
 
 
 def below_line(alphas: Iterable[float], values: Iterable[float], higher_is_better: bool = True) -> NDArray[np.float64]:
@@ -40,12 +22,12 @@ def below_line(alphas: Iterable[float], values: Iterable[float], higher_is_bette
 
     alphas, values: as in :func:`barrier`, and raises as it does. Negative where the curve is better than the line.
     """
-    at, value = as_numbers(alphas, "alphas"), as_numbers(values, "values")
+    at, value = np.array([*alphas], dtype=np.float64), np.array([*values], dtype=np.float64)
     if at.shape != value.shape:
         raise ParameterError(f"a barrier needs one value per alpha, found {value.size} for {at.size} alphas.")
     if not np.isfinite(at).all():
         raise ParameterError(f"alphas must be finite numbers, found {at[~np.isfinite(at)][0]}.")
-    inside = is_between(at)
+    inside = (at >= -TOLERANCE) & (at <= 1 + TOLERANCE)
     if not np.isfinite(value[inside]).all():
         worst = int(np.flatnonzero(inside & ~np.isfinite(value))[0])
         raise ParameterError(f"the value at alpha {at[worst]:g} is {value[worst]}: a barrier needs finite values.")
@@ -57,16 +39,15 @@ def below_line(alphas: Iterable[float], values: Iterable[float], higher_is_bette
 def barrier(alphas: Iterable[float], values: Iterable[float], higher_is_better: bool = True) -> float:
     """The largest gap between a curve and the straight line between its end points, in the values' unit; at least 0.
 
-    Only gaps where the curve is worse than the line count. Entezari et al. (2022): the largest gap between the loss (or
-    score) at alpha and alpha v(1) + (1 - alpha) v(0). Where both ends are equally good this is the error barrier of
-    Frankle et al. (2020), who compare with the ends' mean. The curve's own end points are two of its points, so a curve
-    that is nowhere worse than the line has a barrier of 0.
+    Entezari et al. (2022): the largest gap between the loss (or score) at alpha and alpha v(1) + (1 - alpha) v(0), of
+    those where the curve is worse than the line. Where both ends are equally good this is the error barrier of Frankle
+    et al. (2020), who compare with the ends' mean.
 
     alphas: in any order, 0 and 1 among them (within :data:`TOLERANCE`); those outside [0, 1] are left out. values: as
     many, such as IoU in per cent; for a loss, ``higher_is_better=False``.
 
-    Raises :class:`ParameterError` for anything but numbers, where alpha 0 or 1 is missing or has two different values,
-    for another number of values, for an alpha that is not finite, and for a value inside [0, 1] that is not.
+    Raises :class:`ParameterError` where alpha 0 or 1 is missing or has two different values, for another number of
+    values, for an alpha that is not finite, and for a value inside [0, 1] that is not.
     """
     return float(max(0.0, np.nanmax(below_line(alphas, values, higher_is_better))))
 

@@ -6,15 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
-from chairlib.landscape.space import combine, finite_number
+from chairlib.landscape.space import combine
 from chairlib.landscape.states import State, check_alike, trainable
 
 __all__ = ["Plane"]
 
 #: Three points whose directions differ by less than this many radians span no plane worth drawing.
 _LEAST_ANGLE = 1e-4
+#: The space around the three points, as a share of the longer side.
+_MARGIN = 0.2
 
 
 class Plane:
@@ -33,10 +34,15 @@ class Plane:
     def __init__(self, p: State, a: State, b: State):
         check_alike([p, a, b])
         self.states = (p, a, b)
-        aa, ab, bb = (_dot(p, one, other) for one, other in ((a, a), (a, b), (b, b)))
+        to_a, to_b = _offset(p, a), _offset(p, b)
+        aa, ab, bb = _dot(to_a, to_a), _dot(to_a, to_b), _dot(to_b, to_b)
         span_a, span_b = math.sqrt(aa), math.sqrt(bb)
-        along = ab / span_a if span_a else 0.0
-        above = _height(p, a, b, ab / aa) if span_a else 0.0
+        along = above = 0.0
+        if span_a:
+            along = ab / span_a
+            # From the entries: the difference of norms would cancel to noise.
+            rest = [of_b - ab / aa * of_a for of_a, of_b in zip(to_a, to_b, strict=True)]
+            above = math.sqrt(_dot(rest, rest))
         if above <= _LEAST_ANGLE * span_b or span_a <= _LEAST_ANGLE * span_b:
             raise ParameterError(
                 f"three states on a line span no plane (p to a {span_a:g}, p to b {span_b:g}, "
@@ -57,53 +63,36 @@ class Plane:
         BatchNorm's statistics are combined with the same coefficients (running variances not below 0); recalibrate
         them through :class:`Evaluator` or :func:`recalibrate`. Integer entries are p's, but at a's and b's own points.
         """
-        place = (finite_number(x, "the first of the coordinates"), finite_number(y, "the second of the coordinates"))
-        return combine(self.states, self.coefficients(*place))
+        return combine(self.states, self.coefficients(x, y))
 
-    def grid(self, n: int, margin: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    def grid(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (xs, ys), float64 and ascending, of cells around the three points, with one step on both axes.
 
-        ``n`` along the longer side, and as many as fit along the other. ``margin``: the space around the points, as a
-        share of the longer side; beyond the shorter side's far end it is up to one step less. The points lie inside of
+        ``n`` (2 or more) along the longer side, and as many as fit along the other. The space around the points is a
+        fifth of the longer side; beyond the shorter side's far end it is up to one step less. The points lie inside of
         the cells, which reach half a step beyond their coordinates. Cells beyond the triangle extrapolate.
 
         Both axes begin at the lower margin, so twice as many steps (5 -> 9, 7 -> 13) keep every coordinate to the last
-        bit and add those between: a finer grid goes on from a coarser one. With the default margin this holds from n =
-        5 on.
+        bit and add those between: a finer grid goes on from a coarser one. This holds from n = 5 on.
         """
-        check_count("n", n, least=2)
-        if finite_number(margin, "margin") < 0:
-            raise ParameterError(f"margin must be at least 0, found {margin!r}.")
         low, high = self.points.min(0), self.points.max(0)
-        space = margin * (high - low).max()
+        space = _MARGIN * (high - low).max()
         sides = high - low + 2 * space
         longest, steps = sides.max(), n - 1
         axes = []
         for start, side in zip(low - space, sides / longest, strict=True):
             # Rounded down, because twice a number rounded down never is more than its double rounded down: so grids
-            # nest. No fewer, though, than reach the farthest point, which few steps and a small margin may not.
+            # nest. No fewer, though, than reach the farthest point, which few steps may not.
             fit = math.floor(steps * (side + 1e-9))
             reach = math.ceil(steps * (side - space / longest - 1e-9) - 0.5)
             axes.append(start + longest / steps * np.arange(max(1, fit, reach) + 1))
         return axes[0], axes[1]
 
 
-def _dot(origin: State, a: State, b: State) -> float:
-    """The dot product of a - origin and b - origin over trainable parameters, in float64."""
-    sums = []
-    for key, tensor in trainable(origin).items():
-        start = tensor.detach().double()
-        one = a[key].detach().double() - start
-        other = one if b is a else b[key].detach().double() - start
-        sums.append((one * other).sum())
-    return math.fsum(torch.stack(sums).tolist()) if sums else 0.0
+def _offset(origin: State, state: State) -> list[Tensor]:
+    """The trainable entries of ``state`` less the origin's, in float64."""
+    return [state[key].detach().double() - tensor.detach().double() for key, tensor in trainable(origin).items()]
 
 
-def _height(p: State, a: State, b: State, share: float) -> float:
-    """The length of b - p less ``share`` times a - p: taken from the entries, since norms would cancel to noise."""
-    sums = []
-    for key, tensor in trainable(p).items():
-        start = tensor.detach().double()
-        rest = b[key].detach().double() - start - share * (a[key].detach().double() - start)
-        sums.append(rest.square().sum())
-    return math.sqrt(math.fsum(torch.stack(sums).tolist()))
+def _dot(a: list[Tensor], b: list[Tensor]) -> float:
+    return math.fsum(torch.stack([(x * y).sum() for x, y in zip(a, b, strict=True)]).tolist())

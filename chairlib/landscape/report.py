@@ -334,7 +334,7 @@ def _spread(values: Iterable[Any]) -> tuple[float, float, float] | float:
 
 
 def _table5_columns(l2: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
-    """A row of Table 5 from the distances of the pairs of each kind: their spread, and the paper's two ratios of means."""
+    """A row of Table 5 from the distances of the pairs of each kind: their spread, and two ratios of their means."""
     means = {kind: float(np.mean([*l2[kind]])) for kind in KINDS}
     ratios = {title: round(means[over] / means[under], 3) for title, (over, under) in RATIOS.items()}
     return {**{title: _spread(l2[kind]) for kind, title in KINDS.items()}, **ratios}

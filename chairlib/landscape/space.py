@@ -6,8 +6,7 @@ that it is given.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -23,10 +22,8 @@ __all__ = [
     "blocks",
     "combine",
     "distances",
-    "finite_number",
     "interpolate",
     "rewind",
-    "state_list",
 ]
 
 
@@ -39,7 +36,6 @@ def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str,
     if sorted(coefficients) == [0] * (len(states) - 1) + [1]:
         chosen = states[list(coefficients).index(1)]
         return {key: tensor.detach().clone() for key, tensor in chosen.items()}
-    outside = min(coefficients) < 0
     result = {}
     for key, first in states[0].items():
         if not first.is_floating_point():
@@ -48,7 +44,7 @@ def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str,
         total = torch.zeros_like(first, dtype=torch.float64, requires_grad=False)
         for state, coefficient in zip(states, coefficients, strict=True):
             total.add_(state[key].detach().double(), alpha=coefficient)
-        if outside and key.rpartition(".")[2] == "running_var":
+        if key.rpartition(".")[2] == "running_var":
             total.clamp_(min=0)  # outside of its ends a line of variances runs below zero, which has no square root
         result[key] = total.to(first.dtype)
     return result
@@ -65,7 +61,12 @@ def interpolate(state_a: State, state_b: State, alpha: float) -> dict[str, Tenso
     Raises :class:`ParameterError` for an alpha that is no finite number, and as :func:`l2_distance` does.
     """
     check_alike([state_a, state_b])
-    weight = finite_number(alpha, "alpha")
+    try:
+        weight = math.nan if isinstance(alpha, str) else float(alpha)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not math.isfinite(weight):
+        raise ParameterError(f"alpha must be a finite number, found {alpha!r}.")
     return combine([state_a, state_b], [weight, 1 - weight])
 
 
@@ -75,7 +76,9 @@ def average(states: Iterable[State]) -> dict[str, Tensor]:
     BatchNorm's statistics are averaged alike (or recalibrate them, see :class:`Evaluator`); integer entries are the
     first state's. Raises :class:`ParameterError` for no states, and as :func:`l2_distance` does.
     """
-    members = state_list(states, "an average")
+    members = list(states)
+    if not members:
+        raise ParameterError("an average needs at least one state, found none.")
     check_alike(members)
     return combine(members, [1 / len(members)] * len(members))
 
@@ -83,9 +86,9 @@ def average(states: Iterable[State]) -> dict[str, Tensor]:
 def rewind(state: State, origin: State, block: str) -> dict[str, Tensor]:
     """A trained state with one block's parameters, and its BatchNorm statistics, taken from ``origin``, as a new state.
 
-    Module criticality (Zhang, Bengio and Singer 2019, "Are all layers created equal?"): a block whose rewinding to an
-    earlier state (its initialisation, or P) costs no score was not needed by what was learnt since. ``block``: one of
-    :func:`blocks`. Raises :class:`ParameterError` for another, and as :func:`l2_distance` does.
+    For module criticality (Zhang, Bengio and Singer 2019): a block whose rewinding costs no score was not needed by
+    what was learnt since. ``block``: one of :func:`blocks`. Raises :class:`ParameterError` for another, and as
+    :func:`l2_distance` does.
     """
     check_alike([state, origin])
     if block not in blocks(state):
@@ -98,8 +101,7 @@ def block_of(key: str) -> str:
 
     It is the module path up to the first index whose module has modules of its own (``down.0.1.weight`` -> ``down.0``,
     ``backbone.layer1.0.bn1.weight`` -> ``backbone.layer1.0``), and else the top-level child (``stem.0.weight`` ->
-    ``stem``, ``backbone.conv1.weight`` -> ``backbone``, which so is what lies outside of its indexed blocks). For
-    U-Net: stem, down.0 to down.3, up.0 to up.3, classifier.
+    ``stem``, ``backbone.conv1.weight`` -> ``backbone``). For U-Net: stem, down.0 to down.3, up.0 to up.3, classifier.
     """
     path = key.split(".")[:-1]
     for depth, part in enumerate(path[:-1]):
@@ -136,24 +138,3 @@ def distances(state_a: State, state_b: State) -> pd.DataFrame:
     mean_norm = (table["norm_a"] + table["norm_b"]) / 2
     table["relative"] = (table["l2"] / mean_norm.where(mean_norm > 0)).fillna(0.0)
     return table.rename_axis("block")[[*norms, "relative", "n_parameters"]]
-
-
-def finite_number(value: Any, name: str) -> float:
-    """A finite number as Python's; :class:`ParameterError` for anything else, a text that reads like one too."""
-    try:
-        number = math.nan if isinstance(value, str | bytes) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ParameterError(f"{name} must be a finite number, found {value!r}.")
-    return number
-
-
-def state_list(states: Iterable[State], what: str) -> list[State]:
-    # One state by itself is iterable too, by its names.
-    if isinstance(states, Mapping) or not isinstance(states, Iterable):
-        raise ParameterError(f"{what} needs a list of states, found {type(states).__name__}.")
-    members = list(states)
-    if not members:
-        raise ParameterError(f"{what} needs at least one state, found none.")
-    return members

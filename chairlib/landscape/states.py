@@ -1,21 +1,21 @@
 """States, the weights of models by name: which entries are trained, whether two states match, and their distance."""
 
+import copy
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from chairlib.core.errors import ParameterError
 
 __all__ = [
     "State",
     "check_alike",
-    "check_entries",
-    "check_state",
-    "is_statistic",
+    "check_fits",
     "l2_distance",
+    "loaded_copy",
     "squared_norms",
     "trainable",
 ]
@@ -26,14 +26,13 @@ State = Mapping[str, Tensor]
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def is_statistic(key: str) -> bool:
-    """Whether an entry is one of BatchNorm's running statistics, which no optimiser sets."""
-    return key.rpartition(".")[2] in _STATISTICS
-
-
 def trainable(state: State) -> dict[str, Tensor]:
     """The entries that distances are measured over: floating-point ones but BatchNorm's running statistics."""
-    return {key: tensor for key, tensor in state.items() if tensor.is_floating_point() and not is_statistic(key)}
+    return {
+        key: tensor
+        for key, tensor in state.items()
+        if tensor.is_floating_point() and key.rpartition(".")[2] not in _STATISTICS
+    }
 
 
 def check_alike(states: Sequence[State], names: Sequence[str] | None = None) -> None:
@@ -43,15 +42,29 @@ def check_alike(states: Sequence[State], names: Sequence[str] | None = None) -> 
     """
     named = names or [f"state {number}" for number in range(1, len(states) + 1)]
     for state, name in zip(states, named, strict=True):
-        check_state(state, name)
-        check_entries(states[0], state, named[0], name)
+        _check_state(state, name)
+        _check_entries(states[0], state, named[0], name)
+        for key in state:
+            first, own = states[0][key].device, state[key].device
+            if own != first:
+                raise ParameterError(f"{key!r} is on {first} in {named[0]} and on {own} in {name}: move one of them.")
 
 
-def check_state(state: State, name: str) -> None:
-    """Raise :class:`ParameterError` unless ``state`` maps names to finite tensors, with floating-point ones among them.
+def check_fits(state: State, model: nn.Module, name: str) -> None:
+    """Raise :class:`ParameterError` unless ``state`` has the model's entries, on any device, with finite weights."""
+    _check_state(state, name)
+    _check_entries(model.state_dict(), state, "the model", name)
 
-    The error names the entry.
-    """
+
+def loaded_copy(model: nn.Module, state: State, name: str, device: torch.device) -> nn.Module:
+    """A copy of ``model`` with these weights, on ``device``, in evaluation mode. Raises as :func:`check_fits` does."""
+    check_fits(state, model, name)
+    own = copy.deepcopy(model)
+    own.load_state_dict(state)
+    return own.to(device).eval()
+
+
+def _check_state(state: State, name: str) -> None:
     if not isinstance(state, Mapping):
         raise ParameterError(f"{name} must be a state_dict of named tensors, found {type(state).__name__}.")
     for key, tensor in state.items():
@@ -67,11 +80,7 @@ def check_state(state: State, name: str) -> None:
             raise ParameterError(f"{key!r} of {name} holds NaN or infinity: has its training diverged?")
 
 
-def check_entries(one: State, other: State, name: str, other_name: str, devices: bool = True) -> None:
-    """Raise :class:`ParameterError` where keys, shapes, dtypes or (unless ``devices`` is False) devices differ.
-
-    The error names the first entry that differs.
-    """
+def _check_entries(one: State, other: State, name: str, other_name: str) -> None:
     mend = "give states of the same model and width"
     for key in itertools.chain(one, other):
         if key not in one or key not in other:
@@ -82,21 +91,13 @@ def check_entries(one: State, other: State, name: str, other_name: str, devices:
             if getattr(a, what) != getattr(b, what):
                 found = [list(t.shape) if what == "shape" else t.dtype for t in (a, b)]
                 raise ParameterError(f"{key!r} has {what} {found[0]} in {name} and {found[1]} in {other_name}: {mend}.")
-        if devices and a.device != b.device:
-            raise ParameterError(
-                f"{key!r} is on {a.device} in {name} and on {b.device} in {other_name}: move one of them."
-            )
 
 
 def squared_norms(state: State, less: State | None = None) -> dict[str, float]:
     """Squared l2 norm of each trainable entry (less another state's), accumulated in float64 on the states' device."""
     entries = trainable(state)
-    if not entries:
-        return {}
     sums = [
-        (tensor.detach().double() if less is None else tensor.detach().double() - less[key].detach().double())
-        .square()
-        .sum()
+        (tensor.detach().double() - (0 if less is None else less[key].detach().double())).square().sum()
         for key, tensor in entries.items()
     ]
     return dict(zip(entries, torch.stack(sums).tolist(), strict=True))
@@ -106,8 +107,8 @@ def l2_distance(state_a: State, state_b: State) -> float:
     """Euclidean distance between two models in parameter space (the paper's Table 5, after Neyshabur et al. 2020).
 
     Over trainable parameters: all floating-point entries but BatchNorm's running statistics (``running_mean``,
-    ``running_var``, ``num_batches_tracked``), which no optimiser sets. BatchNorm's weight and bias count. Accumulated
-    in float64. At least 0; its size grows with the number of parameters, so compare it within one model.
+    ``running_var``, ``num_batches_tracked``). BatchNorm's weight and bias count. Accumulated in float64. It grows with
+    the number of parameters, so compare it within one model.
 
     Raises :class:`ParameterError` for states of different models and for weights that are not finite.
     """

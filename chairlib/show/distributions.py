@@ -1,4 +1,4 @@
-"""Histograms: how much of each composite is chair, and how far images are from those of another split."""
+"""A histogram of how much of each composite is chair."""
 
 import math
 from collections.abc import Mapping
@@ -8,64 +8,43 @@ import seaborn as sns
 from numpy.typing import ArrayLike
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import PALETTE, Figure, describe_array, legend_above, line_style, new_figure, show, theme
+from chairlib.show.canvas import PALETTE, Figure, describe_array, legend_above, new_figure, show, theme
 
-__all__ = ["distance_histogram", "foreground_histogram"]
+__all__ = ["foreground_histogram"]
 
 
 @theme()
-def foreground_histogram(shares: ArrayLike, paper: float | None = 21.99, title: str = "", caption: str = "") -> Figure:
-    """How much of each composite is chair: the distribution, its mean, and the paper's mean as a line.
+def foreground_histogram(
+    shares: ArrayLike | Mapping[str, ArrayLike], paper: float | None = 21.99, title: str = "", caption: str = ""
+) -> Figure:
+    """How much of each composite is chair: one or several distributions, their means, and the paper's mean as a line.
 
-    ``shares``: per cent of chair pixels of each composite, [N] in [0, 100]. ``paper``: 21.99 per cent, the complement
-    of the all-background precision of section 5.2; None leaves the line out.
+    ``shares``: per cent of chair pixels of each composite, [N] in [0, 100], or several such by label. ``paper``: 21.99
+    per cent, the complement of the all-background precision of section 5.2; None leaves the line out.
     """
-    values = np.asarray(shares, dtype=float).ravel()
-    if not values.size or not (values.min() >= 0 and values.max() <= 100):
-        raise ParameterError(f"shares must be per cent in [0, 100], at least one; {describe_array(values)}.")
-    mean, step = values.mean(), 2.0 if values.max() > 20 else 1.0
-    bins = step * np.arange(math.ceil(values.max() / step) + 1)
+    named = shares if isinstance(shares, Mapping) else {"these composites": shares}
+    data = {name: np.asarray(values, dtype=float).ravel() for name, values in named.items()}
+    for name, values in data.items():
+        if not values.size or not (values.min() >= 0 and values.max() <= 100):
+            problem = f"shares of {name!r} must be per cent in [0, 100], at least one"
+            raise ParameterError(f"{problem}; {describe_array(values)}.")
+    most = max(values.max() for values in data.values())
+    step = 2.0 if most > 20 else 1.0
+    bins = step * np.arange(math.ceil(most / step) + 1)
     fig = new_figure(3.7)
     ax = fig.subplots()
-    sns.histplot(x=values, bins=bins, stat="percent", element="step", alpha=0.35, color=PALETTE[0], ax=ax)
-    ax.axvline(mean, color=PALETTE[0], label=f"these composites: mean {mean:.2f} %")
+    described = []
+    for number, (name, values) in enumerate(data.items()):
+        colour, mean = PALETTE[number % len(PALETTE)], values.mean()
+        alpha = 0.18 if len(data) > 1 else 0.35
+        sns.histplot(x=values, bins=bins, stat="percent", element="step", alpha=alpha, color=colour, ax=ax)
+        ax.axvline(mean, color=colour, label=f"{name}: mean {mean:.2f} %")
+        spread = f"mean {mean:.2f} %, from {values.min():.1f} to {values.max():.1f} %"
+        described.append(f"{name}: {values.size:,} composites, {spread}")
     if paper is not None:
         ax.axvline(paper, color="black", linestyle="--", label=f"the paper: mean {paper:.2f} %")
     ax.set(xlabel="chair pixels in a composite (%)", ylabel=f"composites (% per {step:g}-point bin)", xlim=(0, None))
     legend_above(ax)
-    alt = f"Histogram of the share of chair pixels per composite. {values.size:,} composites, mean {mean:.2f} %, "
-    alt += f"from {values.min():.1f} to {values.max():.1f} %"
+    alt = f"Histogram of the share of chair pixels per composite. {'; '.join(described)}"
     alt += "" if paper is None else f". The paper's mean is {paper:.2f} %"
-    return show(fig, alt, title, caption)
-
-
-@theme()
-def distance_histogram(
-    distances: Mapping[str, ArrayLike], threshold: int, title: str = "", caption: str = ""
-) -> Figure:
-    """How far images are from their nearest in another split, by label, and the threshold below which that is a leak.
-
-    ``distances``: bits in which two hashes differ, [N] in [0, 256], at least one; ``threshold``: bits, drawn as a line.
-    """
-    named = {name: np.asarray(values) for name, values in distances.items()}
-    for name, values in named.items():
-        if not values.size or not (values.min() >= 0 and values.max() <= 256):
-            problem = f"distances of {name!r} must be bits in [0, 256], at least one"
-            raise ParameterError(f"{problem}; {describe_array(values)}.")
-    most = max([threshold, *(int(values.max()) for values in named.values())])
-    fig = new_figure(3.7)
-    ax = fig.subplots()
-    described = []
-    for number, (name, values) in enumerate(named.items()):
-        look = {key: line_style(number)[key] for key in ("color", "linestyle")}
-        bars = {"bins": np.arange(0, most + 5, 4), "stat": "percent", "element": "step", "fill": False}
-        sns.histplot(x=values, **bars, **look, label=f"{name}: {values.size:,}", ax=ax)
-        described.append(
-            f"{name}: {values.size:,} distances from {values.min()} to {values.max()} bits, "
-            f"median {np.median(values):.0f}, {(values < threshold).sum():,} below {threshold}"
-        )
-    ax.axvline(threshold, color="black", linestyle=":", label=f"leak: below {threshold}")
-    ax.set(xlabel="bits to the nearest image of another split", ylabel="images (% per 4 bits)", xlim=(0, most + 4))
-    legend_above(ax)
-    alt = f"Histogram of the distances to the nearest image of another split. {'; '.join(described)}"
     return show(fig, alt, title, caption)

@@ -5,7 +5,6 @@ What images and masks may be is said in :mod:`chairlib.show.mosaic`; every funct
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -34,10 +33,7 @@ __all__ = [
     "composite_grid",
     "figure4",
     "figure5",
-    "kept_and_refused",
-    "named_grid",
     "outline_against_mask",
-    "pair_grid",
     "predictions",
     "resolution_strip",
 ]
@@ -78,89 +74,6 @@ def composite_grid(
         for row, start in zip(rows, starts, strict=True):
             row.append(Row(cells[start : start + columns], joined=True))
     fig, _ = mosaic([part for row in rows for part in row], columns)
-    return show(fig, alt, title, caption, fig.dpi)
-
-
-@theme()
-def named_grid(
-    images: Mapping[str, ArrayLike], columns: int = 8, title: str = "", caption: str = "", noun: str = "pictures"
-) -> Figure:
-    """A grid of images by name: [N, d, d, 3 or 4], or one [d, d, 3 or 4]. The name stands below the first of each."""
-    if not images:
-        raise ParameterError("no image to show: give at least one name.")
-    named = {name.replace("_", " "): as_rgb(pictures) for name, pictures in images.items()}
-    if len({pictures.shape[1:] for pictures in named.values()}) > 1:
-        raise ParameterError(f"images must have one size; found {sorted({p.shape[1:3] for p in named.values()})}.")
-    notes = [note for name, pictures in named.items() for note in (name, *[""] * (len(pictures) - 1))]
-    columns = min(columns, len(notes))
-    pictures = thumbnails(np.concatenate(list(named.values())), columns)
-    rows = [
-        Row(list(pictures[start : start + columns]), notes=notes[start : start + columns])
-        for start in range(0, len(pictures), columns)
-    ]
-    fig, _ = mosaic(rows, columns)
-    return show(fig, f"{len(pictures)} {noun}: {join_words(list(named))}", title, caption, fig.dpi)
-
-
-@theme()
-def pair_grid(
-    pairs: Sequence[tuple[ArrayLike, ArrayLike]],
-    labels: Sequence[str],
-    notes: Sequence[tuple[str, str]],
-    title: str = "",
-    caption: str = "",
-    noun: str = "pairs of pictures",
-) -> Figure:
-    """Pairs of images [d, d, 3 or 4] side by side, two pairs in a row.
-
-    ``labels``: above each pair; ``notes``: one below each picture. The alternative text says both.
-    """
-    if not pairs:
-        raise ParameterError("no pair to show: give at least one.")
-    check_same_count(pairs=pairs, labels=labels, notes=notes)
-    pictures = [(as_rgb(first)[0], as_rgb(second)[0]) for first, second in pairs]
-    gap = np.full_like(pictures[0][0], 255)
-    rows = []
-    for start in range(0, len(pairs), 2):
-        of_row = range(start, min(start + 2, len(pairs)))
-        cells = [cell for number in of_row for cell in (*pictures[number], gap)][:-1]
-        words = [word for number in of_row for word in (*notes[number], "")][:-1]
-        rows.append(Row(cells, " ", words))
-    described = [f"{label}, {first} beside {second}" for label, (first, second) in zip(labels, notes, strict=True)]
-    fig, axes = mosaic(rows, 5)
-    for number, label in enumerate(labels):
-        ax = axes[number // 2][3 * (number % 2)]
-        ax.text(0, 1.03, label, transform=ax.transAxes, va="bottom", weight="bold")
-    return show(fig, f"{len(pairs)} {noun}: {'; '.join(described)}", title, caption, fig.dpi)
-
-
-@theme()
-def kept_and_refused(
-    images: ArrayLike,
-    reasons: Sequence[str],
-    columns: int = 6,
-    title: str = "",
-    caption: str = "",
-    noun: str = "images",
-) -> Figure:
-    """What was kept and what was refused: a row of examples for each reason, the commonest first, with its count.
-
-    ``images`` [N, d, d, 3 or 4]; ``reasons``: why each was refused (what stands before a colon counts), or an empty
-    text where it was kept; ``columns``: the most examples of each that are shown.
-    """
-    pictures = as_rgb(images)
-    check_same_count(images=pictures, reasons=reasons)
-    if columns < 1:
-        raise ParameterError(f"columns must be at least 1; found {columns}.")
-    names = np.array([reason.partition(":")[0].strip() for reason in reasons])
-    counts = Counter(name for name in names.tolist() if name)
-    n_kept = len(names) - counts.total()
-    pictures = thumbnails(pictures, columns)
-    labels = {"": f"kept: {n_kept:,}", **{name: f"refused, {name}: {n:,}" for name, n in counts.most_common()}}
-    rows = [Row(list(pictures[names == name][:columns]) or "none", label) for name, label in labels.items()]
-    alt = f"{n_kept:,} {noun} kept and {counts.total():,} refused"
-    alt += f". Refused: {', '.join(f'{name} {n:,}' for name, n in counts.most_common())}" if counts else ""
-    fig, _ = mosaic(rows, columns, largest=1.2)
     return show(fig, alt, title, caption, fig.dpi)
 
 

@@ -8,9 +8,8 @@ button. Nothing is observed from Python. Every picture is an HTML ``<img>`` with
 import base64
 import html
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -21,9 +20,10 @@ from PIL import Image
 from chairlib.collection.opacity import MASK_THRESHOLD
 from chairlib.core.errors import ParameterError
 
-__all__ = ["WidgetParts", "chair_turner", "compositing_explorer", "encode"]
+__all__ = ["CHECKERBOARD", "WidgetParts", "compositing_explorer", "encode"]
 
-_CHECKERBOARD = "background:#fff repeating-conic-gradient(#ccc 0% 25%,#fff 0% 50%) 0 0/16px 16px;"
+#: CSS of what shows through a transparent picture.
+CHECKERBOARD = "background:#fff repeating-conic-gradient(#ccc 0% 25%,#fff 0% 50%) 0 0/16px 16px;"
 
 
 def encode(picture: ArrayLike) -> str:
@@ -74,7 +74,7 @@ def compositing_explorer(
         return parts.picture(backgrounds[b], f"Background {b + 1} of {n_backgrounds}")
 
     def cut_out(s: int) -> ipywidgets.HTML:
-        return parts.picture(segments[s], f"Segment {s + 1} of {n_segments} on a checkerboard", css=_CHECKERBOARD)
+        return parts.picture(segments[s], f"Segment {s + 1} of {n_segments} on a checkerboard", css=CHECKERBOARD)
 
     def opacity(s: int) -> ipywidgets.HTML:
         alpha = segments[s, ..., 3]
@@ -108,34 +108,6 @@ def compositing_explorer(
     columns = "repeat(auto-fill, minmax(128px, 1fr))"
     grid = ipywidgets.Layout(grid_template_columns=columns, grid_gap="8px", max_width="1100px", overflow="hidden")
     return ipywidgets.VBox([segment, background, threshold, ipywidgets.GridBox(boxes, layout=grid)])
-
-
-def chair_turner(chairs: Mapping[str, Any]) -> ipywidgets.Widget:
-    """Choose a chair, walk round it, and change one of its dimensions.
-
-    ``chairs``: by name, objects with ``pictures`` uint8 [V, A, d, d, 4], ``dimension`` (its name), ``values`` [V] and
-    ``angles`` [A] in degrees, with the same V and A for all, as :func:`chairmaker.gallery.turntables` gives them.
-    """
-    shapes = sorted({np.asarray(chair.pictures).shape for chair in chairs.values()})
-    if len(shapes) != 1 or len(shapes[0]) != 5:
-        raise ParameterError(f"chairs must have pictures of one shape [V, A, d, d, 4]; found {shapes or 'none'}.")
-    n_values, angles = shapes[0][0], next(iter(chairs.values())).angles
-    parts = WidgetParts(width=320, pixelated=False, description_width="85px")
-    chair = parts.slider([name.replace("_", " ") for name in chairs], "chair")
-    angle = parts.slider([f"{degrees:.0f}°" for degrees in angles], "walk round", min(1, len(angles) - 1))
-    value = parts.slider([f"{number + 1} of {n_values}" for number in range(n_values)], "dimension", n_values // 2)
-
-    def view(name: str, v: int, a: int) -> ipywidgets.HTML:
-        turned = chairs[name]
-        dimension = f"{turned.dimension.replace('_', ' ')} {turned.values[v]:.2f}"
-        alt = f"A rendered chair, {name.replace('_', ' ')}, {dimension}, seen from {turned.angles[a]:.0f} degrees"
-        return parts.picture(turned.pictures[v, a], alt, dimension, _CHECKERBOARD)
-
-    def sides(name: str, v: int) -> ipywidgets.Stack:
-        return parts.stack([view(name, v, a) for a in range(len(angles))], angle)
-
-    views = [parts.stack([sides(name, v) for v in range(n_values)], value) for name in chairs]
-    return ipywidgets.VBox([chair, angle, value, parts.stack(views, chair)])
 
 
 class WidgetParts:

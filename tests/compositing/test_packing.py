@@ -21,8 +21,9 @@ def own_cache(tmp_path, monkeypatch):
 
 def test_packed_images_are_the_resized_files(collection):
     packed = load_split(collection, "val", 32)
-    segment = Image.open(collection.path("segment", packed.segment_ids[0])).convert("RGBA")
-    background = Image.open(collection.path("background", packed.background_ids[0])).convert("RGB")
+    segment, background = (
+        Image.open(collection.path(kind, collection.rows(kind, "val")["id"][0])) for kind in ("segment", "background")
+    )
     assert np.array_equal(packed.segments[0].permute(1, 2, 0), resize_segment(segment, 32))
     assert np.array_equal(packed.backgrounds[0].permute(1, 2, 0), resize_background(background, 32))
     assert packed.segments.dtype == packed.backgrounds.dtype == torch.uint8

@@ -1,4 +1,4 @@
-"""Histograms show the data they are given, tell it in their alternative text, and name what is wrong with it."""
+"""The histogram shows the data it is given, tells it in its alternative text, and names what is wrong with it."""
 
 from functools import cache
 
@@ -6,17 +6,18 @@ import pytest
 
 from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import Figure
-from chairlib.show.distributions import distance_histogram, foreground_histogram
+from chairlib.show.distributions import foreground_histogram
 from figure_helpers import RNG, check_figure
 
 MAKE = {
-    "distance_histogram": lambda: distance_histogram({"segments": [2, 80, 92], "backgrounds": [100]}, 24),
     "foreground_histogram": lambda: foreground_histogram(RNG.uniform(5, 40, 500)),
+    "foreground_histogram_sets": lambda: foreground_histogram({"training": [10.0, 20.0], "test": [30.0]}, paper=None),
 }
 
 ALT = {
-    "distance_histogram": [
-        "segments: 3 distances from 2 to 92 bits, median 80, 1 below 24; backgrounds: 1 distances from 100"
+    "foreground_histogram_sets": [
+        "training: 2 composites, mean 15.00 %, from 10.0 to 20.0 %",
+        "test: 1 composites, mean 30.00 %",
     ],
 }
 
@@ -46,7 +47,6 @@ def test_the_papers_mean_is_drawn_unless_it_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: distance_histogram({"segments": [257]}, 24), r"bits in \[0, 256\].*257"),
         (lambda: foreground_histogram([120.0]), r"per cent in \[0, 100\].*120"),
         (lambda: foreground_histogram([]), "at least one"),
     ],

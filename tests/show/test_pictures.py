@@ -11,10 +11,7 @@ from chairlib.show.pictures import (
     composite_grid,
     figure4,
     figure5,
-    kept_and_refused,
-    named_grid,
     outline_against_mask,
-    pair_grid,
     predictions,
     resolution_strip,
 )
@@ -24,14 +21,6 @@ MAKE = {
     "composite_grid": lambda: composite_grid(images(10), masks(10), title="Training split"),
     "composite_grid_rgba": lambda: composite_grid(np.dstack([images(1)[0], np.full((32, 32), 90, np.uint8)])[None]),
     "composite_grid_large": lambda: composite_grid(images(8, 256), masks(8, 256)),
-    "named_grid": lambda: named_grid({"bar_stool": images(3), "egg": images(1)}, columns=3, noun="chairs"),
-    "pair_grid": lambda: pair_grid(
-        [(images(1)[0], images(1)[0])] * 3, ["2 bits", "4 bits", "9 bits"], [("val a", "train b")] * 3
-    ),
-    "kept_and_refused": lambda: kept_and_refused(
-        images(9), ["", "cut", "", "bad edges", "cut: at the left", "", "", "", ""]
-    ),
-    "kept_and_refused_none_kept": lambda: kept_and_refused(images(1), ["cut"]),
     "resolution_strip": lambda: resolution_strip({d: images(1, d)[0] for d in (32, 64, 128, 256)}),
     "outline_against_mask": lambda: outline_against_mask(images(1, 64)[0], masks(1, 64)[0] * np.uint8(255)),
     "outline_empty": lambda: outline_against_mask(images(1, 64)[0], np.zeros((64, 64), np.uint8)),
@@ -44,10 +33,6 @@ MAKE = {
 
 ALT = {
     "composite_grid": ["Training split", "10 composites of 32 × 32 pixels in 2 rows of 8", "25.0 % on average"],
-    "named_grid": ["4 chairs: bar stool and egg"],
-    "pair_grid": ["3 pairs of pictures: 2 bits, val a beside train b; 4 bits"],
-    "kept_and_refused": ["6 images kept and 3 refused. Refused: cut 2, bad edges 1"],
-    "kept_and_refused_none_kept": ["0 images kept and 1 refused"],
     "resolution_strip": ["32 × 32, 64 × 64, 128 × 128 and 256 × 256"],
     "outline_against_mask": [
         "4 corners",
@@ -147,10 +132,6 @@ def test_the_ground_truth_is_the_last_row_of_figure_5_and_the_second_of_figure_4
         (lambda: composite_grid(images(), masks() * 255), "values 0 to 255. Threshold"),
         (lambda: composite_grid(images(3), masks(4)), "images has 3, masks has 4"),
         (lambda: composite_grid(images(), columns=0), "found 0"),
-        (lambda: pair_grid([], [], []), "at least one"),
-        (lambda: pair_grid([(images(1)[0], images(1)[0])], [], [("a", "b")]), "labels has 0"),
-        (lambda: kept_and_refused(images(3), ["cut"]), "images has 3, reasons has 1"),
-        (lambda: kept_and_refused(images(1), [""], columns=0), "found 0"),
         (lambda: resolution_strip({}), "at least one"),
         (lambda: resolution_strip({64: images(1)[0]}), "resolution 64"),
         (lambda: outline_against_mask(images(1)[0], np.zeros((16, 16), np.uint8)), r"\[32, 32\]"),

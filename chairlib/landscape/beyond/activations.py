@@ -1,7 +1,6 @@
-"""What the layers of a model compute for a loader's images, a batch at a time.
+"""What the layers of a model compute for a loader's images, a batch at a time, and sums of their products.
 
-Activations of a whole split would not fit into memory (50,000 images at the first layer of U-Net: 52 GB), so whoever
-needs means or products of them adds them up as the batches come: :class:`CrossProducts`.
+Activations of a whole split would not fit into memory (50,000 images at the first layer of U-Net: 52 GB).
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chairlib.benchmark.models import UNet
-from chairlib.compositing.image_sets import spread
 from chairlib.compositing.loader import CompositeLoader
+from chairlib.compositing.packing import spread
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ChairlibError, ParameterError
-from chairlib.core.progress import progress_bar
-from chairlib.landscape.states import State, check_entries, check_state
+from chairlib.landscape.states import State, loaded_copy
 
 __all__ = ["CrossProducts", "activations", "default_layers"]
 
@@ -31,9 +29,7 @@ CONSTANT = 1e-20
 
 
 def default_layers(model: nn.Module, images: Tensor) -> list[str]:
-    """The layers worth comparing, in the order in which they run.
-
-    These are U-Net's blocks and classifier, and the convolutions of any other model.
+    """The layers worth comparing, in the order in which they run: U-Net's blocks, or another model's convolutions.
 
     Convolutions that run several times a pass, or never, are left out, so the list may be empty. ``images``: float [B,
     3, H, W] that a copy of the model is sent, to see what runs.
@@ -57,7 +53,6 @@ def activations(
     layers: Sequence[str] | None = None,
     n_images: int | None = None,
     grid: int | None = None,
-    progress: bool = False,
 ) -> Iterator[dict[str, dict[str, Tensor]]]:
     """Run ``model`` with each of ``states`` over the same images, and give each layer's outputs as features, by batch.
 
@@ -82,25 +77,23 @@ def activations(
     """
     for count_name, count in (("n_images", n_images), ("grid", grid)):
         check_count(count_name, count, none=True)
-    asked = default_layers(model, loader.image_set.batch(loader.indices[:1])[0]) if layers is None else layers
-    if layers is None and not asked:
+    if layers is None:
+        layers = default_layers(model, loader.image_set.batch(loader.indices[:1])[0])
+    if not layers:
         raise ParameterError(
-            f"{type(model).__name__} has no convolution that runs once a pass: name the layers to compare."
+            f"name the layers of {type(model).__name__} to compare; the default is its convolutions that run once."
         )
-    names = _check_layers(model, asked)
-    copies = {name: _copy(model, state, name, loader.device) for name, state in states.items()}
+    known = [name for name, _ in model.named_modules() if name]
+    for layer in layers:
+        if layer not in known:
+            near = difflib.get_close_matches(layer, known, n=3) or known[:3]
+            raise ParameterError(f"{type(model).__name__} has no layer {layer!r}; for example {', '.join(near)}.")
+    layers = list(dict.fromkeys(layers))
+    copies = {name: loaded_copy(model, state, name, loader.device) for name, state in states.items()}
     chosen = loader.indices if n_images is None else loader.indices[spread(len(loader.indices), n_images)]
-    batches = chosen.to(loader.device).split(loader.batch_size)
-    for batch in progress_bar(batches, "activations", delay=1, leave=False, disable=not progress):
+    for batch in chosen.to(loader.device).split(loader.batch_size):
         images, _ = loader.image_set.batch(batch)
-        features = {name: _features(network, images, names, grid) for name, network in copies.items()}
-        if layers is not None:
-            for captured in features.values():
-                for layer in names:
-                    if layer not in captured:
-                        raise ParameterError(f"layer {layer!r} did not run: name one that the model uses.")
-            features = {name: {layer: captured[layer] for layer in names} for name, captured in features.items()}
-        yield features
+        yield {name: _features(network, images, layers, grid) for name, network in copies.items()}
 
 
 class CrossProducts:
@@ -148,27 +141,6 @@ class CrossProducts:
         return torch.where(scale > 0, self.centred() / scale, 0.0)
 
 
-def _check_layers(model: nn.Module, layers: Sequence[str]) -> list[str]:
-    known = [name for name, _ in model.named_modules() if name]
-    for number, layer in enumerate(layers):
-        if layer not in known:
-            near = difflib.get_close_matches(layer, known, n=3) or known[:3]
-            raise ParameterError(f"{type(model).__name__} has no layer {layer!r}; for example {', '.join(near)}.")
-        if layer in layers[:number]:
-            raise ParameterError(f"layer {layer!r} is named twice.")
-    if not layers:
-        raise ParameterError("name at least one layer, or None for the model's own.")
-    return list(layers)
-
-
-def _copy(model: nn.Module, state: State, name: str, device: torch.device) -> nn.Module:
-    check_state(state, name)
-    check_entries(state, model.state_dict(), name, "the model", devices=False)
-    network = copy.deepcopy(model)
-    network.load_state_dict(state)
-    return network.to(device).eval()
-
-
 @torch.no_grad()
 def _features(network: nn.Module, images: Tensor, layers: Sequence[str], grid: int | None) -> dict[str, Tensor]:
     captured: dict[str, Tensor] = {}
@@ -178,7 +150,10 @@ def _features(network: nn.Module, images: Tensor, layers: Sequence[str], grid: i
     finally:
         for handle in handles:
             handle.remove()
-    return captured
+    missing = [layer for layer in layers if layer not in captured]
+    if missing:
+        raise ParameterError(f"layer {missing[0]!r} did not run: name one that the model uses.")
+    return {layer: captured[layer] for layer in layers}
 
 
 def _hook(captured: dict[str, Tensor], layer: str, grid: int | None) -> Callable[[nn.Module, object, object], None]:

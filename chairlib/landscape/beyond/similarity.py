@@ -6,19 +6,17 @@ centred feature matrices X [N, p] and Y [N, q] of the same N examples,
     CKA(X, Y) = |X^T Y|^2 / (|X^T X| |Y^T Y|)    (Frobenius norms; their equation 4)
 
 is 1 where X and Y are the same up to rotation and scale and 0 where no linear direction of one varies with one of the
-other. It asks for no correspondence of units, which is why two networks trained from scratch can be compared at all.
+other. It asks for no correspondence of units, so two networks trained from scratch can be compared.
 
-What an example is: Kornblith et al. flatten a convolutional layer to one vector of C x H x W features an image. Here
-every position of every image is an example with C features, as in the studies of units that followed them (and as for a
-fully convolutional network, whose every position is a prediction). That keeps the products small, C x C, so they are
-added up batch by batch and the number of images is unlimited; and it has N far above p, where the estimate's upward
-bias vanishes (with flattened features and few images even unrelated networks look alike). Layers of different
-resolutions are averaged to the same ``grid`` x ``grid`` positions first.
+Kornblith et al. flatten a convolutional layer to one vector of C x H x W features an image. Here every position of
+every image is an example with C features. So the products are small, C x C, and are added up batch by batch; and N is
+far above p, where the estimate's upward bias vanishes. Layers of different resolutions are averaged to the same
+``grid`` x ``grid`` positions first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +36,6 @@ __all__ = ["GRID", "Similarities", "layer_similarity", "linear_cka"]
 
 #: Positions along each side to which layers are averaged; 16 positions and more describe where a chair is.
 GRID = 8
-#: What the products of the layers may take, in bytes, before it is refused.
-MAX_BYTES = 2 * 2**30
 
 
 def linear_cka(x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> float:
@@ -55,11 +51,11 @@ def linear_cka(x: np.ndarray | Tensor, y: np.ndarray | Tensor) -> float:
         raise ParameterError(f"x has {n} examples and y has {n_other}: linear_cka compares the same examples.")
     if any(not matrix.any() for matrix in features):
         return float("nan")
-    if max(p, q) > n:  # the same sums by way of the N x N kernels, which are smaller
-        kernels = [matrix @ matrix.T for matrix in features]
-        return _ratio((kernels[0] * kernels[1]).sum(), *map(torch.linalg.norm, kernels))
     a, b = features
-    return _ratio((a.T @ b).square().sum(), *(torch.linalg.norm(matrix.T @ matrix) for matrix in features))
+    if max(p, q) > n:  # the same sums by way of the N x N kernels, which are smaller
+        a, b = a @ a.T, b @ b.T
+        return _ratio((a * b).sum(), torch.linalg.norm(a), torch.linalg.norm(b))
+    return _ratio((a.T @ b).square().sum(), torch.linalg.norm(a.T @ a), torch.linalg.norm(b.T @ b))
 
 
 def layer_similarity(
@@ -70,11 +66,8 @@ def layer_similarity(
     layers: Sequence[str] | None = None,
     n_images: int | None = None,
     grid: int | None = GRID,
-    progress: bool = False,
 ) -> pd.DataFrame:
-    """Linear CKA between corresponding layers of one model with two sets of weights.
-
-    Returns a row for each layer: ``layer`` and ``cka``.
+    """Linear CKA between corresponding layers of one model with two sets of weights: a row (layer, cka) for each.
 
     Parameters
     ----------
@@ -87,21 +80,15 @@ def layer_similarity(
     grid: positions a side that layers are averaged to; None compares every position.
 
     ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size. Raises
-    :class:`ParameterError` for weights that don't fit the model or are not finite, for unknown layers, and where a
-    model has none by default.
+    :class:`ParameterError` as :func:`chairlib.landscape.beyond.activations.activations` does.
     """
-    sums: dict[str, tuple[CrossProducts, CrossProducts, CrossProducts]] = {}
-    states = {"state_a": state_a, "state_b": state_b}
-    for features in activations(model, states, loader, layers, n_images, grid, progress):
-        ours, theirs = features.values()
-        if not sums:
-            _check_memory([(matrix.shape[1], 3 * matrix.shape[1]) for matrix in ours.values()], len(ours))
-            sums = {layer: (CrossProducts(), CrossProducts(), CrossProducts()) for layer in ours}
-        for layer, (self_a, self_b, cross) in sums.items():
-            x, y = ours[layer], theirs[layer]
-            self_a.add(x, x)
-            self_b.add(y, y)
-            cross.add(x, y)
+    sums: dict[str, list[CrossProducts]] = {}
+    for features in activations(model, {"state_a": state_a, "state_b": state_b}, loader, layers, n_images, grid):
+        for layer, x in features["state_a"].items():
+            y = features["state_b"][layer]
+            products = sums.setdefault(layer, [CrossProducts() for _ in range(3)])
+            for product, pair in zip(products, ((x, x), (y, y), (x, y)), strict=True):
+                product.add(*pair)
     rows = [
         (layer, _ratio(cross.centred().square().sum(), _norm(self_a), _norm(self_b)))
         for layer, (self_a, self_b, cross) in sums.items()
@@ -134,15 +121,6 @@ def _norm(products: CrossProducts) -> Tensor:
 def _ratio(cross: Tensor, norm_a: Tensor, norm_b: Tensor) -> float:
     # Rounding can lift it above 1. min() with nan first keeps nan.
     return min((cross / norm_a / norm_b).item(), 1.0)
-
-
-def _check_memory(shapes: Iterable[tuple[int, int]], n_layers: int) -> None:
-    needed = sum(8 * rows * columns for rows, columns in shapes)
-    if needed > MAX_BYTES:
-        raise ParameterError(
-            f"comparing these {n_layers} layers needs {needed / 2**30:.1f} GiB, "
-            f"more than {MAX_BYTES / 2**30:g}: name fewer."
-        )
 
 
 @dataclass(frozen=True)

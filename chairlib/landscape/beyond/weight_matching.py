@@ -1,33 +1,31 @@
 """Weight matching: rename the units of one network so that its weights lie as near as can be to another's.
 
 The units of a layer have no order: permuting a convolution's output channels, and with them whatever reads these
-channels, gives other weights and the same function. Two networks trained from scratch may therefore differ by little
-more than the names of their units, and *Git Re-Basin: Merging Models modulo Permutation Symmetries* (Ainsworth, Hayase
-& Srinivasa, ICLR 2023) asks whether the barrier between them disappears once these are matched.
-
-Two ways to match:
+channels, gives other weights and the same function. *Git Re-Basin: Merging Models modulo Permutation Symmetries*
+(Ainsworth, Hayase & Srinivasa, ICLR 2023) asks whether the barrier between two networks trained from scratch disappears
+once their units are matched. Two ways to match:
 
 - :func:`match`: by weights (section 3.2, algorithm 1), coordinate descent over groups of units that maximises the inner
   product of the two networks' parameters, which is to minimise their l2 distance. Needs no data.
 - :func:`match_activations`: by activations (section 3.1; Li et al., *Convergent Learning*, 2016), each group by the
-  correlations of its units over images. It does not look at distances, and is often the better for networks with
-  BatchNorm, whose weights have no scale of their own.
+  correlations of its units over images. Often the better for networks with BatchNorm, whose weights have no scale.
 
-BatchNorm's running statistics are permuted with their channels but take no part in distances: they are no parameters. A
-network halfway between two others needs them estimated anew, matched or not (Jordan et al., *REPAIR*, ICLR 2023).
+BatchNorm's running statistics are permuted with their channels but take no part in distances. A network halfway between
+two others needs them estimated anew, matched or not (Jordan et al., *REPAIR*, ICLR 2023).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from chairlib.benchmark.models import FCNVGG16, UNet
+from chairlib.benchmark.models import name_of
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
@@ -45,8 +43,6 @@ __all__ = [
     "permute",
 ]
 
-#: The models whose permutation groups are known.
-SUPPORTED = {"unet": UNet, "fcn_vgg16": FCNVGG16}
 #: A step must gain at least this share of |A| |B|, so that rounding is never taken for progress.
 TOLERANCE = 1e-12
 
@@ -59,14 +55,14 @@ class PermutationSpec:
 
     ``axes``: for each key of the state dict, for each leading axis, the permutation groups that lie along it: ``()``
     for an axis that is not permuted (and for all axes left out), one group, or several side by side for concatenated
-    features. Groups come in forward order. Sizes are not part of it: they are read from the weights, so one spec fits
-    all widths.
+    features. No group lies along two axes of one tensor. Groups come in forward order. Sizes are read from the weights,
+    so one spec fits all widths.
 
     ``outputs``: for each group, the modules in whose outputs its units can be observed; for matching by activations.
     """
 
-    axes: Mapping[str, Axes]
-    outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    axes: dict[str, Axes] = field(default_factory=dict)
+    outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def groups(self) -> list[str]:
@@ -75,11 +71,8 @@ class PermutationSpec:
 
     def neighbours(self, group: str) -> set[str]:
         """The groups along other axes of the tensors that ``group`` permutes."""
-        found: set[str] = set()
-        for axes in self.axes.values():
-            if any(group in axis for axis in axes):
-                found.update(other for axis in axes if group not in axis for other in axis)
-        return found
+        shared = [axes for axes in self.axes.values() if any(group in axis for axis in axes)]
+        return {other for axes in shared for axis in axes if group not in axis for other in axis}
 
     def sizes(self, state: State) -> dict[str, int]:
         """The number of units of each group in ``state``.
@@ -87,52 +80,87 @@ class PermutationSpec:
         Raises :class:`ParameterError`, naming the key, where the state has a tensor that the spec doesn't cover, lacks
         one, or has one of a shape that doesn't fit.
         """
-        for key in self.axes:
-            if key not in state:
-                raise ParameterError(f"the weights have no {key!r}, which the permutation spec covers: another model?")
-        for key in state:
-            if key not in self.axes:
-                raise ParameterError(
-                    f"the permutation spec does not cover {key!r}: these are weights of another model than it is for."
-                )
-        for key, axes in self.axes.items():
-            if state[key].ndim < len(axes):
-                raise ParameterError(
-                    f"{key!r} has shape {list(state[key].shape)}; its permutations need {len(axes)} axes or more."
-                )
-            self._check_axes(key, axes)
+        for key in [*self.axes, *state]:
+            if key not in state or key not in self.axes:
+                has, lacks = ("weights", "permutation spec") if key in state else ("permutation spec", "weights")
+                raise ParameterError(f"the {has} has {key!r}, the {lacks} not: weights of another model?")
         sizes: dict[str, int] = {}
-        # First the axes of one group each, which say how large it is; then those that concatenate several.
-        for several in (False, True):
-            for key, axes in self.axes.items():
-                for number, axis in enumerate(axes):
-                    if axis and (len(axis) > 1) == several:
-                        self._check_size(key, number, axis, state[key].shape[number], sizes)
-        return sizes
-
-    @staticmethod
-    def _check_axes(key: str, axes: Axes) -> None:
-        seen: set[str] = set()
-        for axis in axes:
-            if seen & set(axis):
-                # The similarity would be quadratic in that permutation, which no linear assignment solves.
+        axes = [(key, *about) for key in self.axes for about in enumerate(self.axes[key])]
+        for key, number, axis in axes:
+            if len(axis) == 1:
+                sizes.setdefault(axis[0], state[key].shape[number])
+        for key, number, axis in axes:
+            expected = sum(sizes[group] for group in axis)
+            if axis and state[key].shape[number] != expected:
                 raise ParameterError(
-                    f"{key!r} has a group along two of its axes: {', '.join(sorted(seen & set(axis)))}."
+                    f"axis {number} of {key!r} has {state[key].shape[number]} channels; {' and '.join(axis)} have "
+                    f"{expected}."
                 )
-            seen |= set(axis)
+        return {group: sizes[group] for group in self.groups}
 
-    @staticmethod
-    def _check_size(key: str, number: int, axis: tuple[str, ...], found: int, sizes: dict[str, int]) -> None:
-        if len(axis) == 1:
-            sizes.setdefault(axis[0], found)
-        unknown = [group for group in axis if group not in sizes]
-        if unknown:
-            raise ParameterError(f"no axis has the group {unknown[0]!r} to itself, so its size is not known.")
-        expected = sum(sizes[group] for group in axis)
-        if found != expected:
-            raise ParameterError(
-                f"axis {number} of {key!r} has {found} channels; {' and '.join(axis)} together have {expected}."
-            )
+    def add_layer(self, name: str, axes: Axes, group: str, norm: str | None, observed: str) -> None:
+        """Add a convolution, and the BatchNorm layer after it if any, whose output channels are ``group``.
+
+        ``axes``: those of its weight. ``observed``: the module in whose output the units can be observed.
+        """
+        parts = ("weight", "bias", "running_mean", "running_var") if norm else ()
+        per_channel = [f"{name}.bias", *(f"{norm}.{part}" for part in parts)]
+        self.axes.update({f"{name}.weight": axes, **dict.fromkeys(per_channel, ((group,),))})
+        if norm:
+            self.axes[f"{norm}.num_batches_tracked"] = ()
+        self.outputs[group] = (*self.outputs.get(group, ()), observed)
+
+    def add_classifier(self, features: tuple[str, ...]) -> None:
+        """Add the last layer, whose one logit is not permuted."""
+        self.axes.update({"classifier.weight": ((), features), "classifier.bias": ()})
+
+
+def _unet_spec() -> PermutationSpec:
+    """Every convolution is a group of its own; the first of an up block reads [skip, upsampled features]."""
+    spec = PermutationSpec()
+    into: tuple[str, ...] = ()
+    skips = {"up.0": "down.2.3", "up.1": "down.1.3", "up.2": "down.0.3", "up.3": "stem.3"}
+    for block in ("stem", *(f"down.{number}" for number in range(4)), *skips):
+        if block in skips:
+            into = (skips[block], *into)
+        for number in (0, 3):
+            group = f"{block}.{number}"
+            spec.add_layer(group, ((group,), into), group, f"{block}.{number + 1}", f"{block}.{number + 2}")
+            into = (group,)
+    spec.add_classifier(into)
+    return spec
+
+
+def _vgg16_spec() -> PermutationSpec:
+    """What a transposed convolution gives is added to a stage's output, so both are one group."""
+    spec = PermutationSpec()
+    into: tuple[str, ...] = ()
+    for stage, depth in enumerate((2, 2, 3, 3, 3)):
+        for number in range(0, 2 * depth, 2):
+            group = f"stages.{stage}.{number}"
+            spec.add_layer(group, ((group,), into), group, None, f"stages.{stage}.{number + 1}")
+            into = (group,)
+    for number, group in enumerate(("stages.3.4", "stages.2.4", "stages.1.2", "stages.0.2", "up.4")):
+        # Transposed convolutions keep their inputs on the first axis.
+        spec.add_layer(f"up.{number}", (into, (group,)), group, f"norms.{number}", f"norms.{number}")
+        into = (group,)
+    spec.add_classifier(into)
+    return spec
+
+
+#: The models whose permutation groups are known.
+SUPPORTED = {"unet": _unet_spec, "fcn_vgg16": _vgg16_spec}
+
+
+def permutation_spec(model: str | nn.Module) -> PermutationSpec:
+    """The spec of ``unet`` or ``fcn_vgg16``, for a name or a module. Raises :class:`ParameterError` for any other."""
+    name = model if isinstance(model, str) else name_of(model)
+    if name not in SUPPORTED:
+        raise ParameterError(
+            f"the permutations of {name!r} are not known: use {' or '.join(SUPPORTED)}, or write a PermutationSpec of "
+            "your own."
+        )
+    return SUPPORTED[name]()
 
 
 @dataclass(frozen=True)
@@ -140,32 +168,17 @@ class Permutations:
     """A permutation of every group's units, and how it was found.
 
     ``orders``: for each group, int64 [n]: the unit at position i of the permuted network is unit ``order[i]`` of the
-    network that was given.
+    network that was given. ``distance_before`` and ``distance_after``: :func:`chairlib.landscape.states.l2_distance` of
+    B from A, as given and permuted; None for permutations that were not matched. ``sweeps``: passes of :func:`match`
+    over all groups, the last one without progress. ``converged``: False where ``max_iterations`` ended them.
     """
 
     spec: PermutationSpec
     orders: Mapping[str, Tensor]
     distance_before: float | None = None
-    """:func:`chairlib.landscape.states.l2_distance` of B from A. None for permutations that were not matched."""
     distance_after: float | None = None
-    """The same with B permuted."""
     sweeps: int | None = None
-    """Passes over all groups, the last one without progress."""
     converged: bool | None = None
-    """Whether the last sweep changed nothing; False where ``max_iterations`` ended it."""
-
-
-def permutation_spec(model: str | nn.Module) -> PermutationSpec:
-    """The spec of ``unet`` or ``fcn_vgg16``, for a name or a module. Raises :class:`ParameterError` for any other."""
-    name = model if isinstance(model, str) else next((n for n, kind in SUPPORTED.items() if type(model) is kind), None)
-    if name == "unet":
-        return _unet_spec()
-    if name == "fcn_vgg16":
-        return _vgg16_spec()
-    raise ParameterError(
-        f"the permutations of {name or type(model).__name__!r} are not known: use {' or '.join(SUPPORTED)}, or write a "
-        "PermutationSpec of your own."
-    )
 
 
 def match(
@@ -173,11 +186,10 @@ def match(
 ) -> Permutations:
     """The permutations that bring ``state_b`` nearest to ``state_a``, by their weights.
 
-    Coordinate descent: with all other groups held, a group's best permutation is a linear assignment problem; groups
-    are visited in random order, again and again, until none can be improved. That ends in a local optimum, so it is
-    done from two starts and the better end is taken: from ``state_b`` as it is (as in the paper), and from a pass in
-    forward order that matches each group on the weights towards inputs already matched. The second recovers a permuted
-    copy exactly. The distance never grows.
+    With all other groups held, a group's best permutation is a linear assignment problem; groups are visited in random
+    order until none can be improved. That ends in a local optimum, so it is done from two starts and the better end is
+    taken: from ``state_b`` as it is (as in the paper), and from a pass in forward order that matches each group on the
+    weights towards inputs already matched, which recovers a permuted copy exactly. The distance never grows.
 
     Parameters
     ----------
@@ -193,14 +205,14 @@ def match(
     """
     spec = permutation_spec(spec) if isinstance(spec, str) else spec
     check_count("max_iterations", max_iterations)
-    sizes = _check(state_a, state_b, spec)
-    problem = MatchingProblem(spec, sizes, state_a, state_b)
+    check_alike([state_a, state_b], ["state_a", "state_b"])
+    problem = MatchingProblem(spec, spec.sizes(state_a), state_a, state_b)
     ends = [
         problem.descend(start, np.random.default_rng([seed, number]), max_iterations)
         for number, start in enumerate((problem.identity(), problem.forward()))
     ]
-    orders, sweeps, converged = max(ends, key=lambda end: problem.total(end[0]))
-    return _report(Permutations(spec, orders, sweeps=sweeps, converged=converged), state_a, state_b)
+    matched = [_measured(spec, orders, state_a, state_b, *how) for orders, *how in ends]
+    return min(matched, key=lambda permutations: permutations.distance_after or 0.0)
 
 
 def match_activations(
@@ -209,8 +221,6 @@ def match_activations(
     state_b: State,
     loader: CompositeLoader,
     n_images: int = 256,
-    spec: PermutationSpec | None = None,
-    progress: bool = False,
 ) -> Permutations:
     """The permutations under which the units of ``state_b`` correlate most with those of ``state_a`` over images.
 
@@ -219,32 +229,24 @@ def match_activations(
 
     Parameters
     ----------
-    model: its architecture only; run in eval mode on a copy.
+    model: its architecture only, one that :func:`permutation_spec` knows; run in eval mode on a copy.
     loader: of the training split, as a rule; ``n_images`` of its images, evenly spread, un-augmented.
-    spec: the model's own by default; one of your own must name ``outputs`` for every group.
 
-    Raises
-    ------
-    ParameterError: as :func:`match`, and where a group has no output to be observed.
+    Raises :class:`ParameterError` as :func:`match` does.
     """
-    spec = spec or permutation_spec(model)
-    sizes = _check(state_a, state_b, spec)
-    missing = [group for group in sizes if not spec.outputs.get(group)]
-    if missing:
-        raise ParameterError(f"the permutation spec names no outputs for {missing[0]!r}: match by weights instead.")
-    layers = list(dict.fromkeys(layer for group in sizes for layer in spec.outputs[group]))
-    products = {layer: CrossProducts() for layer in layers}
+    spec = permutation_spec(model)
+    check_alike([state_a, state_b], ["state_a", "state_b"])
+    products = {layer: CrossProducts() for layers in spec.outputs.values() for layer in layers}
     states = {"state_a": state_a, "state_b": state_b}
-    for features in activations(model, states, loader, layers, n_images, progress=progress):
+    for features in activations(model, states, loader, list(products), n_images):
         for layer, product in products.items():
             product.add(features["state_a"][layer], features["state_b"][layer])
-    orders = {}
-    for group, size in sizes.items():
-        similarity = sum(products[layer].correlations() for layer in spec.outputs[group])
-        if not isinstance(similarity, Tensor) or similarity.shape != (size, size):
-            raise ParameterError(f"{spec.outputs[group][0]!r} does not give the {size} channels of group {group!r}.")
-        orders[group] = _assign(similarity)
-    return _report(Permutations(spec, orders), state_a, state_b)
+    correlations = {
+        group: torch.stack([products[layer].correlations() for layer in layers]).sum(0)
+        for group, layers in spec.outputs.items()
+    }
+    orders = {group: _assign(correlation) for group, correlation in correlations.items()}
+    return _measured(spec, orders, state_a, state_b)
 
 
 def permute(state: State, permutations: Permutations) -> dict[str, Tensor]:
@@ -336,16 +338,6 @@ class MatchingProblem:
                     total += blocks[0] @ blocks[1].T
         return total
 
-    def total(self, orders: Mapping[str, Tensor]) -> float:
-        """The inner product of A and the permuted B."""
-        pairs = ((self.a[key], _permute_axes(self.b[key], self.spec.axes[key], orders, self.sizes)) for key in self.a)
-        return float(sum((a * b).sum() for a, b in pairs))
-
-
-def _check(state_a: State, state_b: State, spec: PermutationSpec) -> dict[str, int]:
-    check_alike([state_a, state_b], ["state_a", "state_b"])
-    return spec.sizes(state_a)
-
 
 def _starts(axis: tuple[str, ...], group: str, sizes: Mapping[str, int]) -> Iterator[int]:
     """Where the blocks of ``group`` begin along an axis."""
@@ -377,65 +369,9 @@ def _gain(similarity: Tensor, order: Tensor) -> float:
     return similarity.gather(1, order[:, None]).sum().item()
 
 
-def _report(permutations: Permutations, state_a: State, state_b: State) -> Permutations:
-    after = l2_distance(state_a, permute(state_b, permutations))
-    return replace(permutations, distance_before=l2_distance(state_a, state_b), distance_after=after)
-
-
-def _layer(name: str, out: str, into: tuple[str, ...]) -> dict[str, Axes]:
-    """A convolution from the channels ``into`` to those of the group ``out``."""
-    return {f"{name}.weight": ((out,), into), f"{name}.bias": ((out,),)}
-
-
-def _batch_norm(name: str, group: str) -> dict[str, Axes]:
-    per_channel = {f"{name}.{part}": ((group,),) for part in ("weight", "bias", "running_mean", "running_var")}
-    return {**per_channel, f"{name}.num_batches_tracked": ()}
-
-
-def _unet_spec() -> PermutationSpec:
-    """Every convolution is a group of its own; the first of an up block reads [skip, upsampled features]."""
-    axes: dict[str, Axes] = {}
-    outputs: dict[str, tuple[str, ...]] = {}
-
-    def double_convolution(block: str, into: tuple[str, ...]) -> str:
-        for number in (0, 3):
-            group = f"{block}.{number}"
-            axes.update(_layer(group, group, into) | _batch_norm(f"{block}.{number + 1}", group))
-            outputs[group] = (f"{block}.{number + 2}",)
-            into = (group,)
-        return group
-
-    skips = [double_convolution("stem", ())]
-    for number in range(4):
-        skips.append(double_convolution(f"down.{number}", (skips[-1],)))
-    features = skips.pop()
-    for number in range(4):
-        features = double_convolution(f"up.{number}", (skips.pop(), features))
-    # One logit, which is not permuted.
-    axes.update({"classifier.weight": ((), (features,)), "classifier.bias": ()})
-    return PermutationSpec(axes, outputs)
-
-
-def _vgg16_spec() -> PermutationSpec:
-    """What a transposed convolution gives is added to a stage's output, so both are one group."""
-    axes: dict[str, Axes] = {}
-    outputs: dict[str, tuple[str, ...]] = {}
-    stages: list[str] = []
-    into: tuple[str, ...] = ()
-    for stage, depth in enumerate((2, 2, 3, 3, 3)):
-        for number in range(depth):
-            group = f"stages.{stage}.{2 * number}"
-            axes.update(_layer(group, group, into))
-            outputs[group] = (f"stages.{stage}.{2 * number + 1}",)
-            into = (group,)
-        stages.append(group)
-    features = stages.pop()
-    for number in range(5):
-        group = stages.pop() if stages else f"up.{number}"
-        # Transposed convolutions keep their inputs on the first axis.
-        axes.update({f"up.{number}.weight": ((features,), (group,)), f"up.{number}.bias": ((group,),)})
-        axes.update(_batch_norm(f"norms.{number}", group))
-        outputs[group] = (*outputs.get(group, ()), f"norms.{number}")
-        features = group
-    axes.update({"classifier.weight": ((), (features,)), "classifier.bias": ()})
-    return PermutationSpec(axes, outputs)
+def _measured(
+    spec: PermutationSpec, orders: Mapping[str, Tensor], state_a: State, state_b: State, *how: Any
+) -> Permutations:
+    """The permutations with the distances before and after, and ``how`` they were found."""
+    permuted = permute(state_b, Permutations(spec, orders))
+    return Permutations(spec, orders, l2_distance(state_a, state_b), l2_distance(state_a, permuted), *how)

@@ -37,10 +37,10 @@ def apply_fault(name: str, segment: Image.Image, seed: int = 0, severity: float 
 
 
 def screened_examples(segments: Sequence[Image.Image], each: int = 4, side: int = 128) -> tuple[np.ndarray, list[str]]:
-    """Unchanged segments and segments with each fault, with the screening's refusals: (uint8 [N, side, side, 4], reasons).
+    """Segments without and with each fault, and the screening's refusals: (uint8 [N, side, side, 4], reasons).
 
-    ``each`` examples without a fault, then as many with each fault. Segments are taken in turn, enlarged to at least 256
-    pixels for the screening. The reason of an accepted image is empty.
+    ``each`` examples without a fault, then as many with each fault. Segments are taken in turn, enlarged to at least
+    256 pixels for the screening. The reason of an accepted image is empty.
     """
     pictures, reasons = [], []
     for turn, name in enumerate(["", *FAULTS]):

@@ -479,7 +479,7 @@ def transport_errors(limits: Limits) -> Iterator[None]:
 
 
 class Turns:
-    """Limits the requests to each host, also to hosts that only redirects lead to (many sites keep images in one store).
+    """Limits the requests to each host, also to one that only redirects lead to: many sites keep images in one store.
 
     At most ``limits.per_host`` requests to it at a time, ``limits.interval`` between the starts of two. For all threads
     of a run.

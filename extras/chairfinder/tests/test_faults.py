@@ -5,9 +5,11 @@ import pytest
 from PIL import Image
 
 from chairfinder.faults import FAULTS, REASONS, apply_fault, screened_examples
+from chairfinder.figures import kept_and_refused
 from chairfinder.screening import SEGMENT_RULES, rule_name, screen_segment
 from chairlib.core import paths
 from chairlib.core.errors import ParameterError
+from figure_helpers import check_figure, images
 
 #: Least share of segments on which a plain fault is refused for its own reason. Where a fault cannot show on every
 #: design (a chair without gaps has no room for white patches; tubes are all fringe), it is lower.
@@ -62,3 +64,14 @@ def test_examples_are_what_the_screening_says_of_them(segments):
     named = {reason.partition(":")[0] for reason in reasons[2:]}
     assert len(named - {""}) >= 10
     assert sum(reason == "" for reason in reasons[2:]) <= len(reasons) // 4
+
+
+def test_what_was_kept_and_refused_is_drawn_and_counted() -> None:
+    mixed = kept_and_refused(images(9), ["", "cut", "", "bad edges", "cut: at the left", "", "", "", ""])
+    none_kept = kept_and_refused(images(1), ["cut"])
+    check_figure(mixed)
+    check_figure(none_kept)
+    assert "6 images kept and 3 refused. Refused: cut 2, bad edges 1" in mixed.alt
+    assert "0 images kept and 1 refused" in none_kept.alt
+    with pytest.raises(ParameterError, match="3 images and 1 reasons"):
+        kept_and_refused(images(3), ["cut"])

@@ -12,8 +12,8 @@ from chairmaker.rooms import ROOM_KINDS
 
 pytest.importorskip("mitsuba", reason="the gallery's tests need Mitsuba")
 
-from chairlib.show.widgets import chair_turner
 from chairmaker import gallery
+from chairmaker.figures import chair_turner
 
 SIZE = 32
 #: What each family lets turn.

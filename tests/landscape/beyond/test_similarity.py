@@ -10,7 +10,6 @@ from torch import nn
 from chairlib.benchmark.models import build_model
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
-from chairlib.landscape.beyond import similarity
 from chairlib.landscape.beyond.similarity import layer_similarity, linear_cka
 from chairlib.landscape.beyond.weight_matching import Permutations, permutation_spec, permute
 from chairlib.transfer.photos import open_photos
@@ -173,13 +172,6 @@ def test_the_model_is_left_as_it_was_even_when_it_fails(model, collection):
     assert model.training
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())
-
-
-def test_what_would_not_fit_into_memory_is_refused_at_once(model, collection, monkeypatch):
-    state = new_state()
-    monkeypatch.setattr(similarity, "MAX_BYTES", 1000)
-    with pytest.raises(ParameterError, match=r"these 10 layers needs .* GiB, more than .*: name fewer"):
-        layer_similarity(model, state, state, make_loader(collection))
 
 
 def test_similarities_are_those_of_the_scored_photos(full):

@@ -240,14 +240,8 @@ def test_a_spec_of_ones_own():
     other = permute(state, Permutations(spec, {"hidden": torch.tensor([3, 1, 5, 0, 2, 4])}))
     assert torch.equal(other["0.weight"][0], state["0.weight"][3])
     assert match(state, other, spec).distance_after == 0
-    with pytest.raises(ParameterError, match="'w' has a group along two"):
-        PermutationSpec({"w": (("g",), ("g",))}).sizes({"w": torch.zeros(2, 2)})
-    with pytest.raises(ParameterError, match="'h'"):
-        PermutationSpec({"w": (("g", "h"),), "v": (("g",),)}).sizes({"w": torch.zeros(4), "v": torch.zeros(2)})
     with pytest.raises(ParameterError, match="axis 0 of 'v' has 3"):
         PermutationSpec({"w": (("g",),), "v": (("g",),)}).sizes({"w": torch.zeros(2), "v": torch.zeros(3)})
-    with pytest.raises(ParameterError, match="2 axes"):
-        PermutationSpec({"w": (("g",), ())}).sizes({"w": torch.zeros(2)})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -278,13 +272,3 @@ def test_matching_activations_survives_dead_units(loader):
     found = match_activations(model, a, b, loader, n_images=4)
     assert sorted(found.orders["stem.0"].tolist()) == [0, 1, 2, 3]
     assert found.distance_after == pytest.approx(distance(a, permute(b, found)))
-
-
-def test_matching_activations_needs_outputs_that_fit(loader):
-    model = network()
-    state, spec = model.state_dict(), permutation_spec("unet")
-    with pytest.raises(ParameterError, match=r"stem\.0"):
-        match_activations(model, state, state, loader, 4, PermutationSpec(spec.axes))
-    wrong = PermutationSpec(spec.axes, {**spec.outputs, "up.3.3": ("classifier",)})
-    with pytest.raises(ParameterError, match=r"classifier.*up\.3\.3"):
-        match_activations(model, state, state, loader, 4, wrong)

@@ -28,8 +28,8 @@ _PANEL_BORDER = 0.5
 #: An object on a panel has a step of colour of at least so much, of 255, along at least this share of its border. The
 #: highlight of a sphere looks like a panel as well, but it fades out.
 _SHARP_STEP, _SHARP_BORDER = 20, 0.5
-#: The rim of a patterned object has at most so many smooth colours, and a pixel differs by at most so much, of 255, from
-#: one of them.
+#: The rim of a patterned object has at most so many smooth colours, and a pixel differs by at most so much, of 255,
+#: from one of them.
 _RIM_COLOURS, _RIM_TOLERANCE = 3, 12
 #: The rim's depth in pixels, and the largest difference, of 255, among neighbours that are of one colour.
 _EDGE_WIDTH, _MAX_RIM_STEP = 6, 40
