@@ -92,10 +92,7 @@ class Report:
     """Names of records that are not used, each with its reason."""
 
     def configurations(self) -> dict[tuple[Any, ...], list[Record]]:
-        """Records by configuration, in the order they were asked for, one for each seed.
-
-        Of two with the same seed (a model of one's own that was edited), the newer counts.
-        """
+        """Records by configuration, in the order they were asked for: for each seed the newest."""
         rows: dict[tuple[Any, ...], dict[int, Record]] = {}
         for record in self.records:
             configuration = tuple(getattr(record.settings, name) for name in _CONFIGURATION)
@@ -152,14 +149,17 @@ class Report:
                     (ours, title): MISSING if metric == "precision" else None for metric, title in _METRICS.items()
                 }
                 rows.append({"model": model_title(model), **theirs, **blank})
-        baseline = self.all_background_precision()
+        baseline = self._all_background_precision()
         rows.append({"model": "All background", ("paper", "precision, %"): published.ALL_BACKGROUND_PRECISION})
         rows[-1][ours, "precision, %"] = MISSING if baseline is None else baseline
         if baseline is not None:
             rows[-1] |= {(ours, "IoU, %"): 0.0, (ours, "Dice, %"): 0.0}
         return two_level(rows, ["model"])
 
-    def all_background_precision(self) -> float | None:
+    def _hardware(self) -> str:
+        return ", ".join(sorted({record.content["hardware"] for record in self.records}))
+
+    def _all_background_precision(self) -> float | None:
         """Precision of calling every test pixel background, in per cent; None without a record at 64 x 64."""
         found = [r.metrics["all_background_precision"] for r in self.records if r.settings.resolution == 64]
         return float(np.mean(found)) if found else None
@@ -172,10 +172,7 @@ class Report:
         }
 
     def by_resolution(self) -> pd.DataFrame:
-        """Test IoU by model and resolution: model, resolution (pixels), iou, low, high (%).
-
-        For Figure 4's claim that the order of the models is the same at every resolution.
-        """
+        """Test IoU by model and resolution, for Figure 4's claim: model, resolution (pixels), iou, low, high (%)."""
         rows = []
         for (model, width, resolution, *_), records in self.configurations().items():
             details = self.label(records[0]).removeprefix(model_title(model, width))
@@ -210,20 +207,16 @@ class Report:
         tested = number_range(record.metrics["test"]["n_images"] for record in self.records)
         seeds = plural(len({record.settings.seed for record in self.records}), "seed")
         minutes = sum(record.content["seconds"] for record in self.records) / 60
-        mini = "mini, the small collection of rendered chairs and rooms that ships with it"
+        mini = ", the small collection of rendered chairs and rooms that ships with it"
         return (
-            f"{head} Data: {mini if self.collection == 'mini' else self.collection}. "
+            f"{head} Data: {self.collection}{mini if self.collection == 'mini' else ''}. "
             f"{plural(len(self.records), 'run')} with {seeds}, trained on {trained} images and scored on {tested} test "
-            f"composites each; {minutes:.1f} minutes of training on {', '.join(self.hardware())}."
+            f"composites each; {minutes:.1f} minutes of training on {self._hardware()}."
         ).strip()
-
-    def hardware(self) -> list[str]:
-        """The hardware that the runs were trained on."""
-        return sorted({record.content["hardware"] for record in self.records})
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
         """The values that the book's prose quotes; ``"not measured"`` where no record has them."""
-        baseline = self.all_background_precision()
+        baseline = self._all_background_precision()
         finished = max((record.content["finished"] for record in self.records), default=None)
         images = number_range(record.content["images_seen"] for record in self.records)
         return {
@@ -232,7 +225,7 @@ class Report:
             "fcn_vgg16_iou_64": self._quoted_iou("fcn_vgg16"),
             "all_background_precision": "not measured" if baseline is None else f"{baseline:.2f} %",
             "training_images": images or "not measured",
-            "hardware": ", ".join(self.hardware()) or "not measured",
+            "hardware": self._hardware() or "not measured",
             "build_date": finished[:10] if finished else "not measured",
         }
 
@@ -264,10 +257,7 @@ def _table1_cells(records: Sequence[Record]) -> dict[tuple[str, str], Any]:
 
 
 def open_report(data: str, runs: list[str] | None = None) -> Report:
-    """Gather the records of a collection: exactly ``runs`` where given, else all that match.
-
-    Raises RecordError where one of ``runs`` is missing or does not match.
-    """
+    """Gather the records of a collection that match: all, or ``runs``, with RecordError where one does not match."""
     collection = Collection(data)
     return Report(collection.name, *load_records(BenchmarkSettings.kind, collection.hash, runs))
 

@@ -1,17 +1,28 @@
 """Writing files so that a crash at any moment leaves the old file or the new one, never half of one."""
 
+import hashlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chairlib.core.errors import ChairlibError
 
-__all__ = ["atomic_folder", "atomic_path", "check_free", "check_replaceable", "disk_errors", "write_json", "write_text"]
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "check_free",
+    "check_replaceable",
+    "disk_errors",
+    "file_digest",
+    "write_json",
+    "write_text",
+]
 
 
 @contextmanager
@@ -53,15 +64,14 @@ def check_free(target: Path) -> None:
 
 
 def check_replaceable(target: Path) -> None:
-    """Raise ChairlibError where ``target`` is a folder that cannot be replaced. Call it before the work, not after."""
+    """Raise ChairlibError, before the work, where ``target`` is a folder that cannot be replaced."""
     if not target.is_dir():
         return
     if os.path.ismount(target):
         raise ChairlibError(f"{target} is the top of a disk, which nothing can replace; name a new folder in it.")
     if Path.cwd().is_relative_to(target.resolve()):
         raise ChairlibError(
-            f"{target} is the current folder or holds it, and cannot be replaced; name a new folder, or go elsewhere "
-            "first."
+            f"{target} is the current folder or holds it, and cannot be replaced; name a new one, or go elsewhere."
         )
 
 
@@ -82,6 +92,17 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
             temporary.replace(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def file_digest(file: Path) -> bytes:
+    """SHA-256 of a file. It is read once a process, and again when its time or size has changed."""
+    now = file.stat()
+    return _digest(file.resolve(), now.st_mtime_ns, now.st_size)
+
+
+@cache
+def _digest(file: Path, modified: int, size: int) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def write_text(target: Path | str, text: str) -> None:

@@ -13,14 +13,15 @@ __all__ = ["Inputs", "Job", "executed_notebook", "report_job", "run_job", "uniqu
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a build is given beside its profile."""
+    """What a build is given beside its profile.
+
+    ``data``: a collection, ``"mini"`` or an absolute path; ``photos`` to fine-tune on: ``"stand-in"`` or an absolute
+    path; ``coco``: a folder of COCO's chairs to pretrain on, if there is one.
+    """
 
     data: str
-    """A collection: ``"mini"`` or an absolute path."""
     photos: str
-    """Photos to fine-tune on: ``"stand-in"`` or an absolute path."""
     coco: Path | None
-    """A folder of COCO's chairs to pretrain on, if there is one."""
     device: str
 
 

@@ -26,7 +26,7 @@ import pandas as pd
 from chairlib import __version__
 from chairlib.core import code, paths
 from chairlib.core.errors import ParameterError, RecordError
-from chairlib.core.files import atomic_path, write_json
+from chairlib.core.files import atomic_path, file_digest, write_json
 from chairlib.core.settings import Settings, settings_class
 
 __all__ = [
@@ -54,10 +54,7 @@ PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 @cache
 def code_hash(kind: str) -> str:
-    """16 hexadecimal digits over the code that decides the numbers of a run (:mod:`chairlib.core.code`).
-
-    Found out once a process: the code of this library that has been imported does not change any more.
-    """
+    """16 hexadecimal digits over the code that decides the numbers of a run (:mod:`chairlib.core.code`)."""
     return code.code_hash(f"chairlib.{kind}.run", DECIDES_NOTHING)
 
 
@@ -73,14 +70,11 @@ def commit() -> str | None:
         return None
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @dataclass(frozen=True)
@@ -146,18 +140,10 @@ class Record:
 
 def weights_hash(name: str) -> str | None:
     """16 hexadecimal digits over the weights of the run of this name; None where it has none."""
-    file = paths.runs / name / "weights.safetensors"
     try:
-        now = file.stat()
-        return _hash_file(file, now.st_mtime_ns, now.st_size)
+        return file_digest(paths.runs / name / "weights.safetensors").hex()[:16]
     except OSError:
         return None
-
-
-@cache
-def _hash_file(file: Path, modified: int, size: int) -> str:
-    """Each file is read once a process as long as it stays the same: a landscape asks for its weights many times."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def _is_record(content: Any) -> bool:
@@ -206,10 +192,8 @@ class Run(Generic[S]):
     @property
     def record(self) -> Record | None:
         """The finished run; None where it isn't finished, or was made by other code."""
-        if not (self.folder / "record.json").is_file():
-            return None
-        record = read_record(self.folder)
-        return None if record.mismatch(self.data["hash"]) else record
+        record = read_record(self.folder) if (self.folder / "record.json").is_file() else None
+        return None if record is None or record.mismatch(self.data["hash"]) else record
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write ``<name>.csv`` into the run's folder, atomically."""
@@ -227,7 +211,7 @@ class Run(Generic[S]):
             "parameters": self.settings.to_dict(),
             "data": self.data,
             "code": {"version": __version__, "hash": code_hash(self.kind), "commit": commit()},
-            "packages": _versions(),
+            "packages": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
             "hardware": hardware,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(seconds, 2),
@@ -256,26 +240,21 @@ def run_name(settings: Settings, data_hash: str, model_source: str | None = None
 
 
 def open_run(settings: S, data_name: str, data_hash: str, model_source: str | None = None) -> Run[S]:
-    """The run with these settings on this data, whether or not it has been done.
-
-    ``model_source``: a hash of code from outside this library that the run depends on. Other code makes it another run.
-    """
+    """The run with these settings on this data, done or not; ``model_source``: a hash of code of one's own in it."""
     folder = paths.runs / run_name(settings, data_hash, model_source)
     return Run(settings, {"name": data_name, "hash": data_hash}, folder)
 
 
 def record_file(name: str) -> Path:
-    """Where the record of the run of this name is, or will be."""
+    """Where the record of a run is, or will be."""
     return paths.runs / name / "record.json"
 
 
 def load_records(kind: str, data_hash: str | None, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
     """The finished runs of ``kind`` on this data, sorted by name, and why others were left out: ``(records, reasons)``.
 
-    ``data_hash``: None for any data.
-
-    With ``names``, exactly those: :class:`RecordError` where one is missing, damaged or doesn't match the data or the
-    code. Without, every matching record of ``paths.runs``; the others are named in the reasons.
+    ``data_hash``: None for any data. With ``names``, exactly those; :class:`RecordError` where one is missing, damaged
+    or doesn't match the data or the code.
     """
     records, reasons = [], []
     for name in names or [file.parent.name for file in sorted(paths.runs.glob(f"{kind}-*/record.json"))]:

@@ -8,8 +8,6 @@ operators that nobody defined. Defining the two schemas first is all that models
 Every module of the package takes torchvision from here: `from chairlib.core.vision import torchvision`.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path
@@ -24,8 +22,7 @@ _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 def _compiled_library_loads() -> bool:
     """Whether torchvision's own operators can be loaded; `find_spec` locates the package without importing it."""
     spec = importlib.util.find_spec("torchvision")
-    folders = (spec.submodule_search_locations if spec else None) or []
-    libraries = [path for folder in folders for path in Path(folder).glob("_C*.so")]
+    libraries = list(Path(spec.origin).parent.glob("_C*.so")) if spec and spec.origin else []
     try:
         for path in libraries:
             torch.ops.load_library(str(path))

@@ -16,7 +16,7 @@ from chairlib.core.errors import ChairlibError, CollectionError
 
 __all__ = ["Box", "CocoPhoto", "draw_mask", "outline_box", "read_photos", "unpack_runs"]
 
-#: The largest photo whose masks are made, in pixels: pycocotools takes the memory for any size that a file states.
+#: The largest photo, in pixels: pycocotools takes the memory for any size that a file states.
 MAX_PIXELS = 10**8
 #: Bits that are read of one compressed run length. Any photo needs fewer, and no file can make a number grow for ever.
 _MAX_BITS = 35

@@ -1,5 +1,6 @@
 """Validation curves of fine-tuning, and how many images a run needs until it is as good as training from scratch."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,15 +21,14 @@ def curves_by_seed(records: Sequence[Record]) -> dict[int, pd.DataFrame]:
         history = record.history()
         if history["val_iou"].notna().any():  # else none of its validation photos holds the object
             folds.setdefault(record.settings.seed, []).append(history)
-    return {seed: _mean_curve(histories) for seed, histories in folds.items()}
-
-
-def _mean_curve(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The mean over histories. One that stopped early keeps its last value, as in Figure 6."""
-    start = max(history["images"].iloc[0] for history in histories)
-    every = sorted({images for history in histories for images in history["images"] if images >= start})
-    curves = [np.interp(every, history["images"], history["val_iou"]) for history in histories]
-    return pd.DataFrame({"images": every, "val_iou": np.mean(curves, axis=0)})
+    curves = {}
+    for seed, histories in folds.items():
+        start = max(history["images"].iloc[0] for history in histories)
+        every = sorted({images for history in histories for images in history["images"] if images >= start})
+        # One that stopped early keeps its last value, as in Figure 6.
+        values = [np.interp(every, history["images"], history["val_iou"]) for history in histories]
+        curves[seed] = pd.DataFrame({"images": every, "val_iou": np.mean(values, axis=0)})
+    return curves
 
 
 def images_until(curve: pd.DataFrame, goal: float) -> float:
@@ -39,12 +39,9 @@ def images_until(curve: pd.DataFrame, goal: float) -> float:
 
 
 def count_validation_photos(records: Sequence[Record]) -> int:
-    """How many validation photos with the object a point of a curve rests on.
-
-    Photos of all folds of a seed are added; the pretraining and seed with the fewest counts.
-    """
-    counts: dict[tuple[str, int], int] = {}
+    """How many validation photos with the object the curve with the fewest rests on, over all folds of its seed."""
+    counts: Counter[tuple[str, int]] = Counter()
     for record in records:
-        curve, val = (record.settings.pretraining, record.settings.seed), record.metrics["val"]
-        counts[curve] = counts.get(curve, 0) + val["n_images"] - val["n_left_out"]
+        val = record.metrics["val"]
+        counts[record.settings.pretraining, record.settings.seed] += val["n_images"] - val["n_left_out"]
     return min(counts.values(), default=0)

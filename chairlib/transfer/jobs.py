@@ -23,8 +23,8 @@ def open_runs(
 ) -> tuple[list[Run[TransferSettings]], list[Run[BenchmarkSettings]]]:
     """The runs that a profile lists, each once, the featured one first; and the pretrainings that only they need.
 
-    Each starts from the benchmark run of its model, width and resolution. Those that need COCO's photos are left out
-    where a build has none. Raises ParameterError where there is no such benchmark run.
+    Each starts from the benchmark run of its model, width and resolution; ParameterError where there is none. Those
+    that need COCO's photos are left out where a build has none.
     """
     runs, further = [], []
     for entry in entries:
@@ -46,15 +46,9 @@ def open_runs(
 
 def jobs(runs: Sequence[Run[TransferSettings]]) -> list[Job]:
     """One notebook a run; the first is chapter 05 itself."""
-    return [
-        run_job(
-            NOTEBOOK,
-            run,
-            NOTEBOOK if number == 0 else f"transfer/{run.name}",
-            needs=(record_file(run.settings.pretrained),) if run.settings.pretrained else (),
-        )
-        for number, run in enumerate(runs)
-    ]
+    pages = [NOTEBOOK, *(f"transfer/{run.name}" for run in runs[1:])]
+    needs = [[record_file(name)] if (name := run.settings.pretrained) else [] for run in runs]
+    return [run_job(NOTEBOOK, *one) for one in zip(runs, pages, needs, strict=False)]
 
 
 def count_images(run: Run[TransferSettings]) -> tuple[int, int]:

@@ -4,8 +4,7 @@ The official release unpacks to ``Data/{Airplane,Car,Horse}/ID.jpg`` with ``Grou
 only, and to ``Data/{Airplane100,Car100,Horse100}/``, subsets of about 100 images. :class:`ObjectDiscovery` reads any
 folder of that layout. A protocol (:mod:`chairlib.transfer.protocols`) decides which images train, validate and test.
 
-``Data/source.json`` may say what a folder is (:func:`photos_name`). The rendered stand-in has one, so that a copy of it
-keeps its name whatever the copy is called.
+``Data/source.json`` may say what a folder is (:func:`photos_name`): a copy of the stand-in keeps its name.
 """
 
 import itertools
@@ -63,8 +62,7 @@ class ObjectDiscovery(MaskedImages):
     fold: 0 to 4, the fold that tests under ``"folds"``.
 
     Gives ``(Pillow RGB image, Pillow L mask of 0 and 255)`` in their native size. Unlabelled images are left out;
-    images without the object stay, with a black mask. ``ids`` names the images in order. Files are opened when asked
-    for.
+    images without the object stay, with a black mask. ``ids`` names the images in order.
     """
 
     def __init__(

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import math
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from chairlib.compositing.image_sets import StoredSet, to_arrays
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
+from chairlib.core.files import file_digest
 from chairlib.core.runs import Record, Run
 from chairlib.transfer.object_discovery import ObjectDiscovery, photos_folder
 from chairlib.transfer.protocols import FOLDS, stable_order
@@ -88,15 +88,8 @@ def content_hash(settings: TransferSettings) -> str:
     for split, photos in open_datasets(settings).items():
         digest.update(repr((split, photos.ids)).encode())
         for file in itertools.chain.from_iterable(photos.files):
-            now = file.stat()
-            digest.update(_file_digest(file.resolve(), now.st_mtime_ns, now.st_size))
+            digest.update(file_digest(file))
     return digest.hexdigest()[:16]
-
-
-@cache
-def _file_digest(file: Path, modified: int, size: int) -> bytes:
-    """Each file is read once a process, and again when it has changed: a mask may be corrected in an open notebook."""
-    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def check_unchanged(run: Run[TransferSettings]) -> None:

@@ -8,8 +8,7 @@
     validate, 80/20 in order of id. It is the one that can stand beside the literature's rows.
 ``folds``
     Five folds over the labelled images of the full folder, so that each image is tested once: for small sets. Images
-    are dealt to folds in the order of a hash of their id, so that folds are alike whatever the order of the ids means.
-    (Frames of one video, where a folder has such, may be dealt to several folds.)
+    are dealt to folds in the order of a hash of their id. (Frames of one video may be dealt to several folds.)
 """
 
 import hashlib

@@ -71,7 +71,6 @@ class TransferReport:
 
     @cached_property
     def selection(self) -> Selection:
-        """Which of the records are shown."""
         return Selection(self.records)
 
     @property
@@ -145,8 +144,7 @@ class TransferReport:
     def table4(self) -> pd.DataFrame:
         """Table 4: the U-Nets beside the literature's unsupervised methods; IoU as a fraction, as the paper prints it.
 
-        Ours have a row for each protocol that was trained, and always one for ``subset100``, which alone can stand
-        beside the literature.
+        Ours have a row for each trained protocol, and always one for ``subset100``, the literature's.
         """
         trained = {record.settings.protocol for record in self.records if record.settings.model == "unet"}
         ours = [protocol for protocol in PROTOCOLS if protocol in trained | {"subset100"}]
@@ -265,9 +263,8 @@ class TransferReport:
     def steps_to_reach(self) -> pd.DataFrame:
         """Images until the U-Net's validation IoU stays at or above what it ends with from scratch with the same seed.
 
-        Columns: category; label; images, the median over seeds, where a seed that never gets there counts as infinity;
-        low and high, over seeds; NaN in place of infinity; and undecided, why the numbers tell nothing ("" where they
-        do).
+        Columns: category; label; images, the median over seeds; low and high, over seeds; NaN where a seed never gets
+        there; and undecided, why the numbers tell nothing ("" where they do).
         """
         rows = []
         for category in CATEGORIES:
@@ -322,10 +319,9 @@ def _iou_by_seed(records: Sequence[Record]) -> str:
 
 
 def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> TransferReport:
-    """Gather the records of a folder of photos: exactly ``runs`` where given, else all that match.
+    """Gather the records of a folder of photos that match: all, or ``runs``, with RecordError where one does not.
 
-    A record matches where its category's files, under its protocol, are those that it was made from. Raises RecordError
-    where one of ``runs`` is missing or does not match.
+    A record matches where its category's files, under its protocol, are those that it was made from.
     """
     name = photos_name(photos_root(data))
     records, unmatched = load_records(TransferSettings.kind, None, runs)
@@ -340,11 +336,11 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
 
     for record in records:
         settings = record.settings
+        reason = f"it was made from other photos ({record.content['data']['name']})"
         if hash_of(settings.category, settings.protocol, settings.fold) == record.content["data"]["hash"]:
             matching.append(record)
-            continue
-        reason = f"it was made from other photos ({record.content['data']['name']})"
-        if runs:
+        elif runs:
             raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
-        unmatched.append(f"{record.name}: {reason}")
+        else:
+            unmatched.append(f"{record.name}: {reason}")
     return TransferReport(name, matching, unmatched)

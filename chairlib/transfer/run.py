@@ -117,7 +117,10 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
         progress=progress,
     )
     test = evaluate(model, test_loader, recipe.loss, progress)
-
+    perfect = MaskScorer()  # leaves out the images that hold too little of the object for an IoU
+    for _, masks in val_loader.in_order():
+        perfect.update(masks, masks)
+    n_left_out = perfect.compute(val_loader.groups).n_left_out
     return leave_record(
         run,
         model,
@@ -126,7 +129,7 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
         test,
         test_images=test.scores.per_image.assign(id=datasets[scored_split].ids),
         examples=_pick_examples(model, test_loader, datasets[scored_split]),
-        metrics={"val": {"n_images": val_loader.n_images, "n_left_out": _count_left_out(val_loader)}},
+        metrics={"val": {"n_images": val_loader.n_images, "n_left_out": n_left_out}},
         n_train_images=len(train_loader.indices),
         scored_split=scored_split,
         published_split=datasets["train"].is_published,
@@ -134,14 +137,6 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
         pretrained_on=pretrained_on,
         made_from=made_from,
     )
-
-
-def _count_left_out(loader: CompositeLoader) -> int:
-    """How many images hold too little of the object for an IoU, whatever a model makes of them."""
-    scorer = MaskScorer()
-    for _, masks in loader.in_order():
-        scorer.update(masks, masks)
-    return scorer.compute(loader.groups).n_left_out
 
 
 def _pick_examples(model: nn.Module, test: CompositeLoader, data: ObjectDiscovery) -> dict[str, torch.Tensor]:
@@ -168,19 +163,14 @@ def fine_tune(
 ) -> Record:
     """Train ``model`` on a category, from scratch or from the weights of a ``pretrained`` record; returns the record.
 
-    ``pretrained``: a record, or its name. ``more``: any other parameter of :class:`TransferSettings`, as ``data``,
-    ``protocol``, and ``width`` (the pretrained record's by default). A run that is finished is only read. Raises as
-    :func:`open_run` and :func:`train` do.
+    ``pretrained``: a record, or its name. ``more``: any other parameter of :class:`TransferSettings`; ``width`` is the
+    pretrained record's by default. A finished run is only read. Raises as :func:`open_run` and :func:`train` do.
     """
     if isinstance(pretrained, str):
         pretrained = read_pretrained(pretrained)
     if pretrained is not None:
-        more = {
-            "width": getattr(pretrained.settings, "width", None),
-            "pretraining": pretraining_of(pretrained),
-            "pretrained": pretrained.name,
-            **more,
-        }
+        more = {"pretraining": pretraining_of(pretrained), "pretrained": pretrained.name, **more}
+        more.setdefault("width", pretrained.settings.width)
     return train(open_run(model=model, category=category, recipe=recipe, seed=seed, **more), progress)
 
 
