@@ -126,7 +126,7 @@ def coco_chairs(
     annotations: Annotated[Path, typer.Option(help="Their annotations, instances_*.json.")],
     out: Out,
 ) -> None:
-    """Crop the chairs of COCO photos to files in the authors' layout: another source to pretrain on."""
+    """Crop the chairs of COCO photos to files in the authors' layout, to pretrain on."""
     from chairlib.transfer.coco_chairs import export as write
 
     for split, data in write(images, annotations, out).items():

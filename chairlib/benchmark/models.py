@@ -36,7 +36,7 @@ __all__ = [
     "count_parameters",
     "evaluation_mode",
     "name_of",
-    "source_hash",
+    "model_code_hash",
 ]
 _NAME = "chairlib_name"
 
@@ -138,7 +138,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def source_hash(name: str) -> str | None:
+def model_code_hash(name: str) -> str | None:
     """For ``package.module:callable``, 16 hexadecimal digits over its code; None for our own models.
 
     The code is that of its module and of all modules of its project that are imported there

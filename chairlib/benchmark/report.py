@@ -264,7 +264,7 @@ def open_report(data: str, runs: list[str] | None = None) -> Report:
 
 def _on_coco(record: Record) -> bool:
     """Whether a run's images are crops of COCO's photos. Their validation crops stand in the place of a test split."""
-    return record.content.get("source") == COCO_SOURCE
+    return record.content.get("trained_on") == COCO_SOURCE
 
 
 def scored_on(record: Record) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 
 from chairlib.benchmark.evaluation import Evaluation, evaluate, predict
 from chairlib.benchmark.metrics import Scores, none_if_nan
-from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, source_hash
+from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, model_code_hash
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.training import Fit, fit, training_dtype
@@ -54,7 +54,7 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
     else:
         collection = Collection(settings.data)
         name, content_hash = collection.name, collection.hash
-    return runs.open_run(settings, name, content_hash, model_source=source_hash(settings.model))
+    return runs.open_run(settings, name, content_hash, model_code=model_code_hash(settings.model))
 
 
 def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
@@ -103,7 +103,7 @@ def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
             "all_background_precision": 100 - float(foreground_shares(test_loader).mean()),
         },
         n_train_images=len(train_loader.indices),
-        source=read_note(settings.data)["source"] if is_released(settings.data) else "chair_segments",
+        trained_on=read_note(settings.data)["source"] if is_released(settings.data) else "chair_segments",
     )
 
 

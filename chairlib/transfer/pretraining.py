@@ -28,7 +28,7 @@ def pretraining_of(record: Record) -> str:
         raise RecordError(
             f"record {record.name} is no pretraining but of kind {record.kind}; give one of `chairlib benchmark`."
         )
-    on = record.content["source"]
+    on = record.content["trained_on"]
     return f"{on}_matched" if on == "chair_segments" and record.settings.train_images else on
 
 

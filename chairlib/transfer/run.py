@@ -13,7 +13,7 @@ from torch import nn
 
 from chairlib.benchmark.evaluation import evaluate, predict
 from chairlib.benchmark.metrics import MaskScorer
-from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, source_hash
+from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, model_code_hash
 from chairlib.benchmark.run import leave_record
 from chairlib.benchmark.training import fit
 from chairlib.compositing.augmentation import Augment
@@ -55,7 +55,7 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
     pick_device(settings.device)
     check_model(settings.model, settings.width)
     name = open_datasets(settings)["train"].name
-    return runs.open_run(settings, name, content_hash(settings), model_source=source_hash(settings.model))
+    return runs.open_run(settings, name, content_hash(settings), model_code=model_code_hash(settings.model))
 
 
 def initial_model(settings: TransferSettings) -> nn.Module:

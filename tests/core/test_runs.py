@@ -43,7 +43,7 @@ def test_name_does_not_depend_on_where_a_run_computes_or_where_its_data_lies():
     assert make(device="cuda").name == name
     assert make(data="/somewhere/else").name == name
     assert make(data_hash="e" * 16).name != name
-    assert run_name(SETTINGS, "d" * 16, model_source="f" * 16) != name
+    assert run_name(SETTINGS, "d" * 16, model_code="f" * 16) != name
 
 
 counts = st.one_of(st.none(), st.integers(1, 9))
