@@ -1,7 +1,8 @@
 """The paper's analyses: distances (Table 5), lines between models (Figure 7), and planes through three of them."""
 
 import base64
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +16,20 @@ from chairlib.landscape.cells import Cell, Study
 from chairlib.landscape.evaluator import FIGURES
 from chairlib.landscape.plane import Plane
 from chairlib.landscape.space import distances, interpolate
+from chairlib.landscape.states import State
 from chairlib.landscape.trained import TrainedModels
 
-__all__ = ["Lines", "Planes", "all_distances", "barriers_of", "line_cell"]
+__all__ = ["Lines", "Planes", "all_distances", "barriers_of", "line_cell", "scored_cell"]
+
+#: The paper's names of models, and ours: fine-tuned, and from scratch.
+_KINDS = (("ft", "F"), ("ri", "S"))
 
 
 def all_distances(models: TrainedModels) -> pd.DataFrame:
     """Table 5, in all and by block: kind, name, block, l2, norm_a, norm_b, relative, n_parameters."""
     study = models.study
-    pairs = [("ft_ft", f"F{i}", f"F{j}") for i, j in study.pairs] + [
-        ("ri_ri", f"S{i}", f"S{j}") for i, j in study.pairs
-    ]
-    pairs += [("ft_p", f"F{i}", "P") for i in study.numbers] + [("ri_p", f"S{i}", "P") for i in study.numbers]
+    pairs = [(f"{kind}_{kind}", f"{pair}{i}", f"{pair}{j}") for kind, pair in _KINDS for i, j in study.pairs]
+    pairs += [(f"{kind}_p", f"{pair}{i}", "P") for kind, pair in _KINDS for i in study.numbers]
     tables = [
         distances(models.states[a], models.states[b]).reset_index().assign(kind=kind, name=f"{a} & {b}")
         for kind, a, b in pairs
@@ -44,7 +47,16 @@ def line_cell(first: str, second: str, alpha: float, batch_norm: str) -> Cell:
         return {**scores, "masks": _pack(predict(models.on_both.model, models.example_images) > 0.5)}
 
     recalibrated = int(batch_norm == "recalibrate")
-    return Cell(("line", f"{first}", f"{second}", batch_norm, f"alpha {alpha:g}"), compute, 1 + recalibrated, 1)
+    return Cell(("line", first, second, batch_norm, f"alpha {alpha:g}"), compute, 1 + recalibrated, 1)
+
+
+def scored_cell(key: tuple[str, ...], batch_norm: str, state: Callable[[TrainedModels], State]) -> Cell:
+    """Scores of the scored photos for a state, which ``key`` names."""
+
+    def compute(models: TrainedModels) -> dict[str, float]:
+        return models.on_test.score(state(models), batch_norm)["test"]
+
+    return Cell((*key, batch_norm), compute, int(batch_norm == "recalibrate"), 1)
 
 
 def _pack(masks: torch.Tensor) -> str:
@@ -123,9 +135,9 @@ class Planes:
             # How many rows there are depends on where the models lie; never more than columns.
             plane = self.plane(pair, models) if models else None
             xs, ys = (axis.tolist() for axis in plane.grid(side)) if plane else (range(side), range(side))
-            for x in xs:
-                for y in ys:
-                    yield _plane_cell(plane, pair, x, y, way), {"pair": pair, "x": x, "y": y}
+            for x, y in itertools.product(xs, ys):
+                key = ("plane", "P", f"{pair}1", f"{pair}2", f"{x:.6g},{y:.6g}")
+                yield scored_cell(key, way, _state_at(plane, x, y)), {"pair": pair, "x": x, "y": y}
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
         """pair, x, y, and the scores of the scored photos."""
@@ -140,10 +152,5 @@ class Planes:
         }
 
 
-def _plane_cell(plane: Plane | None, pair: str, x: float, y: float, batch_norm: str) -> Cell:
-    def compute(models: TrainedModels) -> dict[str, float]:
-        assert plane is not None
-        return models.on_test.score(plane.state(x, y), batch_norm)["test"]
-
-    key = ("plane", "P", f"{pair}1", f"{pair}2", batch_norm, f"{x:.6g},{y:.6g}")
-    return Cell(key, compute, int(batch_norm == "recalibrate"), 1)
+def _state_at(plane: Plane | None, x: float, y: float) -> Callable[[TrainedModels], State]:
+    return lambda models: plane.state(x, y)  # type: ignore[union-attr]

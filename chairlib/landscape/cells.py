@@ -1,7 +1,7 @@
 """Analyses as cells: small results that are computed one at a time and kept, so that a killed analysis loses only one.
 
-An analysis says which cells it is made of before any model is trained (:meth:`Analysis.points`). Its estimate, its
-progress bar and its results all come from that one list.
+An analysis lists its cells before any model is trained (:meth:`Analysis.points`); its estimate, its progress bar and
+its results all come from that list.
 """
 
 from __future__ import annotations

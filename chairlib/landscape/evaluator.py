@@ -5,9 +5,6 @@ average of their statistics fits neither. Whatever scores a state therefore take
 
 - ``average``: the statistics that the state has; between two models they were averaged as the weights were.
 - ``recalibrate``: statistics estimated for these weights from training images, see :func:`recalibrate`.
-
-At alpha = 0 and alpha = 1 ``average`` gives each checkpoint's own scores, ``recalibrate`` those of each checkpoint
-recalibrated alike.
 """
 
 import copy
@@ -145,11 +142,10 @@ def recalibrate(model: nn.Module, loader: CompositeLoader, n_images: int | None 
     """The model's state with BatchNorm's running statistics estimated anew; the model stays as it was.
 
     As in stochastic weight averaging (Izmailov et al. 2018): the plain mean over batches of each batch's mean and
-    unbiased variance, layer by layer, from one pass in which BatchNorm normalises by its batch and every other module
-    is in evaluation mode. The images are the loader's own, unflipped and unaugmented, in a fixed shuffled order (in the
-    order of the composites, where each batch shows one chair or two, the variance between chairs would be lost).
-    Batches have the loader's size and weigh alike: images that don't fill the last one are left out, unless they are
-    all there is.
+    unbiased variance, from one pass in which BatchNorm normalises by its batch and every other module is in evaluation
+    mode. The loader's images are taken un-augmented in a fixed shuffled order (in their own, a batch shows one chair or
+    two, and the variance between chairs would be lost). Images that don't fill the last batch are left out, unless they
+    are all there is.
 
     n_images: how many images, at most; all of the loader's where None.
 

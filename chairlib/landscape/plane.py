@@ -60,8 +60,8 @@ class Plane:
     def state(self, x: float, y: float) -> dict[str, Tensor]:
         """The state at coordinates (x, y), as a new one; at the three points a copy of theirs, bit for bit.
 
-        BatchNorm's statistics are combined with the same coefficients (running variances not below 0); recalibrate
-        them through :class:`Evaluator` or :func:`recalibrate`. Integer entries are p's, but at a's and b's own points.
+        BatchNorm's statistics are combined alike (running variances not below 0). Integer entries are p's, but at a's
+        and b's own points.
         """
         return combine(self.states, self.coefficients(x, y))
 

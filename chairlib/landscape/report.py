@@ -106,16 +106,16 @@ class LandscapeReport:
         return NOT_POSSIBLE[name] if name in NOT_POSSIBLE and self.record.settings.beyond else NOT_HERE
 
     def table5(self) -> pd.DataFrame:
-        """Table 5: a row for each of the paper's two tasks, and one for each set of models of ours.
-
-        Our cells are (mean, lowest, highest) over pairs.
-        """
+        """Table 5: the paper's two tasks, and each set of models of ours, as (mean, lowest, highest) over pairs."""
         rows: list[dict[str, Any]] = []
         for row in published.table5().to_dict("records"):
             columns = _table5_columns({kind: [row[kind]] for kind in KINDS})
             rows.append({"task": f"the paper, {row['task']}", **columns, "trained": ""})
-        # Analyses of the same models on other grids have the same distances.
-        by_members = {_compared_runs(record): record for record in [*self.others, self.record]}
+        # Analyses of the same models on other grids have the same distances. Labels of shorter pretrainings have an @.
+        by_members = {
+            frozenset(name for label, name in record.content["members"].items() if "@" not in label): record
+            for record in [*self.others, self.record]
+        }
         records = sorted(by_members.values(), key=lambda record: record.settings.category)
         for record, task in zip(records, _task_names(records), strict=True):
             whole = record.table("distances").query("block == 'total'")
@@ -135,39 +135,31 @@ class LandscapeReport:
 
         A row a kind, and last the yardstick: two models of this architecture before they have learned anything.
         """
-        table = self.distances().assign(norm=lambda rows: (rows["norm_a"] + rows["norm_b"]) / 2)
-        columns = {"l2": "l2 distance", "norm": "mean norm of the two", "relative": "relative to it"}
-        rows = []
-        for kind, title in KINDS.items():
-            own = table[table["kind"] == kind]
-            spreads = {label: _spread(own[name]) for name, label in columns.items()}
-            rows.append({"models": title, "pairs": len(own), **spreads})
-        fresh = self._fresh_distance()
-        yardstick = {label: fresh[name] for name, label in columns.items()}
-        return pd.DataFrame([*rows, {"models": "S1 & S2 before training", "pairs": 1, **yardstick}])
-
-    def _fresh_distance(self) -> dict[str, float]:
-        """The distance between S1 and S2 before training."""
         shared = {name: getattr(self.record.settings, name) for name in ("model", "width", "resolution")}
         with torch.random.fork_rng(devices=[]):  # a report leaves the caller's random numbers as they were
             one, other = (initial_model(TransferSettings(**shared, seed=seed)).state_dict() for seed in (0, 1))
-        whole = distances(one, other).to_dict("index")["total"]
-        return {"l2": whole["l2"], "norm": (whole["norm_a"] + whole["norm_b"]) / 2, "relative": whole["relative"]}
+        fresh = distances(one, other).loc[["total"]].assign(kind="fresh")
+        table = pd.concat([self.distances(), fresh])
+        table["norm"] = (table["norm_a"] + table["norm_b"]) / 2
+        columns = {"l2": "l2 distance", "norm": "mean norm of the two", "relative": "relative to it"}
+        rows = []
+        for kind, title in {**KINDS, "fresh": "S1 & S2 before training"}.items():
+            own = table[table["kind"] == kind]
+            spreads = {label: _spread(own[name]) for name, label in columns.items()}
+            rows.append({"models": title, "pairs": len(own), **spreads})
+        return pd.DataFrame(rows)
 
     def block_distances(self) -> pd.DataFrame:
         """l2 distance by block: a row for each block, input first, and a column for each kind of pair in Table 5."""
         table = self.distances(block=True)
-        grouped = table.groupby(["block", "kind"], sort=False)["l2"]
-        spreads = {key: _spread(values) for key, values in grouped}
-        places = table["block"].unique()
-        columns = {title: [spreads[place, kind] for place in places] for kind, title in KINDS.items()}
-        return pd.DataFrame({"block": places, **columns})
+        spreads = table.groupby(["block", "kind"], sort=False)["l2"].apply(_spread).unstack(sort=False)
+        return spreads[[*KINDS]].rename(columns=KINDS).rename_axis(columns=None).reset_index()
 
     def matching(self) -> pd.DataFrame | None:
-        """The barrier between models from scratch before and after their units were matched.
+        """The barrier (points of IoU) and l2 distance of models from scratch before and after matching their units.
 
-        A row for each way of matching and of treating BatchNorm: the barrier of IoU in points, and the l2 distance,
-        (mean, lowest, highest) over pairs. None where nothing was matched.
+        (mean, lowest, highest) over pairs, a row for each way of matching and of treating BatchNorm. None where nothing
+        was matched.
         """
         table = self.table("matched")
         if table is None:
@@ -180,16 +172,12 @@ class LandscapeReport:
                 for lines in (own[~own["permuted"]], own[own["permuted"]])
             ]
             l2 = [_spread(lengths.loc[[matching], name]) for name in ("before", "after")]
-            cells = (matching, way, own["name"].nunique(), *heights, *l2)
-            columns = ("barrier before, points", "barrier after, points", "l2 before", "l2 after")
-            rows.append(dict(zip(("matched by", "BatchNorm", "pairs", *columns), cells, strict=True)))
-        return pd.DataFrame(rows)
+            rows.append((matching, way, own["name"].nunique(), *heights, *l2))
+        columns = ["barrier before, points", "barrier after, points", "l2 before", "l2 after"]
+        return pd.DataFrame(rows, columns=["matched by", "BatchNorm", "pairs", *columns])
 
     def barriers(self) -> pd.DataFrame:
-        """The barrier of IoU on scored and training images, in points: (mean, lowest, highest) over pairs.
-
-        A row for fine-tuned models and one for models from scratch, for each way of treating BatchNorm.
-        """
+        """The barrier of IoU on scored and training images, in points: (mean, lowest, highest) over pairs."""
         table = pd.DataFrame(self.record.metrics["barriers"])
         rows = []
         for (pair, way), own in table[table["metric"] == "iou"].groupby(["pair", "batch_norm"], sort=False):
@@ -203,18 +191,11 @@ class LandscapeReport:
 
     def recalibration_shift(self) -> pd.DataFrame:
         """What recalibrating does to the trained models themselves: IoU as trained, and recalibrated, in per cent."""
-        curves = self.record.table("curves").query("split == 'test'")
-        rows = {}
-        for (pair, name, alpha), own in curves[curves["alpha"].isin((0, 1))].groupby(
-            ["pair", "name", "alpha"], sort=False
-        ):
-            first, second = str(name).split(" & ")
-            ious = own.set_index("batch_norm")["iou"]
-            rows[f"{pair}{first if alpha == 1 else second}"] = {
-                "as trained": ious["average"],
-                "recalibrated": ious.get("recalibrate", np.nan),
-            }
-        table = pd.DataFrame(rows).T.sort_index().rename_axis("model").reset_index()
+        ends = self.record.table("curves").query("split == 'test' and alpha in (0, 1)")
+        numbers = ends["name"].str.split(" & ", expand=True)
+        ends["model"] = ends["pair"] + numbers[0].where(ends["alpha"] == 1, numbers[1])
+        ious = ends.pivot_table("iou", "model", "batch_norm", aggfunc="last").reindex(columns=BATCH_NORM)
+        table = ious.set_axis(["as trained", "recalibrated"], axis="columns").reset_index()
         table["shift, points"] = table["recalibrated"] - table["as trained"]
         return table
 
@@ -259,24 +240,20 @@ class LandscapeReport:
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
         """The values that the book's prose quotes."""
-        whole = self.distances().groupby("kind")["l2"].mean()
         values = {"landscape_sentence": self.sentence(profile, description), "landscape_photos": self.photos}
+        whole = self.distances().groupby("kind")["l2"].mean()
+        paper = published.table5().set_index("task").loc["segmentation (Chair Segments)"]
         for over, under in RATIOS.values():
             values[f"ratio_{over}"] = f"{whole[over] / whole[under]:.3f}"
-            values[f"paper_ratio_{over}"] = f"{_paper_distances()[over] / _paper_distances()[under]:.3f}"
+            values[f"paper_ratio_{over}"] = f"{paper[over] / paper[under]:.3f}"
         table = pd.DataFrame(self.record.metrics["barriers"]).query("split == 'test' and metric == 'iou'")
-        for pair, name in (("F", "fine_tuned"), ("S", "scratch")):
-            for way in BATCH_NORM:
-                found = table.loc[(table["pair"] == pair) & (table["batch_norm"] == way), "barrier"]
-                values[f"barrier_{name}_{way}"] = (
-                    f"{found.mean():.1f}" if len(found) else "(without BatchNorm: nothing to recalibrate)"
-                )
+        means = table.groupby(["pair", "batch_norm"])["barrier"].mean()
+        for (pair, name), way in itertools.product((("F", "fine_tuned"), ("S", "scratch")), BATCH_NORM):
+            found = means.get((pair, way))
+            values[f"barrier_{name}_{way}"] = (
+                "(without BatchNorm: nothing to recalibrate)" if found is None else f"{found:.1f}"
+            )
         return values
-
-
-def _compared_runs(record: Record) -> tuple[str, ...]:
-    """The runs of the models in Table 5, which leaves out shorter pretrainings (labels with @)."""
-    return tuple(sorted(name for label, name in record.content["members"].items() if "@" not in label))
 
 
 def _task_names(records: Sequence[Record]) -> list[str]:
@@ -298,33 +275,20 @@ def _task_names(records: Sequence[Record]) -> list[str]:
 
 def _training_settings(settings: LandscapeSettings) -> dict[str, Any]:
     """The settings that decide how the models of an analysis were trained, beside their architecture and photos."""
-    own = {name: getattr(settings, name) for name in ("resolution", "recipe", "images", "evaluations")}
-    of_p = {f"P's {name}": value for name, value in settings.pretrain.items()}
-    collection = Path(settings.data).name  # the whole path is nobody's business on a page
     return {
         "protocol": protocol_title(settings),
-        **own,
+        **{name: getattr(settings, name) for name in ("resolution", "recipe", "images", "evaluations")},
         "seeds": settings.n_seeds,
-        "P's data": collection,
-        **of_p,
+        "P's data": Path(settings.data).name,  # the whole path is nobody's business on a page
+        **{f"P's {name}": value for name, value in settings.pretrain.items()},
     }
-
-
-def _paper_distances() -> Mapping[str, float]:
-    """The paper's segmentation row."""
-    table = published.table5()
-    row = table[table["task"].str.startswith("segmentation")].iloc[0]
-    return {kind: float(row[kind]) for kind in KINDS}
 
 
 def _frame_indices(alphas: Sequence[float]) -> list[int]:
     """Indices of the alphas that are frames: 0, every nth alpha from there, with n as small as it can be, and 1."""
     start, end = alphas.index(0), alphas.index(1)
-    for step in range(1, len(alphas) + 1):
-        kept = sorted({*range(start % step, len(alphas), step), end})
-        if len(kept) <= MOST_FRAMES:
-            break
-    return kept
+    grids = (sorted({*range(start % step, len(alphas), step), end}) for step in itertools.count(1))
+    return next(kept for kept in grids if len(kept) <= MOST_FRAMES)
 
 
 def _spread(values: Iterable[Any]) -> tuple[float, float, float] | float:

@@ -2,18 +2,14 @@
 
 An analysis has a pretrained model P, models F1, F2, ... fine-tuned from it and S1, S2, ... trained from scratch (the
 paper's Ft and Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the
-order of their images, and in their augmentation where the recipe has any; the S differ in their initial weights as
-well. What is missing of them is trained. Then distances, lines between pairs, planes and what goes beyond the paper are
-computed a cell at a time (:mod:`chairlib.landscape.cells`): an analysis that was stopped, or is asked for on a finer
-grid, computes only what is missing.
+order of their images, and in their augmentation where the recipe has any; the S in their initial weights as well. What
+is missing of them is trained. Then the analyses are computed a cell at a time (:mod:`chairlib.landscape.cells`).
 """
 
 import hashlib
 import time
-from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
 import torch
 
 from chairlib.benchmark import run as benchmark
@@ -148,8 +144,6 @@ def analyse(run: Run[LandscapeSettings], progress: bool = True) -> Record:
     _check_objects(opened["F1"].settings)
     records = {label: _train(label, member, progress) for label, member in opened.items()}
     started = time.monotonic()  # of the analysis alone: each model's record has the seconds of its training
-    _check_fair(records)
-
     study = Study.of(run.settings, opened)
     models = TrainedModels(study, records, progress)
     chosen = analyses(study)
@@ -164,9 +158,6 @@ def analyse(run: Run[LandscapeSettings], progress: bool = True) -> Record:
     finally:
         models.cells.bar.close()
     tables["distances"] = all_distances(models)
-    if "early" in tables:
-        tables["early"] = _with_whole_pretraining(tables["early"], metrics["barriers"], models)
-
     for name, table in tables.items():
         run.write_table(name, table)
     images, targets = models.test.image_set.batch(models.example_indices)
@@ -206,27 +197,6 @@ def _check_objects(settings: TransferSettings) -> None:
                 f"{MIN_CHAIR_PIXELS - 1} pixels at resolution {settings.resolution}, so there is no IoU to follow; "
                 "check the masks in GroundTruth, or use other photos."
             )
-
-
-def _check_fair(records: Mapping[str, Record]) -> None:
-    """Distances compare models of one length of training: refuse those that stopped early, or kept earlier weights."""
-    images = {label: int(record.content["best_images"]) for label, record in records.items() if label[0] in "FS"}
-    if len(set(images.values())) > 1:
-        each = ", ".join(f"{label} {count:,}" for label, count in images.items())
-        raise ParameterError(
-            f"the models' weights are of different numbers of images ({each}): a landscape compares models of one "
-            "length of training; use a recipe that keeps the last weights and never stops early."
-        )
-
-
-def _with_whole_pretraining(early: pd.DataFrame, barriers: list[dict[str, Any]], models: TrainedModels) -> pd.DataFrame:
-    """The table of early pretrainings, with P's own length last: the barrier between F1 and F2."""
-    rows = [
-        {"images": models.pretraining_images["P"], **{name: row[name] for name in ("batch_norm", "barrier", "name")}}
-        for row in barriers
-        if (row["pair"], row["split"], row["metric"], row["name"]) == ("F", "test", "iou", "1 & 2")
-    ]
-    return pd.concat([early, pd.DataFrame(rows)], ignore_index=True)
 
 
 def examples(record: Record) -> dict[str, Any]:

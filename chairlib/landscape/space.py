@@ -53,10 +53,9 @@ def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str,
 def interpolate(state_a: State, state_b: State, alpha: float) -> dict[str, Tensor]:
     """W = alpha W_a + (1 - alpha) W_b (the paper's section 6.2), as a new state of the same dtypes on the same device.
 
-    ``alpha`` weighs ``state_a``: 1 is a copy of it and 0 one of ``state_b``, both bit for bit. Floating-point entries,
-    BatchNorm's statistics among them, are computed in float64 and rounded once; integer entries
-    (``num_batches_tracked``) are taken from ``state_a`` wherever alpha isn't 0. Any finite ``alpha`` will do; outside
-    [0, 1], where it extrapolates, running variances are kept from falling below 0.
+    ``alpha``: any finite number; 1 gives a copy of ``state_a`` and 0 one of ``state_b``, bit for bit. Floating-point
+    entries, BatchNorm's statistics among them, are computed in float64 and rounded once, running variances not below 0;
+    integer entries (``num_batches_tracked``) are taken from ``state_a`` wherever alpha isn't 0.
 
     Raises :class:`ParameterError` for an alpha that is no finite number, and as :func:`l2_distance` does.
     """
@@ -120,10 +119,8 @@ def distances(state_a: State, state_b: State) -> pd.DataFrame:
 
     A row for ``total`` and one for each block with trainable parameters (:func:`blocks`), which is the index. Columns:
     ``l2``, ||a - b||; ``norm_a``, ``norm_b``; ``relative``, 2 ||a - b|| / (||a|| + ||b||), in [0, 2]: 0 for equal
-    weights, 2 for opposite ones, about 1.41 for weights of one size that are all unrelated; 0 where both norms are 0;
-    ``n_parameters``. Models with BatchNorm are nearer than that before they have learned anything (two fresh U-Nets:
-    0.71), because its scales start at 1 in all of them. Squares of the blocks' l2 add up to the total's. Raises as
-    :func:`l2_distance` does.
+    weights, 2 for opposite ones, about 1.41 for unrelated ones of one size (but 0.71 for two fresh U-Nets, whose
+    BatchNorm scales start at 1); ``n_parameters``. Raises as :func:`l2_distance` does.
     """
     check_alike([state_a, state_b])
     parts = pd.DataFrame(

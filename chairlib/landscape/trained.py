@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from chairlib.benchmark.models import build_model
+from chairlib.compositing.image_sets import spread
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths, runs
 from chairlib.core.devices import pick_device
@@ -70,8 +71,7 @@ class TrainedModels:
         """Scored photos that hold the object, evenly spread."""
         masks = torch.cat([masks for _, masks in self.test.in_order()])
         with_object = torch.nonzero(masks.sum(dim=(1, 2, 3)) > 0).flatten()
-        count = min(N_EXAMPLES, len(with_object))
-        return with_object[torch.arange(count, device=with_object.device) * len(with_object) // max(1, count)]
+        return with_object[spread(len(with_object), N_EXAMPLES)]
 
     @cached_property
     def example_images(self) -> torch.Tensor:

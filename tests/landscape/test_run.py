@@ -13,7 +13,6 @@ from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import build_model
 from chairlib.core import paths, runs
 from chairlib.core.errors import ParameterError, RecordError
-from chairlib.core.runs import Record
 from chairlib.landscape import run as landscape
 from chairlib.landscape.report import open_report
 from chairlib.landscape.settings import LandscapeSettings
@@ -201,19 +200,3 @@ def test_the_seconds_of_an_analysis_hold_no_training(tiny, monkeypatch, tmp_path
     assert clock.seconds == 60 * 5
     assert record.content["seconds"] == 0
     assert record.content["member_seconds"] > 0
-
-
-def test_models_of_different_lengths_of_training_are_not_compared(full, everything, monkeypatch):
-    train = transfer.train
-
-    def stopped_early(run, progress):
-        record = train(run, progress)
-        if run.name != full.content["members"]["S2"]:
-            return record
-        return Record(record.folder, {**record.content, "best_images": record.content["best_images"] - 16})
-
-    monkeypatch.setattr(transfer, "train", stopped_early)
-    run = landscape.open_run(**{**everything, "n_alphas": 4})
-    with pytest.raises(ParameterError, match=r"of different numbers of images \(F1 960, .*S2 944"):
-        landscape.analyse(run, progress=False)
-    assert run.record is None

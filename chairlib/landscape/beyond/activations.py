@@ -54,7 +54,7 @@ def activations(
     n_images: int | None = None,
     grid: int | None = None,
 ) -> Iterator[dict[str, dict[str, Tensor]]]:
-    """Run ``model`` with each of ``states`` over the same images, and give each layer's outputs as features, by batch.
+    """Each layer's outputs as features, by batch, for ``model`` with each of ``states``.
 
     Parameters
     ----------
@@ -62,18 +62,13 @@ def activations(
     states: weights by name; the name is that of the result and of errors.
     layers: names as in ``model.named_modules()``, each of which gives one tensor [B, C, H, W] (or [B, C]) a pass. None:
         :func:`default_layers`.
-    n_images: that many of the loader's images, evenly spread, in order; None for all. Never shuffled, flipped or
-        augmented.
+    n_images: that many of the loader's images, evenly spread, in order and un-augmented; None for all.
     grid: average every output to ``grid`` x ``grid`` positions first; None keeps all positions.
 
-    Yields
-    ------
-    ``{state: {layer: float64 [examples, channels]}}``, where every position of every image is one example.
+    Yields ``{state: {layer: float64 [examples, channels]}}``, where every position of every image is one example.
 
-    Raises
-    ------
-    ParameterError: weights that don't fit the model or aren't finite, an unknown layer, a layer that runs never or
-    twice, no layer at all, or an impossible count.
+    Raises :class:`ParameterError` for weights that don't fit the model or aren't finite, an unknown layer, a layer that
+    runs never or twice, no layer at all, or an impossible count.
     """
     for count_name, count in (("n_images", n_images), ("grid", grid)):
         check_count(count_name, count, none=True)
@@ -99,8 +94,7 @@ def activations(
 class CrossProducts:
     """The products of features x [n, p] and y [n, q] about their means, summed over examples that come in batches.
 
-    Taken about the first batch's means, so that large means cost no digits. The result does not depend on how the
-    examples were split into batches, rounding aside.
+    Taken about the first batch's means, so that large means cost no digits.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from chairlib.landscape.beyond.soups import state_cell
+from chairlib.landscape.beyond.soups import member_cell, state_cell
 from chairlib.landscape.cells import Cell, Study
 from chairlib.landscape.space import rewind
 from chairlib.landscape.states import State
@@ -32,34 +32,29 @@ class Criticality:
     study: Study
 
     def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
+        """A model as it is has ``None`` for its block."""
         for pair in "FS":
             for number in self.study.numbers:
-                for block in (None, *self.study.blocks):
-                    yield self._cell(pair, number, block), {"pair": pair, "name": str(number), "block": block}
+                about = {"pair": pair, "name": str(number)}
+                yield member_cell(f"{pair}{number}", self.study.batch_norm[-1]), {**about, "block": None}
+                for block in self.study.blocks:
+                    yield self._cell(pair, number, block), {**about, "block": block}
 
-    def _cell(self, pair: str, number: int, block: str | None) -> Cell:
-        """The model as it is where ``block`` is None."""
-        label, way, settings = f"{pair}{number}", self.study.batch_norm[-1], self.study.settings
-        if block is None:
-            return state_cell((label,), way, lambda models: models.states[label])
+    def _cell(self, pair: str, number: int, block: str) -> Cell:
+        label, settings = f"{pair}{number}", self.study.settings
 
         def state(models: TrainedModels) -> State:
             origin = models.states["P"] if pair == "F" else _initial_state(settings.model, settings.width, number - 1)
             on_device = {key: tensor.to(models.device) for key, tensor in origin.items()}
             return rewind(models.states[label], on_device, block)
 
-        return state_cell((label, f"{block} of", "P" if pair == "F" else "start"), way, state)
+        return state_cell((label, f"{block} of", "P" if pair == "F" else "start"), self.study.batch_norm[-1], state)
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
         """pair, name, block, iou, untouched (the IoU of the model as it is), in per cent."""
-        rows, untouched = [], 0.0
-        for cell, about in self.points():
-            iou = models.result(cell)["iou"]
-            if about["block"] is None:
-                untouched = iou
-            else:
-                rows.append({**about, "iou": iou, "untouched": untouched})
-        return pd.DataFrame(rows)
+        table = pd.DataFrame([{**about, "iou": models.result(cell)["iou"]} for cell, about in self.points()])
+        table["untouched"] = table["iou"].where(table["block"].isna()).ffill()
+        return table.dropna(subset="block")
 
 
 @cache

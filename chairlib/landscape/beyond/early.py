@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from chairlib.landscape.analyses import line_cell, scored_cell
 from chairlib.landscape.barriers import barrier
 from chairlib.landscape.cells import Cell, Study
 from chairlib.landscape.space import interpolate
@@ -24,33 +25,24 @@ class EarlyPretraining:
     study: Study
 
     def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        for images in self.study.early_budgets:
+        """Shorter pretrainings, and last P's own, whose line is one of Figure 7's."""
+        for start in (*(f"@{images}" for images in self.study.early_budgets), ""):
             for way in self.study.batch_norm:
                 for alpha in self.study.alphas:
-                    yield _line_cell(images, alpha, way), {"budget": images, "batch_norm": way, "alpha": alpha}
+                    cell = (_line_cell if start else line_cell)(f"F1{start}", f"F2{start}", alpha, way)
+                    yield cell, {"start": f"P{start}", "batch_norm": way, "alpha": alpha}
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
         """images (that the shared weights have seen), batch_norm, barrier (points of IoU), name."""
-        points = [{**about, "iou": models.result(cell)["iou"]} for cell, about in self.points()]
-        lines = pd.DataFrame(points, columns=["budget", "batch_norm", "alpha", "iou"])
+        results = [(about, models.result(cell)) for cell, about in self.points()]
+        lines = pd.DataFrame([{**about, "iou": result.get("test", result)["iou"]} for about, result in results])
         rows = [
-            {
-                "images": models.pretraining_images[f"P@{budget}"] if budget else 0,
-                "batch_norm": way,
-                "barrier": barrier(line["alpha"], line["iou"]),
-                "name": "1 & 2",
-            }
-            for (budget, way), line in lines.groupby(["budget", "batch_norm"], sort=False)
+            (models.pretraining_images.get(str(start), 0), way, barrier(line["alpha"], line["iou"]), "1 & 2")
+            for (start, way), line in lines.groupby(["start", "batch_norm"], sort=False)
         ]
         return pd.DataFrame(rows, columns=["images", "batch_norm", "barrier", "name"])
 
 
-def _line_cell(images: int, alpha: float, batch_norm: str) -> Cell:
-    first, second = f"F1@{images}", f"F2@{images}"
-
-    def compute(models: TrainedModels) -> dict[str, float]:
-        between = interpolate(models.states[first], models.states[second], alpha)
-        return models.on_test.score(between, batch_norm)["test"]
-
-    key = ("line, scored", first, second, batch_norm, f"alpha {alpha:g}")
-    return Cell(key, compute, int(batch_norm == "recalibrate"), 1)
+def _line_cell(first: str, second: str, alpha: float, batch_norm: str) -> Cell:
+    key = ("line, scored", first, second, f"alpha {alpha:g}")
+    return scored_cell(key, batch_norm, lambda models: interpolate(models.states[first], models.states[second], alpha))

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from chairlib.landscape.analyses import line_cell
+from chairlib.landscape.analyses import line_cell, scored_cell
 from chairlib.landscape.beyond.weight_matching import (
     SUPPORTED,
     Permutations,
@@ -57,20 +57,15 @@ class Matching:
                 for permuted in (False, True):
                     for alpha in self.study.alphas:
                         # As trained, the line is one of Figure 7's.
-                        cell = (
-                            _permuted_cell(first, second, about["matching"], alpha, way, match_cell)
-                            if permuted
-                            else line_cell(first, second, alpha, way)
-                        )
+                        cell = line_cell(first, second, alpha, way)
+                        if permuted:
+                            cell = _permuted_cell(first, second, about["matching"], alpha, way, match_cell)
                         yield cell, {**about, "permuted": permuted, "batch_norm": way, "alpha": alpha}
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
         """matching, permuted, batch_norm, alpha, iou (of scored photos, per cent), name."""
-        rows = []
-        for cell, about in self.points():
-            if "alpha" in about:
-                result = models.result(cell)
-                rows.append({**about, "iou": result["iou"] if about["permuted"] else result["test"]["iou"]})
+        results = [(about, models.result(cell)) for cell, about in self.points() if "alpha" in about]
+        rows = [{**about, "iou": result.get("test", result)["iou"]} for about, result in results]
         return pd.DataFrame(rows, columns=["matching", "permuted", "batch_norm", "alpha", "iou", "name"])
 
     def lengths(self, models: TrainedModels) -> list[dict[str, Any]]:
@@ -89,13 +84,10 @@ def _match_cell(first: str, second: str, method: str) -> Cell:
 
 
 def _permuted_cell(first: str, second: str, method: str, alpha: float, batch_norm: str, match_cell: Cell) -> Cell:
-    def compute(models: TrainedModels) -> dict[str, float]:
+    def state(models: TrainedModels) -> State:
         # Found once: the cells of a line must all be about one permutation.
-        found = models.result(match_cell)
-        orders = {group: torch.tensor(order) for group, order in found["orders"].items()}
-        spec = permutation_spec(models.study.settings.model)
-        permuted = permute(models.states[second], Permutations(spec, orders, found["before"], found["after"]))
-        return models.on_test.score(interpolate(models.states[first], permuted, alpha), batch_norm)["test"]
+        orders = {group: torch.tensor(order) for group, order in models.result(match_cell)["orders"].items()}
+        permutations = Permutations(permutation_spec(models.study.settings.model), orders)
+        return interpolate(models.states[first], permute(models.states[second], permutations), alpha)
 
-    key = ("line, permuted", first, second, method, batch_norm, f"alpha {alpha:g}")
-    return Cell(key, compute, int(batch_norm == "recalibrate"), 1)
+    return scored_cell(("line, permuted", first, second, method, f"alpha {alpha:g}"), batch_norm, state)

@@ -71,16 +71,11 @@ def layer_similarity(
 
     Parameters
     ----------
-    model: its architecture; weights and mode are neither used nor changed.
-    state_a, state_b: state dicts that fit it. BatchNorm uses their running statistics.
-    loader: of the test split, as a rule; its images are taken in order, un-augmented.
-    layers: names as in ``model.named_modules()``; by default the blocks of U-Net, or every convolution of another model
-        that runs once a pass, in forward order.
-    n_images: only so many, evenly spread over the loader's; None for all.
-    grid: positions a side that layers are averaged to; None compares every position.
+    model, loader, layers, n_images, grid: as in :func:`chairlib.landscape.beyond.activations.activations`, which says
+        what is raised. The loader is of the test split, as a rule.
+    state_a, state_b: state dicts that fit the model. BatchNorm uses their running statistics.
 
-    ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size. Raises
-    :class:`ParameterError` as :func:`chairlib.landscape.beyond.activations.activations` does.
+    ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size.
     """
     sums: dict[str, list[CrossProducts]] = {}
     for features in activations(model, {"state_a": state_a, "state_b": state_b}, loader, layers, n_images, grid):

@@ -18,7 +18,7 @@ from chairlib.landscape.space import average
 from chairlib.landscape.states import State
 from chairlib.landscape.trained import TrainedModels
 
-__all__ = ["Soups", "state_cell"]
+__all__ = ["Soups", "member_cell", "state_cell"]
 
 _TITLES = {"average": "not recalibrated", "recalibrate": "recalibrated"}
 
@@ -43,32 +43,15 @@ class Soups:
 
     study: Study
 
-    def labels(self, pair: str) -> list[str]:
-        return [f"{pair}{number}" for number in self.study.numbers]
-
     def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
         for pair in "FS":
+            labels = [f"{pair}{number}" for number in self.study.numbers]
             for way in self.study.batch_norm:
                 about = {"pair": pair, "batch_norm": way}
-                for label in self.labels(pair):
-                    yield _member_cell(label, way), {**about, "kind": "member", "label": label}
-                yield self._soup_cell(pair, way), {**about, "kind": "soup", "label": "soup"}
-                yield self._ensemble_cell(pair, way), {**about, "kind": "ensemble", "label": "ensemble"}
-
-    def _soup_cell(self, pair: str, way: str) -> Cell:
-        labels = self.labels(pair)
-        return state_cell(("soup", *labels), way, lambda models: average([models.states[label] for label in labels]))
-
-    def _ensemble_cell(self, pair: str, way: str) -> Cell:
-        labels = self.labels(pair)
-
-        def compute(models: TrainedModels) -> dict[str, float]:
-            states = [models.states[label] for label in labels]
-            members = [models.on_test.recalibrated(state) for state in states] if way == "recalibrate" else states
-            return _with_interval(score_ensemble(models.model, members, models.test).scores)
-
-        recalibrated = int(way == "recalibrate")
-        return Cell(("ensemble", *labels, way), compute, recalibrated * len(labels), len(labels))
+                for label in labels:
+                    yield member_cell(label, way), {**about, "kind": "member", "label": label}
+                yield _soup_cell(labels, way), {**about, "kind": "soup", "label": "soup"}
+                yield _ensemble_cell(labels, way), {**about, "kind": "ensemble", "label": "ensemble"}
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
         """pair, label, kind (member, mean, soup, ensemble), iou, low, high in per cent.
@@ -76,23 +59,34 @@ class Soups:
         Members one by one are as trained.
         """
         points = pd.DataFrame([{**about, **models.result(cell)} for cell, about in self.points()])
-        rows: list[dict[str, Any]] = []
-        for pair, own in points.groupby("pair", sort=False):
-            members = own[own["kind"] == "member"]
-            shown: list[list[dict[Any, Any]]] = [members[members["batch_norm"] == "average"].to_dict("records")]
-            for way in self.study.batch_norm:
-                mean = {
-                    "kind": "mean",
-                    "label": "members' mean",
-                    "iou": np.mean(members.loc[members["batch_norm"] == way, "iou"]),
-                }
-                others = own[(own["kind"] != "member") & (own["batch_norm"] == way)].to_dict("records")
-                suffix = f", {_TITLES[way]}" if len(self.study.batch_norm) > 1 else ""
-                summaries: list[dict[Any, Any]] = [mean, *others]
-                shown.append([{**row, "label": row["label"] + suffix} for row in summaries])
-            rows += [{**row, "pair": pair} for group in shown for row in group]
-        return pd.DataFrame(rows, columns=["pair", "label", "kind", "iou", "low", "high"])
+        tables = []
+        for (pair, way), own in points.groupby(["pair", "batch_norm"], sort=False):
+            is_member = own["kind"] == "member"
+            if way == "average":
+                tables.append(own[is_member])
+            mean = {"pair": pair, "kind": "mean", "label": "members' mean", "iou": np.mean(own.loc[is_member, "iou"])}
+            suffix = f", {_TITLES[str(way)]}" if len(self.study.batch_norm) > 1 else ""
+            summaries = pd.concat([pd.DataFrame([mean]), own[~is_member]])
+            tables.append(summaries.assign(label=summaries["label"] + suffix))
+        return pd.concat(tables, ignore_index=True)[["pair", "label", "kind", "iou", "low", "high"]]
 
 
-def _member_cell(label: str, batch_norm: str) -> Cell:
+def member_cell(label: str, batch_norm: str) -> Cell:
+    """The IoU of a trained model on the scored photos, with its 95 % interval."""
     return state_cell((label,), batch_norm, lambda models: models.states[label])
+
+
+def _soup_cell(labels: list[str], batch_norm: str) -> Cell:
+    return state_cell(("soup", *labels), batch_norm, lambda models: average(models.states[label] for label in labels))
+
+
+def _ensemble_cell(labels: list[str], batch_norm: str) -> Cell:
+    recalibrated = batch_norm == "recalibrate"
+
+    def compute(models: TrainedModels) -> dict[str, float]:
+        members = [models.states[label] for label in labels]
+        if recalibrated:
+            members = [models.on_test.recalibrated(state) for state in members]
+        return _with_interval(score_ensemble(models.model, members, models.test).scores)
+
+    return Cell(("ensemble", *labels, batch_norm), compute, recalibrated * len(labels), len(labels))

@@ -16,7 +16,7 @@ two others needs them estimated anew, matched or not (Jordan et al., *REPAIR*, I
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +55,7 @@ class PermutationSpec:
 
     ``axes``: for each key of the state dict, for each leading axis, the permutation groups that lie along it: ``()``
     for an axis that is not permuted (and for all axes left out), one group, or several side by side for concatenated
-    features. No group lies along two axes of one tensor. Groups come in forward order. Sizes are read from the weights,
+    features. No group lies twice in one tensor. Groups come in forward order. Sizes are read from the weights,
     so one spec fits all widths.
 
     ``outputs``: for each group, the modules in whose outputs its units can be observed; for matching by activations.
@@ -68,11 +68,6 @@ class PermutationSpec:
     def groups(self) -> list[str]:
         """The groups, in forward order."""
         return list(dict.fromkeys(group for axes in self.axes.values() for axis in axes for group in axis))
-
-    def neighbours(self, group: str) -> set[str]:
-        """The groups along other axes of the tensors that ``group`` permutes."""
-        shared = [axes for axes in self.axes.values() if any(group in axis for axis in axes)]
-        return {other for axes in shared for axis in axes if group not in axis for other in axis}
 
     def sizes(self, state: State) -> dict[str, int]:
         """The number of units of each group in ``state``.
@@ -198,10 +193,8 @@ def match(
     seed: of the order in which groups are visited.
     max_iterations: sweeps over all groups from each start, at most.
 
-    Raises
-    ------
-    ParameterError: unknown model, weights of different models (naming the first key that differs) or not those that the
-    spec covers, values that are not finite (naming the key), no iterations.
+    Raises :class:`ParameterError` for an unknown model, weights of different models or that the spec does not cover,
+    values that are not finite, and no iterations.
     """
     spec = permutation_spec(spec) if isinstance(spec, str) else spec
     check_count("max_iterations", max_iterations)
@@ -292,30 +285,23 @@ class MatchingProblem:
     ) -> tuple[dict[str, Tensor], int, bool]:
         """Improve one group after another until none can be: the orders, the number of sweeps, whether it converged."""
         groups = self.spec.groups
-        # The best permutation of a group depends on its neighbours alone: while these stay, so does it.
-        stale = set(groups)
         for sweep in range(1, max_iterations + 1):
             improved = False
             for number in rng.permutation(len(groups)).tolist():
                 group = groups[number]
-                if group not in stale:
-                    continue
-                stale.discard(group)
                 similarity = self.similarity(group, orders)
                 order = _assign(similarity)
                 if _gain(similarity, order) > _gain(similarity, orders[group]) + self.least_gain:
                     orders, improved = {**orders, group: order}, True
-                    stale |= self.spec.neighbours(group)
             if not improved:
                 return orders, sweep, True
         return orders, max_iterations, False
 
     def similarity(self, group: str, orders: Mapping[str, Tensor], known: Collection[str] | None = None) -> Tensor:
-        """How alike the units of a group are, all other groups of B permuted by ``orders``: float64 [n, n].
+        """Inner products of the parameters of unit i of A and unit j of B, in one group: float64 [n, n].
 
-        Entry (i, j) is the inner product of the parameters of unit i of A and of unit j of B.
-
-        ``known``: leave out tensors that other groups than these have a part in.
+        All other groups of B are permuted by ``orders``. ``known``: leave out tensors that other groups than these have
+        a part in.
         """
         total = torch.zeros(self.sizes[group], self.sizes[group], dtype=torch.float64)
         for key in self.a:
@@ -328,24 +314,14 @@ class MatchingProblem:
                 if known is not None and any(other not in known for names in others for other in names):
                     continue
                 matched = _permute_axes(self.b[key], others, orders, self.sizes)
-                for start in _starts(axis, group, self.sizes):
-                    blocks = [
-                        tensor.narrow(number, start, self.sizes[group])
-                        .movedim(number, 0)
-                        .reshape(self.sizes[group], -1)
-                        for tensor in (self.a[key], matched)
-                    ]
-                    total += blocks[0] @ blocks[1].T
+                start = sum(self.sizes[other] for other in axis[: axis.index(group)])
+                size = self.sizes[group]
+                a, b = (
+                    tensor.narrow(number, start, size).movedim(number, 0).reshape(size, -1)
+                    for tensor in (self.a[key], matched)
+                )
+                total += a @ b.T
         return total
-
-
-def _starts(axis: tuple[str, ...], group: str, sizes: Mapping[str, int]) -> Iterator[int]:
-    """Where the blocks of ``group`` begin along an axis."""
-    start = 0
-    for name in axis:
-        if name == group:
-            yield start
-        start += sizes[name]
 
 
 def _permute_axes(tensor: Tensor, axes: Axes, orders: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Tensor:

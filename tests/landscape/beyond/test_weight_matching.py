@@ -168,18 +168,6 @@ def is_image_or_logit(key, axis):
     return (key in ("stem.0.weight", "stages.0.0.weight") and axis == 1) or (key.startswith("classifier") and axis == 0)
 
 
-def test_groups_that_share_a_tensor_are_neighbours():
-    neighbours = permutation_spec("unet").neighbours
-    assert neighbours("stem.3") == {"stem.0", "down.0.0", "up.3.0"}
-    assert neighbours("up.3.3") == {"up.3.0"}
-    assert permutation_spec("fcn_vgg16").neighbours("stages.3.4") == {
-        "stages.3.2",
-        "stages.4.0",
-        "stages.4.4",
-        "stages.2.4",
-    }
-
-
 def test_unets_up_blocks_read_the_skip_and_the_upsampled_features_side_by_side():
     axes = permutation_spec("unet").axes
     read = [axes[f"up.{number}.0.weight"][1] for number in range(4)]
