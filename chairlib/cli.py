@@ -27,11 +27,8 @@ from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
 __all__ = ["app", "main"]
 
-#: What an unknown command is told. Collections are made by packages of their own, which the library does without.
-_MORE_COMMANDS = (
-    "Rendering, importing, collecting and fetching (render, import, collect, fetch) come with the packages in the "
-    "folder extras/ of the project's repository: in a clone of it, run `make install`, or `pip install . ./extras/*`."
-)
+#: Commands of the packages that make collections, which the library does without.
+_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "collect", "fetch")
 
 
 class _Commands(TyperGroup):
@@ -39,8 +36,11 @@ class _Commands(TyperGroup):
         try:
             return super().resolve_command(ctx, args)
         except Exception as error:  # typer's own class of usage errors, which has no stable name
-            if isinstance(message := getattr(error, "message", None), str):
-                error.message = f"{message} {_MORE_COMMANDS}"  # type: ignore[attr-defined]
+            if args[0] in _EXTRA_COMMANDS:
+                error.message = (  # type: ignore[attr-defined]
+                    f"No such command {args[0]!r}: it comes with the packages in the folder extras/ of the project's "
+                    "repository. In a clone of it, run `make install`, or `pip install . ./extras/*`."
+                )
             raise
 
 
@@ -242,12 +242,15 @@ def _exit_interrupted(message: str) -> NoReturn:
 
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out. PyTorch has an error of its own for CUDA, and only words for the CPU."""
-    told = isinstance(error, RuntimeError) and re.search("can't allocate memory|not enough memory", str(error))
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or bool(told)
+    in_words = isinstance(error, RuntimeError) and re.search("can't allocate memory|not enough memory", str(error))
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or bool(in_words)
 
 
 for _entry in sorted(entry_points(group="chairlib.commands")):
-    _entry.load()(app)
+    try:
+        _entry.load()(app)
+    except Exception as _error:  # another package's, and no reason to lose all commands of this one
+        print(f"chairlib: the commands of {_entry.name} cannot be loaded ({_error}); reinstall it.", file=sys.stderr)
 
 
 def main() -> None:

@@ -30,7 +30,6 @@ __all__ = [
     "FULL_WIDTH",
     "MIN_SIZE",
     "MODELS",
-    "MODEL_TITLES",
     "build_model",
     "check_model",
     "count_parameters",
@@ -40,14 +39,8 @@ __all__ = [
 ]
 _NAME = "chairlib_name"
 
-#: The names that :func:`build_model` knows, with the paper's titles.
-MODEL_TITLES = {
-    "unet": "U-Net",
-    "fcn_vgg16": "FCN-VGG-16",
-    "fcn_resnet50": "FCN-ResNet-50",
-    "fcn_resnet101": "FCN-ResNet-101",
-}
-MODELS = tuple(MODEL_TITLES)
+#: The names that :func:`build_model` knows.
+MODELS = ("unet", "fcn_vgg16", "fcn_resnet50", "fcn_resnet101")
 #: The width of the paper's U-Net and VGG-16: channels of the first convolution, to which all others are in proportion.
 FULL_WIDTH = 64
 #: The smallest height and width in pixels: VGG-16 halves its input five times.
@@ -147,7 +140,7 @@ def model_code_hash(name: str) -> str | None:
     if ":" not in name:
         return None
     try:
-        return code_hash(name.partition(":")[0], skip=("chairlib",))
+        return code_hash(name.partition(":")[0], skip=("chairlib",), parents=True)
     except (ModuleNotFoundError, SyntaxError):
         return None
 

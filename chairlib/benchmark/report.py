@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from chairlib.benchmark.models import FULL_WIDTH, MODEL_TITLES
+from chairlib.benchmark.models import FULL_WIDTH
 from chairlib.benchmark.run import examples
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import Collection
 from chairlib.compositing.released import COCO_SOURCE
 from chairlib.core import published
+from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record, load_records
 
 __all__ = [

@@ -15,18 +15,18 @@ class BenchmarkSettings(Settings):
 
     kind: ClassVar[str] = "benchmark"
 
-    data: str = parameter("mini", "A collection, or a folder in the authors' layout.", identity=False)
-    model: str = parameter("unet", "unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
-    width: int | None = parameter(None, "Channels of the first convolution; the paper's by default.")
-    resolution: int = parameter(64, "Pixels a side, at least 16.")
-    recipe: str = parameter("fast", "paper, released or fast.")
-    images: int | None = parameter(None, "Training budget in images; the recipe's epochs by default.")
-    train_images: int | None = parameter(None, "Different training composites; all by default.")
-    val_images: int | None = parameter(None, "Validation composites; all by default.")
-    test_images: int | None = parameter(None, "Test composites; all by default.")
-    evaluations: int | None = parameter(None, "How often to validate; once an epoch, at least 8, by default.")
-    seed: int = parameter(0, "Seed of the initial weights, the order of images and their flips.")
-    device: str = parameter("auto", "auto, cpu, cuda, ...", identity=False)
+    data: str = parameter("mini", help="A collection, or a folder in the authors' layout.", identity=False)
+    model: str = parameter("unet", help="unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
+    width: int | None = parameter(None, help="Channels of the first convolution; the paper's by default.")
+    resolution: int = parameter(64, help="Pixels a side, at least 16.")
+    recipe: str = parameter("fast", help="paper, released or fast.")
+    images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
+    train_images: int | None = parameter(None, help="Different training composites; all by default.")
+    val_images: int | None = parameter(None, help="Validation composites; all by default.")
+    test_images: int | None = parameter(None, help="Test composites; all by default.")
+    evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")
+    seed: int = parameter(0, help="Seed of the initial weights, the order of images and their flips.")
+    device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:
         for name in ("width", "images", "train_images", "val_images", "test_images", "evaluations"):

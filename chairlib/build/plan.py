@@ -18,6 +18,7 @@ from chairlib.build.profiles import Profile, load_profile
 from chairlib.collection import Collection
 from chairlib.compositing.released import COCO_SOURCE, is_released, read_note
 from chairlib.core import paths
+from chairlib.core.code import project_folder
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
 from chairlib.core.jobs import Inputs, Job, executed_notebook, report_job, unique
@@ -71,7 +72,7 @@ class Plan:
     @cached_property
     def jobs(self) -> list[Job]:
         """Everything that is executed."""
-        profile, told = self.profile, (self.profile.name, self.profile.description)
+        profile, about = self.profile, (self.profile.name, self.profile.description)
         data, hash = self.inputs.data, self.collection.hash
         chapters = {
             "01_collection": {"data": data, **profile.collection},
@@ -84,10 +85,10 @@ class Plan:
                 for name, parameters in chapters.items()
             ),
             *benchmark.jobs([*self.benchmark_runs, *self._extra("benchmark")]),
-            report_job("04_benchmark_report", data, self.benchmark_runs, *told),
+            report_job("04_benchmark_report", data, self.benchmark_runs, *about),
             *transfer.jobs([*self.transfer_runs, *self._extra("transfer")]),
-            report_job("06_transfer_report", self.inputs.photos, self.transfer_runs, *told),
-            *landscape.jobs(self.landscape_runs, *told),
+            report_job("06_transfer_report", self.inputs.photos, self.transfer_runs, *about),
+            *landscape.jobs(self.landscape_runs, *about),
         ]
 
     def threads_per_run(self, cores: int) -> int:
@@ -101,7 +102,7 @@ class Plan:
         return max(1, cores // len(self.benchmark_runs))
 
     @cached_property
-    def _code(self) -> list[Any]:
+    def _code(self) -> str:
         """What decides how pages look: the library's code, the paper's tables, and the packages that add commands.
 
         Not given to Snakemake as files: it looks at every waiting job's files each time that a job ends.
@@ -110,8 +111,10 @@ class Plan:
         digest = hashlib.sha256()
         for path in sorted([*paths.package.rglob("*.py"), *tables]):
             digest.update(repr((str(path.relative_to(paths.package)), path.read_bytes())).encode())
-        added = [entry.dist for entry in entry_points(group="chairlib.commands") if entry.dist is not None]
-        return [digest.hexdigest()[:16], *sorted([package.name, package.version] for package in added)]
+        added = {entry.module.partition(".")[0] for entry in entry_points(group="chairlib.commands")}
+        for path in [file for name in sorted(added) for file in sorted((project_folder(name) / name).rglob("*.py"))]:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
 
     def fingerprint(self, job: Job) -> str:
         """What decides a job's outcome, as one line that Snakemake compares with the last build's."""

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from chairlib.collection import KINDS, SPLITS, Collection
 from chairlib.compositing.blend import Placement, check_resolution, resize_background, resize_segment
 from chairlib.core import paths
+from chairlib.core.code import code_hash
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
 from chairlib.core.tensors import load_tensors, save_tensors
@@ -23,9 +25,6 @@ from chairlib.core.tensors import load_tensors, save_tensors
 __all__ = ["PackedSplit", "check_split", "load_split", "map_images", "sample_arrays", "spread"]
 
 T = TypeVar("T")
-
-#: Raise when packing would give other pixels than before.
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,19 @@ def _pack(collection: Collection, resolution: int, fit: Placement, crop: bool) -
     return tensors
 
 
+@cache
+def packing_code() -> str:
+    """A hash of the code that packs: other code packs other pixels."""
+    return code_hash("chairlib.compositing.packing", skip=("chairlib.core",))
+
+
 def load_split(
     collection: Collection, split: str, resolution: int = 64, fit: Placement = "stretch", crop: bool = False
 ) -> PackedSplit:
     """The parts of ``split`` at ``resolution``: read from the cache, or made and written to it where it has none."""
     check_split(split)
     check_resolution(resolution)
-    options = f"{resolution}-{fit}-{'cropped' if crop else 'whole'}-v{VERSION}"
+    options = f"{resolution}-{fit}-{'cropped' if crop else 'whole'}-{packing_code()}"
     file = paths.cache / "packed" / f"{collection.hash}-{options}.safetensors"
     try:
         tensors, _ = load_tensors(file, prefix=f"{split}.")

@@ -14,23 +14,25 @@ from typing import Any
 __all__ = ["code_hash", "imported_modules", "project_folder"]
 
 _INSTALLED = {"site-packages", "dist-packages"}
+#: Methods that only describe an object to a person.
+_DESCRIPTIONS = {"__repr__", "__str__", "_repr_html_"}
 
 
-def code_hash(module: str, skip: tuple[str, ...] = ()) -> str:
+def code_hash(module: str, skip: tuple[str, ...] = (), parents: bool = False) -> str:
     """16 hexadecimal digits over the syntax of the :func:`imported_modules`. Raises as that does, and SyntaxError."""
     digest = hashlib.sha256()
-    for name, file in sorted(imported_modules(module, skip).items()):
+    for name, file in sorted(imported_modules(module, skip, parents).items()):
         digest.update(repr((name, _syntax(ast.parse(file.read_bytes())))).encode())
     return digest.hexdigest()[:16]
 
 
-def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]:
+def imported_modules(module: str, skip: tuple[str, ...] = (), parents: bool = False) -> dict[str, Path]:
     """``module`` and what it imports of the same project, directly or through others: files by dotted name.
 
     The project is the folder that holds the top-level package or file of ``module``, without packages that are
     installed there (``site-packages``); for an installed package it is the package alone. An import counts wherever it
-    stands, in functions too. ``skip``: dotted names that are left out, with all below them. Nothing is imported to find
-    out.
+    stands, in functions too. ``skip``: dotted names that are left out, with all below them. ``parents``: the packages
+    that a module lies in count too, whose ``__init__`` Python runs first. Nothing is imported to find out.
 
     Raises ModuleNotFoundError where ``module`` has no source file.
     """
@@ -45,6 +47,7 @@ def imported_modules(module: str, skip: tuple[str, ...] = ()) -> dict[str, Path]
         if file is not None:
             found[name] = file
             waiting += _imports(name, file, root)
+            waiting += [name.rpartition(".")[0]] if parents and "." in name else []
     if module not in found:
         raise ModuleNotFoundError(f"no source file of module {module!r} was found", name=module)
     return found
@@ -85,7 +88,7 @@ def _imports(module: str, file: Path, root: Path) -> Iterator[str]:
 
 
 def _syntax(node: Any) -> Any:
-    """A tree as nested tuples without docstrings, positions, empty fields and the texts of errors that are raised."""
+    """A tree as nested tuples without positions, empty fields, raised errors and what :func:`_is_text` finds."""
     if isinstance(node, list):
         return tuple(_syntax(item) for item in node if not _is_text(item))
     if not isinstance(node, ast.AST):
@@ -97,5 +100,9 @@ def _syntax(node: Any) -> Any:
 
 
 def _is_text(node: Any) -> bool:
-    """Whether a statement is nothing but a text: a docstring, of a module, a function or an attribute."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    """Whether a node is for people only: a docstring, a keyword ``help``, a method that describes an object."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    if isinstance(node, ast.keyword):
+        return node.arg == "help"
+    return isinstance(node, ast.FunctionDef) and node.name in _DESCRIPTIONS

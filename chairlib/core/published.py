@@ -11,6 +11,7 @@ from chairlib.core import paths
 __all__ = [
     "ALL_BACKGROUND_PRECISION",
     "FOREGROUND_SHARE",
+    "MODEL_TITLES",
     "SLIPS",
     "table1",
     "table2",
@@ -19,6 +20,13 @@ __all__ = [
     "table5",
 ]
 
+#: What the paper calls its models.
+MODEL_TITLES = {
+    "unet": "U-Net",
+    "fcn_vgg16": "FCN-VGG-16",
+    "fcn_resnet50": "FCN-ResNet-50",
+    "fcn_resnet101": "FCN-ResNet-101",
+}
 #: Precision, in per cent, of calling every pixel background (section 5.2, "Is Chair Segments solved?").
 ALL_BACKGROUND_PRECISION = 78.01
 #: The share of pixels that are chair, in per cent, which that baseline implies.

@@ -5,7 +5,9 @@ against that dataclass, and code reads its attributes.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from importlib import import_module
 from typing import Any, ClassVar, Self
 
 from chairlib.core.checks import is_whole
@@ -68,7 +70,10 @@ class Settings:
 
 
 def settings_class(kind: str) -> type[Settings] | None:
-    """The dataclass of a kind of run; None where no imported module declares it."""
+    """The dataclass of a kind of run, which its chapter declares; None for an unknown kind."""
+    if kind not in _CLASSES:
+        with suppress(ModuleNotFoundError):
+            import_module(f"chairlib.{kind}.settings")
     return _CLASSES.get(kind)
 
 

@@ -21,25 +21,29 @@ class LandscapeSettings(Settings):
 
     kind: ClassVar[str] = "landscape"
 
-    data: str = parameter("mini", "The collection of the pretraining.", identity=False)
-    pretrain: Mapping[str, Any] = parameter(dict, "The other parameters of the benchmark run that is the pretraining.")
-    photos: str = parameter(STAND_IN, "A folder in Object Discovery's layout, or 'stand-in'.", identity=False)
-    category: str = parameter("car", "airplane, car or horse.")
-    protocol: str = parameter("authors", "Which photos train, validate and are scored: authors, folds or subset100.")
-    fold: int = parameter(0, "Which fold is scored, under the protocol folds.")
-    model: str = parameter("unet", "unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
-    width: int | None = parameter(None, "Channels of the first convolution; the paper's by default.")
-    resolution: int = parameter(64, "Pixels a side, at least 32.")
-    recipe: str = parameter("fast", "paper or fast.")
-    images: int | None = parameter(None, "Training budget in images; the recipe's epochs by default.")
-    evaluations: int | None = parameter(None, "How often to validate; once an epoch, at least 8, by default.")
-    n_seeds: int = parameter(2, "How many fine-tuned models, and as many trained from scratch.")
-    n_alphas: int = parameter(21, "Points of a line from alpha 0 to alpha 1.")
-    beyond_ends: float = parameter(0.0, "How far a line goes on past both ends, in steps of the same size.")
-    plane: int = parameter(0, "Cells of a plane's longer side; 0 for no planes.")
-    n_early: int = parameter(0, "How many lengths of a shared pretraining to compare; 0 for none.")
-    beyond: bool = parameter(False, "Soups, matching of units, similarity and criticality too.")
-    device: str = parameter("auto", "auto, cpu, cuda, ...", identity=False)
+    data: str = parameter("mini", help="The collection of the pretraining.", identity=False)
+    pretrain: Mapping[str, Any] = parameter(
+        dict, help="The other parameters of the benchmark run that is the pretraining."
+    )
+    photos: str = parameter(STAND_IN, help="A folder in Object Discovery's layout, or 'stand-in'.", identity=False)
+    category: str = parameter("car", help="airplane, car or horse.")
+    protocol: str = parameter(
+        "authors", help="Which photos train, validate and are scored: authors, folds or subset100."
+    )
+    fold: int = parameter(0, help="Which fold is scored, under the protocol folds.")
+    model: str = parameter("unet", help="unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
+    width: int | None = parameter(None, help="Channels of the first convolution; the paper's by default.")
+    resolution: int = parameter(64, help="Pixels a side, at least 32.")
+    recipe: str = parameter("fast", help="paper or fast.")
+    images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
+    evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")
+    n_seeds: int = parameter(2, help="How many fine-tuned models, and as many trained from scratch.")
+    n_alphas: int = parameter(21, help="Points of a line from alpha 0 to alpha 1.")
+    beyond_ends: float = parameter(0.0, help="How far a line goes on past both ends, in steps of the same size.")
+    plane: int = parameter(0, help="Cells of a plane's longer side; 0 for no planes.")
+    n_early: int = parameter(0, help="How many lengths of a shared pretraining to compare; 0 for none.")
+    beyond: bool = parameter(False, help="Soups, matching of units, similarity and criticality too.")
+    device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:
         check_count("n_seeds", self.n_seeds, least=2)

@@ -22,22 +22,24 @@ class TransferSettings(Settings):
 
     kind: ClassVar[str] = "transfer"
 
-    data: str = parameter(STAND_IN, "A folder in Object Discovery's layout, or 'stand-in'.", identity=False)
-    category: str = parameter("car", "airplane, car or horse.")
-    protocol: str = parameter("authors", "Which photos train, validate and are scored: authors, folds or subset100.")
-    fold: int = parameter(0, "Which fold is scored, under the protocol folds.")
-    model: str = parameter("unet", "unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
-    width: int | None = parameter(None, "Channels of the first convolution; the paper's by default.")
-    resolution: int = parameter(64, "Pixels a side, at least 32.")
-    pretraining: str = parameter("none", f"One of {', '.join(PRETRAININGS)}.")
-    pretrained: str | None = parameter(None, "Name of the record whose weights the run starts from.")
-    recipe: str = parameter("fast", "paper or fast.")
-    share: int = parameter(100, "Per cent of the training photos that are used.")
-    images: int | None = parameter(None, "Training budget in images; the recipe's epochs by default.")
-    evaluations: int | None = parameter(None, "How often to validate; once an epoch, at least 8, by default.")
-    seed: int = parameter(0, "Seed of initial weights, order, augmentation, and of which photos a share holds.")
-    init_seed: int | None = parameter(None, "Seed of the initial weights alone, where they have another.")
-    device: str = parameter("auto", "auto, cpu, cuda, ...", identity=False)
+    data: str = parameter(STAND_IN, help="A folder in Object Discovery's layout, or 'stand-in'.", identity=False)
+    category: str = parameter("car", help="airplane, car or horse.")
+    protocol: str = parameter(
+        "authors", help="Which photos train, validate and are scored: authors, folds or subset100."
+    )
+    fold: int = parameter(0, help="Which fold is scored, under the protocol folds.")
+    model: str = parameter("unet", help="unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
+    width: int | None = parameter(None, help="Channels of the first convolution; the paper's by default.")
+    resolution: int = parameter(64, help="Pixels a side, at least 32.")
+    pretraining: str = parameter("none", help=f"One of {', '.join(PRETRAININGS)}.")
+    pretrained: str | None = parameter(None, help="Name of the record whose weights the run starts from.")
+    recipe: str = parameter("fast", help="paper or fast.")
+    share: int = parameter(100, help="Per cent of the training photos that are used.")
+    images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
+    evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")
+    seed: int = parameter(0, help="Seed of initial weights, order, augmentation, and of which photos a share holds.")
+    init_seed: int | None = parameter(None, help="Seed of the initial weights alone, where they have another.")
+    device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:
         for name in ("width", "images", "evaluations"):

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from chairlib.collection import Collection
+from chairlib.compositing import packing
 from chairlib.compositing.blend import resize_background, resize_segment
 from chairlib.compositing.packing import load_split, sample_arrays
 from chairlib.core import paths
@@ -35,6 +36,13 @@ def test_the_cache_lies_outside_the_collection_and_is_used(collection, own_cache
     assert sorted(collection.root.rglob("*")) == before
     monkeypatch.setattr(Collection, "open", lambda *_: pytest.fail("packed twice"))
     assert torch.equal(load_split(collection, "train", 32).segments, first.segments)
+
+
+def test_other_code_packs_anew(collection, own_cache, monkeypatch):
+    load_split(collection, "train", 32)
+    monkeypatch.setattr(packing, "packing_code", lambda: "other code")
+    load_split(collection, "train", 32)
+    assert len(list(own_cache.rglob("*.safetensors"))) == 2
 
 
 def test_a_cut_cache_file_is_made_again(collection, own_cache):

@@ -55,6 +55,7 @@ def test_modules_that_a_module_imports(project):
         "helpers.blocks",
     }
     assert set(imported_modules("own.net", skip=("own.deep", "helpers"))) == {"own.net", "own.layers"}
+    assert {"own", "own.deep", "helpers"} < set(imported_modules("own.net", parents=True))
     # Of installed packages, which share a folder with all others, only the one itself.
     assert set(imported_modules("installed")) == {"installed", "installed.part"}
     assert "own.net" not in sys.modules  # nothing is imported to find out
@@ -135,6 +136,20 @@ def test_words_make_no_record_stale(copied_library):
         if text.startswith('"""'):
             file.write_text('"""Reworded. ' + text[3:] + "\n# A comment at the end.\n", encoding="utf-8")
     assert code_hashes() == before
+
+
+def test_help_and_descriptions_make_no_record_stale(copied_library):
+    before = code_hashes()
+    change(copied_library / "benchmark" / "settings.py", 'help="paper, released or fast."', 'help="A recipe."')
+    change(copied_library / "core" / "published.py", '"U-Net"', '"A U-Net"')
+    change(copied_library / "benchmark" / "metrics.py", "def _repr_html_(self) -> str:", "def _repr_html_(self):")
+    assert code_hashes() == before
+    change(
+        copied_library / "benchmark" / "settings.py",
+        "resolution: int = parameter(64,",
+        "resolution: int = parameter(32,",
+    )
+    assert code_hashes() != before
 
 
 def test_what_shows_results_makes_no_record_stale(copied_library):

@@ -1,6 +1,8 @@
 """One dataclass a kind of run: names, defaults and values are checked against it."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -36,6 +38,16 @@ def test_unknown_names(kind):
 def test_every_parameter_has_help_that_is_a_sentence(kind):
     for field in settings.fields(kind):
         assert field.metadata["help"].endswith("."), field.name
+
+
+def test_a_record_is_read_whatever_was_imported_before():
+    code = (
+        "import sys\nfrom chairlib.core.settings import settings_class\n"
+        "assert 'chairlib.benchmark' not in sys.modules\n"
+        "print(settings_class('benchmark').__name__, settings_class('nonsense'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "BenchmarkSettings None\n"
 
 
 def test_changes_leave_the_rest():
