@@ -71,7 +71,7 @@ def check_replaceable(target: Path) -> None:
         raise ChairlibError(f"{target} is the top of a disk, which nothing can replace; name a new folder in it.")
     if Path.cwd().is_relative_to(target.resolve()):
         raise ChairlibError(
-            f"{target} is the current folder or holds it, and cannot be replaced; name a new one, or go elsewhere."
+            f"{target} is the current folder or holds it and cannot be replaced; name a new one, or go elsewhere first."
         )
 
 
