@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from hypothesis import settings
 
+from chairlib import cli
 from chairlib.collection import Collection
 
 # Before any test file imports torchvision itself: see that module.
@@ -58,6 +60,40 @@ def own_runs(tmp_path, monkeypatch):
     """An empty folder of runs."""
     monkeypatch.setattr(paths, "runs", tmp_path / "runs")
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder, in this process: (exit status, stdout, stderr)."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["chairlib", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def fails(call):
+    """Run a command that must fail with one clear line and leave nothing; gives the line."""
+
+    def run(*arguments: object) -> str:
+        status, out, errors = call(*arguments)
+        assert (status, out) == (1, ""), errors
+        assert errors.endswith("\n")
+        *bars, line = errors.replace("\r", "\n").split("\n")[:-1]
+        assert all(not bar or "%|" in bar for bar in bars), errors
+        assert line.startswith("chairlib: ")
+        assert list(Path().iterdir()) == []
+        return line.removeprefix("chairlib: ")
+
+    return run
 
 
 @pytest.fixture(scope="session")

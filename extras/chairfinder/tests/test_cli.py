@@ -1,47 +1,7 @@
 """The commands import, collect and fetch, as ``chairlib`` runs them: what they print, and how they end."""
 
 import shutil
-import sys
 from pathlib import Path
-
-import pytest
-
-from chairlib import cli
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder, in this process: (exit status, stdout, stderr)."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["chairlib", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
-def fails(call):
-    """Run a command that must fail with one clear line and leave nothing; gives the line."""
-
-    def run(*arguments: object) -> str:
-        status, out, errors = call(*arguments)
-        assert (status, out) == (1, ""), errors
-        assert errors.endswith("\n")
-        *bars, line = errors.replace("\r", "\n").split("\n")[:-1]
-        assert all(not bar or "%|" in bar for bar in bars), errors
-        assert line.startswith("chairlib: ")
-        assert list(Path().iterdir()) == []
-        return line.removeprefix("chairlib: ")
-
-    return run
-
 
 #: For the small, flat images that tests draw.
 LENIENT = [
