@@ -12,7 +12,6 @@ one kind only.
 """
 
 import hashlib
-import io
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,10 +22,11 @@ import pandas as pd
 from PIL import Image
 
 from chairlib.collection.cells import from_cell, guard_table, to_cell
+from chairlib.collection.images import decode_photo, decode_segment
 from chairlib.collection.provenance import OPTIONAL_COLUMNS, PROVENANCE_COLUMNS, Provenance
 from chairlib.collection.splits import BACKGROUND_RATIOS, SEGMENT_RATIOS, SPLITS, assign_splits
 from chairlib.core import paths
-from chairlib.core.errors import CollectionError
+from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.files import atomic_folder
 
 __all__ = ["KINDS", "MANIFEST_COLUMNS", "Collection", "Item", "write_collection"]
@@ -36,7 +36,6 @@ KINDS = ("segment", "background")
 MANIFEST_COLUMNS = ("id", "kind", *PROVENANCE_COLUMNS, "width", "height", "group", "split")
 _FOLDERS = {"segment": "segments", "background": "backgrounds"}
 _SUFFIXES = {"segment": ".png", "background": ".jpg"}
-_MODES = {"segment": "RGBA", "background": "RGB"}
 _RATIOS = {"segment": SEGMENT_RATIOS, "background": BACKGROUND_RATIOS}
 _MANIFEST = "manifest.csv"
 
@@ -105,9 +104,8 @@ class Collection:
                     f"{path} has been changed since the collection was made (its name is a hash of its content); "
                     "restore it, or make the collection again from the changed images."
                 )
-            with Image.open(io.BytesIO(data)) as image:
-                return image.convert(_MODES[kind])
-        except (OSError, SyntaxError, ValueError) as error:
+            return (decode_segment if kind == "segment" else decode_photo)(data).image
+        except (OSError, ImageError) as error:
             raise CollectionError(
                 f"{path} cannot be read as an image ({error}); restore it or make the collection again."
             ) from error

@@ -9,12 +9,13 @@ import torch
 
 from chairlib.collection import Collection
 from chairlib.compositing.augmentation import Augment
+from chairlib.compositing.blend import mask_from_opacity
 from chairlib.compositing.image_sets import CompositeSet, ImageSet
 from chairlib.compositing.packing import check_split
 from chairlib.compositing.released import ReleasedChairSegments, is_released
 from chairlib.core.checks import check_count
 from chairlib.core.devices import pick_device
-from chairlib.core.errors import ParameterError
+from chairlib.core.errors import CollectionError, ParameterError
 
 __all__ = ["CompositeLoader", "foreground_shares", "open_images"]
 
@@ -150,13 +151,20 @@ def open_images(
 ) -> ImageSet:
     """The images of ``root``, a folder in the authors' layout or else a collection.
 
-    ``options``: those of :class:`CompositeSet`. Raises :class:`ParameterError` for any with finished images.
+    ``options``: those of :class:`CompositeSet`. Raises :class:`ParameterError` for any with finished images, and
+    :class:`CollectionError` where all masks of finished images are empty.
     """
     if not isinstance(root, Collection) and is_released(root):
         if options.pop("soft", False) or options:
             raise ParameterError(
                 f"{root} holds finished composites: soft masks and {', '.join(options) or 'options'} need a collection."
             )
-        return ReleasedChairSegments(root, split).image_set(resolution, device)
+        stored = ReleasedChairSegments(root, split).image_set(resolution, device)
+        if not mask_from_opacity(stored.masks).any():
+            raise CollectionError(
+                f"{Path(root) / split / 'mask'}: none of the {len(stored)} masks marks a pixel, so there is no chair to "
+                "learn or to score; look at the mask files."
+            )
+        return stored
     collection = root if isinstance(root, Collection) else Collection(root)
     return CompositeSet(collection, split, resolution, device, **options)

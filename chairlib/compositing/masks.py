@@ -1,118 +1,161 @@
 """Mask files in common encodings: 0/255, 0/1, boolean, 16 bits, palette, RGB. Others are refused with what was found.
 
-:func:`read_mask` is for masks of two values, :func:`read_levels` for those that may be soft (the authors' grey masks).
+What a value means cannot be told from one file: a mask of 0 and 255 is a chair, or the border that PASCAL VOC leaves
+undecided around objects of other numbers. :class:`MaskReader` decides once, over all masks of a folder.
 """
 
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from chairlib.collection.images import exif_note, read_photo, read_upright
 from chairlib.core.errors import ImageError
 
-__all__ = ["read_levels", "read_mask", "read_photo"]
+__all__ = ["MaskReader"]
 
-#: Background, object, and the undecided border between them, as PASCAL VOC's masks of one class have them.
-_VOC = [0, 1, 255]
+#: The full grey value of a file. Others are compared as shares of it: 255 of 8 bits is 65535 of 16 bits.
+_FULL = 65535
+#: One level of 8 bits.
+_LEVEL = 257
+#: Values that mean the object even where no pixel of any mask is black: all of the image is object.
+_WHOLE = (1, _LEVEL, _FULL)
+#: Opacities have at least this many levels, one of them (below the full value) above 182, COCO's highest class number.
+_FEWEST_LEVELS, _HIGHEST_CLASS = 12, 182
+_SHOWN = 8
 
 
-def read_photo(path: Path) -> Image.Image:
-    """An image file as RGB. Raises :class:`ImageError` where it cannot be read."""
-    return open_image(path).convert("RGB")
+class MaskReader:
+    """Reads the masks of one folder. What their values mean is decided once, over all ``files``.
 
-
-def read_mask(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """A mask file of two values as mode L, 0 and 255: black is background, the other value is the object.
-
-    Images of 1, 8 and 16 bits, palettes (by their colours) and colour images are read, transparent or not. Raises
-    :class:`ImageError` for a file of more values, of one value that is neither black nor the largest possible, or of
-    another ``size`` (width, height).
+    Black is background, and the one other value of all masks is the object: 255, 1, a class number or a colour. With
+    ``soft``, grey masks of many levels are opacities. Raises :class:`ImageError` where there are more values than that,
+    as there are for several classes or instances, or an undecided border.
     """
-    image = open_image(path, size)
-    values = _pixel_values(image)
-    found = np.unique(values)
-    is_whole = len(found) == 1 and found[0] in (0, 1, 255, 65535, 0xFFFFFF)
-    if not is_whole and (len(found) != 2 or found[0] != 0):
-        raise ImageError(_bad_values(path, image, found))
-    distinct = values
-    if image.mode == "P":
-        distinct = np.asarray(image)
-    elif "A" in image.getbands():
-        distinct = values << 8 | np.asarray(image.getchannel("A"))
-    if len(np.unique(distinct)) != len(found):
-        raise ImageError(
-            f"{path} (mode {image.mode}, {_size_text(image.size)}) tells pixels of one colour apart by palette index "
-            "or opacity, so which are the object is unclear; save it as PNG, black for background and white for the "
-            "object."
-        )
-    return Image.fromarray((values != 0).astype(np.uint8) * 255)
+
+    def __init__(self, files: Iterable[Path], soft: bool = False):
+        first: dict[int, Path] = {}
+        mixed = None
+        for file in files:
+            values = _values_in(file)
+            for value in sorted(values):
+                first.setdefault(value, file)
+            if mixed is None and len(values - {0}) > 1:
+                mixed = file
+        marked = sorted(first.keys() - {0})
+        self._is_soft = soft and _look_like_opacities(marked)
+        is_hard = len(marked) == 1 and (0 in first or marked[0] in _WHOLE)
+        if marked and not is_hard and not self._is_soft:
+            raise ImageError(_bad_values(mixed or first[marked[-1]], first))
+
+    def read(self, photo: Path, mask: Path) -> tuple[Image.Image, Image.Image]:
+        """A photo in mode RGB and its mask in mode L, 0 and 255 or opacities; upright and of one size.
+
+        Raises :class:`ImageError` where one cannot be read, the sizes differ, or a mask tells pixels of one colour
+        apart.
+        """
+        image, marks = read_photo(photo), read_upright(mask)
+        if marks.size != image.size:
+            raise ImageError(
+                f"{mask} is {_size(marks)} pixels, its image {_size(image)}{exif_note(photo)}; a mask must have the "
+                "size of its image: unpack or draw it again."
+            )
+        values = _values(marks)
+        distinct = values
+        if marks.mode == "P":
+            distinct = np.asarray(marks)
+        elif "A" in marks.getbands():
+            distinct = values << 8 | np.asarray(marks.getchannel("A"))
+        if distinct is not values and len(np.unique(distinct)) != len(np.unique(values)):
+            raise ImageError(
+                f"{mask} ({_kind(marks)}) tells pixels of one colour apart by palette index or opacity, so which are "
+                "the object is unclear; save it as PNG, black for background and white for the object."
+            )
+        levels = np.rint(values / _LEVEL) if self._is_soft else (values != 0) * 255
+        return image, Image.fromarray(levels.astype(np.uint8))
 
 
-def read_levels(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """A grey mask, hard or soft, as opacity levels 0..255 in mode L; the released rule (above 0.4) is applied to these.
-
-    A mask without a value above 1 is taken for one of 0 and 1; 16 bits are scaled to 8. Masks with colours other than
-    grey, or with transparent parts, must have two values: :func:`read_mask` reads them, or raises.
-    """
-    image = open_image(path, size)
-    values = _pixel_values(image)
-    transparent = "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
-    if not _has_grey_mode(image):
-        if transparent or (values >> 16 != values & 255).any() or (values >> 8 & 255 != values & 255).any():
-            return read_mask(path, size)
-        values = values & 255
-    found = np.unique(values)
-    if found[0] < 0 or found[-1] > 65535 or found.tolist() == _VOC:
-        raise ImageError(_bad_values(path, image, found))
-    scale = 255 if found[-1] <= 1 else 1 if found[-1] <= 255 else 1 / 257
-    return Image.fromarray(np.rint(values * float(scale)).astype(np.uint8))
+def _look_like_opacities(values: list[int]) -> bool:
+    """Whether values, ascending, are opacities rather than numbers of classes or instances."""
+    between = [value for value in values if value < _FULL]
+    return len(values) >= _FEWEST_LEVELS and values[-1] <= _FULL and between[-1] > _HIGHEST_CLASS * _LEVEL
 
 
-def open_image(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """An image file, decoded, in its own mode. Raises :class:`ImageError` where it cannot be read.
+def _values_in(file: Path) -> frozenset[int]:
+    """The values of a mask file; none where it cannot be read, which is said when it is needed.
 
-    ``size``: the only (width, height) that is let through, where given: that of the image that the mask belongs to.
+    A file is looked at once a process, and again when its time or size has changed.
     """
     try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
-        raise ImageError(f"{path} cannot be read as an image ({reason}); unpack or download it again.") from error
-    if size is not None and image.size != size:
-        raise ImageError(
-            f"{path} is {_size_text(image.size)} pixels, its image {_size_text(size)}; a mask must have the size of "
-            "its image: unpack or draw it again."
-        )
-    return image
+        now = file.stat()
+        return _distinct_values(file.resolve(), now.st_mtime_ns, now.st_size)
+    except (OSError, ImageError):
+        return frozenset()
 
 
-def _has_grey_mode(image: Image.Image) -> bool:
-    return image.mode in ("1", "L", "F") or image.mode.startswith("I")
+@cache
+def _distinct_values(file: Path, modified: int, size: int) -> frozenset[int]:
+    image = read_upright(file)
+    if image.mode == "L":  # most are, and this is the fastest way
+        return frozenset(value * _LEVEL for value, count in enumerate(image.histogram()) if count)
+    return frozenset(np.unique(_values(image)).tolist())
 
 
-def _pixel_values(image: Image.Image) -> np.ndarray:
-    """One number per pixel [H, W], 0 for black: the grey value, or red, green and blue as one number of 24 bits."""
-    if _has_grey_mode(image):
-        return np.asarray(image)
-    red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int64), -1, 0)
-    return red << 16 | green << 8 | blue
+def _pixels(image: Image.Image) -> np.ndarray:
+    """Grey values of any depth [H, W], or colours [H, W, 3]."""
+    is_grey = image.mode in ("1", "L", "F") or image.mode.startswith("I")
+    return np.asarray(image if is_grey else image.convert("RGB"))
 
 
-def _bad_values(path: Path, image: Image.Image, found: np.ndarray) -> str:
-    shown = ", ".join(f"{value:g}" if _has_grey_mode(image) else f"#{value:06x}" for value in found[:8].tolist())
-    more = f", ... ({len(found)} in all)" if len(found) > 8 else ""
-    dtype = np.asarray(image).dtype
-    mend = (
-        "1 is the object, 255 the border that PASCAL VOC leaves undecided: save `mask == 1`"
-        if found.tolist() == _VOC
-        else "threshold it, for instance `mask > 127`, and save it as PNG"
-    )
+def _values(image: Image.Image) -> np.ndarray:
+    """One number per pixel, int64 [H, W]: the grey value as a share of 65535, or, above that, a colour."""
+    pixels = _pixels(image)
+    if pixels.ndim == 3:
+        red, green, blue = np.moveaxis(pixels.astype(np.int64), -1, 0)
+        is_grey = (red == green) & (green == blue)
+        return np.where(is_grey, red * _LEVEL, _FULL + 1 + (red << 16 | green << 8 | blue))
+    if not (0 <= pixels.min() and pixels.max() <= _FULL):  # NaN is neither
+        raise ImageError(f"values from {pixels.min()} to {pixels.max()}: a mask has values from 0 to {_FULL}")
+    scale = _FULL if image.mode == "1" or (image.mode == "F" and pixels.max() <= 1) else 1
+    return np.rint(pixels * float(_LEVEL if image.mode == "L" else scale)).astype(np.int64)
+
+
+def _bad_values(file: Path, first: dict[int, Path]) -> str:
+    """What the masks of a folder hold and how to mend it, in one line. ``first``: a file that has it, by value."""
+    marked, own = sorted(first.keys() - {0}), _values_in(file)
+    others = [f", {other.name} holds {_shown(other)}" for value, other in first.items() if value and value not in own]
+    numbers = [value // _LEVEL for value in marked if value % _LEVEL == 0]
+    if 0 not in first:
+        mend = "save the background as 0"
+    elif marked[-1] > _FULL:
+        mend = "save the object's colour as white and all others as black"
+    elif _look_like_opacities(marked):
+        mend = "threshold it, for instance `mask > 127`, and save it as PNG"
+    elif len(marked) == len(numbers) == 2 and numbers[1] == 255:
+        mend = f"255 may be the border that PASCAL VOC leaves undecided; save `mask == {numbers[0]}`"
+    else:
+        mend = "if they number classes or instances, save the object's as 255 and all others as 0"
     return (
-        f"{path} (mode {image.mode}, {dtype}, {_size_text(image.size)}) holds the values {shown}{more}; a mask has "
-        f"two, black for background and one other for the object: {mend}."
+        f"{file} ({_kind(read_upright(file))}) holds the values {_shown(file)}{''.join(others[:1])}; the masks of a "
+        f"folder have two, black for background and one other for the object: {mend}."
     )
 
 
-def _size_text(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
+def _shown(file: Path) -> str:
+    """The values of a mask file as its own depth has them, for a message."""
+    pixels = _pixels(read_upright(file))
+    if pixels.ndim == 3:
+        names = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in np.unique(pixels.reshape(-1, 3), axis=0)]
+    else:
+        names = [f"{value:g}" for value in np.unique(pixels)]
+    return ", ".join(names[:_SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > _SHOWN else "")
+
+
+def _kind(image: Image.Image) -> str:
+    return f"mode {image.mode}, {np.asarray(image).dtype}, {_size(image)}"
+
+
+def _size(image: Image.Image) -> str:
+    return f"{image.width} x {image.height}"

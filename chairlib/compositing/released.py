@@ -19,7 +19,7 @@ from PIL import Image
 from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.image_sets import CompositeSet, to_pillow
 from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder
-from chairlib.compositing.masks import read_levels, read_photo
+from chairlib.compositing.masks import MaskReader
 from chairlib.compositing.packing import check_split
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import atomic_folder
@@ -58,7 +58,7 @@ class ReleasedChairSegments(MaskedImages):
 
     Reads what :func:`export` writes, and the authors' archives once unpacked (``Chair064`` and the others). Gives
     ``(Pillow RGB image, Pillow L mask of 0 and 255)``: chair where the level that
-    :func:`chairlib.compositing.masks.read_levels` gives exceeds 0.4 of the largest possible one.
+    :class:`chairlib.compositing.masks.MaskReader` gives exceeds 0.4 of the largest possible one.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class ReleasedChairSegments(MaskedImages):
         if not self.images:
             raise CollectionError(f"{folder / 'image'} holds no images named by a number; unpack or export it again.")
         self.numbers = sorted(self.images)
+        self._reader = MaskReader(self.masks.values(), soft=True)
         note = read_note(root)
         self.name = note.get("name", Path(root).name)
         self.groups = note["groups"].get(split) if "groups" in note else None
@@ -100,8 +101,7 @@ class ReleasedChairSegments(MaskedImages):
 
     def read(self, index: int) -> tuple[Image.Image, Image.Image]:
         number = self.numbers[index]
-        image = read_photo(self.images[number])
-        return image, read_levels(self.masks[number], image.size)
+        return self._reader.read(self.images[number], self.masks[number])
 
 
 def _number(file: Path) -> int | None:

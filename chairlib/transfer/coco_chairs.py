@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from chairlib.collection.images import exif_note, read_photo
 from chairlib.compositing.masked_images import MaskedImages
-from chairlib.compositing.masks import read_photo
 from chairlib.compositing.released import COCO_SOURCE, NOTE
 from chairlib.core.errors import CollectionError, ImageError, ParameterError
 from chairlib.core.files import atomic_folder, write_json
@@ -99,8 +99,8 @@ class CocoChairs(MaskedImages):
         image = read_photo(photo.file)
         if image.size != (photo.width, photo.height):
             raise ImageError(
-                f"{photo.file} is {image.size[0]} x {image.size[1]} pixels, its annotations are for {photo.width} x "
-                f"{photo.height}; use the photos that the annotations were made for, unscaled."
+                f"{photo.file} is {image.width} x {image.height} pixels{exif_note(photo.file)}, its annotations are "
+                f"for {photo.width} x {photo.height}; use the photos that the annotations were made for, unscaled."
             )
         mask = Image.fromarray(draw_mask(photo, photo.chairs).astype(np.uint8) * 255)
         return image.crop(box), mask.crop(box)

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder
-from chairlib.compositing.masks import read_mask, read_photo
+from chairlib.compositing.masks import MaskReader
 from chairlib.compositing.released import read_note
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.transfer.protocols import (
@@ -110,6 +110,10 @@ class ObjectDiscovery(MaskedImages):
                 f"{data / folder_name}: protocol {self.protocol!r} leaves no images for {self.split!r} ({counts}, of "
                 f"{len(ids)} labelled); choose another protocol, 'folds' suits small sets."
             )
+        # What a mask's values mean is decided over all labelled images of a folder, not over those of one split.
+        masks = sorted(mask for _, mask in files.values())
+        by_folder = itertools.groupby(masks, key=lambda mask: mask.parent)
+        self._readers = {folder: MaskReader(of_folder) for folder, of_folder in by_folder}
         return {identity: files[identity] for identity in splits[self.split]}
 
     @property
@@ -121,9 +125,8 @@ class ObjectDiscovery(MaskedImages):
         return len(self.ids)
 
     def read(self, index: int) -> tuple[Image.Image, Image.Image]:
-        image_file, mask_file = self._files[self.ids[index]]
-        image = read_photo(image_file)
-        return image, read_mask(mask_file, image.size)
+        photo, mask = self._files[self.ids[index]]
+        return self._readers[mask.parent].read(photo, mask)
 
     def extra_repr(self) -> str:
         fold = f", fold {self.fold} of {FOLDS}" if self.protocol == "folds" else ""

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from chairlib.compositing.masks import read_levels, read_mask
+from chairlib.compositing.masks import MaskReader
 from chairlib.core.errors import ImageError
 
 SHAPE = np.zeros((9, 12), bool)
@@ -19,6 +21,16 @@ def palette(colours: list[int], indices: np.ndarray) -> Image.Image:
     image = Image.fromarray(indices.astype(np.uint8))
     image.putpalette(colours)
     return image
+
+
+def read(file, soft=False, beside=()):
+    """A mask, read as one of a folder that also holds the images ``beside`` it."""
+    photo = file.with_name("photo.jpg")
+    Image.new("RGB", Image.open(file).size).save(photo)
+    others = [file.with_name(f"beside{number}.png") for number in range(len(beside))]
+    for other, image in zip(others, beside, strict=True):
+        image.save(other)
+    return MaskReader([file, *others], soft).read(photo, file)[1]
 
 
 ENCODINGS = {
@@ -40,15 +52,15 @@ ENCODINGS = {
 def test_masks_are_read_in_any_encoding(tmp_path, encoding):
     file = tmp_path / "mask.png"
     ENCODINGS[encoding]().save(file)
-    mask = read_mask(file, (12, 9))
+    mask = read(file)
     assert mask.mode == "L"
     assert np.array_equal(np.asarray(mask), SHAPE * 255)
 
 
-@pytest.mark.parametrize(("level", "read"), [(0, 0), (1, 255), (255, 255)])
-def test_masks_of_one_value(tmp_path, level, read):
+@pytest.mark.parametrize(("level", "wanted"), [(0, 0), (1, 255), (255, 255)])
+def test_masks_of_one_value(tmp_path, level, wanted):
     Image.new("L", (4, 4), level).save(tmp_path / "mask.png")
-    assert set(np.asarray(read_mask(tmp_path / "mask.png")).flat) == {read}
+    assert set(np.asarray(read(tmp_path / "mask.png")).flat) == {wanted}
 
 
 def smooth() -> Image.Image:
@@ -81,7 +93,7 @@ def test_masks_of_other_values_are_refused(tmp_path, image, said):
     file = tmp_path / "mask.png"
     image().save(file)
     with pytest.raises(ImageError, match=f"{file.name} .*{said}") as caught:
-        read_mask(file)
+        read(file)
     assert "\n" not in str(caught.value)
 
 
@@ -89,7 +101,7 @@ def test_masks_of_other_values_are_refused(tmp_path, image, said):
 def test_hard_masks_have_the_highest_level_in_any_encoding(tmp_path, encoding):
     file = tmp_path / "mask.png"
     ENCODINGS[encoding]().save(file)
-    assert np.array_equal(np.asarray(read_levels(file, (12, 9))), SHAPE * 255)
+    assert np.array_equal(np.asarray(read(file, soft=True)), SHAPE * 255)
 
 
 @pytest.mark.parametrize("encoding", ["grey", "RGB", "RGBA", "16 bits", "palette"])
@@ -105,7 +117,7 @@ def test_soft_masks_keep_their_levels(tmp_path, encoding):
         "palette": palette(greys, levels),
     }
     images[encoding].save(tmp_path / "mask.png")
-    assert np.array_equal(np.asarray(read_levels(tmp_path / "mask.png")), levels)
+    assert np.array_equal(np.asarray(read(tmp_path / "mask.png", soft=True)), levels)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +129,7 @@ def test_soft_masks_keep_their_levels(tmp_path, encoding):
         ),
         (
             lambda: Image.fromarray(np.where(SHAPE, np.where(np.roll(SHAPE, 2), 1, 255), 0).astype(np.uint8)),
-            "mask == 1",
+            "PASCAL VOC.*mask == 1",
         ),
         (in_opacity, "opacity"),
     ],
@@ -125,4 +137,88 @@ def test_soft_masks_keep_their_levels(tmp_path, encoding):
 def test_levels_that_could_mean_two_things_are_refused(tmp_path, image, said):
     image().save(tmp_path / "mask.png")
     with pytest.raises(ImageError, match=said):
-        read_levels(tmp_path / "mask.png")
+        read(tmp_path / "mask.png", soft=True)
+
+
+def labels(*values, dtype=np.uint8) -> Image.Image:
+    """A mask of stripes: background, then one stripe of each value."""
+    return Image.fromarray(np.repeat([[0, *values]], 9, axis=0).astype(dtype).repeat(4, axis=1))
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    "image", [labels(9), labels(20), labels(300, dtype=np.uint16), labels(0.5, dtype=np.float32), labels(254)]
+)
+def test_one_class_number_is_the_object(tmp_path, image, soft):
+    image.save(tmp_path / "mask.tif")
+    assert np.array_equal(np.asarray(read(tmp_path / "mask.tif", soft)), np.asarray(labels(255)))
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (labels(9, 255), "values 0, 9, 255; .*PASCAL VOC.*`mask == 9`"),
+        (labels(1, 2), "values 0, 1, 2; .*number classes"),
+        (labels(*range(1, 21), 255), "22 in all.*number classes"),
+        (labels(*range(23, 256, 23)), "number classes"),
+        (labels(128, 255), "PASCAL VOC.*mask == 128"),
+        (labels(7, 300, dtype=np.uint16), "values 0, 7, 300"),
+        (labels(-1, dtype=np.float32), "values from -1.0 to 0.0"),
+    ],
+)
+def test_class_numbers_and_undecided_borders_are_refused(tmp_path, image, said, soft):
+    image.save(tmp_path / "mask.tif")
+    with pytest.raises(ImageError, match=said) as caught:
+        read(tmp_path / "mask.tif", soft)
+    assert "127" not in str(caught.value)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("image", "beside"),
+    [
+        (labels(255), labels(9, 255)),  # only the undecided border reaches into this image
+        (labels(255), labels(9)),
+        (labels(1), labels(255)),
+        (labels(9), labels(20)),
+        (labels(255, dtype=np.uint16), labels(255)),
+    ],
+)
+def test_what_a_value_means_is_decided_over_the_whole_folder(tmp_path, image, beside, soft):
+    image.save(tmp_path / "mask.png")
+    read(tmp_path / "mask.png", soft)
+    with pytest.raises(ImageError, match=r"(mask|beside0)\.png .*the masks of a folder have two"):
+        read(tmp_path / "mask.png", soft, [beside])
+
+
+@pytest.mark.parametrize("beside", ["boolean", "16 bits", "RGB", "grey and opacity"])
+def test_masks_of_one_folder_may_differ_in_depth(tmp_path, beside):
+    grey(255).save(tmp_path / "mask.png")
+    assert np.array_equal(np.asarray(read(tmp_path / "mask.png", beside=[ENCODINGS[beside]()])), SHAPE * 255)
+
+
+def test_an_empty_mask_beside_others_is_empty(tmp_path):
+    Image.new("L", (12, 9)).save(tmp_path / "mask.png")
+    assert np.asarray(read(tmp_path / "mask.png", beside=[grey(255)])).max() == 0
+
+
+@given(st.sets(st.integers(1, 255), min_size=1, max_size=8), st.integers(0, 4), st.booleans())
+def test_the_object_or_an_error_never_a_part_of_it(tmp_path_factory, values, empty, soft):
+    """Whatever few values the masks of a folder have: with one, all it marks is the object; with more, an error."""
+    folder = tmp_path_factory.mktemp("folder")
+    labels(*sorted(values)).save(folder / "mask.png")
+    beside = [Image.new("L", (4, 4))] * empty
+    if len(values) == 1:
+        assert (np.asarray(read(folder / "mask.png", soft, beside)) == np.asarray(labels(255))).all()
+    else:
+        with pytest.raises(ImageError, match="holds the values"):
+            read(folder / "mask.png", soft, beside)
+
+
+def test_a_mask_that_was_drawn_anew_is_looked_at_again(tmp_path):
+    labels(9).save(tmp_path / "mask.png")
+    read(tmp_path / "mask.png")
+    labels(9, 255).save(tmp_path / "mask.png")
+    with pytest.raises(ImageError, match="mask == 9"):
+        read(tmp_path / "mask.png")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from chairfinder.decode import read_background, read_segment
+from chairlib.collection.images import read_photo, read_segment
 from chairfinder.screening import (
     BACKGROUND_RULES,
     SEGMENT_RULES,
@@ -30,7 +30,7 @@ from chairlib.core.errors import ImageError
 
 def measure(kind: str, folder: Path) -> None:
     """Print the time of each rule and the count of each reason over a folder's files."""
-    read = read_segment if kind == "segment" else read_background
+    read = read_segment if kind == "segment" else read_photo
     seconds: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     decoding, screening, count = 0.0, 0.0, 0

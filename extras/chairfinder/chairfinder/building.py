@@ -4,7 +4,7 @@ Candidates are compared, alike ones put into groups, groups dealt to splits, and
 all.
 
 Memory: the images that are held at one time have at most :data:`PIXELS_AT_ONCE` pixels together, however many threads
-there are. At :data:`chairfinder.decode.BYTES_PER_PIXEL` bytes for each while it is decoded, that is 1.9 GB, and the
+there are. At :data:`chairlib.collection.images.BYTES_PER_PIXEL` bytes for each while it is decoded, that is 1.9 GB, and the
 files' own bytes.
 """
 
@@ -26,7 +26,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from chairfinder.decode import MAX_PIXELS, Decoded, count_pixels, decode_background, decode_segment, read_bytes
+from chairlib.collection.images import MAX_PIXELS, Decoded, count_pixels, decode_photo, decode_segment, read_bytes
 from chairlib.collection.collection import Collection, Item, write_collection
 from chairlib.collection.grouping import (
     Signature,
@@ -103,7 +103,7 @@ class Origin:
 
 def decode(kind: str, data: bytes) -> Decoded:
     """Decode a file's bytes to a segment (RGBA) or a background (RGB). Raises ImageError with the bare reason."""
-    return decode_segment(data) if kind == "segment" else decode_background(data)
+    return decode_segment(data) if kind == "segment" else decode_photo(data)
 
 
 def final_bytes(kind: str, data: bytes, decoded: Decoded) -> bytes:

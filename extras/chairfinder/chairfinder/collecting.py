@@ -39,7 +39,7 @@ from chairfinder.building import (
     take_out_near_duplicates,
 )
 from chairfinder.collect_options import CollectOptions, read_options, settle, write_options
-from chairfinder.decode import count_pixels, read_background, read_bytes, read_segment
+from chairlib.collection.images import count_pixels, read_photo, read_bytes, read_segment
 from chairfinder.download import Task, transfer_all
 from chairfinder.ledger import Entry, Ledger, Search, SearchResult
 from chairfinder.licences import forbids_changes, is_stated
@@ -515,7 +515,7 @@ def _candidate(ledger: Ledger, entry: Entry, pixels: str) -> Candidate:
 
 def _read(ledger: Ledger, entry: Entry) -> Image.Image:
     file = ledger.path(entry)
-    return read_segment(file) if entry.kind == "segment" else read_background(file)
+    return read_segment(file) if entry.kind == "segment" else read_photo(file)
 
 
 def _check_own(ledger: Ledger, out: Path) -> None:

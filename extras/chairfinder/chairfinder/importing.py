@@ -28,7 +28,7 @@ from chairfinder.building import (
     signature,
     take_out_near_duplicates,
 )
-from chairfinder.decode import read_bytes
+from chairlib.collection.images import read_bytes
 from chairfinder.licences import forbids_changes
 from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.texts import text_of, url_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from chairfinder.decode import read_background, read_segment
+from chairlib.collection.images import read_photo, read_segment
 
 __all__ = ["Thumbnails", "thumbnail"]
 
@@ -21,7 +21,7 @@ def thumbnail(kind: str, file: Path, side: int = 160) -> str:
 
     Raises ImageError where the file cannot be read.
     """
-    image = read_segment(file) if kind == "segment" else read_background(file)
+    image = read_segment(file) if kind == "segment" else read_photo(file)
     image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=_QUALITY, method=1)

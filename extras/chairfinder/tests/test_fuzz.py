@@ -1,4 +1,4 @@
-"""Damaged and hostile image files: each is accepted or refused with a reason, within the memory that decode.py states.
+"""Damaged and hostile image files: each is accepted or refused with a reason, within the memory that images.py states.
 
 The files are made from small images of every format by mutations from a seed: flipped bits, truncation, chunks spliced
 in, repeated or left out, headers of another format, changed sizes with checksums that fit, and bombs. They are decoded
@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chairfinder import decode
+from chairlib.collection import images
 from chairfinder.screening import screen_background, screen_segment
 from chairlib.core.errors import ImageError
 
@@ -185,12 +185,12 @@ MUTATIONS = (flip_bits, truncate, splice, swap_header, change_size, bomb, repeat
 def run(count, seed):
     """Decode and screen ``count`` mutated files in this process: the results, and anything that must not happen."""
     warnings.simplefilter("ignore")
-    decode.MAX_PIXELS = PIXELS
+    images.MAX_PIXELS = PIXELS
     rng, files = random.Random(seed), seeds()
     for file in files:  # loads every codec before memory is measured
         judge(file)
     before = memory("VmHWM")
-    cap = PIXELS * decode.BYTES_PER_PIXEL + SLACK
+    cap = PIXELS * images.BYTES_PER_PIXEL + SLACK
     resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + cap, resource.RLIM_INFINITY))
     large = [outcome for file in largest() for outcome in judge(file)]
     outcomes, wrong, slowest = {}, [], 0.0
@@ -218,7 +218,7 @@ def memory(name):
 
 def judge(data):
     """Accepted, or the name of the reason, as a segment and as a background. Anything but an ImageError is a defect."""
-    for read, screen in ((decode.decode_segment, screen_segment), (decode.decode_background, screen_background)):
+    for read, screen in ((images.decode_segment, screen_segment), (images.decode_photo, screen_background)):
         try:
             why = screen(read(data).image)
         except ImageError as error:

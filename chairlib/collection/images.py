@@ -1,7 +1,8 @@
-"""Image files into plain Pillow images: straight-alpha RGBA for segments, RGB for backgrounds, 8 bits, upright.
+"""Image files into plain Pillow images: straight-alpha RGBA for segments, RGB for photos, 8 bits, upright.
 
-A file is known by its content, never by its name. What cannot be decoded in full is refused with a reason: Pillow's
-leniency towards truncated files stays off, and a file that would fill memory is refused from its header alone.
+Every image file that the library is given is read here. A file is known by its content, never by its name. What cannot
+be decoded in full is refused with a reason: Pillow's leniency towards truncated files stays off, and a file that would
+fill memory is refused from its header alone. Damaged metadata beside sound pixels is dropped.
 
 Memory: :data:`MAX_PIXELS` bounds the image, and decoding it takes at most :data:`BYTES_PER_PIXEL` bytes for each of its
 pixels and three times the file's own size (at most :data:`MAX_BYTES`) beside it. A PNG whose compressed data cannot
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from chairlib.core.errors import ImageError
 
@@ -35,11 +36,13 @@ __all__ = [
     "MAX_SCANS",
     "Decoded",
     "count_pixels",
-    "decode_background",
+    "decode_photo",
     "decode_segment",
-    "read_background",
+    "exif_note",
     "read_bytes",
+    "read_photo",
     "read_segment",
+    "read_upright",
 ]
 
 #: Largest image that is decoded, in pixels. Below Pillow's own limit, so that the reason given is always this one.
@@ -60,6 +63,16 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Deflate makes at most this many bytes of one.
 _DEFLATE_RATIO = 1032
 _BAND = 256
+#: How to turn an image that is stored with an EXIF orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 #: A marker, but for those that stand in the middle of a scan (restarts), and not a byte FF of its data, which a zero
 #: follows.
@@ -77,17 +90,32 @@ class Decoded:
 def read_segment(path: str | Path) -> Image.Image:
     """A segment file as RGBA, 8 bits a channel, straight alpha. Without an alpha channel it is opaque everywhere.
 
-    Raises ImageError (one line: file and reason) for anything that is not one whole, still image.
+    Raises ImageError (one line with the file and the reason) for anything that is not one whole, still image.
     """
     return _read(path, decode_segment)
 
 
-def read_background(path: str | Path) -> Image.Image:
-    """A background file as RGB, 8 bits a channel, turned upright by its EXIF orientation. Of several frames, the first.
+def read_photo(path: str | Path) -> Image.Image:
+    """A photo's file as RGB, 8 bits a channel, turned upright by its EXIF orientation. Of several frames, the first.
 
-    Raises ImageError (one line: file and reason) for anything that is not one whole image, or is transparent anywhere.
+    Raises ImageError (one line with the file and the reason) for anything that is not one whole image, or is transparent anywhere.
     """
-    return _read(path, decode_background)
+    return _read(path, decode_photo)
+
+
+def read_upright(path: str | Path) -> Image.Image:
+    """An image file, turned upright by its EXIF orientation, in its own mode: a mask's values are kept as they are.
+
+    Raises ImageError (one line with the file and the reason) for anything that is not one whole image.
+    """
+    return _read(path, _decode_upright)
+
+
+def exif_note(path: Path) -> str:
+    """For a message about sizes: what the EXIF orientation of a readable image does; empty where it does nothing."""
+    with Image.open(path, formats=_readable()) as image:
+        size, turn = image.size, _turn(image)
+    return "" if turn is None else f" (turned by its EXIF orientation; stored as {size[0]} x {size[1]})"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -146,32 +174,38 @@ def decode_segment(data: bytes) -> Decoded:
         if getattr(image, "is_animated", False):
             raise ImageError(f"animated: {getattr(image, 'n_frames', 'several')} frames; a segment is one still image")
         image.load()
-        finished = _png_header(data) == (8, _PNG_RGBA) and _is_upright(image)
-        # Turned before it is converted: conversion loses some formats' orientation.
-        rgba = _to_rgba(ImageOps.exif_transpose(image), data)
-        return Decoded(_without_metadata(rgba), finished)
+        upright, turned = _turn_upright(image)  # before it is converted, which loses some formats' orientation
+        finished = _png_header(data) == (8, _PNG_RGBA) and not turned
+        return Decoded(_without_metadata(_to_rgba(upright, data)), finished)
 
 
 @_as_image_errors
-def decode_background(data: bytes) -> Decoded:
-    """As :func:`read_background`, from a file's bytes. Raises ImageError with the bare reason."""
+def decode_photo(data: bytes) -> Decoded:
+    """As :func:`read_photo`, from a file's bytes. Raises ImageError with the bare reason."""
     with _open(data) as image:
         image.load()
-        finished = image.format == "JPEG" and image.mode == "RGB" and _is_upright(image)
-        upright = ImageOps.exif_transpose(image)
+        upright, turned = _turn_upright(image)
+        finished = image.format == "JPEG" and image.mode == "RGB" and not turned
         if finished:
             return Decoded(_without_metadata(upright), finished)
         rgba = _to_rgba(upright, data)
         if rgba.getchannel("A").getextrema() != (255, 255):
-            raise ImageError("transparent: some of its pixels are; a background must be opaque everywhere")
+            raise ImageError("transparent: some of its pixels are; a photo must be opaque everywhere")
         return Decoded(_without_metadata(rgba.convert("RGB")), finished)
+
+
+@_as_image_errors
+def _decode_upright(data: bytes) -> Decoded:
+    with _open(data) as image:
+        image.load()
+        return Decoded(_turn_upright(image)[0], False)
 
 
 def _read(path: str | Path, decode: Callable[[bytes], Decoded]) -> Image.Image:
     try:
         return decode(read_bytes(Path(path))).image
     except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{path} cannot be read as an image ({error}); put a sound image in its place.") from error
 
 
 def _open(data: bytes) -> Image.Image:
@@ -249,8 +283,20 @@ def _png_header(data: bytes) -> tuple[int, int]:
     return (data[24], data[25]) if data.startswith(_PNG_SIGNATURE) else (0, 0)
 
 
-def _is_upright(image: Image.Image) -> bool:
-    return image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+def _turn_upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The image turned by its EXIF orientation, and whether it had to be.
+
+    ``ImageOps.exif_transpose`` also writes the metadata anew, and so fails where they are damaged.
+    """
+    turn = _turn(image)
+    return (image, False) if turn is None else (image.transpose(turn), True)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # for damaged metadata Pillow raises nearly any built-in exception
+        return None
 
 
 def _without_metadata(image: Image.Image) -> Image.Image:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chairfinder import decode
-from chairfinder.decode import decode_background, decode_segment, read_background, read_segment
+from chairlib.collection import images
+from chairlib.collection.images import decode_photo, decode_segment, read_photo, read_segment
 from chairlib.core.errors import ImageError
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
@@ -153,7 +153,7 @@ def test_content_counts_not_the_name(tmp_path):
     (tmp_path / "chair.png").write_bytes(saved(noise(), "WEBP", lossless=True, exact=True))
     assert read_segment(tmp_path / "chair.png").tobytes() == noise().tobytes()
     (tmp_path / "room.txt").write_bytes(saved(noise("RGB"), "PNG"))
-    assert read_background(str(tmp_path / "room.txt")).tobytes() == noise("RGB").tobytes()
+    assert read_photo(str(tmp_path / "room.txt")).tobytes() == noise("RGB").tobytes()
 
 
 def test_which_files_a_collection_takes_as_they_are():
@@ -164,11 +164,11 @@ def test_which_files_a_collection_takes_as_they_are():
     assert not decode_segment(saved(noise(), "WEBP", lossless=True)).finished
     assert not decode_segment(saved(noise("RGB"), "PNG")).finished
     assert not decode_segment(png(1, 16, RGBA, words(1, 2, 3, 4))).finished
-    assert decode_background(saved(noise("RGB"), "JPEG")).finished
-    assert not decode_background(saved(noise("RGB"), "JPEG", exif=exif)).finished
-    assert not decode_background(saved(noise("RGB").convert("CMYK"), "JPEG")).finished
-    assert not decode_background(saved(noise("RGB").convert("L"), "JPEG")).finished
-    assert not decode_background(saved(noise("RGB"), "PNG")).finished
+    assert decode_photo(saved(noise("RGB"), "JPEG")).finished
+    assert not decode_photo(saved(noise("RGB"), "JPEG", exif=exif)).finished
+    assert not decode_photo(saved(noise("RGB").convert("CMYK"), "JPEG")).finished
+    assert not decode_photo(saved(noise("RGB").convert("L"), "JPEG")).finished
+    assert not decode_photo(saved(noise("RGB"), "PNG")).finished
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
@@ -183,7 +183,7 @@ def test_images_are_turned_upright(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     for format in ("JPEG", "PNG", "WEBP"):
-        found = np.asarray(decode_background(saved(stored, format, exif=exif)).image).astype(int)
+        found = np.asarray(decode_photo(saved(stored, format, exif=exif)).image).astype(int)
         assert found.shape == upright.shape
         assert np.abs(found - upright).mean() < 12
     segment = decode_segment(saved(stored.convert("RGBA"), "PNG", exif=exif)).image
@@ -193,15 +193,15 @@ def test_images_are_turned_upright(orientation):
 def test_cmyk_photographs():
     for colour in ((250, 20, 20), (20, 200, 60), (240, 240, 240)):
         cmyk = Image.new("RGB", (16, 16), colour).convert("CMYK")
-        found = decode_background(saved(cmyk, "JPEG", quality=95)).image
+        found = decode_photo(saved(cmyk, "JPEG", quality=95)).image
         assert found.mode == "RGB"
         assert np.abs(np.asarray(found).astype(int) - colour).max() < 12
 
 
 def test_backgrounds_must_be_opaque():
-    assert decode_background(saved(noise("RGB").convert("RGBA"), "PNG")).image.tobytes() == noise("RGB").tobytes()
-    assert refusal(saved(noise(), "PNG"), decode_background).startswith("transparent: ")
-    assert refusal(png(2, 8, GREY, b"\5\6", chunk(b"tRNS", words(5))), decode_background).startswith("transparent: ")
+    assert decode_photo(saved(noise("RGB").convert("RGBA"), "PNG")).image.tobytes() == noise("RGB").tobytes()
+    assert refusal(saved(noise(), "PNG"), decode_photo).startswith("transparent: ")
+    assert refusal(png(2, 8, GREY, b"\5\6", chunk(b"tRNS", words(5))), decode_photo).startswith("transparent: ")
 
 
 def test_moving_pictures_are_no_segments():
@@ -215,7 +215,7 @@ def test_moving_pictures_are_no_segments():
 def test_truncated_files_are_refused(format):
     data = saved(noise("RGB", (64, 64)), format)
     for share in (0.3, 0.6, 0.9):
-        for read in (decode_segment, decode_background):
+        for read in (decode_segment, decode_photo):
             assert refusal(data[: int(len(data) * share)], read)
 
 
@@ -244,7 +244,7 @@ def test_a_flipped_bit_in_compressed_pixels_is_noticed():
     ],
 )
 def test_what_is_no_image_is_called_what_it_is(data, words):
-    for read in (decode_segment, decode_background):
+    for read in (decode_segment, decode_photo):
         assert refusal(data, read).startswith("not an image: ")
         assert words in refusal(data, read)
 
@@ -287,12 +287,12 @@ def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
         patch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("decoded"))
-        for read in (decode_segment, decode_background):
+        for read in (decode_segment, decode_photo):
             assert refusal(data, read) == f"damaged: {scans:,} scans of its pixels, at most 100 are decoded"
-    data, scans = many_scans(decode.MAX_SCANS - 9)
-    assert scans == decode.MAX_SCANS
-    assert decode_background(data).image.size == (64, 64)
-    assert f"{scans + 1} scans" in refusal(many_scans(decode.MAX_SCANS - 8)[0])
+    data, scans = many_scans(images.MAX_SCANS - 9)
+    assert scans == images.MAX_SCANS
+    assert decode_photo(data).image.size == (64, 64)
+    assert f"{scans + 1} scans" in refusal(many_scans(images.MAX_SCANS - 8)[0])
 
 
 def test_scans_are_not_counted_in_metadata_or_behind_the_image():
@@ -300,23 +300,23 @@ def test_scans_are_not_counted_in_metadata_or_behind_the_image():
     scans = b"\xff\xda" * 500
     comment = b"\xff\xfe" + struct.pack(">H", len(scans) + 2) + scans
     data = plain[:2] + comment + plain[2:] + b"\0\0\0\x18ftypmp42" + scans
-    assert decode_background(data).image.tobytes() == decode_background(plain).image.tobytes()
+    assert decode_photo(data).image.tobytes() == decode_photo(plain).image.tobytes()
 
 
 def test_the_pixel_cap_is_exact(monkeypatch):
-    monkeypatch.setattr(decode, "MAX_PIXELS", 35)
+    monkeypatch.setattr(images, "MAX_PIXELS", 35)
     assert decode_segment(saved(noise(size=(7, 5)), "PNG")).image.size == (7, 5)
     assert "6 x 6" in refusal(saved(noise(size=(6, 6)), "PNG"))
 
 
 def test_grey_without_a_known_range_is_refused():
     assert "32-bit" in refusal(saved(Image.new("F", (2, 2), 0.5), "TIFF"))
-    assert "32-bit" in refusal(saved(Image.new("I", (2, 2), 5), "TIFF"), decode_background)
+    assert "32-bit" in refusal(saved(Image.new("I", (2, 2), 5), "TIFF"), decode_photo)
 
 
 def test_errors_name_the_file(tmp_path, monkeypatch):
     file = tmp_path / "chair.png"
-    for read in (read_segment, read_background):
+    for read in (read_segment, read_photo):
         with pytest.raises(ImageError, match=r"chair\.png: no such file"):
             read(file)
         with pytest.raises(ImageError, match="not a plain file"):
@@ -324,7 +324,7 @@ def test_errors_name_the_file(tmp_path, monkeypatch):
     file.write_bytes(b"abc")
     with pytest.raises(ImageError, match=r"chair\.png: not an image: a text file"):
         read_segment(file)
-    monkeypatch.setattr(decode, "MAX_BYTES", 2)
+    monkeypatch.setattr(images, "MAX_BYTES", 2)
     with pytest.raises(ImageError, match=r"chair\.png: too large: 3 bytes"):
         read_segment(file)
 
@@ -341,6 +341,6 @@ def test_damage_gives_an_image_or_a_reason(format, data):
     original = bytearray(saved(noise("RGB", (12, 9)), format))
     for _ in range(data.draw(st.integers(1, 4))):
         original[data.draw(st.integers(0, len(original) - 1))] = data.draw(st.integers(0, 255))
-    for read, mode in ((decode_segment, "RGBA"), (decode_background, "RGB")):
+    for read, mode in ((decode_segment, "RGBA"), (decode_photo, "RGB")):
         with suppress(ImageError):  # and nothing else
             assert read(bytes(original)).image.mode == mode
