@@ -39,6 +39,7 @@ __all__ = [
     "decode_photo",
     "decode_segment",
     "exif_note",
+    "is_image_name",
     "read_bytes",
     "read_photo",
     "read_segment",
@@ -57,6 +58,7 @@ MAX_SCANS = 100
 
 #: Decoders that are let near files from anywhere. Pillow has more; one of them starts an interpreter (PostScript).
 _FORMATS = ("PNG", "WEBP", "JPEG", "MPO", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
+_NAMES = "PNG, WebP, JPEG, GIF, BMP, TIFF, AVIF, JPEG 2000"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB, _PNG_RGBA = 0, 2, 6
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -98,7 +100,8 @@ def read_segment(path: str | Path) -> Image.Image:
 def read_photo(path: str | Path) -> Image.Image:
     """A photo's file as RGB, 8 bits a channel, turned upright by its EXIF orientation. Of several frames, the first.
 
-    Raises ImageError (one line with the file and the reason) for anything that is not one whole image, or is transparent anywhere.
+    Raises ImageError (one line with the file and the reason) for anything that is not one whole image, or is
+    transparent anywhere.
     """
     return _read(path, decode_photo)
 
@@ -141,6 +144,17 @@ def count_pixels(source: bytes | Path) -> int:
             return min(image.width * image.height, MAX_PIXELS)
     except Exception:  # decoding it says what is wrong
         return 0
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a file's suffix is that of an image: ``.png``, ``.JPG``, ``.webp``, ``.jfif``, ...
+
+    Raises ImageError for the suffix of a format that is not read, so that no image is left out without a word.
+    """
+    format = Image.registered_extensions().get(path.suffix.lower())
+    if format in Image.OPEN and format not in _FORMATS:
+        raise ImageError(f"{path} is named as {format}, which is not read ({_NAMES} are); save it as PNG, or move it.")
+    return format in _FORMATS
 
 
 def _readable() -> list[str]:
@@ -205,7 +219,7 @@ def _read(path: str | Path, decode: Callable[[bytes], Decoded]) -> Image.Image:
     try:
         return decode(read_bytes(Path(path))).image
     except ImageError as error:
-        raise ImageError(f"{path} cannot be read as an image ({error}); put a sound image in its place.") from error
+        raise ImageError(f"{path} cannot be read as an image ({error}); mend or replace it.") from error
 
 
 def _open(data: bytes) -> Image.Image:
@@ -215,7 +229,9 @@ def _open(data: bytes) -> Image.Image:
     Image.init()
     image = Image.open(io.BytesIO(data), formats=_readable())
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"too many pixels: {image.width} x {image.height}, at most {MAX_PIXELS:,} are decoded")
+        raise ImageError(
+            f"too many pixels: {image.width} x {image.height}, at most {MAX_PIXELS:,} are decoded: make it smaller"
+        )
     _check_fills(image, data)
     if image.format in ("JPEG", "MPO"):
         _check_scans(data)
@@ -338,5 +354,5 @@ def _describe(data: bytes) -> str:
     if start.startswith(("<!doctype html", "<html", "<head", "<body")):
         return "an HTML page, as servers send in place of a missing image"
     if "\0" in start:
-        return "none of the formats read here (PNG, WebP, JPEG, GIF, BMP, TIFF, AVIF, JPEG 2000)"
+        return f"none of the formats read here ({_NAMES})"
     return "a text file"

@@ -162,7 +162,7 @@ def open_images(
         stored = ReleasedChairSegments(root, split).image_set(resolution, device)
         if not mask_from_opacity(stored.masks).any():
             raise CollectionError(
-                f"{Path(root) / split / 'mask'}: none of the {len(stored)} masks marks a pixel, so there is no chair to "
+                f"{Path(root) / split / 'mask'}: none of the {len(stored)} masks marks a pixel, so there is nothing to "
                 "learn or to score; look at the mask files."
             )
         return stored

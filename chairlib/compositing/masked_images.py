@@ -1,5 +1,6 @@
 """Base of the datasets of images with masks that lie in files, and what they need to look into folders."""
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,11 +9,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from chairlib.collection.images import is_image_name
 from chairlib.compositing.blend import check_resolution, mask_from_opacity
 from chairlib.compositing.image_sets import StoredSet, to_pillow
 from chairlib.compositing.packing import map_images
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError
+from chairlib.core.files import is_leftover
 from chairlib.core.vision import torchvision
 
 __all__ = ["MaskedImages", "files_by_key", "list_folder"]
@@ -66,15 +69,23 @@ class MaskedImages(torchvision.datasets.VisionDataset):
         return StoredSet(both[:, :3], both[:, 3:], device, self.name, groups=self.groups)
 
 
-def files_by_key(folder: Path, key: Callable[[Path], K | None], noun: str) -> dict[K, Path]:
-    """The files of a folder by ``key``, sorted by name. Those with the key None are left out; empty without a folder.
+def files_by_key(folder: Path, key: Callable[[str], K | None], noun: str) -> dict[K, Path]:
+    """The images of a folder by ``key`` of their name without suffix, sorted by name; empty without a folder.
 
-    Raises :class:`CollectionError` where two have the same key; ``noun`` says what a key is, as ``"a number"``.
+    A name is the same however its accents are stored, as systems differ in that. What a system left behind, and files
+    whose suffix is no image's, are passed over. Raises :class:`ImageError` for images of formats that are not read,
+    :class:`CollectionError` where the key is None, or two have the same; ``noun`` says what a key is: ``"a number"``.
     """
     files: dict[K, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        value = key(path)
-        if value is not None and (other := files.setdefault(value, path)) != path:
+        if is_leftover(path.name) or not is_image_name(path):
+            continue
+        value = key(unicodedata.normalize("NFC", path.stem))
+        if value is None:
+            raise CollectionError(
+                f"{path} is not named by {noun}, as images here are; rename it, or move it elsewhere."
+            )
+        if (other := files.setdefault(value, path)) != path:
             raise CollectionError(
                 f"{folder} holds both {other.name} and {path.name}; {noun} names one file: remove one."
             )

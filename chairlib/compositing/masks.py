@@ -116,7 +116,7 @@ def _values(image: Image.Image) -> np.ndarray:
         red, green, blue = np.moveaxis(pixels.astype(np.int64), -1, 0)
         is_grey = (red == green) & (green == blue)
         return np.where(is_grey, red * _LEVEL, _FULL + 1 + (red << 16 | green << 8 | blue))
-    if not (0 <= pixels.min() and pixels.max() <= _FULL):  # NaN is neither
+    if not (pixels.min() >= 0 and pixels.max() <= _FULL):  # NaN is neither
         raise ImageError(f"values from {pixels.min()} to {pixels.max()}: a mask has values from 0 to {_FULL}")
     scale = _FULL if image.mode == "1" or (image.mode == "F" and pixels.max() <= 1) else 1
     return np.rint(pixels * float(_LEVEL if image.mode == "L" else scale)).astype(np.int64)

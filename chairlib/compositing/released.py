@@ -81,7 +81,8 @@ class ReleasedChairSegments(MaskedImages):
         if self.images.keys() != self.masks.keys():
             odd = min(self.images.keys() ^ self.masks.keys())
             raise CollectionError(
-                f"{folder}: number {odd} has an image or a mask but not both; unpack or export it again."
+                f"{folder}: number {odd} has an image or a mask but not both, looking at suffixes of images; unpack or "
+                "export it again."
             )
         if not self.images:
             raise CollectionError(f"{folder / 'image'} holds no images named by a number; unpack or export it again.")
@@ -104,9 +105,9 @@ class ReleasedChairSegments(MaskedImages):
         return self._reader.read(self.images[number], self.masks[number])
 
 
-def _number(file: Path) -> int | None:
-    """The number that a file is named by, ``7.png`` or ``007.png``; None for other names."""
-    return int(file.stem) if file.stem.isdecimal() else None
+def _number(name: str) -> int | None:
+    """The number that a file is named by, ``7`` or ``007``; None for other names."""
+    return int(name) if name.isdecimal() else None
 
 
 def export(

@@ -20,9 +20,19 @@ __all__ = [
     "check_replaceable",
     "disk_errors",
     "file_digest",
+    "is_leftover",
     "write_json",
     "write_text",
 ]
+
+
+#: What systems leave in folders, in lower case: thumbnails, settings of the view, a bin.
+_LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin")
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of this name is none of the data: hidden, or left behind by a system (``@eaDir``)."""
+    return name.startswith(".") or name.lower() in _LEFTOVERS
 
 
 @contextmanager

@@ -8,6 +8,7 @@ folder of that layout. A protocol (:mod:`chairlib.transfer.protocols`) decides w
 """
 
 import itertools
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_
 from chairlib.compositing.masks import MaskReader
 from chairlib.compositing.released import read_note
 from chairlib.core.errors import CollectionError, ParameterError
+from chairlib.core.files import is_leftover
 from chairlib.transfer.protocols import (
     CATEGORIES,
     FOLDS,
@@ -30,7 +32,6 @@ from chairlib.transfer.protocols import (
 __all__ = ["ObjectDiscovery", "photos_folder", "photos_name"]
 
 _MASKS = "GroundTruth"
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def photos_folder(root: str | Path) -> Path:
@@ -157,7 +158,7 @@ def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
         raise CollectionError(
             f"{data} has no folder {folder_name}/; it holds: {list_folder(data)}. Unpack the release again."
         )
-    images, masks = (files_by_key(place, _image_id, "an id") for place in (folder, folder / _MASKS))
+    images, masks = (files_by_key(place, str, "an id") for place in (folder, folder / _MASKS))
     if not masks:
         raise CollectionError(
             f"{folder} has no labelled images: looked for {_MASKS}/ID.png, found {len(images)} images and, in "
@@ -169,6 +170,13 @@ def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
             f"{folder}: {len(lost)} of {len(masks)} masks have no image, the first is {_MASKS}/{masks[lost[0]].name}; "
             "unpack the release again, or remove those masks."
         )
+    for path in sorted((folder / _MASKS).iterdir()):
+        name = unicodedata.normalize("NFC", path.stem)
+        if name in images and name not in masks and not is_leftover(path.name):
+            raise CollectionError(
+                f"{path} is named as the mask of {images[name].name}, but its suffix is no image's; save it as PNG, or "
+                "move it."
+            )
     labelled = {identity: (images[identity], mask) for identity, mask in masks.items()}
     for path in itertools.chain.from_iterable(labelled.values()):
         if not path.is_file():
@@ -178,11 +186,6 @@ def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
                 "or remove it and its mask or image."
             )
     return labelled
-
-
-def _image_id(file: Path) -> str | None:
-    """The id that an image file is named by; None for other files."""
-    return file.stem if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") else None
 
 
 def _ids_outside(full: dict[str, tuple[Path, Path]], subset: dict[str, tuple[Path, Path]]) -> list[str]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from chairlib.collection.images import read_photo, read_segment
 from chairfinder.screening import (
     BACKGROUND_RULES,
     SEGMENT_RULES,
@@ -24,6 +23,7 @@ from chairfinder.screening import (
     screen_background,
     screen_segment,
 )
+from chairlib.collection.images import read_photo, read_segment
 from chairlib.core import paths
 from chairlib.core.errors import ImageError
 

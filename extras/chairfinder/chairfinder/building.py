@@ -4,8 +4,8 @@ Candidates are compared, alike ones put into groups, groups dealt to splits, and
 all.
 
 Memory: the images that are held at one time have at most :data:`PIXELS_AT_ONCE` pixels together, however many threads
-there are. At :data:`chairlib.collection.images.BYTES_PER_PIXEL` bytes for each while it is decoded, that is 1.9 GB, and the
-files' own bytes.
+there are. At :data:`chairlib.collection.images.BYTES_PER_PIXEL` bytes for each while it is decoded, that is 1.9 GB, and
+the files' own bytes.
 """
 
 import csv
@@ -26,7 +26,6 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from chairlib.collection.images import MAX_PIXELS, Decoded, count_pixels, decode_photo, decode_segment, read_bytes
 from chairlib.collection.collection import Collection, Item, write_collection
 from chairlib.collection.grouping import (
     Signature,
@@ -35,6 +34,7 @@ from chairlib.collection.grouping import (
     near_duplicates,
     segment_signature,
 )
+from chairlib.collection.images import MAX_PIXELS, Decoded, count_pixels, decode_photo, decode_segment, read_bytes
 from chairlib.collection.provenance import Provenance
 from chairlib.collection.splits import SPLITS
 from chairlib.core.errors import CollectionError, ImageError

@@ -39,7 +39,6 @@ from chairfinder.building import (
     take_out_near_duplicates,
 )
 from chairfinder.collect_options import CollectOptions, read_options, settle, write_options
-from chairlib.collection.images import count_pixels, read_photo, read_bytes, read_segment
 from chairfinder.download import Task, transfer_all
 from chairfinder.ledger import Entry, Ledger, Search, SearchResult
 from chairfinder.licences import forbids_changes, is_stated
@@ -50,6 +49,7 @@ from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.web import Limits, Turns, UnusableError, check_contact, open_client, read_url, url_problem
 from chairlib.collection.cells import one_line
 from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.images import count_pixels, read_bytes, read_photo, read_segment
 from chairlib.collection.provenance import Provenance
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError

@@ -37,7 +37,7 @@ from PIL import Image
 from chairfinder import web
 from chairfinder.web import Limits, PassingError, UnusableError, is_web_address, open_client, without_credentials
 from chairlib.core.errors import ChairlibError, ParameterError
-from chairlib.core.files import atomic_folder, check_free, disk_errors, write_json
+from chairlib.core.files import atomic_folder, check_free, disk_errors, is_leftover, write_json
 from chairlib.core.progress import progress_bar
 
 __all__ = ["LIMITS", "DATASETS", "FetchError", "Limits", "Dataset", "download", "fetch", "unpack"]
@@ -161,7 +161,7 @@ DATASETS = {
 def _digest(path: Path) -> str:
     """SHA-256 of a file, or of a folder: over the names and contents of its files.
 
-    Hidden files do not count, as systems leave such behind.
+    Hidden files and others that systems leave behind do not count.
     """
     with disk_errors(path):
         if not path.is_dir():
@@ -173,7 +173,7 @@ def _digest(path: Path) -> str:
 
 def _files(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(path for path in found if not any(map(is_leftover, path.relative_to(folder).parts)))
 
 
 def _size(path: Path) -> int:
@@ -617,7 +617,7 @@ def _checked_members(
     folded: set[str] = set()
     for info in infos:
         path = _safe_name(info)
-        if info.is_dir() or path.parts[0] == "__MACOSX" or path.name == ".DS_Store":
+        if info.is_dir() or any(map(is_leftover, path.parts)):
             continue
         if info.flag_bits & 1:
             raise FetchError(f"the archive is encrypted ({path}).")

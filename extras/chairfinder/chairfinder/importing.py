@@ -28,15 +28,15 @@ from chairfinder.building import (
     signature,
     take_out_near_duplicates,
 )
-from chairlib.collection.images import read_bytes
 from chairfinder.licences import forbids_changes
 from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.texts import text_of, url_of
 from chairlib.collection.cells import from_cell, one_line
 from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.images import read_bytes
 from chairlib.collection.provenance import Provenance
 from chairlib.core.errors import CollectionError, ImageError
-from chairlib.core.files import check_free, disk_errors
+from chairlib.core.files import check_free, disk_errors, is_leftover
 from chairlib.core.progress import progress_bar
 
 __all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_ignored", "read_notes"]
@@ -134,7 +134,7 @@ def _find_files(kind: str, folder: Path) -> _ImageFolder:
     files: list[Path] = []
     notes: dict[Path, dict[str, str]] = {}
     for place, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_leftover(name))
         # A link to a folder isn't followed (it may lead in a circle) but reported, like any entry that is no image.
         names += [name for name in folders if (Path(place) / name).is_symlink()]
         files += [Path(place) / name for name in sorted(names) if not is_ignored(name)]
@@ -158,9 +158,8 @@ def _refuse_folder(error: OSError) -> None:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a file of this name is no image: hidden, a manifest, a README."""
-    name = name.lower()
-    return name.startswith((".", "readme")) or name in (_MANIFEST, "thumbs.db", "desktop.ini")
+    """Whether a file of this name is no image: left behind by a system, a manifest, a README."""
+    return is_leftover(name) or name.lower() == _MANIFEST or name.lower().startswith("readme")
 
 
 def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:

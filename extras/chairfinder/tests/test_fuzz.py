@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chairlib.collection import images
 from chairfinder.screening import screen_background, screen_segment
+from chairlib.collection import images
 from chairlib.core.errors import ImageError
 
 #: Pixels that the run lets an image have, so that the cap on memory is a small one.

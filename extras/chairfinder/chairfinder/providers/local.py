@@ -17,6 +17,7 @@ from chairfinder.providers import ApiClient, Page
 from chairfinder.queries import Query
 from chairfinder.texts import text_of
 from chairlib.core.errors import ParameterError
+from chairlib.core.files import is_leftover
 
 __all__ = ["Local", "local_path"]
 
@@ -78,7 +79,7 @@ class Local:
         if self._files is None:
             self._files = []
             for place, folders, names in os.walk(self._folder):
-                folders[:] = [name for name in folders if not name.startswith(".")]
+                folders[:] = [name for name in folders if not is_leftover(name)]
                 self._files += [Path(place) / name for name in names if not is_ignored(name)]
                 if "manifest.csv" in names:
                     self._notes |= read_notes(Path(place) / "manifest.csv", Path(place).relative_to(self._folder))
