@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from chairlib.collection.cells import from_cell, guard_table, to_cell
+from chairlib.collection.cells import from_cell, guard_table, read_table, to_cell
 from chairlib.collection.images import decode_photo, decode_segment
 from chairlib.collection.provenance import OPTIONAL_COLUMNS, PROVENANCE_COLUMNS, Provenance
 from chairlib.collection.splits import BACKGROUND_RATIOS, SEGMENT_RATIOS, SPLITS, assign_splits
@@ -174,17 +174,14 @@ def _read_manifest(root: Path) -> pd.DataFrame:
         raise CollectionError(
             f"{root} holds no {_MANIFEST}, so it is not a collection; make one with `chairlib import`."
         )
-    try:
-        manifest = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' own parser errors are ValueErrors
-        raise CollectionError(
-            f"{file} cannot be read as CSV ({' '.join(str(error).split())}); make the collection again."
-        ) from error
-    missing = [name for name in MANIFEST_COLUMNS if name not in manifest]
+    columns, rows = read_table(file, (*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS))
+    missing = [name for name in MANIFEST_COLUMNS if name not in columns]
     if missing:
         raise CollectionError(
-            f"{file} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; make the collection again."
+            f"{file} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)} (found: {', '.join(columns)}); "
+            "restore it, or make the collection again."
         )
+    manifest = pd.DataFrame([row for _, row in rows], columns=columns, dtype=str)
     manifest = manifest.map(from_cell)
     for name in ("width", "height"):
         numbers = pd.to_numeric(manifest[name], errors="coerce")

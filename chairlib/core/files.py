@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +21,7 @@ __all__ = [
     "check_replaceable",
     "disk_errors",
     "file_digest",
+    "find_file",
     "is_leftover",
     "write_json",
     "write_text",
@@ -102,6 +104,17 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
             temporary.replace(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def find_file(folder: Path, name: str) -> Path:
+    """The file that ``name`` means in ``folder``; ``folder / name`` where there is none.
+
+    Other systems write ``\\`` between folders, and store the accents of a letter with it or after it.
+    """
+    named = [folder / name]
+    for written in (name, name.replace("\\", "/")):
+        named += [folder / unicodedata.normalize(form, written) for form in ("NFC", "NFD")]
+    return next((path for path in named if path.is_file()), named[0])
 
 
 def file_digest(file: Path) -> bytes:

@@ -6,15 +6,18 @@ is given; so everything that it could fall over is checked here. It comes with `
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chairlib.core.errors import ChairlibError, CollectionError
+from chairlib.core.files import find_file
 
-__all__ = ["Box", "CocoPhoto", "draw_mask", "outline_box", "read_photos", "unpack_runs"]
+__all__ = ["Box", "CocoPhoto", "draw_mask", "natural_order", "outline_box", "read_photos", "unpack_runs"]
 
 #: The largest photo, in pixels: pycocotools takes the memory for any size that a file states.
 MAX_PIXELS = 10**8
@@ -52,7 +55,7 @@ def read_photos(images_dir: Path, instances_json: Path) -> dict[str, CocoPhoto]:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_bytes())  # in any encoding of Unicode, with or without a byte-order mark
     except OSError as error:
         raise CollectionError(f"{file} cannot be read ({error.strerror}); name COCO's instances_....json.") from error
     except (ValueError, RecursionError) as error:
@@ -68,32 +71,81 @@ def _load(file: Path) -> dict[str, Any]:
 
 
 def _find_chairs(content: dict[str, Any], images_dir: Path, file: Path) -> dict[str, CocoPhoto]:
-    names = {category["id"]: category["name"] for category in content["categories"]}
-    if "chair" not in names.values():
-        found = ", ".join(map(str, list(names.values())[:8]))
+    names = {_identity(category["id"]): str(category["name"]) for category in content["categories"]}
+    chair_ids = {identity for identity, name in names.items() if name.strip().lower() == "chair"}
+    if not chair_ids:
+        found = ", ".join(list(names.values())[:8])
         raise CollectionError(f"{file} has no category named 'chair' (found: {found or 'none'}); use COCO's own file.")
-    records = {record["id"]: record for record in content["images"]}
-    marked: dict[int, tuple[list[dict], list[dict]]] = {}
+    records: dict[str, dict[str, Any]] = {}
+    for record in content["images"]:
+        identity = _identity(record["id"])
+        other = records.setdefault(identity, record)
+        if other["file_name"] != record["file_name"]:
+            raise CollectionError(
+                f"{file}: image id {identity} is that of {other['file_name']} and of {record['file_name']}, as where "
+                "files are joined, so outlines of one would be cut from the other; number the images anew."
+            )
+    marked: dict[str, tuple[list[dict], list[dict]]] = {}
     for annotation in content["annotations"]:
-        if names.get(annotation["category_id"]) == "chair":
-            marked.setdefault(annotation["image_id"], ([], []))[bool(annotation.get("iscrowd", 0))].append(annotation)
-    photos = {}
-    for number, (chairs, crowds) in sorted(marked.items()):
+        if _identity(annotation["category_id"]) in chair_ids:
+            chairs, crowds = marked.setdefault(_identity(annotation["image_id"]), ([], []))
+            is_crowd = int(annotation.get("iscrowd") or 0)
+            (crowds if is_crowd else chairs).append(annotation)
+            if not is_crowd and not annotation.get("segmentation"):
+                crowds += _box_region(annotation)
+    photos: dict[str, CocoPhoto] = {}
+    for identity, (chairs, crowds) in sorted(marked.items(), key=lambda entry: natural_order(entry[0])):
         if chairs:
-            record, identity = records[number], str(int(number))
-            path, size = images_dir / record["file_name"], (record["width"], record["height"])
-            if not all(type(side) is int and side > 0 for side in size) or math.prod(size) > MAX_PIXELS:
-                raise ValueError(f"image {identity} has width and height {size}, of at most {MAX_PIXELS:,} pixels")
-            photos[identity] = CocoPhoto(identity, path, *size, chairs, crowds)
+            if identity not in records:
+                raise ValueError(f"annotation {chairs[0].get('id')} is of image {identity}, which images does not list")
+            record = records[identity]
+            width, height = (int(_identity(record[side])) for side in ("width", "height"))
+            if not (width > 0 and height > 0 and width * height <= MAX_PIXELS):
+                raise ValueError(
+                    f"image {identity} has width and height {width, height}, of at most {MAX_PIXELS:,} pixels"
+                )
+            path = find_file(images_dir, record["file_name"])
+            photos[identity] = CocoPhoto(identity, path, width, height, chairs, crowds)
     if not photos:
         raise CollectionError(f"{file} marks no chairs in its {len(records)} images; use a file that does.")
     missing = [photo.file for photo in photos.values() if not photo.file.is_file()]
     if missing:
         raise CollectionError(
             f"{images_dir} lacks {len(missing)} of the {len(photos)} photos with chairs in {file.name}, the first is "
-            f"{missing[0].name}; download them, or name their folder."
+            f"{missing[0].relative_to(images_dir)}; download them, or name their folder."
+        )
+    shared = Counter(photo.file for photo in photos.values()).most_common(1)[0]
+    if shared[1] > 1:
+        both = ", ".join(photo.identity for photo in photos.values() if photo.file == shared[0])
+        raise CollectionError(
+            f"{file}: images {both} are one file, {shared[0].name}, so chairs of one would be background in the other; "
+            "join them."
         )
     return photos
+
+
+def _identity(value: Any) -> str:
+    """An id as text: tools write 7, "7" and 7.0 for the same. Raises ValueError for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
+        raise ValueError(f"{value!r} is no id or number")
+    text = str(value).strip()
+    return str(int(text)) if text.isdecimal() else text
+
+
+def natural_order(identity: str) -> tuple[bool, int, str]:
+    """The key that sorts ids as numbers, and those that are none after them."""
+    return not identity.isdecimal(), int(identity) if identity.isdecimal() else 0, identity
+
+
+def _box_region(annotation: dict[str, Any]) -> list[dict[str, Any]]:
+    """The box of a chair without an outline, as a crowd region: nobody knows which of its pixels are the chair."""
+    if not annotation.get("bbox"):
+        return []
+    left, top, width, height = annotation["bbox"]
+    corners = [left, top, left + width, top, left + width, top + height, left, top + height]
+    return [{"id": annotation.get("id"), "segmentation": [corners]}]
 
 
 def _coco_masks() -> Any:
@@ -113,7 +165,10 @@ def _outline(photo: CocoPhoto, annotation: dict[str, Any]) -> dict[str, Any] | N
     shape: Any = annotation.get("segmentation")
     try:
         size = [photo.height, photo.width]
+        if shape is None:
+            return None
         if isinstance(shape, list):
+            shape = _flat_polygons(shape)
             # Fewer than three corners enclose nothing, and pycocotools would take four numbers for a box.
             polygons = [polygon for polygon in shape if len(polygon) >= 6]
             # It walks along every edge, however far away, and takes NaN for a number.
@@ -133,6 +188,15 @@ def _outline(photo: CocoPhoto, annotation: dict[str, Any]) -> dict[str, Any] | N
             f"annotation {annotation.get('id')} of {photo.file.name} has no readable outline ({error}); "
             "download the annotations again."
         ) from error
+
+
+def _flat_polygons(shape: list[Any]) -> list[Any]:
+    """Polygons as lists x, y, x, y, ...: some tools write corners as pairs, or a single polygon without a list."""
+    if any(not isinstance(part, list) for part in shape):
+        return [shape]
+    if len(shape) >= 3 and all(len(part) == 2 and not isinstance(part[0], list) for part in shape):
+        shape = [shape]
+    return [list(chain.from_iterable(part)) if part and isinstance(part[0], list) else part for part in shape]
 
 
 def unpack_runs(packed: str) -> list[int]:

@@ -10,7 +10,7 @@ are left out by rules with a name:
     chairs cover less than the share ``least_share`` of the crop;
 ``crowd``
     a crowd region touches the crop: there COCO marks a heap of chairs as a whole, so that chair and background cannot
-    be told apart;
+    be told apart; or the box of a chair whose outline is missing does;
 ``repeated``
     it is the same crop as that of another group.
 
@@ -32,7 +32,7 @@ from chairlib.compositing.released import COCO_SOURCE, NOTE
 from chairlib.core.errors import CollectionError, ImageError, ParameterError
 from chairlib.core.files import atomic_folder, write_json
 from chairlib.core.progress import progress_bar
-from chairlib.transfer.coco_annotations import Box, CocoPhoto, draw_mask, outline_box, read_photos
+from chairlib.transfer.coco_annotations import Box, CocoPhoto, draw_mask, natural_order, outline_box, read_photos
 from chairlib.transfer.protocols import split_off, stable_order
 
 __all__ = ["REASONS", "CocoChairs", "export", "merge_boxes", "overlap", "square_around"]
@@ -78,7 +78,7 @@ class CocoChairs(MaskedImages):
         self.name = f"COCO chairs ({file.stem})"
         photos = read_photos(folder, file)
         train, val = split_off(stable_order(photos))
-        chosen = sorted(train if split == "train" else val, key=int)
+        chosen = sorted(train if split == "train" else val, key=natural_order)
         left_out: Counter[str] = Counter()
         bar = progress_bar(chosen, f"cropping {split} chairs", unit="image", delay=1, leave=False)
         self._crops = [(photos[name], box) for name in bar for box in self._find_crops(photos[name], left_out)]
@@ -87,7 +87,7 @@ class CocoChairs(MaskedImages):
             counts = ", ".join(f"{count} {reason}" for reason, count in self.n_left_out.items() if count)
             raise CollectionError(
                 f"{file}: no crops for {split!r} from {len(chosen)} of {len(photos)} photos with chairs (left out: "
-                f"{counts or 'none'}); give more photos, or lower least_side and least_share."
+                f"{counts or 'none'}); give more photos with outlines, or lower least_side and least_share."
             )
         self.groups = [photo.identity for photo, _ in self._crops]
 

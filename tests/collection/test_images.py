@@ -317,15 +317,15 @@ def test_grey_without_a_known_range_is_refused():
 def test_errors_name_the_file(tmp_path, monkeypatch):
     file = tmp_path / "chair.png"
     for read in (read_segment, read_photo):
-        with pytest.raises(ImageError, match=r"chair\.png: no such file"):
+        with pytest.raises(ImageError, match=r"chair\.png cannot be read as an image \(no such file\)"):
             read(file)
         with pytest.raises(ImageError, match="not a plain file"):
             read(tmp_path)
     file.write_bytes(b"abc")
-    with pytest.raises(ImageError, match=r"chair\.png: not an image: a text file"):
+    with pytest.raises(ImageError, match=r"chair\.png .*\(not an image: a text file\)"):
         read_segment(file)
     monkeypatch.setattr(images, "MAX_BYTES", 2)
-    with pytest.raises(ImageError, match=r"chair\.png: too large: 3 bytes"):
+    with pytest.raises(ImageError, match=r"chair\.png .*\(too large: 3 bytes"):
         read_segment(file)
 
 

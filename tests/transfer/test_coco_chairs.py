@@ -3,6 +3,8 @@
 import builtins
 import contextlib
 import json
+import shutil
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +56,11 @@ def write(folder: Path, photos: list[list], **changes) -> tuple[Path, Path]:
         Image.fromarray(rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)).save(folder / name)
         images.append({"id": number, "file_name": name, "width": WIDTH, "height": HEIGHT})
         for outline in outlines:
-            extra = outline if isinstance(outline, dict) and "segmentation" in outline else {"segmentation": outline}
+            extra = (
+                outline
+                if isinstance(outline, dict) and outline.keys() & {"segmentation", "bbox"}
+                else {"segmentation": outline}
+            )
             annotations.append({"id": len(annotations), "image_id": number, "category_id": 62, "iscrowd": 0, **extra})
     content = {
         "images": images,
@@ -71,9 +77,11 @@ def crops(folder: Path, outlines: list, **options) -> CocoChairs:
     """The crops of one photo with these outlines: all of it, whichever split it lands in."""
     paths = write(folder, [outlines, []])
     content = json.loads(paths[1].read_text())
-    # The photo twice more under other ids, so that both splits have one.
+    # The photo twice more under other ids and names, so that both splits have one.
     for identity in (3, 4):
-        content["images"].append({**content["images"][0], "id": identity})
+        first = content["images"][0]
+        content["images"].append({**first, "id": identity, "file_name": f"{identity}.jpg"})
+        shutil.copy(folder / first["file_name"], folder / f"{identity}.jpg")
         content["annotations"] += [
             {**one, "id": 100 * identity + one["id"], "image_id": identity}
             for one in content["annotations"]
@@ -345,7 +353,7 @@ def test_annotations_of_an_unknown_photo_are_refused(tmp_path):
 
 
 def test_unusable_outlines_are_named(tmp_path):
-    for outline in ({"size": [3, 4], "counts": [12]}, {"size": [HEIGHT, WIDTH]}, None, [["a"] * 8]):
+    for outline in ({"size": [3, 4], "counts": [12]}, {"size": [HEIGHT, WIDTH]}, {"points": []}, [["a"] * 8]):
         with pytest.raises(CollectionError, match=r"annotation 0 of 000000000001.jpg has no readable outline"):
             CocoChairs(*write(tmp_path, [[{"segmentation": outline}]] * 2))
 
@@ -381,7 +389,7 @@ def test_polygons_far_from_the_photo_are_refused(tmp_path, corner):
         CocoChairs(*write(tmp_path, [[[[0, 0, 30, 0, 30, corner]]]] * 2), **ANY)
 
 
-@pytest.mark.parametrize("size", [(10**6, 10**6), (0, 80), (-120, -80), (120.0, 80), (True, 80), ("120", 80)])
+@pytest.mark.parametrize("size", [(10**6, 10**6), (0, 80), (-120, -80)])
 def test_photos_of_impossible_sizes_are_refused(tmp_path, size):
     paths = write(tmp_path, [[rectangle(0, 0, 50, 50)]] * 2)
     content = json.loads(paths[1].read_text())
@@ -389,6 +397,148 @@ def test_photos_of_impossible_sizes_are_refused(tmp_path, size):
     paths[1].write_text(json.dumps(content))
     with pytest.raises(CollectionError, match=r"image 1 has width and height .* of at most 100,000,000 pixels"):
         CocoChairs(*paths)
+
+
+@pytest.mark.parametrize("size", [(True, 80), (120.5, 80), (None, 80), ("", 80)])
+def test_sizes_that_are_no_numbers_are_refused(tmp_path, size):
+    images = [{"id": 1, "file_name": "000000000001.jpg", "width": size[0], "height": size[1]}]
+    with pytest.raises(CollectionError, match=r"is no id or number"):
+        CocoChairs(*write(tmp_path, [[rectangle(0, 0, 50, 50)]], images=images))
+
+
+# -- annotations of other tools ---------------------------------------------------------------------------------------
+
+
+def flat(polygons: list) -> list:
+    """A polygon's corners as pairs."""
+    return [list(pair) for pair in zip(polygons[0][::2], polygons[0][1::2], strict=True)]
+
+
+def each(key: str, change):
+    """Change an entry of every annotation."""
+
+    def rewrite(content: dict) -> None:
+        for annotation in content["annotations"]:
+            annotation[key] = change(annotation.get(key))
+
+    return rewrite
+
+
+def ids_as(kind):
+    def rewrite(content: dict) -> None:
+        for image in content["images"]:
+            image["id"] = kind(image["id"])
+        for annotation in content["annotations"]:
+            annotation["image_id"] = str(annotation["image_id"])
+        content["categories"][0]["id"] = "62"
+
+    return rewrite
+
+
+def behind_backslashes(content: dict) -> None:
+    for image in content["images"]:
+        image["file_name"] = f".\\{image['file_name']}"
+
+
+DIALECTS = {
+    "ids as text": ids_as(str),
+    "ids as decimals": ids_as(float),
+    "iscrowd as text": each("iscrowd", lambda _: "0"),
+    "iscrowd null": each("iscrowd", lambda _: None),
+    "polygons of pairs": each("segmentation", lambda shape: [flat(shape)]),
+    "one polygon of pairs": each("segmentation", flat),
+    "one polygon": each("segmentation", lambda shape: shape[0]),
+    "backslashes": behind_backslashes,
+    "sizes as text": lambda content: content["images"][0].update(width="120", height=80.0),
+    "another case": lambda content: content["categories"][0].update(name="Chair"),
+    "an image listed twice": lambda content: content["images"].append(dict(content["images"][0])),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_other_tools_ways_to_write_the_same(many, tmp_path, dialect):
+    content = json.loads(many[1].read_text())
+    content["annotations"] = [one for one in content["annotations"] if one["category_id"] == 62]
+    DIALECTS[dialect](content)
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    ours, theirs = CocoChairs(*many, **ANY), CocoChairs(many[0], tmp_path / "instances.json", **ANY)
+    assert theirs.groups == ours.groups
+    for (image, mask), (other, truth) in zip(theirs, ours, strict=True):
+        assert np.array_equal(image, other)
+        assert np.array_equal(mask, truth)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks_are_read(many, tmp_path, encoding):
+    (tmp_path / "instances.json").write_text(many[1].read_text(), encoding=encoding)
+    assert len(CocoChairs(many[0], tmp_path / "instances.json")) == len(CocoChairs(*many))
+
+
+def test_names_whose_accents_another_system_stores(tmp_path):
+    paths = write(tmp_path, [[rectangle(0, 0, 50, 50)]] * 2)
+    content = json.loads(paths[1].read_text())
+    for image in content["images"]:
+        stored = f"fauteuil-cr\u00e8me{image['id']}.jpg"
+        (tmp_path / image["file_name"]).rename(tmp_path / unicodedata.normalize("NFD", stored))
+        image["file_name"] = stored
+    paths[1].write_text(json.dumps(content))
+    assert CocoChairs(*paths)[0][0].size == (60, 60)
+
+
+def test_joined_files_whose_ids_repeat_are_refused(tmp_path):
+    paths = write(tmp_path, [[rectangle(0, 0, 50, 50)]] * 2)
+    content = json.loads(paths[1].read_text())
+    content["images"].append({**content["images"][0], "file_name": "other.jpg"})
+    paths[1].write_text(json.dumps(content))
+    with pytest.raises(CollectionError, match=r"image id 1 is that of 000000000001.jpg and of other.jpg"):
+        CocoChairs(*paths)
+
+
+def test_one_file_under_two_ids_is_refused(tmp_path):
+    paths = write(tmp_path, [[rectangle(0, 0, 50, 50)]] * 2)
+    content = json.loads(paths[1].read_text())
+    content["images"][1]["file_name"] = content["images"][0]["file_name"]
+    paths[1].write_text(json.dumps(content))
+    with pytest.raises(CollectionError, match=r"images 1, 2 are one file, 000000000001.jpg"):
+        CocoChairs(*paths)
+
+
+@pytest.mark.parametrize("missing", [None, [], "absent"])
+def test_a_chair_with_a_box_and_no_outline_is_no_background(tmp_path, missing):
+    outlined, boxed = rectangle(0, 0, 30, 30), {"segmentation": missing, "bbox": [20, 20, 20, 20]}
+    if missing == "absent":
+        del boxed["segmentation"]
+    far = rectangle(70, 0, 100, 30)
+    paths = write(tmp_path, [[{"segmentation": outlined}, boxed, {"segmentation": far}]] * 5)
+    dataset = CocoChairs(*paths, **{**ANY, "margin": 0})
+    assert dataset.n_left_out == {"small": 0, "sparse": 0, "crowd": 4, "repeated": 0, "empty": 4}
+    assert len(dataset) == 4
+
+
+def test_no_outlines_at_all_is_the_cause_that_is_named(tmp_path):
+    with pytest.raises(CollectionError, match=r"left out: 1 empty\); give more photos with outlines"):
+        CocoChairs(*write(tmp_path, [[{"segmentation": None}]] * 2), **ANY)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(3, (120, 80)), (6, (80, 120))])
+def test_photos_are_turned_as_their_outlines_are_drawn(tmp_path, orientation, size):
+    folder, file = write(tmp_path, [[rectangle(0, 0, 40, 40)]] * 2)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for photo in folder.glob("*.jpg"):
+        upright = Image.new("RGB", (WIDTH, HEIGHT))
+        upright.paste((255, 0, 0), (0, 0, 40, 40))
+        turn = Image.Transpose.ROTATE_180 if orientation == 3 else Image.Transpose.ROTATE_90
+        upright.transpose(turn).save(photo, exif=exif, quality=95)
+        assert Image.open(photo).size == size
+    image, mask = CocoChairs(folder, file, **{**ANY, "margin": 0})[0]
+    assert np.asarray(mask).min() == 255
+    assert np.asarray(image)[..., 0].min() > 150
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "000000000001.jpg", exif=exif)
+    if orientation == 6:  # the outlines are of the photo as it is stored
+        Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "000000000002.jpg", exif=exif)
+        with pytest.raises(ImageError, match="turned by its EXIF orientation; stored as 120 x 80"):
+            CocoChairs(folder, file, **ANY)[0]
 
 
 def test_a_home_folder_is_found(many, monkeypatch):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chairfinder.ledger import DECISIONS, Decision, Ledger
 from chairfinder.texts import lines_of
-from chairlib.collection.cells import from_cell, one_line, to_cell
+from chairlib.collection.cells import from_cell, one_line, read_table, to_cell
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.files import write_text
 
@@ -69,13 +69,7 @@ def replay_decisions(ledger: Ledger, file: str | Path) -> Replay:
 
 
 def _read(file: Path) -> list[Decision]:
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restval="")
-            rows = [(reader.line_num, row) for row in reader]
-            columns = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CollectionError(f"{file} cannot be read as CSV ({error}); name a file of exported decisions.") from error
+    columns, rows = read_table(file, COLUMNS)
     missing = [name for name in ("image", "decision") if name not in columns]
     if missing:
         raise CollectionError(
@@ -83,7 +77,7 @@ def _read(file: Path) -> list[Decision]:
         )
     latest: dict[str, Decision] = {}
     for line, raw in rows:
-        row = {name: lines_of(from_cell(raw.get(name) or "")) for name in COLUMNS}
+        row = {name: lines_of(from_cell(raw.get(name, ""))) for name in COLUMNS}
         if row["decision"] not in DECISIONS:
             raise ParameterError(
                 f"{file}, line {line}: decision {row['decision']!r} is unknown; use one of {', '.join(DECISIONS)}."

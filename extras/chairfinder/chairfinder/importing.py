@@ -1,17 +1,18 @@
 """A collection from two folders of one's own images: `chairlib import`.
 
 Every file is decoded, screened and compared with the others; each that is refused is reported with its reason. A
-``manifest.csv`` beside the images may say more about them: ``file`` (or ``filename``) names the image; ``shape_group``
-says which belong together and wins over their looks; ``source`` (or ``source_repo`` and ``path``), ``url``, ``author``,
-``licence`` (or ``license``), ``retrieved``, ``landing_page`` and ``licence_url`` are kept with the image.
+``manifest.csv`` beside the images may say more about them: ``file`` (or ``filename``, ``file_name``) names the image;
+``shape_group`` (or ``group``) says which belong together and wins over their looks; ``source`` (or ``source_repo`` and
+``path``), ``url``, ``author``, ``licence`` (or ``license``), ``retrieved``, ``landing_page`` and ``licence_url`` are
+kept with the image. It is read as spreadsheets write it, see :func:`chairlib.collection.cells.read_table`.
 """
 
-import csv
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 
 from chairfinder.building import (
@@ -31,17 +32,23 @@ from chairfinder.building import (
 from chairfinder.licences import forbids_changes
 from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.texts import text_of, url_of
-from chairlib.collection.cells import from_cell, one_line
+from chairlib.collection.cells import from_cell, one_line, read_table
 from chairlib.collection.collection import KINDS, Collection
 from chairlib.collection.images import read_bytes
 from chairlib.collection.provenance import Provenance
 from chairlib.core.errors import CollectionError, ImageError
-from chairlib.core.files import check_free, disk_errors, is_leftover
+from chairlib.core.files import check_free, disk_errors, find_file, is_leftover
 from chairlib.core.progress import progress_bar
 
 __all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_ignored", "read_notes"]
 
 _MANIFEST = "manifest.csv"
+#: The columns of a manifest that are read: names of one thing beside each other.
+_NAME_COLUMNS = ("file", "filename", "file_name")
+_COLUMNS = (
+    *_NAME_COLUMNS, "shape_group", "group", "source", "source_repo", "path", "url", "author", "licence", "license",
+    "retrieved", "landing_page", "licence_url", "license_url",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,36 +174,44 @@ def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
 
     Labels of a sub-folder's manifest are its own (``place``, relative).
     """
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restval="")
-            rows = list(reader)
-            columns = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CollectionError(f"{file} cannot be read as CSV ({error}); mend it, or remove it.") from error
-    column = next((name for name in ("file", "filename") if name in columns), None)
-    if column is None and "shape_group" in columns:
-        raise CollectionError(f"{file} has a column shape_group but none that names the images; add a column file.")
-    if column is None:
-        return {}
-    return {file.parent / row[column]: _read_row(row, place) for row in rows}
+    columns, rows = read_table(file, _COLUMNS)
+    if not {*_NAME_COLUMNS} & {*columns}:
+        raise CollectionError(
+            f"{file} has no column that names the images (found: {', '.join(columns)}; expected: file); add it, or "
+            "remove the manifest."
+        )
+    notes: dict[Path, dict[str, str]] = {}
+    for line, row in rows:
+        one_of = partial(_one_of, file, line, row)
+        note = _read_row(one_of, place)
+        path = find_file(file.parent, one_of(*_NAME_COLUMNS))
+        if notes.setdefault(path, note) != note:
+            raise CollectionError(
+                f"{file}, line {line}: {path.name} has another row that says something else; keep one."
+            )
+    return notes
 
 
-def _read_row(row: Mapping[str, str], place: Path) -> dict[str, str]:
-    def field(*names: str) -> str:
-        found = (url_of(from_cell(row.get(name) or "")) for name in names)
-        return next((text for text in found if text), "")
+def _one_of(file: Path, line: int, row: Mapping[str, str], *names: str) -> str:
+    """The text of the columns that mean the same, of which at most one says something."""
+    found = {text for name in names if (text := from_cell(row.get(name, "").strip()))}
+    if len(found) > 1:
+        raise CollectionError(f"{file}, line {line}: columns {' and '.join(names)} differ: {', '.join(sorted(found))}.")
+    return found.pop() if found else ""
 
-    group = field("shape_group")
+
+def _read_row(field: Callable[..., str], place: Path) -> dict[str, str]:
+    group = url_of(field("shape_group", "group"))
+    source = field("source") or "/".join(filter(None, [field("source_repo"), field("path")]))
     return {
         "label": (place / group).as_posix() if group else "",
-        "source": text_of(field("source") or "/".join(filter(None, [field("source_repo"), field("path")]))),
-        "url": field("url"),
+        "source": text_of(source),
+        "url": url_of(field("url")),
         "author": text_of(field("author")),
         "licence": text_of(field("licence", "license")),
         "retrieved": text_of(field("retrieved")),
-        "landing_page": field("landing_page"),
-        "licence_url": field("licence_url", "license_url"),
+        "landing_page": url_of(field("landing_page")),
+        "licence_url": url_of(field("licence_url", "license_url")),
     }
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import io
 import re
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -352,7 +353,10 @@ def test_images_that_must_not_be_changed_are_refused(folders):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe\xfd", "cannot be read as CSV"), (b"name,shape_group\n0.png,1\n", "none that names the images")],
+    [
+        (b"\xff\xfe\xfd", "cannot be read as CSV"),
+        (b"name,shape_group\n0.png,1\n", r"no column that names .*found: name, shape_group; expected: file"),
+    ],
 )
 def test_a_manifest_that_cannot_be_used_is_an_error(folders, content, message):
     (folders[0] / "manifest.csv").write_bytes(content)
@@ -480,3 +484,76 @@ def test_thresholds_decide_and_refused_csv_has_the_figure(folders):
     with open(report.collection.root / REFUSED_FILE, newline="", encoding="utf-8") as stream:
         assert why in {row["reason"] for row in csv.DictReader(stream)}
     assert "1  object too small" in str(report)
+
+
+# -- manifests as spreadsheets write them -----------------------------------------------------------------------------
+
+#: Two chairs of one shape, and one of which no composite may be passed on.
+PLAIN = 'file,shape_group,author,licence\n0.png,x,Ann,CC BY 4.0\n1.png,x,"Bob, C.",CC0\n2.png,y,Cy,CC BY-NC-ND 4.0\n'
+HEADER = "file,shape_group,author,licence"
+DIALECTS = {
+    "plain": PLAIN,
+    "semicolons": PLAIN.replace("Bob, C.", "Bob; C.").replace(",", ";"),
+    "tabs": PLAIN.replace("Bob, C.", "Bob C.").replace(",", "\t"),
+    "a line that says the separator": "sep=;\r\n" + PLAIN.replace("Bob, C.", "Bob; C.").replace(",", ";"),
+    "spaces after commas": PLAIN.replace(",", ", "),
+    "spaces before commas": PLAIN.replace("png,", "png ,").replace("file,", "file ,"),
+    "capitals": PLAIN.replace(HEADER, "File,Shape_Group,AUTHOR,License"),
+    "other names": PLAIN.replace(HEADER, "file_name,group,author,license"),
+    "hyphens and spaces": PLAIN.replace(HEADER, "File Name,shape-group,author,licence"),
+    "Windows": PLAIN.replace("\n", "\r\n"),
+    "a byte-order mark": "\ufeff" + PLAIN,
+    "empty columns and rows": PLAIN.replace("\n", ",,\n") + ",,,,,\n\n",
+    "a row twice": PLAIN + "2.png,y,Cy,CC BY-NC-ND 4.0\n",
+    "a column of one's own": PLAIN.replace("\n", ",wood\n").replace("licence,wood", "licence,material"),
+    "paths as Windows writes them": PLAIN.replace("2.png", ".\\2.png"),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_groups_and_licences_are_read_in_every_dialect(folders, dialect, encoding):
+    (folders[0] / "manifest.csv").write_bytes(DIALECTS[dialect].encode(encoding))
+    report = run(folders)
+    assert reasons(report) == {"2.png": "licence forbids changes: CC BY-NC-ND 4.0; a composite is one"}
+    assert group_of(report, "0.png") == group_of(report, "1.png") == "segment:label-x"
+    rows = report.collection.manifest.set_index("source")
+    assert rows.loc["0.png", "author"] == "Ann"
+    assert rows.loc["1.png", "licence"] == "CC0"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "it is empty; expected some of file"),
+        (PLAIN.removeprefix(HEADER + "\n"), "its first line is '0.png,x,Ann,CC BY 4.0'; expected some of file"),
+        (PLAIN.replace("licence", "licenc"), "column 'licenc', which is not read; rename it: 'licence' is"),
+        (PLAIN.replace("shape_group", "shapegroup"), "'shapegroup'.*'shape_group' is"),
+        (PLAIN.replace("author", "licence"), "2 columns 'licence'"),
+        (PLAIN.replace('"', ""), "line 3: 5 cells, but 4 columns"),
+        (PLAIN + "0.png,z,Ann,CC BY 4.0\n", "line 5: 0.png has another row that says something else"),
+        (PLAIN.replace("author", "license"), "line 2: columns licence and license differ: Ann, CC BY 4.0"),
+    ],
+)
+def test_manifests_that_would_lose_what_they_say_are_refused(folders, content, said):
+    (folders[0] / "manifest.csv").write_text(content)
+    with pytest.raises(CollectionError, match=f"manifest.csv.*{said}") as caught:
+        run(folders)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+def test_names_are_the_same_however_accents_are_stored(folders, stored):
+    written = unicodedata.normalize("NFD" if stored == "NFC" else "NFC", "crème.png")
+    (folders[0] / "0.png").rename(folders[0] / unicodedata.normalize(stored, written))
+    note(folders[0], ["file", "licence"], [written, "CC BY-ND 4.0"])
+    assert [name for name, reason in reasons(run(folders)).items()] == [unicodedata.normalize(stored, written)]
+
+
+def test_what_systems_leave_behind_is_no_image(folders):
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "@eaDir/0.png", "__MACOSX/._0.png"):
+        (folders[0] / name).parent.mkdir(exist_ok=True)
+        (folders[0] / name).write_bytes(b"x")
+    report = run(folders)
+    assert report.refused == []
+    assert report.accepted["segment"] == 8
