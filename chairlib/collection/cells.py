@@ -49,10 +49,10 @@ def guard_table(text: str) -> str:
 def read_table(file: Path, known: Collection[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The columns of a CSV table, and its rows with their line numbers: texts by column.
 
-    Commas, semicolons, tabs or bars may stand between cells, and spaces after them; a line ``sep=;`` above the header is heeded. UTF-8 and,
-    with a byte-order mark, UTF-16 are read. Columns are named in lower case, with ``_`` for spaces and hyphens. Columns
-    that are not ``known`` may be there. Raises :class:`CollectionError` for a table without a header, a column that is
-    nearly a known one or stands twice, and a row of more cells than the header has.
+    Commas, semicolons, tabs or bars may stand between cells, and spaces after them; a line ``sep=;`` above the header
+    is heeded. UTF-8 and, with a byte-order mark, UTF-16 are read. Columns are named in lower case, with ``_`` for
+    spaces and hyphens; some may be others than the ``known``. Raises :class:`CollectionError` for a table without a
+    header, a column that is nearly a known one or stands twice, and a row of more cells than the header has.
     """
     try:
         data = file.read_bytes()

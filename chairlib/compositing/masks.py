@@ -133,7 +133,7 @@ def _bad_values(file: Path, first: dict[int, Path]) -> str:
         mend = "save the object's colour as white and all others as black"
     elif _look_like_opacities(marked):
         mend = "threshold it, for instance `mask > 127`, and save it as PNG"
-    elif len(marked) == len(numbers) == 2 and numbers[1] == 255:
+    elif len(marked) == len(numbers) == 2 and numbers[1] == 255 and own.issuperset(marked):
         mend = f"255 may be the border that PASCAL VOC leaves undecided; save `mask == {numbers[0]}`"
     else:
         mend = "if they number classes or instances, save the object's as 255 and all others as 0"

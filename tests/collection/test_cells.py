@@ -1,4 +1,4 @@
-"""Texts as cells of a table that no spreadsheet runs."""
+"""Tables: read as spreadsheets write them, with texts that no spreadsheet runs."""
 
 import csv
 import io
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chairlib.collection.cells import from_cell, guard_table, one_line, to_cell
+from chairlib.collection.cells import from_cell, guard_table, one_line, read_table, to_cell
+from chairlib.core.errors import CollectionError
 
 #: Texts that are likely to go wrong: signs that begin formulas, apostrophes, numbers.
 CELLS = st.text(st.sampled_from("'=+-@\t\r 1.e\"a,\n"), max_size=8) | st.text()
@@ -66,3 +67,35 @@ def test_names_with_control_characters_in_a_table():
 
 def test_a_harmless_table_is_left_as_it_is():
     assert guard_table('a,"b"\r\n1,"-2"') == 'a,"b"\r\n1,"-2"'
+
+
+# -- tables as spreadsheets write them --------------------------------------------------------------------------------
+
+TEXT = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=8).map(str.strip)
+
+
+@given(st.lists(st.lists(TEXT, min_size=2, max_size=2), max_size=5), st.sampled_from(",;\t|"), st.data())
+def test_a_table_is_read_whatever_stands_between_its_cells(tmp_path_factory, rows, separator, data):
+    file = tmp_path_factory.mktemp("table") / "t.csv"
+    stream = io.StringIO(newline="")
+    if data.draw(st.booleans()):
+        stream.write(f"sep={separator}\r\n")
+    writer = csv.writer(stream, delimiter=separator, lineterminator=data.draw(st.sampled_from(["\n", "\r\n", "\r"])))
+    writer.writerows([["File Name", "Licence"], *rows])
+    file.write_bytes(stream.getvalue().encode(data.draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))))
+    columns, read = read_table(file, ("file_name", "licence"))
+    assert columns == ["file_name", "licence"]
+    assert [list(row.values()) for _, row in read] == [row for row in rows if any(row)]
+
+
+def test_rows_may_be_shorter_than_the_header(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1\n\n2,3\n")
+    assert read_table(tmp_path / "t.csv", "ab") == (["a", "b"], [(2, {"a": "1", "b": ""}), (4, {"a": "2", "b": "3"})])
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"x,y\n", b"\xff\xfea\n", b"\xe9,a\n", b"a,a\n", b"a\n1,2\n"])
+def test_tables_that_cannot_be_understood_are_refused(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(CollectionError, match=r"t\.csv") as caught:
+        read_table(tmp_path / "t.csv", "ab")
+    assert "\n" not in str(caught.value)

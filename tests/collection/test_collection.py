@@ -202,6 +202,40 @@ def test_a_manifest_that_is_no_table_is_refused(collection, content):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        lambda text: text.replace(",", ";"),
+        lambda text: "sep=,\n" + text,
+        lambda text: text.replace(",", "\t"),
+        lambda text: text.replace(",", ", "),
+        lambda text: "\ufeffId" + text.removeprefix("id"),
+    ],
+)
+def test_a_manifest_that_a_spreadsheet_saved_is_the_same(collection, rewrite):
+    file = collection.root / "manifest.csv"
+    file.write_text(rewrite(file.read_text()))
+    again = Collection(collection.root)
+    assert again.hash == collection.hash
+    pd.testing.assert_frame_equal(again.manifest, collection.manifest)
+
+
+def test_a_column_by_another_name_is_not_lost(collection):
+    edit(collection, lambda rows: rows.rename(columns={"licence": "license"}))
+    with pytest.raises(CollectionError, match="column 'license', which is not read; rename it: 'licence' is"):
+        Collection(collection.root)
+
+
+def test_images_are_read_by_their_content(collection, monkeypatch):
+    """A PostScript file with an image's name and hash is refused before Pillow starts a program for it."""
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_: pytest.fail("a program was started"))
+    data = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    identity = hashlib.sha256(data).hexdigest()[:16]
+    collection.path("background", identity).write_bytes(data)
+    with pytest.raises(CollectionError, match="a PostScript document"):
+        collection.open("background", identity)
+
+
 def raising():
     yield make_items()[0]
     raise KeyboardInterrupt

@@ -6,6 +6,7 @@ import re
 import struct
 import zlib
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chairlib.collection import images
-from chairlib.collection.images import decode_photo, decode_segment, read_photo, read_segment
+from chairlib.collection.images import (
+    decode_photo,
+    decode_segment,
+    is_image_name,
+    read_photo,
+    read_segment,
+    read_upright,
+)
 from chairlib.core.errors import ImageError
 
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
@@ -188,6 +196,55 @@ def test_images_are_turned_upright(orientation):
         assert np.abs(found - upright).mean() < 12
     segment = decode_segment(saved(stored.convert("RGBA"), "PNG", exif=exif)).image
     assert np.array_equal(np.asarray(segment)[..., :3], upright)
+
+
+def damaged_exif(orientation: int) -> bytes:
+    """An EXIF block with an orientation, and an exposure of signed numbers below zero in a field of unsigned ones."""
+    entries = [(0x0112, 3, 1, struct.pack("<HH", orientation, 0)), (0x829A, 5, 1, struct.pack("<I", 38))]
+    table = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHI", *head) + data for *head, data in entries)
+    return b"Exif\0\0II*\0\x08\0\0\0" + table + b"\0" * 4 + struct.pack("<ii", -1, 0)
+
+
+@pytest.mark.parametrize("tail", [b"", b"\xff" * 40, None])
+@pytest.mark.parametrize("read", [decode_photo, decode_segment])
+def test_damaged_metadata_beside_sound_pixels_are_dropped(read, tail):
+    exif = damaged_exif(6) + tail if tail is not None else damaged_exif(6)[:40]
+    for format in ("JPEG", "PNG", "WEBP"):
+        assert read(saved(noise("RGB"), format, exif=exif)).image.size == (5, 7)
+
+
+def test_an_orientation_that_writing_would_trip_over(tmp_path):
+    """A signed fraction below zero: Pillow reads the block, and fails where it writes it anew."""
+    entries = struct.pack("<H", 2) + struct.pack("<HHIHH", 0x0112, 3, 1, 3, 0) + struct.pack("<HHII", 0x829A, 10, 1, 38)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + entries + b"\0" * 4 + struct.pack("<ii", -1, -3)
+    stored = saved(noise("RGB"), "PNG", exif=exif)
+    turned = noise("RGB").transpose(Image.Transpose.ROTATE_180)
+    assert decode_photo(stored).image.tobytes() == turned.tobytes()
+
+
+def test_read_upright_keeps_the_values(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    values = np.arange(12, dtype=np.uint16).reshape(3, 4) * 1000
+    Image.fromarray(values).save(tmp_path / "mask.png", exif=exif)
+    assert np.array_equal(np.asarray(read_upright(tmp_path / "mask.png")), values[::-1, ::-1])
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.jpe", "a.jfif", "a.webp", "a.avif", "a.jp2", "a.tif", "a.bmp"])
+def test_names_of_images(name):
+    assert is_image_name(Path(name))
+
+
+def test_names_of_other_files():
+    assert not any(is_image_name(Path(name)) for name in ("a.txt", "a.json", "png", "a.pdf", "a.heic"))
+    with pytest.raises(ImageError, match=r"a\.ppm is named as PPM, which is not read"):
+        is_image_name(Path("a.ppm"))
+
+
+@pytest.mark.parametrize("read", [decode_photo, decode_segment])
+def test_no_program_is_started(read, monkeypatch):
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_: pytest.fail("a program was started"))
+    assert refusal(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", read)
 
 
 def test_cmyk_photographs():

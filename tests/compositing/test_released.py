@@ -80,3 +80,70 @@ def test_a_failed_export_leaves_nothing(collection, tmp_path, monkeypatch):
     with pytest.raises(ChairlibError, match="No space left"):
         export(collection, tmp_path / "out", 32)
     assert list(tmp_path.iterdir()) == []
+
+
+# -- folders that others made -----------------------------------------------------------------------------------------
+
+
+def write(root, photos, masks, suffix="png", mask_suffix="png"):
+    for split in ("train", "val", "test"):
+        for kind, images, end in (("image", photos, suffix), ("mask", masks, mask_suffix)):
+            (root / split / kind).mkdir(parents=True, exist_ok=True)
+            for number, image in enumerate(images):
+                image.save(root / split / kind / f"{number}.{end}")
+    return root
+
+
+def stripes(*values):
+    return Image.fromarray(np.repeat([[0, 0, *values]], 16, axis=0).astype(np.uint8).repeat(4, axis=1))
+
+
+def test_photos_of_16_bits_are_scaled(tmp_path):
+    levels = np.arange(16 * 16).reshape(16, 16).astype(np.uint16) * 257
+    root = write(tmp_path, [Image.fromarray(levels)], [Image.new("L", (16, 16), 255)])
+    assert np.array_equal(np.asarray(ReleasedChairSegments(root)[0][0])[..., 0], levels // 257)
+
+
+@pytest.mark.parametrize(
+    ("photo", "said"),
+    [
+        (Image.new("RGBA", (16, 16), (255, 0, 0, 0)), "transparent"),
+        (Image.new("F", (16, 16), 0.5), "no known range"),
+    ],
+)
+def test_photos_without_plain_colours_are_refused(tmp_path, photo, said):
+    root = write(tmp_path, [photo], [Image.new("L", (16, 16), 255)], suffix="tif")
+    with pytest.raises(ChairlibError, match=f"0.tif .*{said}"):
+        ReleasedChairSegments(root)[0]
+
+
+def test_masks_of_class_numbers_with_a_border_are_refused_as_a_folder(tmp_path):
+    root = write(tmp_path, [Image.new("RGB", (12, 16))] * 2, [stripes(255), stripes(0)])
+    assert np.asarray(ReleasedChairSegments(root)[0][1]).any()
+    stripes(9).resize((12, 16)).save(root / "train/mask/1.png")
+    with pytest.raises(ChairlibError, match=r"0.png .*the values 0, 255, 1.png holds 0, 9; .*number classes"):
+        ReleasedChairSegments(root)
+
+
+def test_masks_without_a_chair_are_the_cause_that_is_named(tmp_path):
+    root = write(tmp_path, [Image.new("RGB", (12, 16))] * 2, [stripes(0)] * 2)
+    with pytest.raises(CollectionError, match=r"train/mask: none of the 2 masks marks a pixel"):
+        CompositeLoader(root, "train", 16)
+
+
+@pytest.mark.parametrize("suffix", ["webp", "jfif", "avif", "jpe", "jp2", "TIFF"])
+def test_every_format_is_read_by_its_suffix(tmp_path, suffix):
+    root = write(tmp_path, [Image.new("RGB", (64, 64))], [Image.new("L", (64, 64), 255)], suffix)
+    for leftover in ("Thumbs.db", "desktop.ini", ".DS_Store", "notes.txt"):
+        (root / "train/image" / leftover).write_bytes(b"x")
+    (root / "train/image/@eaDir").mkdir()
+    assert len(ReleasedChairSegments(root)) == 1
+
+
+@pytest.mark.parametrize(("name", "said"), [("chair.png", "not named by a number"), ("7.ppm", "named as PPM")])
+def test_no_image_is_left_out_without_a_word(tmp_path, name, said):
+    root = write(tmp_path, [Image.new("RGB", (16, 16))], [Image.new("L", (16, 16), 255)])
+    for kind in ("image", "mask"):
+        Image.new("L", (16, 16)).save(root / "train" / kind / name)
+    with pytest.raises(ChairlibError, match=f"{name} is {said}"):
+        ReleasedChairSegments(root)

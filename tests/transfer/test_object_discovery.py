@@ -1,6 +1,7 @@
 """Object Discovery: the release's layout, masks in every encoding, and which image lands in which split."""
 
 import shutil
+import unicodedata
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torchvision.transforms import v2
 
 from chairlib import CompositeLoader
 from chairlib.core import paths
-from chairlib.core.errors import CollectionError, ImageError, ParameterError
+from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.transfer import object_discovery
 from chairlib.transfer.object_discovery import ObjectDiscovery, photos_name
 from chairlib.transfer.protocols import FOLDS, figure_ids, fold_ids, published_ids, split_off, stable_order
@@ -153,6 +154,79 @@ def test_unreadable_files_are_named(tmp_path, name):
     (tmp_path / "Car" / name).write_bytes(b"not an image")
     with pytest.raises(ImageError, match=f"{name} cannot be read"):
         ObjectDiscovery(tmp_path, "car")[1]
+
+
+def turned(data: Path, orientation: int, size=(12, 9)) -> None:
+    """Photos whose EXIF orientation turns them, red where the mask, drawn on the upright picture, marks the object."""
+    draw(data, "Car", names(range(5)))
+    mark = np.resize(SHAPE, size[::-1])
+    undo = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for photo in (data / "Car").glob("*.jpg"):
+        Image.fromarray(mark[..., None] * np.uint8([255, 0, 0])).transpose(undo).save(photo, "PNG", exif=exif)
+        Image.fromarray(mark).save(data / "Car/GroundTruth" / f"{photo.stem}.png")
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(3, (12, 9)), (6, (9, 9)), (8, (12, 9))])
+def test_photos_are_turned_as_their_masks_are_drawn(tmp_path, orientation, size):
+    turned(tmp_path, orientation, size)
+    image, mask = ObjectDiscovery(tmp_path, "car")[0]
+    assert np.array_equal(np.asarray(image)[..., 0], np.asarray(mask))
+
+
+def test_masks_drawn_on_the_photo_as_it_is_stored_are_refused(tmp_path):
+    turned(tmp_path, 6)
+    for mask in (tmp_path / "Car/GroundTruth").iterdir():
+        Image.open(mask).transpose(Image.Transpose.ROTATE_90).save(mask)
+    with pytest.raises(ImageError, match="turned by its EXIF orientation; stored as 9 x 12"):
+        ObjectDiscovery(tmp_path, "car")[0]
+
+
+def test_what_mask_values_mean_is_decided_over_all_splits(tmp_path):
+    draw(tmp_path, "Car", names(range(5)))
+    Image.fromarray(SHAPE.astype(np.uint8) * 9).save(tmp_path / "Car/GroundTruth/0004.png")
+    for split in ("train", "val"):  # the odd one validates
+        with pytest.raises(ImageError, match=r"0000.png .* the values 0, 1, 0004.png holds 0, 9; .*number classes"):
+            ObjectDiscovery(tmp_path, "car", split)
+
+
+@pytest.mark.parametrize("suffix", ["webp", "jfif", "avif", "jpe", "jp2"])
+def test_pairs_of_every_format_are_read(tmp_path, suffix):
+    draw(tmp_path, "Car", names(range(6)))
+    for identity in names(range(3)):
+        photo, mask = tmp_path / f"Car/{identity}.jpg", tmp_path / f"Car/GroundTruth/{identity}.png"
+        Image.open(photo).resize((64, 64)).save(photo.with_suffix(f".{suffix}"))
+        Image.open(mask).resize((64, 64)).save(mask.with_suffix(".webp"), lossless=True)
+        photo.unlink(), mask.unlink()
+    found = [ObjectDiscovery(tmp_path, "car", split) for split in ("train", "val")]
+    assert [identity for dataset in found for identity in dataset.ids] == names(range(6))
+    assert found[0][0][1].size == (64, 64)
+
+
+def test_accents_may_be_stored_in_two_ways(tmp_path):
+    draw(tmp_path, "Car", names(range(5)))
+    for folder, form, suffix in (("Car", "NFC", "jpg"), ("Car/GroundTruth", "NFD", "png")):
+        file = tmp_path / folder / f"0000.{suffix}"
+        file.rename(file.with_stem(unicodedata.normalize(form, "tracci\u00f3n")))
+    assert "tracci\u00f3n" in ObjectDiscovery(tmp_path, "car", "val").ids
+
+
+@pytest.mark.parametrize("name", ["0004.npy", "0004.ppm"])
+def test_a_mask_of_no_readable_format_is_not_left_out_without_a_word(tmp_path, name):
+    draw(tmp_path, "Car", names(range(5)))
+    mask = tmp_path / "Car/GroundTruth/0004.png"
+    mask.rename(mask.with_name(name))
+    with pytest.raises(ChairlibError, match=f"{name} is named as"):
+        ObjectDiscovery(tmp_path, "car")
+
+
+def test_a_sound_mask_that_is_too_large_is_not_to_be_downloaded_again(tmp_path, monkeypatch):
+    draw(tmp_path, "Car", names(range(5)))
+    monkeypatch.setattr("chairlib.collection.images.MAX_PIXELS", 100)
+    with pytest.raises(ImageError, match="at most 100 are decoded") as caught:
+        ObjectDiscovery(tmp_path, "car")[0]
+    assert "download" not in str(caught.value)
 
 
 # -- protocols --------------------------------------------------------------------------------------------------------
