@@ -252,7 +252,8 @@ def test_a_wrapper_around_everything_is_left_out(get, server):
     get()
     assert (get.out / "ObjectDiscovery-data" / "Data" / "Car" / "0001.jpg").exists()
     shutil.rmtree(get.out)
-    server.files["/x.zip"] = make_zip({"Data/Car/0001.jpg": b"x", "__MACOSX/._Data": b"x", "Data/.DS_Store": b"x"})
+    leavings = ("__MACOSX/._Data", "Data/.DS_Store", "Thumbs.db", "desktop.ini", "Data/Car/@eaDir/0001.jpg/THUMB.jpg")
+    server.files["/x.zip"] = make_zip({"Data/Car/0001.jpg": b"x", **dict.fromkeys(leavings, b"x")})
     get()
     assert tree(get.out / "ObjectDiscovery-data") == ["Data/Car/0001.jpg"]
 
@@ -606,7 +607,9 @@ def test_what_was_unpacked_is_checked_once_the_archive_is_gone(get, server, dama
     get()
     get.archive.unlink()
     photo = get.out / "ObjectDiscovery-data" / "Data" / "Car" / "0001.jpg"
-    (photo.parent / ".DS_Store").write_bytes(b"x")  # a system's own leavings
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "@eaDir/0001.jpg/THUMB.jpg"):  # a system's own leavings
+        (photo.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (photo.parent / name).write_bytes(b"x")
     assert "nothing to download" in get()
     if damage is None:
         photo.unlink()
