@@ -27,35 +27,24 @@ def group_labels(groups: Iterable[Any], n_images: int | None = None) -> list[Any
             f"groups must be one label per image, in order, found {type(groups).__name__}{shape}: give a list, an "
             "array [N] or one column of a table."
         )
-    labels = groups.tolist() if hasattr(groups, "tolist") else list(groups)
     # A tensor equals nothing but itself: as a label, each would be a group of its own.
-    labels = [label.item() if getattr(label, "ndim", None) == 0 else label for label in labels]
+    values = groups.tolist() if hasattr(groups, "tolist") else groups
+    labels = [label.tolist() if hasattr(label, "tolist") else label for label in values]
     if n_images is not None and len(labels) != n_images:
         raise ParameterError(f"{len(labels)} groups for {n_images} images: give one group per image, in order.")
     missing = pd.Series(labels, dtype=object).isna().tolist()
-    for number, label in enumerate(labels):
-        if missing[number]:
-            raise ParameterError(
-                f"image {number} has the group {label!r}: give every image a group, or groups=None where images "
-                "are independent."
-            )
-        if not _is_single(label):
-            raise ParameterError(
-                f"image {number} has a group of type {type(label).__name__}: give every image one text or number."
-            )
+    if True in missing:
+        raise ParameterError(
+            f"image {missing.index(True)} has the group {labels[missing.index(True)]!r}: give every image a group, or "
+            "groups=None where images are independent."
+        )
     first: dict[Any, Any] = {}
-    labels = [first.setdefault(label, label) for label in labels]  # 1.0 after 1 is 1 everywhere
+    try:
+        labels = [first.setdefault(label, label) for label in labels]  # 1.0 after 1 is 1 everywhere
+    except TypeError as error:
+        raise ParameterError(f"a group must be one text or number, found {error}: give one label per image.") from error
     by_text: dict[str, Any] = {}
     for label in first:
         if (other := by_text.setdefault(str(label), label)) is not label:
             raise ParameterError(f"groups {other!r} and {label!r} differ but read alike: give all labels one type.")
     return labels
-
-
-def _is_single(label: Any) -> bool:
-    """Whether a label can be compared as a whole: a list cannot, nor can an array."""
-    try:
-        hash(label)
-    except TypeError:
-        return False
-    return not getattr(label, "ndim", 0)
