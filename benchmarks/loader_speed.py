@@ -17,6 +17,7 @@ import torch
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.compositing.released import ReleasedChairSegments, export
 from chairlib.core.devices import describe_hardware, pick_device
+from chairlib.core.vision import torchvision
 
 
 def rate(batches, n_images: int, device: torch.device) -> float:
@@ -63,8 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "composites"
         export(arguments.data, out, arguments.resolution, backgrounds_per_segment=20)
-        from torchvision.transforms import v2  # only now: chairlib.core.vision must be imported first
-
+        v2 = torchvision.transforms.v2
         transforms = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
         files = ReleasedChairSegments(out, "train", transforms=transforms)
         plain = torch.utils.data.DataLoader(files, arguments.batch_size, shuffle=True, num_workers=2)

@@ -16,7 +16,7 @@ Every score is computed from integer counts per image, so no figure depends on h
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor
 
+from chairlib.collection.groups import group_labels
 from chairlib.core.errors import ParameterError
 
 __all__ = [
@@ -48,6 +49,9 @@ THRESHOLD = 0.5
 MIN_CHAIR_PIXELS = 6
 
 _COUNTS = ("intersection", "predicted", "target", "pixels")
+#: Types of masks that torch computes with. Double stays double: 0.5 + 1e-12 is above the threshold.
+_COMPUTABLE = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+_COMPUTABLE |= {torch.bfloat16, torch.float16, torch.float32, torch.float64}
 #: Entries of all resamples that a bootstrap holds at one time: 16 MB for each array.
 _RESAMPLED_AT_ONCE = 2_000_000
 
@@ -150,6 +154,7 @@ class MaskScorer:
             return
         masks = {"predicted": predicted, "target": target}
         found = ", ".join(f"{name}: {_describe(mask)}" for name, mask in masks.items())
+        predicted, target = (_computable(name, mask) for name, mask in masks.items())
         # On a CPU in pieces so small that intermediate results stay in its cache.
         size = max(1, 2**17 // target[0].numel()) if target.device.type == "cpu" else len(target)
         for pair in zip(predicted.split(size), target.split(size), strict=True):
@@ -160,39 +165,34 @@ class MaskScorer:
                     is_soft = mask.frac().any() if may_be_soft else mask.new_zeros(())
                     self._spans.append((name, torch.stack([*mask.aminmax(), is_soft]).float(), found))
 
-    def compute(self, groups: Sequence[str] | None = None) -> Scores:
+    def compute(self, groups: Iterable[Any] | None = None) -> Scores:
         """Score everything counted so far.
 
         groups: the segment group of each image, in the order of the updates; None where images are independent.
-        Raises ParameterError for masks of other values, for no images, and unless there is one group for each image.
+        Raises ParameterError for masks of other values, for no images, and unless there is one group for each image
+        (see :func:`chairlib.collection.groups.group_labels`).
         """
         if not self._counts:
             raise ParameterError("no images were scored: pass at least one batch of masks before computing the scores.")
         for span in self._spans:
             _check_span(*span)
         counts = pd.DataFrame(torch.cat(self._counts).cpu().numpy().astype(np.int64), columns=list(_COUNTS))
-        if groups is not None and len(groups) != len(counts):
-            raise ParameterError(f"{len(groups)} groups for {len(counts)} images: give one group per image, in order.")
-        for number, group in enumerate(() if groups is None else groups):
-            if group is None or group != group:  # a NaN, where the groups come from a table
-                raise ParameterError(
-                    f"image {number} has the group {group!r}: give every image a group, or groups=None where images "
-                    "are independent."
-                )
+        labels = [None] * len(counts) if groups is None else group_labels(groups, len(counts))
         ratios = _ratios(counts)
         with np.errstate(invalid="ignore"):  # 0 / 0 where an image is left out
             per_image = pd.DataFrame({name: np.divide(*ratios[name]) for name in ("iou", "dice", "precision")})
             means = {name: float(above.sum() / below.sum()) for name, (above, below) in ratios.items()}
-        per_image["group"] = pd.Series([None] * len(counts) if groups is None else list(groups), dtype=object)
+        per_image["group"] = pd.Series(labels, dtype=object)
         n_left_out = int((counts["target"] < MIN_CHAIR_PIXELS).sum())
         return Scores(**means, n_images=len(counts), n_left_out=n_left_out, per_image=per_image, counts=counts)
 
 
-def score_masks(predicted: Tensor, target: Tensor, groups: Sequence[str] | None = None) -> Scores:
+def score_masks(predicted: Tensor, target: Tensor, groups: Iterable[Any] | None = None) -> Scores:
     """Score predicted masks against true ones.
 
     predicted: bool, or probabilities in [0, 1], [N, 1, H, W] (of logits, pass `logits > 0`). target: bool, or 0 and 1
-    in any dtype, same shape and device. groups: the segment group of each image; intervals then resample groups.
+    in any real dtype, same shape and device. groups: the segment group of each image, as a list, array, tensor or
+    column (:func:`chairlib.collection.groups.group_labels`); intervals then resample groups.
     Raises ParameterError, naming dtype, shape and values, for anything else (0/255, logits, soft masks, no channel).
     """
     scorer = MaskScorer()
@@ -204,7 +204,7 @@ def bootstrap_interval(
     numerator: ArrayLike,
     denominator: ArrayLike | None = None,
     *,
-    groups: Sequence[object] | pd.Series | None = None,
+    groups: Iterable[Any] | None = None,
     level: float = 0.95,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -213,11 +213,12 @@ def bootstrap_interval(
 
     numerator: float [N], one number per image. denominator: float [N], at least 0; 1 for every image by default, which
     gives the interval of a mean. For the difference of two models, pass the differences of their scores on the same
-    images: that is a paired bootstrap. groups: the group of each image, if images of one group are not independent.
+    images: that is a paired bootstrap. groups: the group of each image, if images of one group are not independent, as
+    :func:`chairlib.collection.groups.group_labels` takes them.
 
     Whole groups are drawn with replacement (images where `groups` is None), each with all its images; those whose
     denominator is 0 are not drawn. Both ends are nan where fewer than two are left. Raises ParameterError for a level
-    outside (0, 1) or fewer than 1 resample.
+    outside (0, 1), for fewer than 1 resample, and unless there is one number, and one group, for each image.
     """
     if not 0 < level < 1:
         raise ParameterError(f"the level of an interval lies between 0 and 1, for instance 0.95; found {level!r}.")
@@ -225,8 +226,13 @@ def bootstrap_interval(
         raise ParameterError(f"an interval needs at least 1 resample, found {n_resamples!r}.")
     above = np.asarray(numerator, np.float64)
     below = np.ones_like(above) if denominator is None else np.asarray(denominator, np.float64)
+    if above.ndim != 1 or above.shape != below.shape:
+        raise ParameterError(
+            f"numerator and denominator hold one number per image, found the shapes {list(above.shape)} and "
+            f"{list(below.shape)}: give both as [N]."
+        )
     if groups is not None:
-        codes, _ = pd.factorize(pd.Series(groups))
+        codes, _ = pd.factorize(pd.Series(group_labels(groups, len(above)), dtype=object))
         above, below = (np.bincount(codes, part).astype(np.float64) for part in (above, below))
     defined = below > 0
     above, below = above[defined], below[defined]
@@ -245,6 +251,18 @@ def bootstrap_interval(
     )
     low, high = result.confidence_interval
     return float(low), float(high)
+
+
+def _computable(name: str, mask: Tensor) -> Tensor:
+    """A mask in a type that torch compares and adds: of float8 and uint16 to uint64 it only converts the values."""
+    if mask.dtype in _COMPUTABLE and mask.layout == torch.strided:
+        return mask
+    try:
+        return mask.to_dense().float()  # exact for 0 and 1, and never across 0.5 or 1
+    except RuntimeError as error:
+        raise ParameterError(
+            f"{name} masks are {_describe(mask)}, which torch cannot read here: give them as bool or float32."
+        ) from error
 
 
 def _check_span(name: str, span: Tensor, found: str) -> None:

@@ -29,6 +29,7 @@ class BenchmarkSettings(Settings):
     device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("width", "images", "train_images", "val_images", "test_images", "evaluations"):
             check_count(name, getattr(self, name), none=True)
         check_count("seed", self.seed, least=0, most=LARGEST_SEED)

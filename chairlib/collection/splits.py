@@ -6,8 +6,10 @@ on what it was trained on. So groups are assigned to splits, not images.
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from chairlib.collection.groups import group_labels
 from chairlib.core.errors import CollectionError
 
 __all__ = ["BACKGROUND_RATIOS", "SEGMENT_RATIOS", "SPLITS", "assign_splits"]
@@ -17,13 +19,15 @@ SEGMENT_RATIOS: Mapping[str, float] = {"train": 500, "val": 200, "test": 200}
 BACKGROUND_RATIOS: Mapping[str, float] = {"train": 60, "val": 20, "test": 20}
 
 
-def assign_splits(groups: Sequence[str], ratios: Mapping[str, float], seed: int) -> list[str]:
+def assign_splits(groups: Iterable[Any], ratios: Mapping[str, float], seed: int) -> list[str]:
     """The split of each element, whole groups only.
 
-    ``groups`` names the group of each element; ``ratios`` gives each split's weight (any positive numbers). The numbers
-    of elements are as near to the ratios as the groups allow, and no split is empty. The result does not depend on the
-    elements' order. Raises CollectionError where there are fewer groups than splits.
+    ``groups`` names the group of each element, as :func:`group_labels` takes them; ``ratios`` gives each split's
+    weight (any positive numbers). The numbers of elements are as near to the ratios as the groups allow, and no split
+    is empty. The result does not depend on the elements' order. Raises CollectionError where there are fewer groups
+    than splits, ParameterError where an element's group is missing.
     """
+    groups = group_labels(groups)
     sizes = Counter(groups)
     if len(sizes) < len(ratios):
         raise CollectionError(
@@ -32,8 +36,8 @@ def assign_splits(groups: Sequence[str], ratios: Mapping[str, float], seed: int)
         )
     deficits = _targets(len(groups), ratios)
     generator = random.Random(str(seed))  # a string, because the signs of numbers are ignored
-    draws = {group: generator.random() for group in sorted(sizes)}
-    split_of: dict[str, str] = {}
+    draws = {group: generator.random() for group in sorted(sizes, key=str)}
+    split_of: dict[Any, str] = {}
     empty = set(ratios)
     # Large groups first: the small ones that follow fill what is left.
     for number, group in enumerate(sorted(sizes, key=lambda group: (-sizes[group], draws[group]))):

@@ -10,16 +10,18 @@ from chairlib.collection import Collection
 from chairlib.compositing.blend import padding
 from chairlib.compositing.image_sets import CompositeSet, to_pillow
 from chairlib.compositing.packing import check_split
-from chairlib.core.vision import torchvision
+from chairlib.compositing.transforms import MaskedDataset
 
 __all__ = ["ChairSegments"]
 
 
-class ChairSegments(torchvision.datasets.VisionDataset):
+class ChairSegments(MaskedDataset):
     """A split of a collection as a torchvision dataset: ``(Pillow RGB image, Pillow L mask of 0 and 255)``.
 
     ``root`` is a collection (``"mini"``, a folder or a :class:`Collection`), ``split`` train, val or test,
-    ``resolution`` in pixels; ``options`` are those of :class:`CompositeSet`.
+    ``resolution`` in pixels; ``options`` are those of :class:`CompositeSet`. ``transforms``, ``transform`` and
+    ``target_transform`` are those of :class:`MaskedDataset`: with ``torchvision.transforms.v2`` they give
+    ``(tv_tensors.Image, tv_tensors.Mask of 0 and 1)``, and ``wrap_dataset_for_transforms_v2`` is not needed.
 
     >>> image, mask = ChairSegments("mini", split="val", resolution=64)[0]
     >>> image.size, image.mode, mask.mode
@@ -49,7 +51,7 @@ class ChairSegments(torchvision.datasets.VisionDataset):
             raise IndexError(f"composite {index} of {len(self)}")
         images, masks = self.composites.batch(torch.tensor([index % len(self)]))
         image, mask = (to_pillow(tensor[0]) for tensor in (images, masks))
-        return self.transforms(image, mask) if self.transforms is not None else (image, mask)
+        return self.transformed(image, mask)
 
     def extra_repr(self) -> str:
         d = self.resolution

@@ -5,13 +5,15 @@ from the paper's 500 segments. :class:`CompositeSet` holds only their parts.
 """
 
 import hashlib
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from PIL import Image
 
 from chairlib.collection import SPLITS, Collection
+from chairlib.collection.groups import group_labels
 from chairlib.compositing.blend import Placement, blend, mask_from_opacity
 from chairlib.compositing.packing import check_split, load_split, spread
 from chairlib.core.checks import check_count
@@ -124,11 +126,15 @@ class StoredSet:
         masks: torch.Tensor,
         device: torch.device,
         name: str,
-        groups: list[str] | None = None,
+        groups: Iterable[Any] | None = None,
     ):
-        """``images`` uint8 [N, 3, d, d]; ``masks`` uint8 opacity levels [N, 1, d, d], chair where they exceed 0.4."""
+        """``images`` uint8 [N, 3, d, d]; ``masks`` uint8 opacity levels [N, 1, d, d], chair where they exceed 0.4.
+
+        ``groups``: the group of each image, as :func:`chairlib.collection.groups.group_labels` takes them.
+        """
         self.images, self.masks = images.to(device), masks.to(device)
-        self.device, self.name, self.groups = device, name, groups
+        self.device, self.name = device, name
+        self.groups: list[Any] | None = None if groups is None else group_labels(groups, len(images))
         digest = hashlib.sha256(images.numpy().tobytes())
         digest.update(masks.numpy().tobytes())
         self.data_hash = digest.hexdigest()[:16]

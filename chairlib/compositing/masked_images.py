@@ -13,10 +13,10 @@ from chairlib.collection.images import is_image_name
 from chairlib.compositing.blend import check_resolution, mask_from_opacity
 from chairlib.compositing.image_sets import StoredSet, to_pillow
 from chairlib.compositing.packing import map_images
+from chairlib.compositing.transforms import MaskedDataset
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import is_leftover
-from chairlib.core.vision import torchvision
 
 __all__ = ["MaskedImages", "files_by_key", "list_folder"]
 
@@ -26,7 +26,7 @@ K = TypeVar("K", int, str)
 _SHOWN = 8
 
 
-class MaskedImages(torchvision.datasets.VisionDataset):
+class MaskedImages(MaskedDataset):
     """Images with masks: ``(Pillow RGB image, Pillow L mask of 0 and 255)``, each in the size of its file.
 
     A subclass has :meth:`__len__` and :meth:`read`, and sets ``split`` and ``name``. It may set ``groups``, one label
@@ -49,7 +49,7 @@ class MaskedImages(torchvision.datasets.VisionDataset):
             raise IndexError(f"image {index} of {len(self)}")
         image, levels = self.read(index % len(self))
         mask = to_pillow(mask_from_opacity(torch.from_numpy(np.array(levels)))[None].float())
-        return self.transforms(image, mask) if self.transforms is not None else (image, mask)
+        return self.transformed(image, mask)
 
     def image_set(self, resolution: int = 64, device: str | torch.device = "auto") -> StoredSet:
         """All images on ``device``, squashed to ``resolution`` x ``resolution`` as in the paper; untransformed.

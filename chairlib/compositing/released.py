@@ -58,7 +58,8 @@ class ReleasedChairSegments(MaskedImages):
 
     Reads what :func:`export` writes, and the authors' archives once unpacked (``Chair064`` and the others). Gives
     ``(Pillow RGB image, Pillow L mask of 0 and 255)``: chair where the level that
-    :class:`chairlib.compositing.masks.MaskReader` gives exceeds 0.4 of the largest possible one.
+    :class:`chairlib.compositing.masks.MaskReader` gives exceeds 0.4 of the largest possible one. For ``transforms``,
+    ``transform`` and ``target_transform`` see :class:`chairlib.compositing.transforms.MaskedDataset`.
     """
 
     def __init__(

@@ -4,18 +4,31 @@ The profile of a build, the parameters cell of a notebook, the command line and 
 against that dataclass, and code reads its attributes.
 """
 
+import os
+import reprlib
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
-from typing import Any, ClassVar, Self
+from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
-from chairlib.core.checks import is_whole
 from chairlib.core.errors import ParameterError
 
 __all__ = ["Settings", "check_parameters", "parameter", "settings_class"]
 
 _CLASSES: dict[str, "type[Settings]"] = {}
+#: By the type that a parameter is declared with: what is taken for it, and how an error calls that.
+_TYPES: dict[Any, tuple[Any, str]] = {
+    str: (str | Path, "text"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    bool: (bool, "True or False"),
+    Mapping: (Mapping, "parameters by name"),
+}
 
 
 def parameter(default: Any, help: str, *, identity: bool = True) -> Any:
@@ -29,13 +42,22 @@ def parameter(default: Any, help: str, *, identity: bool = True) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of the settings dataclasses, which check their values in ``__post_init__``, raising ParameterError."""
+    """Base of the settings dataclasses: checks every value's type against its annotation, raising ParameterError.
+
+    Afterwards a value has exactly the declared type, so that equal settings have one name: NumPy's numbers become
+    Python's, a path becomes text. A subclass checks the values themselves in its ``__post_init__``, after this one.
+    """
 
     kind: ClassVar[str]
     """The kind of run: the name of the chapter's folder in chairlib."""
 
     def __init_subclass__(cls) -> None:
         _CLASSES[cls.kind] = cls
+
+    def __post_init__(self) -> None:
+        types = get_type_hints(type(self))
+        for name in self.names():
+            object.__setattr__(self, name, _in_type(name, getattr(self, name), types[name]))
 
     @classmethod
     def names(cls) -> list[str]:
@@ -48,12 +70,11 @@ class Settings:
 
         Raises ParameterError for a name that this kind of run does not have, and for an impossible value.
         """
-        if unknown := parameters.keys() - set(cls.names()):
+        if unknown := sorted(map(str, parameters.keys() - set(cls.names()))):
             raise ParameterError(
-                f"a {cls.kind} run has no parameter {', '.join(sorted(unknown))}; it has {', '.join(cls.names())}."
+                f"a {cls.kind} run has no parameter {', '.join(unknown)}; it has {', '.join(cls.names())}."
             )
-        # NumPy's whole numbers are as good as Python's, but JSON has none.
-        return cls(**{name: int(value) if is_whole(value) else value for name, value in parameters.items()})
+        return cls(**parameters)
 
     def with_changes(self, **changes: Any) -> Self:
         """The same settings but for some parameters. Raises as :meth:`of` does."""
@@ -67,6 +88,28 @@ class Settings:
         """The parameters that make this run another one than its neighbours."""
         values = self.to_dict()
         return {field.name: values[field.name] for field in fields(self) if field.metadata.get("identity", True)}
+
+
+def _in_type(name: str, value: Any, declared: Any) -> Any:
+    """``value`` in the type that the parameter is declared with; ParameterError for a value of another type."""
+    kinds = get_args(declared) if isinstance(declared, UnionType) else (get_origin(declared) or declared,)
+    if value is None and NoneType in kinds:
+        return None
+    if getattr(value, "ndim", None) == 0:  # a number of NumPy, or a tensor that is one
+        value = value.item()
+    # Without torch in memory there is no device, and importing it takes seconds.
+    if isinstance(value, getattr(sys.modules.get("torch"), "device", ())):
+        value = str(value)
+    taken, wanted = _TYPES[kinds[0]]
+    if not isinstance(value, taken) or (isinstance(value, bool) and bool not in kinds):
+        shown = " ".join(reprlib.repr(value).split())
+        none = ", or None" if NoneType in kinds else ""
+        raise ParameterError(f"{name} {shown} must be {wanted}{none}; found the type {type(value).__name__}.")
+    if isinstance(value, Path):  # absolute: as text, the path `mini` would be the collection of that name
+        return os.path.abspath(value.expanduser())
+    if kinds[0] is float:
+        return float(value) + 0.0  # of -0.0, which would be another name for the same run
+    return dict(value) if kinds[0] is Mapping else kinds[0](value)
 
 
 def settings_class(kind: str) -> type[Settings] | None:

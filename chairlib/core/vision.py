@@ -45,3 +45,4 @@ def _define_missing_operators() -> torch.library.Library | None:
 _library = _define_missing_operators()
 
 import torchvision  # noqa: E402
+import torchvision.transforms.v2  # noqa: E402 - without it, `torchvision.transforms` has no attribute `v2`

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
 from chairlib.core.settings import Settings, parameter
@@ -46,19 +47,21 @@ class LandscapeSettings(Settings):
     device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("n_seeds", self.n_seeds, least=2)
         check_count("n_alphas", self.n_alphas, least=2)
         for name in ("plane", "n_early"):
             if getattr(self, name) != 0:
                 check_count(name, getattr(self, name), least=2)
-        if not isinstance(self.beyond_ends, int | float) or not 0 <= self.beyond_ends <= 2:
+        if not 0 <= self.beyond_ends <= 2:
             raise ParameterError(f"beyond_ends {self.beyond_ends!r} must be a number from 0 to 2.")
-        if not isinstance(self.beyond, bool):
-            raise ParameterError(f"beyond {self.beyond!r} must be True or False.")
-        if not isinstance(self.pretrain, Mapping):
-            raise ParameterError(f"pretrain {self.pretrain!r} must be parameters of a benchmark run by name.")
         inherited = {"data", "device", "model", "width", "resolution"} & self.pretrain.keys()
         if inherited:
             raise ParameterError(
                 f"pretrain takes {', '.join(sorted(inherited))} from the run itself; leave it out there."
             )
+        try:
+            pretraining = BenchmarkSettings.of(self.pretrain)
+        except ParameterError as error:
+            raise ParameterError(f"pretrain: {error}") from error
+        object.__setattr__(self, "pretrain", {name: getattr(pretraining, name) for name in self.pretrain})

@@ -49,7 +49,7 @@ class CocoChairs(MaskedImages):
     images_dir: the folder of the photos, named as in the annotation file; ``~`` is expanded, as in ``instances_json``.
     instances_json: annotations in COCO's format, with a category named "chair".
     split: ``"train"`` or ``"val"``: 80 % and 20 % of the photos, in an order given by a hash of their ids. No test.
-    transforms, transform, target_transform: as everywhere in torchvision.
+    transforms, transform, target_transform: see :class:`chairlib.compositing.transforms.MaskedDataset`.
     margin: free space on each side of a chair or group, as a share of the longer side of its box.
     least_side, least_share: which crops are too small, see the module; 0 for no limit.
 

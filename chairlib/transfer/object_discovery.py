@@ -59,7 +59,7 @@ class ObjectDiscovery(MaskedImages):
     category: ``"airplane"``, ``"car"`` or ``"horse"``.
     split: ``"train"``, ``"val"`` or ``"test"``.
     protocol: ``"authors"`` (no test), ``"subset100"`` or ``"folds"``; see :mod:`chairlib.transfer.protocols`.
-    transforms, transform, target_transform: as everywhere in torchvision.
+    transforms, transform, target_transform: see :class:`chairlib.compositing.transforms.MaskedDataset`.
     fold: 0 to 4, the fold that tests under ``"folds"``.
 
     Gives ``(Pillow RGB image, Pillow L mask of 0 and 255)`` in their native size. Unlabelled images are left out;

@@ -42,6 +42,7 @@ class TransferSettings(Settings):
     device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("width", "images", "evaluations"):
             check_count(name, getattr(self, name), none=True)
         check_count("seed", self.seed, least=0, most=LARGEST_SEED)

@@ -122,12 +122,30 @@ def test_a_probability_of_one_half_is_background():
 
 
 @pytest.mark.parametrize(
-    "dtype", [torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64]
+    "dtype",
+    [
+        *(torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int8, torch.int64),
+        *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+        *(torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz),
+    ],
 )
 def test_masks_of_0_and_1_are_understood_in_any_dtype(dtype):
     predicted, target = random_masks(2)
     expected = score_masks(predicted > 0.5, target).to_dict()
     assert score_masks((predicted > 0.5).to(dtype), target.to(dtype)).to_dict() == expected
+    assert score_masks(predicted, target.to(dtype)).to_dict() == expected
+    assert score_masks((predicted > 0.5).to(dtype), target).to_dict() == expected
+
+
+def test_sparse_masks_are_understood():
+    predicted, target = random_masks(2)
+    expected = score_masks(predicted > 0.5, target).to_dict()
+    assert score_masks((predicted > 0.5).float().to_sparse(), target.float().to_sparse()).to_dict() == expected
+
+
+def test_double_probabilities_stay_double():
+    target = with_chair_pixels(64)
+    assert score_masks(torch.full(target.shape, 0.5 + 1e-12, dtype=torch.float64), target).iou == 100
 
 
 @pytest.mark.parametrize(
@@ -135,6 +153,11 @@ def test_masks_of_0_and_1_are_understood_in_any_dtype(dtype):
     [
         (lambda p, t: p, lambda p, t: t.to(torch.uint8) * 255, ["uint8", "0 to 255", "[12, 1, 8, 8]", "target > 127"]),
         (lambda p, t: p, lambda p, t: p, ["float32", "target > 0.4"]),
+        (lambda p, t: p, lambda p, t: p.to(torch.float8_e5m2), ["float8_e5m2", "target > 0.4"]),
+        (lambda p, t: p, lambda p, t: (t.long() * 255).to(torch.uint16), ["uint16", "0 to 255", "target > 127"]),
+        (lambda p, t: p, lambda p, t: (t.long() * 2**62).to(torch.uint64), ["uint64", "0 to 4.61169e+18"]),
+        (lambda p, t: (p * 8 - 4).to(torch.float8_e4m3fn), lambda p, t: t, ["logits", "float8_e4m3fn"]),
+        (lambda p, t: torch.zeros(p.shape, dtype=torch.float4_e2m1fn_x2), lambda p, t: t, ["float4", "float32"]),
         (lambda p, t: p, lambda p, t: t.long() * 7, ["int64", "0 to 7", "chair_label"]),
         (lambda p, t: p, lambda p, t: t * torch.nan, ["nan", "not-a-number"]),
         (lambda p, t: p * 8 - 4, lambda p, t: t, ["logits", "float32", "[12, 1, 8, 8]"]),
@@ -174,13 +197,10 @@ def test_groups_must_match_the_images():
         score_masks(predicted, target, ["a", "b", "c"])
 
 
-@pytest.mark.parametrize("missing", [None, math.nan])
-def test_an_image_without_a_group_among_groups_is_refused(missing):
-    masks = torch.ones(3, 1, 4, 4, dtype=torch.bool)
-    with pytest.raises(
-        ParameterError, match=f"image 1 has the group {missing}: give every image a group, or groups=None"
-    ):
-        score_masks(masks, masks, groups=["a", missing, "b"])
+@pytest.mark.parametrize(("numerator", "denominator"), [(np.ones(3), np.ones(2)), (np.ones((3, 2)), None), (1.0, None)])
+def test_an_interval_takes_one_number_an_image(numerator, denominator):
+    with pytest.raises(ParameterError, match=r"one number per image, found the shapes \[.*: give both as \[N\]\.$"):
+        bootstrap_interval(numerator, denominator)
 
 
 def test_intervals_are_seeded_and_hold_the_score():

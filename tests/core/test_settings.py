@@ -3,13 +3,20 @@
 import json
 import subprocess
 import sys
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import settings
 from chairlib.core.errors import ParameterError
+from chairlib.core.runs import run_name
 from chairlib.core.settings import check_parameters, settings_class
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.transfer.settings import TransferSettings
@@ -58,10 +65,82 @@ def test_changes_leave_the_rest():
         before.seed = 4
 
 
-def test_numpys_whole_numbers_are_taken():
-    made = BenchmarkSettings.of({"seed": np.int64(3), "images": np.uint8(7)})
-    assert (type(made.seed), type(made.images)) == (int, int)
-    json.dumps(made.to_dict())
+#: Values of a setting that mean the same: a run must have one name, however it was asked.
+ALIKE = [
+    (LandscapeSettings, "plane", [3, np.int64(3), np.uint8(3), np.array(3), torch.tensor(3)]),
+    (BenchmarkSettings, "width", [None]),
+    (LandscapeSettings, "beyond_ends", [1.0, 1, np.float32(1), np.int8(1), torch.tensor(1.0), Fraction(1)]),
+    (LandscapeSettings, "beyond_ends", [0.0, -0.0, 0]),
+    (LandscapeSettings, "beyond", [True, np.True_, torch.tensor(True)]),
+    (BenchmarkSettings, "model", ["unet", np.str_("unet")]),
+    (BenchmarkSettings, "device", ["cpu", torch.device("cpu")]),
+    (TransferSettings, "data", [str(Path("photos").absolute()), Path("photos")]),
+    (
+        LandscapeSettings,
+        "pretrain",
+        [{"seed": 3, "images": None}, MappingProxyType({"images": None, "seed": np.int16(3)})],
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "values"), ALIKE)
+def test_values_that_mean_the_same_make_the_same_run(kind, name, values):
+    made = [kind.of({name: value}) for value in values] + [kind(**{name: value}) for value in values]
+    assert {run_name(settings, "hash") for settings in made} == {run_name(made[0], "hash")}
+    assert len({json.dumps(settings.to_dict(), sort_keys=True) for settings in made}) == 1
+
+
+def test_names_of_runs_stay():
+    """Records are found by these names. Where one changes, every record made so far is lost."""
+    of_landscape = {"beyond_ends": 0.25, "plane": 7, "beyond": True, "pretrain": {"recipe": "fast", "seed": 1}}
+    made = [*(kind() for kind in ALL), LandscapeSettings(**of_landscape)]
+    assert [run_name(settings, "hash") for settings in made] == [
+        "benchmark-unet-64px-fast-seed0-36fb31fa",
+        "transfer-car-unet-64px-none-fast-seed0-def36af8",
+        "landscape-car-unet-64px-fast-0a3ba543",
+        "landscape-car-unet-64px-fast-2a562451",
+    ]
+
+
+#: (kind, name, declared type) of every parameter.
+FIELDS = [
+    (kind, field.name, str(getattr(field.type, "__name__", field.type)))
+    for kind in ALL
+    for field in settings.fields(kind)
+]
+
+VALUES = st.one_of(
+    st.text(),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.binary(),
+    st.lists(st.integers(), max_size=3),
+    st.tuples(st.integers()),
+    st.dictionaries(st.text() | st.integers(), st.integers(), max_size=2),
+)
+
+
+@given(st.data())
+def test_a_value_of_any_type_is_taken_as_declared_or_named_in_one_line(data):
+    kind, name, declared = data.draw(st.sampled_from(FIELDS))
+    value = data.draw(VALUES)
+    found = type(value).__name__
+    fits = {"int | None": {"int", "NoneType"}, "str | None": {"str", "NoneType"}, "float": {"float", "int"}}
+    is_right = found in fits.get(declared, {declared.replace("Mapping", "dict")})
+    try:
+        made, refused = getattr(kind.of({name: value}), name), ""
+    except ParameterError as error:
+        made, refused = None, str(error)
+    if refused:
+        assert name in refused
+        assert "\n" not in refused
+        assert is_right or f"found the type {found}" in refused
+    else:
+        assert is_right
+        assert made == value
+        json.dumps(made)
 
 
 def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
@@ -81,14 +160,23 @@ def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
         (TransferSettings, {"init_seed": -1}, "init_seed -1"),
         (LandscapeSettings, {"n_seeds": 1}, "n_seeds 1"),
         (LandscapeSettings, {"plane": 1}, "plane 1"),
-        (LandscapeSettings, {"beyond_ends": 3}, "beyond_ends 3 must be a number from 0 to 2"),
+        (LandscapeSettings, {"beyond_ends": 3}, "beyond_ends 3.0 must be a number from 0 to 2"),
+        (LandscapeSettings, {"beyond_ends": float("nan")}, "beyond_ends nan must be a number from 0 to 2"),
+        (LandscapeSettings, {"beyond_ends": True}, "beyond_ends True must be a number; found the type bool"),
+        (LandscapeSettings, {"plane": 0.0}, "plane 0.0 must be a whole number; found the type float"),
+        (BenchmarkSettings, {"data": 5}, "data 5 must be text; found the type int"),
+        (BenchmarkSettings, {"width": "8"}, "width '8' must be a whole number, or None; found the type str"),
+        (BenchmarkSettings, {"seed": np.zeros((9, 9))}, "seed array.* must be a whole number; found the type ndarray"),
+        (TransferSettings, {"fold": None}, "fold None must be a whole number; found the type NoneType"),
+        (BenchmarkSettings, {5: 5, "imags": 3}, "has no parameter 5, imags; it has"),
         (LandscapeSettings, {"beyond": 1}, "beyond 1 must be True or False"),
         (LandscapeSettings, {"pretrain": [3]}, r"pretrain \[3\] must be parameters"),
         (LandscapeSettings, {"pretrain": {"width": 3}}, "pretrain takes width from the run itself"),
+        (LandscapeSettings, {"pretrain": {"seed": 0.0}}, "pretrain: seed 0.0 must be a whole number; found .* float"),
     ],
 )
 def test_impossible_values(kind, parameters, message):
-    with pytest.raises(ParameterError, match=message):
+    with pytest.raises(ParameterError, match=f"^.*{message}[^\\n]*$"):
         kind.of(parameters)
 
 

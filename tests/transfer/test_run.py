@@ -170,8 +170,8 @@ def test_the_weights_are_those_that_were_scored(scratch, photos):
         ({"pretraining": "chair_segments"}, "do not go together"),
         ({"pretrained": "benchmark-x"}, "do not go together"),
         ({"model": "resnet"}, "resnet"),
-        ({"data": None}, "photos None must be a path"),
-        ({"category": ["car"]}, r"category \['car'\] is unknown"),
+        ({"data": None}, "data None must be text; found the type NoneType"),
+        ({"category": ["car"]}, r"category \['car'\] must be text; found the type list"),
     ],
 )
 def test_bad_parameters_are_one_clear_line(photos, changed, message):
