@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from chairlib.benchmark.evaluation import predict, segmentation_loss
-from chairlib.benchmark.models import build_model
+from chairlib.benchmark.models import build_model, forward
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.run import count_composites, open_run, training_budget
 from chairlib.benchmark.settings import BenchmarkSettings
@@ -94,7 +94,7 @@ def measure_speed(
     started = clock()
     for step in range(_STEPS + 1):
         with forward_precision(on):
-            logits = network(images)
+            logits = forward(network, images)
         segmentation_loss(logits.float(), masks, recipe.loss).backward()
         optimizer.step()
         if on.type == "cuda":

@@ -17,7 +17,7 @@ from torch import nn
 
 from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects, segmentation_loss
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
-from chairlib.benchmark.models import name_of
+from chairlib.benchmark.models import forward, name_of
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count, check_positive
@@ -102,7 +102,7 @@ class _Trainer:
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.recipe.rate_at(self.step, self.n_steps)
                 with autocast:
-                    logits = self.model(images.to(memory_format=torch.channels_last))
+                    logits = forward(self.model, images, torch.channels_last)
                 loss = segmentation_loss(logits.float(), masks, self.recipe.loss)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()

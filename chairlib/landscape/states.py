@@ -59,9 +59,10 @@ def check_fits(state: State, model: nn.Module, name: str) -> None:
 def loaded_copy(model: nn.Module, state: State, name: str, device: torch.device) -> nn.Module:
     """A copy of ``model`` with these weights, on ``device``, in evaluation mode. Raises as :func:`check_fits` does."""
     check_fits(state, model, name)
-    own = copy.deepcopy(model)
+    own = copy.deepcopy(model).to(device)
     own.load_state_dict(state)
-    return own.to(device).eval()
+    own.eval()  # whatever it returns: a model's own train() may return nothing
+    return own
 
 
 def _check_state(state: State, name: str) -> None:

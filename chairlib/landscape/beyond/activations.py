@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chairlib.benchmark.models import UNet
+from chairlib.benchmark.models import UNet, evaluation_mode, forward
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.compositing.packing import spread
 from chairlib.core.checks import check_count
@@ -37,12 +37,12 @@ def default_layers(model: nn.Module, images: Tensor) -> list[str]:
     if isinstance(model, UNet):
         blocks = [f"{part}.{number}" for part in ("down", "up") for number in range(len(getattr(model, part)))]
         return ["stem", *blocks, "classifier"]
-    network, passes = copy.deepcopy(model).to(images.device).eval(), Counter[str]()
+    network, passes = copy.deepcopy(model).to(images.device), Counter[str]()
     for name, module in network.named_modules():
         if isinstance(module, CONVOLUTIONS):
             module.register_forward_hook(lambda *_, name=name: passes.update([name]))
-    with torch.no_grad():
-        network(images.to(memory_format=torch.channels_last))
+    with evaluation_mode(network):
+        forward(network, images, torch.channels_last)
     return [name for name, count in passes.items() if count == 1]
 
 
@@ -140,7 +140,7 @@ def _features(network: nn.Module, images: Tensor, layers: Sequence[str], grid: i
     captured: dict[str, Tensor] = {}
     handles = [network.get_submodule(layer).register_forward_hook(_hook(captured, layer, grid)) for layer in layers]
     try:
-        network(images.to(memory_format=torch.channels_last))
+        forward(network, images, torch.channels_last)
     finally:
         for handle in handles:
             handle.remove()
