@@ -37,6 +37,7 @@ __all__ = [
     "Scores",
     "bootstrap_interval",
     "none_if_nan",
+    "one_class_note",
     "score_masks",
 ]
 
@@ -56,6 +57,7 @@ _RESAMPLED_AT_ONCE = 2_000_000
 class Scores:
     """The scores of a set of images. Percentages are floats in [0, 100], nan where undefined.
 
+    `predicted_all` is "chair" or "background" where every pixel of every image was predicted as that, None as a rule.
     `per_image` has a row per image, in the order given: iou, dice (nan where left out), precision, group (None where no
     groups were given). `counts` has the integers behind it: intersection, predicted, target, pixels.
     """
@@ -66,6 +68,7 @@ class Scores:
     pooled_iou: float
     n_images: int
     n_left_out: int
+    predicted_all: str | None
     per_image: pd.DataFrame = field(repr=False, compare=False)
     counts: pd.DataFrame = field(repr=False, compare=False)
 
@@ -97,6 +100,7 @@ class Scores:
             **{metric: none_if_nan(getattr(self, metric)) for metric in METRICS},
             "n_images": self.n_images,
             "n_left_out": self.n_left_out,
+            "predicted_all": self.predicted_all,
             "intervals": {metric: [none_if_nan(end) for end in ends] for metric, ends in intervals.items()},
             "interval_level": 0.95,
             "interval_resamples": 1000,
@@ -126,6 +130,7 @@ class Scores:
             f"{self.n_left_out} of {self.n_images} images have at most {few}: "
             "IoU and Dice leave them out, precision and pooled IoU count them.",
             f"Intervals: percentile bootstrap over {units}, 1000 resamples. No figure depends on the batch size.",
+            *([one_class_note(self.predicted_all)] if self.predicted_all else []),
         )
         return table.to_html(index=False, border=0) + "".join(f"<p>{note}</p>" for note in notes)
 
@@ -184,8 +189,10 @@ class MaskScorer:
             per_image = pd.DataFrame({name: np.divide(*ratios[name]) for name in ("iou", "dice", "precision")})
             means = {name: float(above.sum() / below.sum()) for name, (above, below) in ratios.items()}
         per_image["group"] = pd.Series([None] * len(counts) if groups is None else list(groups), dtype=object)
+        tables = {"per_image": per_image, "counts": counts}
         n_left_out = int((counts["target"] < MIN_CHAIR_PIXELS).sum())
-        return Scores(**means, n_images=len(counts), n_left_out=n_left_out, per_image=per_image, counts=counts)
+        predicted_all = {0: "background", counts["pixels"].sum(): "chair"}.get(counts["predicted"].sum())
+        return Scores(**means, n_images=len(counts), n_left_out=n_left_out, predicted_all=predicted_all, **tables)
 
 
 def score_masks(predicted: Tensor, target: Tensor, groups: Sequence[str] | None = None) -> Scores:
@@ -339,6 +346,11 @@ def _ratios(counts: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArra
         "precision": (100 * (pixels - (union - both)), pixels),
         "pooled_iou": (100 * both, union),
     }
+
+
+def one_class_note(predicted_all: str) -> str:
+    """What to say of scores where every pixel was predicted as this."""
+    return f"Every pixel of every image was predicted as {predicted_all}, so these are the scores of a constant mask."
 
 
 def none_if_nan(value: float) -> float | None:
