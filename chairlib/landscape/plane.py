@@ -1,6 +1,7 @@
 """The plane through three models in the space of weights (Garipov et al. 2018)."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ class Plane:
     def __init__(self, p: State, a: State, b: State):
         check_alike([p, a, b])
         self.states = (p, a, b)
-        to_a, to_b = _offset(p, a), _offset(p, b)
+        keys = trainable(p, a, b)
+        to_a, to_b = _offset(p, a, keys), _offset(p, b, keys)
         aa, ab, bb = _dot(to_a, to_a), _dot(to_a, to_b), _dot(to_b, to_b)
         span_a, span_b = math.sqrt(aa), math.sqrt(bb)
         along = above = 0.0
@@ -89,9 +91,9 @@ class Plane:
         return axes[0], axes[1]
 
 
-def _offset(origin: State, state: State) -> list[Tensor]:
-    """The trainable entries of ``state`` less the origin's, in float64."""
-    return [state[key].detach().double() - tensor.detach().double() for key, tensor in trainable(origin).items()]
+def _offset(origin: State, state: State, keys: Iterable[str]) -> list[Tensor]:
+    """These entries of ``state`` less the origin's, in float64."""
+    return [state[key].detach().double() - origin[key].detach().double() for key in keys]
 
 
 def _dot(a: list[Tensor], b: list[Tensor]) -> float:
