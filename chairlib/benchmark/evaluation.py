@@ -69,7 +69,7 @@ def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress
 
 
 def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; mode and images stay as they were."""
+    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; both stay as they were."""
     with evaluation_mode(model):
         return torch.sigmoid(forward(model, images))
 

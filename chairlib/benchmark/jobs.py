@@ -87,7 +87,8 @@ def measure_speed(
 ) -> tuple[float, float]:
     """Seconds that a training image and a scored image take here in batches of ``recipe``, after one warm-up step."""
     on = pick_device(device)
-    network = build_model(model, width).to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build_model(model, width, resolution=resolution)
+    network.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
     images = torch.rand(recipe.batch_size, 3, resolution, resolution, device=on).to(memory_format=torch.channels_last)
     masks = torch.zeros(recipe.batch_size, 1, resolution, resolution, device=on)

@@ -133,7 +133,14 @@ class Evaluator:
                 layer.momentum = None  # the plain mean over batches
                 layer.train()
             for images in _recalibration_images(self._recalibrate_on, self.n_images):
-                forward(self.model, images, torch.channels_last)
+                try:
+                    forward(self.model, images, torch.channels_last)
+                except ValueError as error:  # BatchNorm's: the variance of a single value
+                    if len(images) > 1:
+                        raise
+                    raise ParameterError(
+                        f"BatchNorm cannot be recalibrated on a batch of one image: use 2 or more ({error})."
+                    ) from error
         finally:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
