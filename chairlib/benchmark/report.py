@@ -317,7 +317,7 @@ def score_table(record: Record) -> pd.DataFrame:
 
 def predicted_all(record: Record) -> str | None:
     """``"background"``, or the object's name, where a run predicted every test pixel as that; None as a rule."""
-    found = record.metrics["test"]["predicted_all"]
+    found = record.metrics["test"].get("predicted_all")
     return getattr(record.settings, "category", found) if found == "chair" else found
 
 
