@@ -287,6 +287,8 @@ def describe_record(record: Record) -> str:
         value = "undefined" if test[metric] is None else f"{test[metric]:6.2f} %"
         interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
         text += f"\n  {title:<11} {value}  ({interval})"
+    if all_as := predicted_all(record):
+        text += f"\n  {one_class_note(all_as)}"
     units = f"{test['n_groups'] or test['n_images']} {test['interval_units']}"
     return (
         f"{text}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
@@ -294,7 +296,6 @@ def describe_record(record: Record) -> str:
         f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; "
         f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
         f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}"
-        + (f"\n  {one_class_note(all_as)}" if (all_as := predicted_all(record)) else "")
     )
 
 

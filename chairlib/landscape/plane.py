@@ -1,7 +1,6 @@
 """The plane through three models in the space of weights (Garipov et al. 2018)."""
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -35,8 +34,10 @@ class Plane:
     def __init__(self, p: State, a: State, b: State):
         check_alike([p, a, b])
         self.states = (p, a, b)
-        keys = trainable(p, a, b)
-        to_a, to_b = _offset(p, a, keys), _offset(p, b, keys)
+        origin = trainable(p, a, b)
+        to_a, to_b = (
+            [state[key].detach().double() - origin[key].detach().double() for key in origin] for state in (a, b)
+        )
         aa, ab, bb = _dot(to_a, to_a), _dot(to_a, to_b), _dot(to_b, to_b)
         span_a, span_b = math.sqrt(aa), math.sqrt(bb)
         along = above = 0.0
@@ -89,11 +90,6 @@ class Plane:
             reach = math.ceil(steps * (side - space / longest - 1e-9) - 0.5)
             axes.append(start + longest / steps * np.arange(max(1, fit, reach) + 1))
         return axes[0], axes[1]
-
-
-def _offset(origin: State, state: State, keys: Iterable[str]) -> list[Tensor]:
-    """These entries of ``state`` less the origin's, in float64."""
-    return [state[key].detach().double() - origin[key].detach().double() for key in keys]
 
 
 def _dot(a: list[Tensor], b: list[Tensor]) -> float:

@@ -43,7 +43,7 @@ def trainable(state: State, *others: State) -> dict[str, Tensor]:
         for key, tensor in state.items()
         if tensor.is_floating_point()
         and key not in names
-        and (key in parameters if parameters else not (_is_buffer(key, state) or _is_mask(key, tensor)))
+        and (key in parameters if parameters else not (_is_statistic(key, state) or _is_mask(key, tensor)))
     }
 
 
@@ -58,7 +58,7 @@ def tied(states: Sequence[State]) -> dict[str, str]:
         first: dict[Any, str] = {}
         for key in states[0]:  # in one order, so that the first name is the same in every state
             tensor = state[key]
-            place = (tensor.data_ptr() or id(tensor), tensor.shape, tensor.stride(), tensor.dtype)
+            place = (tensor.data_ptr() or key, tensor.shape, tensor.stride(), tensor.dtype)
             other = first.setdefault(place, key)
             if other != key and all(torch.equal(each[other], each[key]) for each in states):
                 names.setdefault(key, names.get(other, other))
@@ -71,7 +71,8 @@ def _parameters(*states: State) -> set[str]:
     return {key for state in mappings for key, tensor in state.items() if isinstance(tensor, nn.Parameter)}
 
 
-def _is_buffer(key: str, state: State) -> bool:
+def _is_statistic(key: str, state: State) -> bool:
+    """Whether an entry is one of BatchNorm's statistics, or a vector of spectral norm's, by its name."""
     name = key.rpartition(".")[2]
     if name.endswith(("_u", "_v")):  # spectral norm's; weight norm has a trained `weight_v`, but no `weight_orig`
         return f"{key[:-2]}_orig" in state or ("parametrizations." in key and len(name) == 2)
@@ -80,8 +81,7 @@ def _is_buffer(key: str, state: State) -> bool:
 
 def _is_mask(key: str, tensor: Tensor) -> bool:
     """Whether an entry that is not known to be a parameter holds infinities on purpose."""
-    name = key.rpartition(".")[2]
-    if "weight" in name or "bias" in name or name in _STATISTICS or "parametrizations." in key:
+    if any(word in key.rpartition(".")[2] for word in ("weight", "bias", "original", *_STATISTICS)):
         return False
     return bool(tensor.isinf().any()) and not tensor.isnan().any()
 
@@ -110,7 +110,7 @@ def check_alike(states: Sequence[State], names: Sequence[str] | None = None) -> 
 def check_fits(state: State, model: nn.Module, name: str) -> None:
     """Raise :class:`ParameterError` unless ``state`` has the model's entries, on any device, with finite weights.
 
-    A parameter with several names in the model must have one value in the state.
+    Nor may it have several values for one parameter.
     """
     own = model.state_dict(keep_vars=True)
     _check_state(state, name, [own])

@@ -63,7 +63,6 @@ def test_a_model_that_changes_its_input_in_place_changes_no_image(make):
     fit(model, CompositeLoader(images, "train", 32, 6, "cpu", shuffle=False), loader, "fast", epochs=2, progress=False)
     assert torch.equal(images.images, OwnTensors().images)
     assert results[0] == results[1]
-    assert torch.equal(probabilities > 0.5, probabilities >= 0.5)
     torch.manual_seed(0)
     twin = out_of_place()
     assert results[0] == evaluate(twin, loader)
