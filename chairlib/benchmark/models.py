@@ -330,6 +330,8 @@ def try_out(name: str, model: nn.Module, size: Sequence[int]) -> None:
             f"model {name} returned {_describe(output)} for images of shape {shape}: it must return one float "
             f"tensor of logits, {wanted}."
         )
+    if any(map(nn.parameter.is_lazy, model.parameters())):
+        raise ParameterError(f"model {name} has lazy layers that no image reaches: leave them out.")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ParameterError(f"model {name} has no parameters to train: make its weights torch.nn.Parameter.")
     if stuck:  # each image's score would depend on the others of its batch

@@ -7,7 +7,6 @@ average of their statistics fits neither. Whatever scores a state therefore take
 - ``recalibrate``: statistics estimated for these weights from training images, see :func:`recalibrate`.
 """
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -24,7 +23,7 @@ from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar
 from chairlib.landscape.space import interpolate
-from chairlib.landscape.states import State, check_fits, loaded_copy
+from chairlib.landscape.states import State, check_fits, copy_of, loaded_copy
 
 __all__ = [
     "BATCH_NORM",
@@ -68,7 +67,7 @@ class Evaluator:
         if not loaders:
             raise ParameterError("an evaluator needs at least one loader, for instance {'test': loader}.")
         self.device = next(iter(loaders.values())).device
-        self.model: nn.Module = copy.deepcopy(model).requires_grad_(False)
+        self.model = copy_of(model).requires_grad_(False)
         self.model.eval()  # whatever it returns: a model's own train() may return nothing
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss, self.n_images = loss, n_images

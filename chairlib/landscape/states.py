@@ -15,6 +15,7 @@ __all__ = [
     "State",
     "check_alike",
     "check_fits",
+    "copy_of",
     "l2_distance",
     "loaded_copy",
     "squared_norms",
@@ -120,10 +121,17 @@ def check_fits(state: State, model: nn.Module, name: str) -> None:
             raise ParameterError(f"{first!r} and {key!r} are one parameter of the model, but differ in {name}.")
 
 
+def copy_of(model: nn.Module) -> nn.Module:
+    """A deep copy, also where a module keeps a tensor that it derives from its weights anew in each pass."""
+    kept = (value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor))
+    # Weight norm and spectral norm do; after training these belong to a graph, which Python's own copy refuses.
+    return copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in kept if not tensor.is_leaf})
+
+
 def loaded_copy(model: nn.Module, state: State, name: str, device: torch.device) -> nn.Module:
     """A copy of ``model`` with these weights, on ``device``, in evaluation mode. Raises as :func:`check_fits` does."""
     check_fits(state, model, name)
-    own = copy.deepcopy(model).to(device)
+    own = copy_of(model).to(device)
     own.load_state_dict(state)
     own.eval()  # whatever it returns: a model's own train() may return nothing
     return own

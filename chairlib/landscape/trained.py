@@ -1,6 +1,5 @@
 """The trained models of a study, and the photos that score them."""
 
-import copy
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
@@ -17,7 +16,7 @@ from chairlib.core.runs import Record
 from chairlib.core.tensors import load_tensors
 from chairlib.landscape.cells import Cell, CellStore, Study
 from chairlib.landscape.evaluator import Evaluator
-from chairlib.landscape.states import State
+from chairlib.landscape.states import State, copy_of
 from chairlib.transfer.photos import open_photos
 
 __all__ = ["TrainedModels"]
@@ -64,7 +63,7 @@ class TrainedModels:
         As parameters and buffers, so that they tell what is trained.
         """
         weights, _ = load_tensors(record.file("weights.safetensors"))
-        own = copy.deepcopy(self.model).requires_grad_(False)
+        own = copy_of(self.model).requires_grad_(False)
         own.load_state_dict(weights)
         return own.state_dict(keep_vars=True)
 

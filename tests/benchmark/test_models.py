@@ -396,6 +396,14 @@ class Stuck(nn.Module):
         return self.layers(images)
 
 
+class Unreached(nn.Conv2d):
+    """Has a layer that never learns its size."""
+
+    def __init__(self):
+        super().__init__(3, 1, 1)
+        self.never = nn.LazyConv2d(1, 1)
+
+
 class Threshold(nn.Module):
     def forward(self, images):
         return images[:, :1] - 0.5
@@ -409,6 +417,7 @@ class Threshold(nn.Module):
         (lambda: torch.jit.script(nn.Conv2d(3, 1, 1)), "is TorchScript"),
         (lambda: torch.jit.trace(nn.Conv2d(3, 1, 1), torch.zeros(1, 3, 32, 32)), "is TorchScript"),
         (Stuck, "leaves BatchNorm in training mode"),
+        (Unreached, "lazy layers that no image reaches"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")

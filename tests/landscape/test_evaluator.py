@@ -309,6 +309,18 @@ def test_a_weight_is_never_taken_for_a_mask(loaders, wrong):
         interpolate(state, state, 0.5)
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_model_whose_weights_are_derived_is_copied_right_after_a_step_of_training(loaders):
+    for model in (Masked(), nn.utils.weight_norm(nn.Conv2d(3, 1, 1))):
+        model(torch.rand(2, 3, 32, 32)).sum().backward()
+        assert Evaluator(model, loaders).evaluations(model.state_dict())["test"] == evaluate(model, loaders["test"])
+        assert len(default_layers(model, torch.rand(1, 3, 32, 32))) == 1 + isinstance(model, Masked)
+        assert (
+            score_ensemble(model, [model.state_dict()], loaders["test"]).scores
+            == evaluate(model, loaders["test"]).scores
+        )
+
+
 def test_two_values_for_one_parameter_are_refused(loaders):
     model = Tied()
     state = {**model.state_dict(), "tail.weight": torch.zeros(3, 3, 3, 3)}

@@ -5,7 +5,6 @@ Activations of a whole split would not fit into memory (50,000 images at the fir
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from chairlib.compositing.loader import CompositeLoader
 from chairlib.compositing.packing import spread
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ChairlibError, ParameterError
-from chairlib.landscape.states import State, loaded_copy
+from chairlib.landscape.states import State, copy_of, loaded_copy
 
 __all__ = ["CrossProducts", "activations", "default_layers"]
 
@@ -37,7 +36,7 @@ def default_layers(model: nn.Module, images: Tensor) -> list[str]:
     if isinstance(model, UNet):
         blocks = [f"{part}.{number}" for part in ("down", "up") for number in range(len(getattr(model, part)))]
         return ["stem", *blocks, "classifier"]
-    network, passes = copy.deepcopy(model).to(images.device), Counter[str]()
+    network, passes = copy_of(model).to(images.device), Counter[str]()
     for name, module in network.named_modules():
         if isinstance(module, CONVOLUTIONS):
             module.register_forward_hook(lambda *_, name=name: passes.update([name]))
