@@ -220,9 +220,9 @@ def test_a_model_that_changes_its_input_in_place_gives_the_analysis_of_its_twin(
         assert all(torch.equal(picture, twins[key]) for key, picture in pictures.items())
 
 
-def test_what_a_model_keeps_beside_its_weights_is_not_measured(tiny):
+def test_what_a_model_keeps_beside_its_weights_is_not_measured_and_its_size_of_images_is_asked_for(tiny):
     changed = {**tiny, "n_alphas": 2, "plane": 2, "beyond": True}
-    for name in ("masked", "tied"):
+    for name in ("masked", "tied", "one_size"):
         record = landscape.analyse(landscape.open_run(**{**changed, "model": f"weights:{name}"}), progress=False)
         table = record.table("distances").query("block == 'total'")
         assert set(table["n_parameters"]) == {member_of(record, "F1").content["n_parameters"]}
