@@ -189,10 +189,16 @@ class MaskScorer:
             per_image = pd.DataFrame({name: np.divide(*ratios[name]) for name in ("iou", "dice", "precision")})
             means = {name: float(above.sum() / below.sum()) for name, (above, below) in ratios.items()}
         per_image["group"] = pd.Series([None] * len(counts) if groups is None else list(groups), dtype=object)
-        tables = {"per_image": per_image, "counts": counts}
         n_left_out = int((counts["target"] < MIN_CHAIR_PIXELS).sum())
         predicted_all = {0: "background", counts["pixels"].sum(): "chair"}.get(counts["predicted"].sum())
-        return Scores(**means, n_images=len(counts), n_left_out=n_left_out, predicted_all=predicted_all, **tables)
+        return Scores(
+            **means,
+            n_images=len(counts),
+            n_left_out=n_left_out,
+            predicted_all=predicted_all,
+            per_image=per_image,
+            counts=counts,
+        )
 
 
 def score_masks(predicted: Tensor, target: Tensor, groups: Sequence[str] | None = None) -> Scores:
