@@ -122,3 +122,106 @@ def statistics_of_others(width=2):
     """Layers that hold running statistics but are no BatchNorm that could be recalibrated."""
     norms = FrozenBatchNorm2d(width), nn.InstanceNorm2d(width, affine=True, track_running_stats=True)
     return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), *norms, nn.Conv2d(width, 1, 1))
+
+
+class Shifted(nn.Module):
+    """Makes its input another one before anything else, in place or not; whatever else it is given must be the same."""
+
+    def __init__(self, in_place, width=4):
+        super().__init__()
+        self.in_place = in_place
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 1, 1)
+        )
+
+    def train(self, mode=True):
+        super().train(mode)  # and returns nothing, as a method of one's own may
+
+    def forward(self, images):
+        if self.in_place:
+            images -= 0.5
+            images *= 8
+        else:
+            images = (images - 0.5) * 8
+        return self.layers(images)
+
+
+def in_place(width=4):
+    return Shifted(True, width)
+
+
+def out_of_place(width=4):
+    return Shifted(False, width)
+
+
+class OwnTensors:
+    """An image set that hands out its own tensors, already laid out as networks want them."""
+
+    device, groups, name, data_hash = torch.device("cpu"), None, "own tensors", "0" * 16
+
+    def __init__(self, count=12, size=32):
+        generator = torch.Generator().manual_seed(0)
+        self.masks = torch.zeros(count, 1, size, size)
+        self.masks[:, :, 8:20, 8:24] = 1
+        noise = torch.rand(count, 3, size, size, generator=generator)
+        self.images = (0.5 * noise + 0.4 * self.masks).to(memory_format=torch.channels_last)
+
+    def __len__(self):
+        return len(self.images)
+
+    def batch(self, indices):
+        chosen = slice(int(indices[0]), int(indices[-1]) + 1)
+        return self.images[chosen], self.masks[chosen]
+
+    def spread(self, count):
+        return torch.arange(count)
+
+
+class Tied(nn.Module):
+    """Two layers with one weight; the second also has a bias of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.tail = nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.Conv2d(3, 3, 3, padding=1)
+        self.tail.weight = self.head.weight
+        self.last = nn.Conv2d(3, 1, 1)
+
+    def forward(self, images):
+        return self.last(torch.relu(self.tail(torch.relu(self.head(images)))))
+
+
+class Masked(nn.Module):
+    """Attention over rows with a mask of infinities, and a layer with spectral norm of either kind."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.triu(torch.full((32, 32), -torch.inf), 1))
+        self.first = nn.utils.spectral_norm(nn.Conv2d(3, 4, 3, padding=1))
+        self.last = nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 1, 1))
+
+    def forward(self, images):
+        features = torch.relu(self.first(images))
+        return self.last((features @ features.mT + self.mask).softmax(-1) @ features)
+
+
+class OneSize(nn.Module):
+    """Takes images of 32 pixels a side and of no other size."""
+
+    def __init__(self):
+        super().__init__()
+        self.where, self.last = nn.Parameter(torch.zeros(1, 3, 32, 32)), nn.Conv2d(3, 1, 1)
+
+    def forward(self, images):
+        return self.last(images + self.where)
+
+
+def one_size(width=2):
+    return OneSize()
+
+
+def tied(width=2):
+    return Tied()
+
+
+def masked(width=2):
+    return Masked()

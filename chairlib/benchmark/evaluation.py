@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
-from chairlib.benchmark.models import evaluation_mode
+from chairlib.benchmark.models import evaluation_mode, forward
 from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar
 
@@ -52,23 +52,26 @@ class Evaluation:
 
 
 def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress: bool = False) -> Evaluation:
-    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32; its mode stays as it was."""
+    """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
+
+    Its mode and the images stay as they were, so no score depends on what was scored before.
+    """
     scorer, losses = MaskScorer(), []
     total = math.ceil(len(loader.indices) / loader.batch_size)
     with evaluation_mode(model):
         for images, masks in progress_bar(
             loader.in_order(), "scoring", total, delay=1, leave=False, disable=not progress
         ):
-            logits = model(images.to(memory_format=torch.channels_last))
+            logits = forward(model, images, torch.channels_last)
             scorer.update(logits > 0, masks)
             losses.append(segmentation_loss(logits, masks, loss).double() * len(images))
     return Evaluation(scorer.compute(loader.groups), (torch.stack(losses).sum() / len(loader.indices)).item())
 
 
 def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; the mode stays as it was."""
+    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; both stay as they were."""
     with evaluation_mode(model):
-        return torch.sigmoid(model(images))
+        return torch.sigmoid(forward(model, images))
 
 
 def holds_objects(loader: ScoredImages) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from chairlib.benchmark.evaluation import predict, segmentation_loss
-from chairlib.benchmark.models import build_model
+from chairlib.benchmark.models import build_model, forward
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.run import count_composites, open_run, training_budget
 from chairlib.benchmark.settings import BenchmarkSettings
@@ -87,14 +87,15 @@ def measure_speed(
 ) -> tuple[float, float]:
     """Seconds that a training image and a scored image take here in batches of ``recipe``, after one warm-up step."""
     on = pick_device(device)
-    network = build_model(model, width).to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build_model(model, width, resolution=resolution)
+    network.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
     images = torch.rand(recipe.batch_size, 3, resolution, resolution, device=on).to(memory_format=torch.channels_last)
     masks = torch.zeros(recipe.batch_size, 1, resolution, resolution, device=on)
     started = clock()
     for step in range(_STEPS + 1):
         with forward_precision(on):
-            logits = network(images)
+            logits = forward(network, images)
         segmentation_loss(logits.float(), masks, recipe.loss).backward()
         optimizer.step()
         if on.type == "cuda":

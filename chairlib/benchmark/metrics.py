@@ -38,6 +38,7 @@ __all__ = [
     "Scores",
     "bootstrap_interval",
     "none_if_nan",
+    "one_class_note",
     "score_masks",
 ]
 
@@ -60,6 +61,7 @@ _RESAMPLED_AT_ONCE = 2_000_000
 class Scores:
     """The scores of a set of images. Percentages are floats in [0, 100], nan where undefined.
 
+    `predicted_all` is "chair" or "background" where every pixel of every image was predicted as that, None as a rule.
     `per_image` has a row per image, in the order given: iou, dice (nan where left out), precision, group (None where no
     groups were given). `counts` has the integers behind it: intersection, predicted, target, pixels.
     """
@@ -70,6 +72,7 @@ class Scores:
     pooled_iou: float
     n_images: int
     n_left_out: int
+    predicted_all: str | None
     per_image: pd.DataFrame = field(repr=False, compare=False)
     counts: pd.DataFrame = field(repr=False, compare=False)
 
@@ -101,6 +104,7 @@ class Scores:
             **{metric: none_if_nan(getattr(self, metric)) for metric in METRICS},
             "n_images": self.n_images,
             "n_left_out": self.n_left_out,
+            "predicted_all": self.predicted_all,
             "intervals": {metric: [none_if_nan(end) for end in ends] for metric, ends in intervals.items()},
             "interval_level": 0.95,
             "interval_resamples": 1000,
@@ -130,6 +134,7 @@ class Scores:
             f"{self.n_left_out} of {self.n_images} images have at most {few}: "
             "IoU and Dice leave them out, precision and pooled IoU count them.",
             f"Intervals: percentile bootstrap over {units}, 1000 resamples. No figure depends on the batch size.",
+            *([one_class_note(self.predicted_all)] if self.predicted_all else []),
         )
         return table.to_html(index=False, border=0) + "".join(f"<p>{note}</p>" for note in notes)
 
@@ -184,7 +189,15 @@ class MaskScorer:
             means = {name: float(above.sum() / below.sum()) for name, (above, below) in ratios.items()}
         per_image["group"] = pd.Series(labels, dtype=object)
         n_left_out = int((counts["target"] < MIN_CHAIR_PIXELS).sum())
-        return Scores(**means, n_images=len(counts), n_left_out=n_left_out, per_image=per_image, counts=counts)
+        predicted_all = {0: "background", counts["pixels"].sum(): "chair"}.get(counts["predicted"].sum())
+        return Scores(
+            **means,
+            n_images=len(counts),
+            n_left_out=n_left_out,
+            predicted_all=predicted_all,
+            per_image=per_image,
+            counts=counts,
+        )
 
 
 def score_masks(predicted: Tensor, target: Tensor, groups: Iterable[Any] | None = None) -> Scores:
@@ -357,6 +370,11 @@ def _ratios(counts: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArra
         "precision": (100 * (pixels - (union - both)), pixels),
         "pooled_iou": (100 * both, union),
     }
+
+
+def one_class_note(predicted_all: str) -> str:
+    """What to say of scores where every pixel was predicted as this."""
+    return f"Every pixel of every image was predicted as {predicted_all}, so these are the scores of a constant mask."
 
 
 def none_if_nan(value: float) -> float | None:

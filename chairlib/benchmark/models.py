@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from chairlib.core.checks import is_whole
 from chairlib.core.code import code_hash
@@ -34,8 +36,10 @@ __all__ = [
     "check_model",
     "count_parameters",
     "evaluation_mode",
-    "name_of",
+    "forward",
     "model_code_hash",
+    "name_of",
+    "try_out",
 ]
 _NAME = "chairlib_name"
 
@@ -45,9 +49,13 @@ MODELS = ("unet", "fcn_vgg16", "fcn_resnet50", "fcn_resnet101")
 FULL_WIDTH = 64
 #: The smallest height and width in pixels: VGG-16 halves its input five times.
 MIN_SIZE = 32
+#: How often the weights of a model are drawn anew to see whether its outputs can be logits.
+_DRAWS = 24
 
 
-def build_model(name: str, width: int | None = None, backbone_weights: str | None = None) -> nn.Module:
+def build_model(
+    name: str, width: int | None = None, backbone_weights: str | None = None, resolution: int = 64
+) -> nn.Module:
     """Build a model by name.
 
     name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no
@@ -55,13 +63,14 @@ def build_model(name: str, width: int | None = None, backbone_weights: str | Non
     width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default.
     backbone_weights: "imagenet" starts VGG-16 (full width) or a ResNet from torchvision's ImageNet weights, fetched
     into torch's hub folder where they are missing.
+    resolution: pixels a side of the images that a model of one's own is tried out on, see :func:`try_out`.
 
     Raises ParameterError for a name, width or model that cannot be used, ChairlibError for weights that cannot be had.
     """
     _check_arguments(name, width, backbone_weights)
     model: nn.Module
     if ":" in name:
-        model = _build_third_party(name, width)
+        model = _build_third_party(name, width, resolution)
     elif name == "unet":
         model = UNet(width or FULL_WIDTH)
     elif name == "fcn_vgg16":
@@ -107,11 +116,11 @@ def _check_arguments(name: str, width: int | None, backbone_weights: str | None)
         raise ParameterError(f"{name} has a fixed width, found width={width}: only unet and fcn_vgg16 can be scaled.")
 
 
-def check_model(name: str, width: int | None = None) -> None:
+def check_model(name: str, width: int | None = None, resolution: int = 64) -> None:
     """Raise :class:`ParameterError` as :func:`build_model` would; only a model of one's own is built for that."""
     _check_arguments(name, width, None)
     if ":" in name:
-        _build_third_party(name, width)
+        _build_third_party(name, width, resolution)
 
 
 def name_of(model: nn.Module) -> str:
@@ -129,6 +138,16 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
+
+
+def forward(model: nn.Module, images: Tensor, layout: torch.memory_format = torch.preserve_format) -> Any:
+    """What ``model`` gives for ``images`` [B, 3, H, W], which stay as they are.
+
+    A model may change its input in place (``x -= 0.5``), and images are used again: by another model, for a picture, by
+    the set that holds them. So it gets a copy, which costs one batch of memory, 48 KiB an image of 64 pixels. Giving
+    the images another ``layout`` is that copy: there it costs nothing more.
+    """
+    return model(images.clone(memory_format=layout))
 
 
 def model_code_hash(name: str) -> str | None:
@@ -259,7 +278,7 @@ def _load_imagenet(name: str, backbone: nn.Module, all_weights: Any) -> None:
         ) from error
 
 
-def _build_third_party(name: str, width: int | None) -> nn.Module:
+def _build_third_party(name: str, width: int | None, resolution: int) -> nn.Module:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)
@@ -283,25 +302,80 @@ def _build_third_party(name: str, width: int | None) -> nn.Module:
         ) from error
     if not isinstance(model, nn.Module):
         raise ParameterError(f"model {name} returned {_describe(model)}: it must return a torch.nn.Module.")
-    _try_out(name, model)
+    try_out(name, model, (resolution, resolution))
     return model
 
 
-def _try_out(name: str, model: nn.Module) -> None:
-    """Run the model on two black images, so that a wrong one fails before its training starts."""
-    first = next(model.parameters(), torch.empty(0))
+def try_out(name: str, model: nn.Module, size: Sequence[int]) -> None:
+    """Refuse a model that cannot be trained or scored, before its training starts; the model stays as it was.
+
+    It is run on two images of ``size`` (height, width) in evaluation mode. Raises ParameterError, which calls it
+    ``name``, where that fails or gives anything but one float tensor of logits, one channel of the images' size; where
+    nothing can be trained; for TorchScript; and for outputs that are all of one sign whatever the weights are.
+    """
+    if isinstance(model, torch.jit.ScriptModule):  # its BatchNorm would go unnoticed
+        raise ParameterError(f"model {name} is TorchScript, which hides its layers: return the torch.nn.Module itself.")
+    device = next(model.parameters(), torch.empty(0)).device
+    shape, wanted = [2, 3, *size], [2, 1, *size]
     try:
         with evaluation_mode(model):
-            output = model(torch.zeros(2, 3, 64, 64, device=first.device))
+            output = model(torch.zeros(shape, device=device))
+            stuck = any(layer.training for layer in model.modules() if isinstance(layer, _BatchNorm))
     except Exception as error:
         raise ParameterError(
-            f"model {name} failed on float images of shape [2, 3, 64, 64]: {type(error).__name__}: {_one_line(error)}."
+            f"model {name} failed on float images of shape {shape}: {type(error).__name__}: {_one_line(error)}."
         ) from error
-    if not isinstance(output, Tensor) or list(output.shape) != [2, 1, 64, 64] or not output.is_floating_point():
+    if not isinstance(output, Tensor) or list(output.shape) != wanted or not output.is_floating_point():
         raise ParameterError(
-            f"model {name} returned {_describe(output)} for images of shape [2, 3, 64, 64]: it must return one float "
-            "tensor of logits, [2, 1, 64, 64]."
+            f"model {name} returned {_describe(output)} for images of shape {shape}: it must return one float "
+            f"tensor of logits, {wanted}."
         )
+    if any(map(nn.parameter.is_lazy, model.parameters())):
+        raise ParameterError(f"model {name} has lazy layers that no image reaches: leave them out.")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ParameterError(f"model {name} has no parameters to train: make its weights torch.nn.Parameter.")
+    if stuck:  # each image's score would depend on the others of its batch
+        raise ParameterError(
+            f"model {name}: eval() leaves BatchNorm in training mode; call super().train(mode) in train()."
+        )
+    low, high = _output_range(model, torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device))
+    if (low >= 0 and high > 0) or (high <= 0 and low < 0):
+        what = "probabilities" if low >= 0 and high <= 1 else "of one sign"
+        raise ParameterError(
+            f"model {name} must return logits, but its outputs are {what} whatever its weights (from {low:.3g} to "
+            f"{high:.3g}): leave out the sigmoid or other function at its end."
+        )
+
+
+def _output_range(model: nn.Module, images: Tensor) -> tuple[float, float]:
+    """The least and the greatest output as all weights are drawn anew again and again, until both signs are seen.
+
+    The outputs of the model as it is do not tell probabilities from logits: those of a fresh network may lie in [0, 1]
+    by chance, for images of any scale, where its last weights are small or a norm comes before them. But a last layer
+    with weights of either sign gives both signs sooner or later, and a sigmoid, softmax, ReLU or logarithm never does.
+    Each draw gives either sign about as often as the other, so 24 alike are an accident of one in ten million. Weights
+    of several scales, so that no constant in the model outweighs them all; values that overflow do not count.
+    """
+    kept = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
+    low, high = math.inf, -math.inf
+    try:
+        with evaluation_mode(model):
+            for draw in range(_DRAWS):
+                generator = torch.Generator().manual_seed(draw)  # its own: the caller's random numbers go on as before
+                for weights in filter(torch.is_floating_point, model.parameters()):
+                    fan_in = weights[0].numel() if weights.ndim > 1 and len(weights) else 1
+                    drawn = torch.randn(weights.shape, generator=generator) * 10 ** (draw % 3) / max(1, fan_in) ** 0.5
+                    weights.copy_(drawn)
+                with suppress(Exception):  # a model may refuse weights that it would never have
+                    output = forward(model, images)
+                    low = min(low, output.nan_to_num(math.inf, math.inf, math.inf).min().item())
+                    high = max(high, output.nan_to_num(-math.inf, -math.inf, -math.inf).max().item())
+                if low < 0 < high:
+                    break
+    finally:
+        for tensor, values in kept:
+            tensor.data.copy_(values)
+    return low, high
 
 
 def _describe(value: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from chairlib.benchmark.metrics import one_class_note
 from chairlib.benchmark.models import FULL_WIDTH
 from chairlib.benchmark.run import examples
 from chairlib.benchmark.settings import BenchmarkSettings
@@ -25,8 +26,10 @@ __all__ = [
     "metric_title",
     "model_title",
     "number_range",
+    "one_class",
     "open_report",
     "plural",
+    "predicted_all",
     "score_table",
     "scored_on",
     "show_slips",
@@ -212,7 +215,7 @@ class Report:
         return (
             f"{head} Data: {self.collection}{mini if self.collection == 'mini' else ''}. "
             f"{plural(len(self.records), 'run')} with {seeds}, trained on {trained} images and scored on {tested} test "
-            f"composites each; {minutes:.1f} minutes of training on {self._hardware()}."
+            f"composites each; {minutes:.1f} minutes of training on {self._hardware()}.{one_class(self.records)}"
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
@@ -284,6 +287,8 @@ def describe_record(record: Record) -> str:
         value = "undefined" if test[metric] is None else f"{test[metric]:6.2f} %"
         interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
         text += f"\n  {title:<11} {value}  ({interval})"
+    if all_as := predicted_all(record):
+        text += f"\n  {one_class_note(all_as)}"
     units = f"{test['n_groups'] or test['n_images']} {test['interval_units']}"
     return (
         f"{text}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
@@ -305,8 +310,22 @@ def score_table(record: Record) -> pd.DataFrame:
         "precision": ("precision, %", f"pixels classified correctly, of {test['n_images']:,} {images}"),
         "pooled_iou": ("pooled IoU, %", f"all pixels of {test['n_images']:,} {images} taken together"),
     }
-    rows = [(title, _mean_score([record], metric), meaning) for metric, (title, meaning) in meanings.items()]
+    rows: list[Any] = [(title, _mean_score([record], metric), meaning) for metric, (title, meaning) in meanings.items()]
+    if all_as := predicted_all(record):
+        rows.append(("one class", all_as, one_class_note(all_as)))
     return pd.DataFrame(rows, columns=["score", "value (95 % interval)", "meaning"]).set_index("score")
+
+
+def predicted_all(record: Record) -> str | None:
+    """``"background"``, or the object's name, where a run predicted every test pixel as that; None as a rule."""
+    found = record.metrics["test"].get("predicted_all")
+    return getattr(record.settings, "category", found) if found == "chair" else found
+
+
+def one_class(records: Sequence[Record]) -> str:
+    """A sentence that names the runs that predicted but one class, with a space before it; empty where none did."""
+    found = [f"{record.name} ({what})" for record in records if (what := predicted_all(record))]
+    return f" Every test pixel was predicted as one class by {', '.join(found)}." if found else ""
 
 
 def show_slips(where: str) -> HTML:

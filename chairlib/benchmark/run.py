@@ -44,7 +44,7 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
         raise ParameterError(
             f"resolution {settings.resolution} is too small for a model; use at least {MIN_SIZE} pixels."
         )
-    check_model(settings.model, settings.width)
+    check_model(settings.model, settings.width, settings.resolution)
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
     if is_released(settings.data):
@@ -76,7 +76,7 @@ def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
     test_loader = loader("test", batch_size=256, limit=settings.test_images)
 
     torch.manual_seed(seed)
-    model = build_model(settings.model, settings.width, recipe.backbone_weights).to(device)
+    model = build_model(settings.model, settings.width, recipe.backbone_weights, settings.resolution).to(device)
     result = fit(
         model,
         train_loader,

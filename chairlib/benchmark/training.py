@@ -3,6 +3,7 @@
 Budgets are counted in images, never in seconds: a clock would break "same seed, same bits" and exact resuming.
 """
 
+import copy
 import json
 import math
 import time
@@ -17,7 +18,7 @@ from torch import nn
 
 from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects, segmentation_loss
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
-from chairlib.benchmark.models import name_of
+from chairlib.benchmark.models import MODELS, forward, name_of, try_out
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count, check_positive
@@ -102,7 +103,7 @@ class _Trainer:
                 for group in self.optimizer.param_groups:
                     group["lr"] = self.recipe.rate_at(self.step, self.n_steps)
                 with autocast:
-                    logits = self.model(images.to(memory_format=torch.channels_last))
+                    logits = forward(self.model, images, torch.channels_last)
                 loss = segmentation_loss(logits.float(), masks, self.recipe.loss)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
@@ -212,6 +213,37 @@ def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epo
     return whole * len(train) + math.ceil(rest / train.batch_size)
 
 
+def _trainable_batches(model: nn.Module, train: CompositeLoader) -> CompositeLoader:
+    """The loader, with a last batch of one image joined to the batch before it where the model cannot train on one.
+
+    BatchNorm cannot where features are 1 x 1: one value has no variance. Every other model keeps its batches. Raises
+    ParameterError where there is no batch to join, and for a model that :func:`try_out` refuses.
+    """
+    one_image = train.image_set.batch(train.indices[:1].to(train.device))[0]
+    name = name_of(model)
+    if name not in MODELS and ":" not in name:  # build_model has tried out those that it made
+        try_out(name, model, one_image.shape[-2:])
+    n_images, batch_size = len(train.indices), train.batch_size
+    if batch_size > 1 and (train.drop_last or n_images % batch_size != 1):
+        return train
+    kept = _copy_weights(model)
+    try:
+        with torch.no_grad(), forward_precision(train.device):
+            forward(model, one_image, torch.channels_last)
+        return train
+    except ValueError as error:
+        if n_images == 1 or batch_size == 1:
+            raise ParameterError(
+                f"model {name} cannot train on a batch of one image: use 2 or more training images, found {n_images}, "
+                f"and a batch_size of 2 or more, found {batch_size} ({error})."
+            ) from error
+    finally:
+        model.load_state_dict(kept)
+    joined = copy.copy(train)
+    joined.join_last = True
+    return joined
+
+
 def fit(
     model: nn.Module,
     train: CompositeLoader,
@@ -239,18 +271,22 @@ def fit(
         bilinear upsampling is not deterministic).
     seed: of whatever draws random numbers while training (dropout); order and flips have the loader's seed.
 
-    Raises ParameterError for an impossible budget, a recipe with unknown values, or a validation split that cannot
-    choose weights; RecordError where ``checkpoint`` belongs to another run; ChairlibError where the loss is not finite.
+    Raises ParameterError for an impossible budget, a recipe with unknown values, a validation split that cannot choose
+    weights, or a model that cannot be trained; RecordError where ``checkpoint`` belongs to another run; ChairlibError
+    where the loss is not finite.
     """
     if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe, name_of(model))
     check_count("evaluations", evaluations, none=True)
-    n_steps = _count_steps(train, recipe, images, epochs)
+    _count_steps(train, recipe, images, epochs)
     if recipe.select == "iou" and not holds_objects(val):
         raise ParameterError(
             f"no {val.split} image of {val.image_set.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot "
             "choose weights; look at its masks, or use a recipe with select='last'."
         )
+    model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    train = _trainable_batches(model, train)
+    n_steps = _count_steps(train, recipe, images, epochs)
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
     marks = {math.ceil(n_steps * (number + 1) / n_evaluations) for number in range(n_evaluations)}
     path = None if checkpoint is None else Path(checkpoint)
@@ -267,7 +303,6 @@ def fit(
         "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
     }
     fingerprint = json.dumps(decisive, sort_keys=True)
-    model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     trainer = _Trainer(model, train, recipe, n_steps, seed)
     if path is not None and path.exists():
         trainer.load(path, fingerprint)

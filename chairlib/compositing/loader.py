@@ -28,7 +28,8 @@ class CompositeLoader:
     root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or an
         :class:`ImageSet`.
     split: ``"train"``, ``"val"`` or ``"test"``; resolution: pixels d, at least 16; device: ``"auto"``, or torch's name.
-    batch_size: images a batch; the last batch is smaller unless ``drop_last``.
+    batch_size: images a batch; the last batch is smaller unless ``drop_last``. With ``join_last``, a last batch of a
+        single image is joined to the batch before it, where there is one.
     shuffle: a new order each epoch; by default for the train split only.
     flip: mirror each image and its mask left to right with probability 1/2.
     augment: change each image and its mask at random, after any ``flip``; :meth:`in_order` gives them unchanged.
@@ -56,6 +57,7 @@ class CompositeLoader:
         soft: bool = False,
         limit: int | None = None,
         drop_last: bool = False,
+        join_last: bool = False,
         seed: int = 0,
         **options: Any,
     ):
@@ -73,7 +75,8 @@ class CompositeLoader:
         self.image_set: ImageSet = root
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
-        self.flip, self.augment, self.drop_last, self.seed = flip, augment, drop_last, seed
+        self.flip, self.augment, self.seed = flip, augment, seed
+        self.drop_last, self.join_last = drop_last, join_last
         self.indices = torch.arange(len(self.image_set)) if limit is None else self.image_set.spread(limit)
         self.epoch = 0
 
@@ -95,7 +98,8 @@ class CompositeLoader:
     def __len__(self) -> int:
         """Batches an epoch."""
         whole, rest = divmod(len(self.indices), self.batch_size)
-        return whole + (rest > 0 and not self.drop_last)
+        joined = self.join_last and rest == 1 and whole > 0
+        return whole + (rest > 0 and not self.drop_last and not joined)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """One epoch; the next iteration is the next epoch, in another order where ``shuffle`` is on."""
@@ -111,7 +115,8 @@ class CompositeLoader:
         flips = torch.rand(count, generator=generator) < 0.5 if self.flip else None
         order = order.to(self.device)
         for number in range(start, len(self)):
-            chosen = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            is_last = number + 1 == len(self) and not self.drop_last  # it may hold one image more, see `join_last`
+            chosen = slice(number * self.batch_size, None if is_last else (number + 1) * self.batch_size)
             images, masks = self.image_set.batch(order[chosen])
             if flips is not None:
                 mirrored = flips[chosen].to(self.device).view(-1, 1, 1, 1)

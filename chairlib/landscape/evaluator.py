@@ -7,7 +7,6 @@ average of their statistics fits neither. Whatever scores a state therefore take
 - ``recalibrate``: statistics estimated for these weights from training images, see :func:`recalibrate`.
 """
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -18,12 +17,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from chairlib.benchmark.evaluation import Evaluation, evaluate, segmentation_loss
 from chairlib.benchmark.metrics import MaskScorer
+from chairlib.benchmark.models import forward
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar
 from chairlib.landscape.space import interpolate
-from chairlib.landscape.states import State, check_fits, loaded_copy
+from chairlib.landscape.states import State, check_fits, copy_of, loaded_copy
 
 __all__ = [
     "BATCH_NORM",
@@ -67,8 +67,9 @@ class Evaluator:
         if not loaders:
             raise ParameterError("an evaluator needs at least one loader, for instance {'test': loader}.")
         self.device = next(iter(loaders.values())).device
-        own = copy.deepcopy(model).requires_grad_(False).eval()
-        self.model: nn.Module = own.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = copy_of(model).requires_grad_(False)
+        self.model.eval()  # whatever it returns: a model's own train() may return nothing
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss, self.n_images = loss, n_images
         self._loaders = dict(loaders)
         self._recalibrate_on = recalibrate_on or loaders.get("train")
@@ -131,7 +132,14 @@ class Evaluator:
                 layer.momentum = None  # the plain mean over batches
                 layer.train()
             for images in _recalibration_images(self._recalibrate_on, self.n_images):
-                self.model(images.to(memory_format=torch.channels_last))
+                try:
+                    forward(self.model, images, torch.channels_last)
+                except ValueError as error:  # BatchNorm's: the variance of a single value
+                    if len(images) > 1:
+                        raise
+                    raise ParameterError(
+                        f"BatchNorm cannot be recalibrated on a batch of one image: use 2 or more ({error})."
+                    ) from error
         finally:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
@@ -184,8 +192,7 @@ def score_ensemble(model: nn.Module, states: Sequence[State], loader: CompositeL
     scorer, losses = MaskScorer(), []
     with torch.inference_mode():
         for images, masks in loader.in_order():
-            images = images.to(memory_format=torch.channels_last)
-            logits = torch.stack([member(images).double() for member in members])
+            logits = torch.stack([forward(member, images, torch.channels_last).double() for member in members])
             # The logit of the mean probability; from logarithms, so that sure members don't round to 0 or 1.
             mean = F.logsigmoid(logits).logsumexp(0) - F.logsigmoid(-logits).logsumexp(0)
             scorer.update(mean > 0, masks)

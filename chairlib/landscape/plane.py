@@ -34,7 +34,10 @@ class Plane:
     def __init__(self, p: State, a: State, b: State):
         check_alike([p, a, b])
         self.states = (p, a, b)
-        to_a, to_b = _offset(p, a), _offset(p, b)
+        origin = trainable(p, a, b)
+        to_a, to_b = (
+            [state[key].detach().double() - origin[key].detach().double() for key in origin] for state in (a, b)
+        )
         aa, ab, bb = _dot(to_a, to_a), _dot(to_a, to_b), _dot(to_b, to_b)
         span_a, span_b = math.sqrt(aa), math.sqrt(bb)
         along = above = 0.0
@@ -87,11 +90,6 @@ class Plane:
             reach = math.ceil(steps * (side - space / longest - 1e-9) - 0.5)
             axes.append(start + longest / steps * np.arange(max(1, fit, reach) + 1))
         return axes[0], axes[1]
-
-
-def _offset(origin: State, state: State) -> list[Tensor]:
-    """The trainable entries of ``state`` less the origin's, in float64."""
-    return [state[key].detach().double() - tensor.detach().double() for key, tensor in trainable(origin).items()]
 
 
 def _dot(a: list[Tensor], b: list[Tensor]) -> float:

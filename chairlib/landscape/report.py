@@ -137,9 +137,9 @@ class LandscapeReport:
         """
         shared = {name: getattr(self.record.settings, name) for name in ("model", "width", "resolution")}
         with torch.random.fork_rng(devices=[]):  # a report leaves the caller's random numbers as they were
-            one, other = (initial_model(TransferSettings(**shared, seed=seed)).state_dict() for seed in (0, 1))
-        fresh = distances(one, other).loc[["total"]].assign(kind="fresh")
-        table = pd.concat([self.distances(), fresh])
+            fresh = [initial_model(TransferSettings(**shared, seed=seed)) for seed in (0, 1)]
+        one, other = (model.state_dict(keep_vars=True) for model in fresh)  # which tells what is a parameter
+        table = pd.concat([self.distances(), distances(one, other).loc[["total"]].assign(kind="fresh")])
         table["norm"] = (table["norm_a"] + table["norm_b"]) / 2
         columns = {"l2": "l2 distance", "norm": "mean norm of the two", "relative": "relative to it"}
         rows = []

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from chairlib.core.errors import ParameterError
-from chairlib.landscape.states import State, check_alike, squared_norms, trainable
+from chairlib.landscape.states import State, check_alike, squared_norms, tied, trainable
 
 __all__ = [
     "average",
@@ -36,8 +36,12 @@ def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str,
     if sorted(coefficients) == [0] * (len(states) - 1) + [1]:
         chosen = states[list(coefficients).index(1)]
         return {key: tensor.detach().clone() for key, tensor in chosen.items()}
-    result = {}
+    result: dict[str, Tensor] = {}
+    names = tied(states)
     for key, first in states[0].items():
+        if key in names:
+            result[key] = result[names[key]]  # what is one parameter in the states is one here
+            continue
         if not first.is_floating_point():
             result[key] = first.detach().clone()
             continue
@@ -46,7 +50,8 @@ def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str,
             total.add_(state[key].detach().double(), alpha=coefficient)
         if key.rpartition(".")[2] == "running_var":
             total.clamp_(min=0)  # outside of its ends a line of variances runs below zero, which has no square root
-        result[key] = total.to(first.dtype)
+        # Infinities are the same in all states, a mask's, and no line: 0 times infinity is not a number.
+        result[key] = torch.where(first.isfinite(), total.to(first.dtype), first.detach())
     return result
 
 
@@ -85,6 +90,8 @@ def average(states: Iterable[State]) -> dict[str, Tensor]:
 def rewind(state: State, origin: State, block: str) -> dict[str, Tensor]:
     """A trained state with one block's parameters, and its BatchNorm statistics, taken from ``origin``, as a new state.
 
+    A parameter that the block shares with another one is taken from ``origin`` under all its names.
+
     For module criticality (Zhang, Bengio and Singer 2019): a block whose rewinding costs no score was not needed by
     what was learnt since. ``block``: one of :func:`blocks`. Raises :class:`ParameterError` for another, and as
     :func:`l2_distance` does.
@@ -92,7 +99,9 @@ def rewind(state: State, origin: State, block: str) -> dict[str, Tensor]:
     check_alike([state, origin])
     if block not in blocks(state):
         raise ParameterError(f"block {block!r} is unknown; use one of {', '.join(blocks(state))}.")
-    return {key: (origin if block_of(key) == block else state)[key].detach().clone() for key in state}
+    names = tied([state, origin])
+    rewound = {names.get(key, key) for key in state if block_of(key) == block}
+    return {key: (origin if names.get(key, key) in rewound else state)[key].detach().clone() for key in state}
 
 
 def block_of(key: str) -> str:
@@ -123,11 +132,11 @@ def distances(state_a: State, state_b: State) -> pd.DataFrame:
     BatchNorm scales start at 1); ``n_parameters``. Raises as :func:`l2_distance` does.
     """
     check_alike([state_a, state_b])
+    a, b = trainable(state_a, state_b), trainable(state_b, state_a)
     parts = pd.DataFrame(
-        {"l2": squared_norms(state_a, state_b), "norm_a": squared_norms(state_a), "norm_b": squared_norms(state_b)},
-        dtype=float,
+        {"l2": squared_norms(a, b), "norm_a": squared_norms(a), "norm_b": squared_norms(b)}, dtype=float
     )
-    parts["n_parameters"] = {key: tensor.numel() for key, tensor in trainable(state_a).items()}
+    parts["n_parameters"] = {key: tensor.numel() for key, tensor in a.items()}
     by_block = parts.groupby([block_of(key) for key in parts.index], sort=False).sum()
     table = pd.concat([parts.sum().to_frame("total").T, by_block]).astype({"n_parameters": int})
     norms = ["l2", "norm_a", "norm_b"]

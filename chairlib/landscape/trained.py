@@ -16,7 +16,7 @@ from chairlib.core.runs import Record
 from chairlib.core.tensors import load_tensors
 from chairlib.landscape.cells import Cell, CellStore, Study
 from chairlib.landscape.evaluator import Evaluator
-from chairlib.landscape.states import State
+from chairlib.landscape.states import State, copy_of
 from chairlib.transfer.photos import open_photos
 
 __all__ = ["TrainedModels"]
@@ -36,7 +36,7 @@ class TrainedModels:
     def __init__(self, study: Study, records: Mapping[str, Record], progress: bool = False):
         self.study, settings = study, study.settings
         self.device = pick_device(settings.device)
-        self.model = build_model(settings.model, settings.width).to(self.device)
+        self.model = build_model(settings.model, settings.width, resolution=settings.resolution).to(self.device)
         self.states: dict[str, State] = {label: self._load(record) for label, record in records.items()}
         #: Images that a pretrained model's weights have seen. Fewer than its budget where an earlier evaluation was
         #: the best.
@@ -58,9 +58,14 @@ class TrainedModels:
         self.cells = CellStore(folder, tags, progress)
 
     def _load(self, record: Record) -> State:
-        """A record's weights on the device, in the network's order, which tables and figures follow."""
+        """A record's weights on the device, in the network's order, which tables and figures follow.
+
+        As parameters and buffers, so that they tell what is trained.
+        """
         weights, _ = load_tensors(record.file("weights.safetensors"))
-        return {key: weights[key].to(self.device) for key in self.model.state_dict()}
+        own = copy_of(self.model).requires_grad_(False)
+        own.load_state_dict(weights)
+        return own.state_dict(keep_vars=True)
 
     def result(self, cell: Cell) -> Any:
         """The cell's result, which is computed once and then kept."""

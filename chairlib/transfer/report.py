@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chairlib.benchmark.report import MISSING, metric_title, model_title, number_range, plural, two_level
+from chairlib.benchmark.report import MISSING, metric_title, model_title, number_range, one_class, plural, two_level
 from chairlib.core import published
 from chairlib.core.errors import CollectionError, RecordError
 from chairlib.core.runs import Record, load_records
@@ -298,7 +298,7 @@ class TransferReport:
         return (
             f"{head} Photos: {self.title}; {lists}. {len(self.records)} runs with {seeds}, {pretrainings}; "
             f"{budget} images each; {spent:.1f} minutes of training on {', '.join(hardware)}."
-            f"{caution if chosen_on_scored else ''}"
+            f"{caution if chosen_on_scored else ''}{one_class(self.records)}"
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:

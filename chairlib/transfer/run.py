@@ -53,7 +53,7 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
         )
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
-    check_model(settings.model, settings.width)
+    check_model(settings.model, settings.width, settings.resolution)
     name = open_datasets(settings)["train"].name
     return runs.open_run(settings, name, content_hash(settings), model_code=model_code_hash(settings.model))
 
@@ -63,7 +63,7 @@ def initial_model(settings: TransferSettings) -> nn.Module:
     seed = settings.seed if settings.init_seed is None else settings.init_seed
     # Not the benchmark's random stream: a model from scratch must not share its initial weights with a pretrained one.
     torch.manual_seed(int(np.random.SeedSequence([seed, _INIT_STREAM]).generate_state(1, np.uint32)[0]))
-    return build_model(settings.model, settings.width)
+    return build_model(settings.model, settings.width, resolution=settings.resolution)
 
 
 def train(run: Run[TransferSettings], progress: bool = True) -> Record:

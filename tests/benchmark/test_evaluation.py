@@ -6,8 +6,10 @@ import torch
 
 from chairlib.benchmark.evaluation import evaluate, predict, segmentation_loss
 from chairlib.benchmark.models import build_model
+from chairlib.benchmark.training import fit
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
+from weights import OwnTensors, in_place, out_of_place
 
 
 @pytest.fixture
@@ -48,3 +50,35 @@ def test_predictions_are_probabilities(collection, unet):
     probabilities = predict(unet, images)
     assert probabilities.shape == masks.shape
     assert 0 <= probabilities.min() <= probabilities.max() <= 1
+
+
+@pytest.mark.parametrize("make", [in_place, out_of_place])
+def test_a_model_that_changes_its_input_in_place_changes_no_image(make):
+    """In evaluation, in predictions, and in training with its validation."""
+    torch.manual_seed(0)
+    model, images = make(), OwnTensors()
+    loader = CompositeLoader(images, "val", 32, 6, "cpu")
+    results = [evaluate(model, loader) for _ in range(2)]
+    probabilities = predict(model, images.images)
+    fit(model, CompositeLoader(images, "train", 32, 6, "cpu", shuffle=False), loader, "fast", epochs=2, progress=False)
+    assert torch.equal(images.images, OwnTensors().images)
+    assert results[0] == results[1]
+    torch.manual_seed(0)
+    twin = out_of_place()
+    assert results[0] == evaluate(twin, loader)
+    assert torch.equal(probabilities, predict(twin, images.images))
+    fit(twin, CompositeLoader(images, "train", 32, 6, "cpu", shuffle=False), loader, "fast", epochs=2, progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("bias", "said"), [(99.0, "chair"), (-99.0, "background"), (0.0, None)])
+def test_scores_say_where_every_pixel_is_one_class(collection, bias, said):
+    torch.manual_seed(0)
+    model = torch.nn.Conv2d(3, 1, 1)
+    torch.nn.init.constant_(model.bias, bias)
+    with torch.no_grad():
+        model.weight -= 0 if bias else model.weight.mean()  # so that both signs are there
+    scores = evaluate(model, CompositeLoader(collection, "test", 32, 3, "cpu")).scores
+    assert scores.predicted_all == scores.to_dict()["predicted_all"] == said
+    assert f"predicted_all={said!r}" in repr(scores)
+    assert (f"predicted as {said}, so these are the scores of a constant mask" in scores._repr_html_()) == bool(said)

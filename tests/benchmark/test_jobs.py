@@ -1,6 +1,10 @@
 """What the benchmark asks of a build: runs and notebooks, runs beside COCO's chairs, and the time that runs take."""
 
+import sys
+import types
+
 import pytest
+import torch
 
 from chairlib.benchmark import jobs, train
 from chairlib.benchmark.recipes import get_recipe
@@ -76,3 +80,21 @@ def test_speed_is_measured_per_image():
     recipe = get_recipe("fast", "unet")
     speed = jobs.measure_speed("unet", 2, 32, "cpu", recipe, clock=lambda: next(ticks))
     assert speed == pytest.approx((3 / (3 * recipe.batch_size), 2 / recipe.batch_size))
+
+
+def test_speed_is_measured_on_the_same_images_at_the_resolution_asked_for(monkeypatch):
+    seen = []
+
+    class InPlace(torch.nn.Conv2d):
+        def forward(self, images):
+            if images.any():  # not the black ones of a model's trial
+                seen.append(images.clone())
+            return super().forward(images.mul_(9))
+
+    monkeypatch.setitem(sys.modules, "own_models", types.SimpleNamespace(net=lambda: InPlace(3, 1, 1)))
+    recipe = get_recipe("fast", "own")
+    jobs.measure_speed("own_models:net", None, 40, "cpu", recipe)
+    timed = [images for images in seen if len(images) == recipe.batch_size]
+    assert len(timed) == 5
+    assert all(torch.equal(images, timed[0]) for images in timed)
+    assert {images.shape[-1] for images in seen} == {40}

@@ -7,9 +7,11 @@ import urllib.error
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
-from chairlib.benchmark.models import MODELS, UNet, build_model, check_model, count_parameters
+from chairlib.benchmark.models import MODELS, UNet, build_model, check_model, count_parameters, try_out
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.vision import torchvision
 
@@ -294,3 +296,150 @@ def test_checking_a_model_refuses_what_building_it_does(name, width):
             ask(name, width)
         said.append(str(caught.value))
     assert said[0] == said[1]
+
+
+class Ended(nn.Module):
+    """A network with a function at its end."""
+
+    def __init__(self, function, bias=None, std=None):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1))
+        self.function = function
+        if bias is not None:
+            nn.init.constant_(self.layers[3].bias, bias)
+            nn.init.normal_(self.layers[3].weight, std=std)
+
+    def forward(self, images):
+        return self.function(self.layers(images))
+
+
+@pytest.mark.parametrize(
+    ("function", "what"),
+    [
+        (torch.sigmoid, "probabilities"),
+        (nn.functional.hardsigmoid, "probabilities"),
+        (lambda logits: logits.clamp(0, 1), "probabilities"),
+        (lambda logits: torch.cat([logits, -logits], 1).softmax(1)[:, 1:], "probabilities"),
+        (lambda logits: logits.softmax(1), "probabilities"),
+        (torch.relu, "of one sign"),
+        (nn.functional.softplus, "of one sign"),
+        (nn.functional.logsigmoid, "of one sign"),
+    ],
+)
+@pytest.mark.parametrize("start", [{}, {"bias": 0.0, "std": 0.0}])
+def test_outputs_that_are_no_logits_are_refused(function, what, start, monkeypatch):
+    own_model(monkeypatch, net=lambda: Ended(function, **start))
+    with pytest.raises(ParameterError, match=f"must return logits, but its outputs are {what} whatever") as error:
+        check_model("own_models:net")
+    assert "\n" not in str(error.value)
+
+
+class Bias(nn.Module):
+    """One logit for all pixels of all images."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = nn.Parameter(torch.full((1,), 0.5))
+
+    def forward(self, images):
+        return self.bias.expand(len(images), 1, *images.shape[-2:])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Ended(nn.Identity(), 0.5, 1e-4),  # all outputs of the fresh network lie in [0, 1]
+        lambda: Ended(nn.Identity(), 0.0, 0.0),  # all are 0
+        lambda: Ended(torch.tanh),
+        lambda: Ended(lambda logits: logits - 5),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(1, 4), nn.ReLU(), nn.Conv2d(4, 1, 1, bias=False)),
+        lambda: nn.Sequential(nn.LazyConv2d(2, 1), nn.ReLU(), nn.LazyConv2d(1, 1)),
+        Bias,
+        lambda: build_model("fcn_vgg16", 4),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_logits_are_not_taken_for_probabilities_and_trying_out_leaves_no_trace(make, seed):
+    torch.manual_seed(seed)
+    model = make()
+    before = {key: value.clone() for key, value in model.state_dict().items() if not nn.parameter.is_lazy(value)}
+    fresh = [key for key in model.state_dict() if key not in before]
+    random = torch.get_rng_state()
+    try_out("own", model, (32, 32))
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in before.items())
+    assert fresh or torch.equal(random, torch.get_rng_state())
+    assert model.training
+
+
+@given(st.integers(0, 2**31), st.floats(-1, 1), st.sampled_from([0.0, 1e-3, 1.0, 30.0]), st.booleans())
+def test_no_network_with_a_free_last_layer_is_refused(seed, bias, std, ended):
+    torch.manual_seed(seed)
+    model = Ended(torch.sigmoid if ended else nn.Identity(), bias, std)
+    if ended:
+        with pytest.raises(ParameterError, match="probabilities"):
+            try_out("own", model, (32, 32))
+    else:
+        try_out("own", model, (32, 32))
+
+
+class Stuck(nn.Module):
+    """Never leaves training mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 1, 1), nn.BatchNorm2d(1))
+
+    def train(self, mode=True):
+        pass
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+class Unreached(nn.Conv2d):
+    """Has a layer that never learns its size."""
+
+    def __init__(self):
+        super().__init__(3, 1, 1)
+        self.never = nn.LazyConv2d(1, 1)
+
+
+class Threshold(nn.Module):
+    def forward(self, images):
+        return images[:, :1] - 0.5
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (Threshold, "no parameters to train"),
+        (lambda: nn.Conv2d(3, 1, 1).requires_grad_(False), "no parameters to train"),
+        (lambda: torch.jit.script(nn.Conv2d(3, 1, 1)), "is TorchScript"),
+        (lambda: torch.jit.trace(nn.Conv2d(3, 1, 1), torch.zeros(1, 3, 32, 32)), "is TorchScript"),
+        (Stuck, "leaves BatchNorm in training mode"),
+        (Unreached, "lazy layers that no image reaches"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_what_cannot_be_trained_is_refused(make, words, monkeypatch):
+    own_model(monkeypatch, net=make)
+    with pytest.raises(ParameterError, match=words) as error:
+        check_model("own_models:net")
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_of_ones_own_is_tried_out_at_the_resolution_asked_for(monkeypatch):
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.where = nn.Parameter(torch.zeros(1, 3, 40, 40))
+            self.layer = nn.Conv2d(3, 1, 1)
+
+        def forward(self, images):
+            return self.layer(images + self.where)
+
+    own_model(monkeypatch, net=Fixed)
+    assert isinstance(build_model("own_models:net", resolution=40), Fixed)
+    check_model("own_models:net", resolution=40)
+    with pytest.raises(ParameterError, match=r"failed on float images of shape \[2, 3, 48, 48\]"):
+        check_model("own_models:net", resolution=48)

@@ -1,5 +1,6 @@
 """Tables 1 and 2 and Figure 4 from records: every paper figure beside ours, nothing without a record."""
 
+import copy
 import json
 import shutil
 
@@ -8,7 +9,15 @@ import pytest
 from PIL import Image
 
 from chairlib.benchmark import run as benchmark
-from chairlib.benchmark.report import MISSING, describe_record, open_report, score_table, scored_on, show_slips
+from chairlib.benchmark.report import (
+    MISSING,
+    Report,
+    describe_record,
+    open_report,
+    score_table,
+    scored_on,
+    show_slips,
+)
 from chairlib.collection import SPLITS
 from chairlib.compositing.released import NOTE, export
 from chairlib.core import paths, published
@@ -128,6 +137,21 @@ def test_a_record_as_text_and_table(records):
     assert f"{records[0].metrics['test']['iou']:6.2f} %" in text
     assert "segment" not in score_table(records[0]).columns
     assert score_table(records[0]).loc["IoU, %"].iloc[0][0] == records[0].metrics["test"]["iou"]
+
+
+def test_a_run_that_predicts_one_class_is_told(records, report):
+    record, *others = copy.deepcopy(report.records)
+    assert report.sentence() == Report(report.collection, [record, *others], []).sentence()
+    record.metrics["test"]["predicted_all"] = "chair"
+    for other in others:
+        other.metrics["test"]["predicted_all"] = None
+    note = "Every pixel of every image was predicted as chair, so these are the scores of a constant mask."
+    assert f"\n  {note}\n" in describe_record(record)
+    assert score_table(record).loc["one class"].tolist() == ["chair", note]
+    assert note in style_table(score_table(record), "Scores").data
+    told = f" Every test pixel was predicted as one class by {record.name} (chair)."
+    assert Report(report.collection, [record, *others], []).sentence().endswith(told)
+    assert not any("one class" in str(what(others[0])) for what in (describe_record, score_table))
 
 
 def test_a_run_without_a_validation_iou_is_told(collection, tmp_path, own_runs):

@@ -241,3 +241,64 @@ def test_a_validation_split_without_a_chair_is_told_before_training(collection):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     # A recipe that doesn't choose by IoU has no use for it.
     fit(model, train, val, get_recipe("fast", "unet", select="last"), images=16, evaluations=1, progress=False)
+
+
+class Pooled(nn.Module):
+    """Has BatchNorm over 1 x 1 features, which it cannot estimate from one image; notes the sizes of its batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.pixels, self.whole = nn.Conv2d(3, 4, 1), nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+        self.last, self.sizes = nn.Conv2d(4, 1, 1), []
+
+    def forward(self, images):
+        if self.training:
+            self.sizes.append(len(images))
+        whole = self.whole(images.mean((2, 3), keepdim=True))
+        return self.last(torch.relu(self.pixels(images) + whole))
+
+
+def test_a_last_batch_of_one_joins_the_one_before_only_where_the_model_cannot_train_on_it(collection):
+    train, val = loaders(collection, limit=17)
+    model = Pooled()
+    result = fit(model, train, val, QUICK, images=34, evaluations=1, progress=False)
+    assert model.sizes == [1, 8, 9, 8, 9]  # the first tries it out
+    assert model.whole[1].num_batches_tracked == 4
+    assert result.images_seen == 34
+    assert not train.join_last
+    result = fit(small_unet(), train, val, QUICK, images=34, evaluations=1, progress=False)
+    assert result.history["images"].tolist() == [34]
+    other = Pooled()
+    other.whole[1] = nn.Identity()
+    fit(other, train, val, QUICK, images=34, evaluations=1, progress=False)
+    assert other.sizes == [1, 8, 8, 1, 8, 8, 1]
+
+
+def test_trying_out_a_batch_of_one_leaves_no_trace(collection, monkeypatch):
+    """Random numbers are drawn, and statistics kept, in training alone."""
+    train, val = loaders(collection, limit=9)
+    ends = []
+    for tried in (True, False):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(), nn.Conv2d(4, 1, 1))
+        if not tried:
+            monkeypatch.setattr("chairlib.benchmark.training._trainable_batches", lambda model, train: train)
+        fit(model, train, val, QUICK, images=9, evaluations=1, seed=5, progress=False)
+        ends.append(model)
+    assert same_weights(*ends)
+
+
+@pytest.mark.parametrize(("limit", "batch_size"), [(1, 8), (5, 1)])
+def test_one_image_at_a_time_is_refused_where_the_model_cannot_train_on_it(collection, limit, batch_size):
+    recipe = get_recipe("fast", "unet", batch_size=batch_size)
+    train, val = loaders(collection, recipe, limit=limit)
+    with pytest.raises(
+        ParameterError, match=rf"images, found {limit}, and a batch_size of 2 or more, found {batch_size}"
+    ):
+        fit(Pooled(), train, val, recipe, images=8, progress=False)
+
+
+def test_a_model_that_cannot_be_trained_is_refused_though_no_name_built_it(collection):
+    train, val = loaders(collection)
+    with pytest.raises(ParameterError, match="model Sequential must return logits"):
+        fit(nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()), train, val, QUICK, progress=False)

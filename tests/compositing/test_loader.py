@@ -110,3 +110,24 @@ def test_foreground_shares_are_mask_means(collection):
     loader = CompositeLoader(collection, "test", 32, 5, "cpu")
     masks = torch.cat([masks for _, masks in loader])
     assert np.allclose(foreground_shares(loader), masks.mean(dim=(1, 2, 3)) * 100)
+
+
+@pytest.mark.parametrize(
+    ("limit", "options", "sizes"),
+    [
+        (9, {}, [4, 4, 1]),
+        (9, {"join_last": True}, [4, 5]),
+        (9, {"join_last": True, "drop_last": True}, [4, 4]),
+        (10, {"join_last": True}, [4, 4, 2]),
+        (8, {"join_last": True}, [4, 4]),
+        (1, {"join_last": True}, [1]),
+    ],
+)
+def test_a_last_batch_of_one_may_join_the_one_before(collection, limit, options, sizes):
+    loader = CompositeLoader(collection, "train", 32, 4, "cpu", limit=limit, **options)
+    batches = list(loader.batches(0))
+    assert [len(images) for images, _ in batches] == sizes
+    assert len(loader) == len(sizes)
+    assert loader.n_images == sum(sizes)
+    plain = torch.cat([images for images, _ in CompositeLoader(collection, "train", 32, 4, "cpu", limit=limit)])
+    assert torch.equal(torch.cat([images for images, _ in batches]), plain[: sum(sizes)])

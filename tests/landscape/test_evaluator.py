@@ -13,6 +13,8 @@ from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
+from chairlib.landscape.beyond.activations import default_layers
+from chairlib.landscape.beyond.similarity import layer_similarity
 from chairlib.landscape.evaluator import (
     FIGURES,
     Evaluator,
@@ -21,7 +23,7 @@ from chairlib.landscape.evaluator import (
     score_ensemble,
 )
 from chairlib.landscape.space import interpolate
-from weights import figures_of, loaded, make_unet, same
+from weights import Masked, OwnTensors, Tied, figures_of, in_place, loaded, make_unet, out_of_place, same
 
 
 def test_scores_are_those_of_evaluate(models, states, loaders):
@@ -258,3 +260,79 @@ def test_ensembles_of_sure_members_have_a_finite_loss(loaders):
     found = score_ensemble(model, [sure, {**sure, "bias": torch.tensor([-120.0])}], loaders["test"])
     assert found.loss == pytest.approx(math.log(2))
     assert score_ensemble(model, [sure], loaders["test"]).loss > 100
+
+
+def test_whatever_scores_states_gives_a_model_that_changes_its_input_the_figures_of_its_twin():
+    """On an image set that hands out its own tensors: these stay as they are."""
+    found = []
+    for make in (in_place, out_of_place):
+        torch.manual_seed(0)
+        model, other, images = make(), make().state_dict(), OwnTensors()
+        state = model.state_dict()
+        train, test = (CompositeLoader(images, split, 32, 6, "cpu") for split in ("train", "test"))
+        for batch_norm in ("average", "recalibrate"):
+            curve = interpolation_curve(model, state, state, [0, 0.5, 1], train, test, batch_norm, progress=False)
+            assert all(
+                curve[curve["split"] == split][name].nunique() == 1 for split in ("train", "test") for name in FIGURES
+            )
+            found.append(curve[curve["split"] == "test"]["loss"].iloc[0])
+        found += [recalibrate(model, train)["layers.1.running_mean"], score_ensemble(model, [state, other], test).loss]
+        assert default_layers(model, images.images) == ["layers.0", "layers.3"]
+        found.append(layer_similarity(model, state, other, test)["cka"].to_numpy())
+        assert torch.equal(images.images, OwnTensors().images)
+    half = len(found) // 2
+    assert all(np.array_equal(a, b) for a, b in zip(found[:half], found[half:], strict=True))
+
+
+def test_masks_of_infinities_and_shared_weights_are_scored_along_a_line(loaders):
+    for make in (Masked, Tied):
+        torch.manual_seed(0)
+        models = [make() for _ in range(2)]
+        first, last = (model.state_dict() for model in models)
+        curve = interpolation_curve(
+            models[0], first, last, [-0.5, 0, 0.5, 1], loaders["train"], loaders["test"], progress=False
+        )
+        assert np.isfinite(curve[list(FIGURES)].to_numpy()).all()
+        ends = curve[curve["split"] == "test"].set_index("alpha")["loss"]
+        assert ends[1] == evaluate(models[0], loaders["test"]).loss
+        assert ends[0] == evaluate(models[1], loaders["test"]).loss
+
+
+@pytest.mark.parametrize("wrong", ["first.weight_orig", "parametrizations"])
+def test_a_weight_is_never_taken_for_a_mask(loaders, wrong):
+    model = Masked()
+    key = next(key for key, _ in model.named_parameters() if wrong in key)
+    state = {**model.state_dict(), key: torch.full_like(model.state_dict()[key], -math.inf)}
+    with pytest.raises(ParameterError, match="diverged"):
+        Evaluator(model, loaders).score(state)
+    with pytest.raises(ParameterError, match="diverged"):
+        interpolate(state, state, 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_a_model_whose_weights_are_derived_is_copied_right_after_a_step_of_training(loaders):
+    for model in (Masked(), nn.utils.weight_norm(nn.Conv2d(3, 1, 1))):
+        model(torch.rand(2, 3, 32, 32)).sum().backward()
+        assert Evaluator(model, loaders).evaluations(model.state_dict())["test"] == evaluate(model, loaders["test"])
+        assert len(default_layers(model, torch.rand(1, 3, 32, 32))) == 1 + isinstance(model, Masked)
+        assert (
+            score_ensemble(model, [model.state_dict()], loaders["test"]).scores
+            == evaluate(model, loaders["test"]).scores
+        )
+
+
+def test_two_values_for_one_parameter_are_refused(loaders):
+    model = Tied()
+    state = {**model.state_dict(), "tail.weight": torch.zeros(3, 3, 3, 3)}
+    with pytest.raises(
+        ParameterError, match=r"'head.weight' and 'tail.weight' are one parameter .* differ in the state"
+    ):
+        Evaluator(model, loaders).score(state)
+
+
+def test_recalibrating_on_one_image_is_refused_where_batchnorm_cannot(loaders):
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 1, 1), nn.BatchNorm2d(1), nn.Upsample((32, 32)))
+    assert recalibrate(pooled, loaders["train"], 2)
+    with pytest.raises(ParameterError, match="cannot be recalibrated on a batch of one image: use 2 or more"):
+        recalibrate(pooled, loaders["train"], 1)
+    assert recalibrate(make_unet(0), loaders["train"], 1)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -13,6 +14,7 @@ from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import build_model
 from chairlib.core import paths, runs
 from chairlib.core.errors import ParameterError, RecordError
+from chairlib.core.tensors import load_tensors
 from chairlib.landscape import run as landscape
 from chairlib.landscape.report import open_report
 from chairlib.landscape.settings import LandscapeSettings
@@ -21,7 +23,7 @@ from chairlib.transfer import run as transfer
 from chairlib.transfer.object_discovery import ObjectDiscovery
 from chairlib.transfer.recipes import RECIPES, get_recipe
 from chairlib.transfer.settings import TransferSettings
-from weights import state_of
+from weights import member_of, state_of
 
 
 def test_fine_tuned_members_share_a_pretraining_and_differ_in_order(tiny):
@@ -200,3 +202,27 @@ def test_the_seconds_of_an_analysis_hold_no_training(tiny, monkeypatch, tmp_path
     assert clock.seconds == 60 * 5
     assert record.content["seconds"] == 0
     assert record.content["member_seconds"] > 0
+
+
+def test_a_model_that_changes_its_input_in_place_gives_the_analysis_of_its_twin(tiny):
+    """All tables and pictures of training, fine-tuning, lines, planes, soups, ensembles, similarity and criticality."""
+    changed = {**tiny, "width": 4, "images": 64, "n_alphas": 3, "plane": 2, "beyond": True}
+    records = [
+        landscape.analyse(landscape.open_run(**{**changed, "model": f"weights:{name}"}), progress=False)
+        for name in ("in_place", "out_of_place")
+    ]
+    for name in records[0].content["tables"]:
+        pd.testing.assert_frame_equal(*(record.table(name) for record in records))
+    for label in (None, *records[0].content["members"]):
+        one, twin = (record if label is None else member_of(record, label) for record in records)
+        assert one.metrics == twin.metrics
+        pictures, twins = (load_tensors(record.file("examples.safetensors"))[0] for record in (one, twin))
+        assert all(torch.equal(picture, twins[key]) for key, picture in pictures.items())
+
+
+def test_what_a_model_keeps_beside_its_weights_is_not_measured_and_its_size_of_images_is_asked_for(tiny):
+    changed = {**tiny, "n_alphas": 2, "plane": 2, "beyond": True}
+    for name in ("masked", "tied", "one_size"):
+        record = landscape.analyse(landscape.open_run(**{**changed, "model": f"weights:{name}"}), progress=False)
+        table = record.table("distances").query("block == 'total'")
+        assert set(table["n_parameters"]) == {member_of(record, "F1").content["n_parameters"]}

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from chairlib.benchmark.models import MODELS, build_model
+from chairlib.benchmark.models import MODELS, build_model, count_parameters
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.space import average, block_of, blocks, distances, interpolate, rewind
 from chairlib.landscape.states import l2_distance
-from weights import flat, make_state, same, scaled
+from weights import Masked, Tied, flat, make_state, same, scaled
 
 SEEDS = st.integers(0, 10_000)
 QUICK = settings(max_examples=15, deadline=None)
@@ -191,3 +191,28 @@ def test_rewinding_takes_one_block_with_its_statistics(states):
     assert same(origin, before[1])
     with pytest.raises(ParameterError, match=r"'down'.*down\.0"):
         rewind(trained, origin, "down")
+
+
+def test_a_shared_parameter_counts_once_and_is_rewound_under_both_names():
+    a, b = Tied(), Tied()
+    table = distances(a.state_dict(), b.state_dict())
+    assert table.loc["total", "n_parameters"] == count_parameters(a) == 81 + 3 + 10 - 6
+    assert table["n_parameters"].to_dict() == {"total": 88, "head": 81, "tail": 3, "last": 4}
+    for block in ("head", "tail"):
+        rewound = rewind(a.state_dict(), b.state_dict(), block)
+        from_origin = [key for key, tensor in rewound.items() if torch.equal(tensor, b.state_dict()[key])]
+        assert from_origin == ["head.weight", "tail.weight", *(["tail.bias"] if block == "tail" else [])]
+        a.load_state_dict(rewound)  # into one parameter: whichever name comes last
+        assert torch.equal(a.head.weight, b.head.weight)
+        a = Tied()
+
+
+@QUICK
+@given(SEEDS, ALPHAS)
+def test_what_is_one_parameter_or_infinite_stays_so_on_a_line(seed, alpha):
+    torch.manual_seed(seed)
+    between = interpolate(Tied().state_dict(), Tied().state_dict(), alpha)
+    assert torch.equal(between["head.weight"], between["tail.weight"])
+    ends = [Masked().state_dict() for _ in range(2)]
+    assert torch.equal(interpolate(*ends, alpha)["mask"], ends[0]["mask"])
+    assert torch.equal(average([*ends, ends[0]])["mask"], ends[0]["mask"])

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import chairlib
 from chairlib.benchmark.models import build_model
 from chairlib.core.errors import ParameterError
-from chairlib.landscape.states import check_alike, check_fits, l2_distance, squared_norms, trainable
+from chairlib.landscape.states import check_alike, check_fits, l2_distance, squared_norms, tied, trainable
+from weights import Masked, Tied
 
 SEEDS = st.integers(0, 10_000)
 QUICK = settings(max_examples=15, deadline=None)
@@ -102,3 +103,64 @@ class Elsewhere(dict):
 
     def __getitem__(self, key):
         return super().__getitem__(key).to("meta")
+
+
+def rounds(make):
+    """A model of this kind twice, each trained a little so that all its weights differ."""
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = make()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        yield model
+
+
+def with_weight_norm():
+    return torch.nn.utils.weight_norm(torch.nn.Conv2d(3, 1, 1))
+
+
+@pytest.mark.parametrize("make", [Tied, Masked, with_weight_norm, lambda: build_model("unet", 2)])
+@pytest.mark.parametrize("keep_vars", [False, True])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_distances_are_those_of_what_an_optimiser_gets(make, keep_vars):
+    """One parameter under two names, the vectors of spectral norm, and a mask of infinities among the entries."""
+    models = list(rounds(make))
+    a, b = (model.state_dict(keep_vars=keep_vars) for model in models)
+    pairs = zip(*(model.parameters() for model in models), strict=True)
+    assert l2_distance(a, b) == pytest.approx(math.sqrt(sum((x - y).double().square().sum().item() for x, y in pairs)))
+    assert set(trainable(a, b)) == {name for name, _ in models[0].named_parameters()}
+
+
+@pytest.mark.parametrize("key", ["buffer", "norm.buffer"])
+def test_a_state_that_tells_parameters_from_buffers_is_believed(key):
+    model = torch.nn.Module()
+    model.norm = torch.nn.Module()
+    model.get_submodule(key.rpartition(".")[0]).register_buffer("buffer", torch.tensor([1.0, math.nan]))
+    model.buffer_of_none = torch.nn.Parameter(torch.ones(2))
+    plain, told = model.state_dict(), model.state_dict(keep_vars=True)
+    assert set(trainable(told)) == set(trainable(plain, told)) == {"buffer_of_none"}
+    assert l2_distance(told, plain) == 0
+    check_fits(plain, model, "it")
+    with pytest.raises(ParameterError, match=f"'{key}' of state 1 holds NaN"):
+        l2_distance(plain, plain)
+
+
+def test_two_entries_are_one_parameter_only_where_a_state_shares_it_and_all_agree():
+    weight, other = torch.randn(3), torch.randn(3)
+    shared, copied = {"a": weight, "b": weight}, {"a": other, "b": other.clone()}
+    assert tied([shared]) == tied([shared, copied]) == tied([copied, shared]) == {"b": "a"}
+    assert tied([copied]) == {}  # two layers may start as copies
+    assert tied([shared, {"a": other, "b": weight}]) == {}
+    assert tied([{"b": weight, "a": weight}, shared]) == {"a": "b"}
+    assert tied([{"a": weight, "b": weight, "c": weight}]) == {"b": "a", "c": "a"}
+    assert tied([{"a": torch.ones(0), "b": torch.ones(0)}, {"a": weight, "b": weight[:2]}]) == {}
+
+
+def test_infinities_belong_where_they_are_in_all_states():
+    a, b = (model.state_dict() for model in rounds(Masked))
+    b["mask"] = b["mask"].T.contiguous()
+    with pytest.raises(ParameterError, match="'mask' is infinite in other places in state 1 than in state 2"):
+        l2_distance(a, b)
+    with pytest.raises(ParameterError, match="'mask' of state 2 holds NaN"):
+        l2_distance(a, {**b, "mask": torch.full((32, 32), math.nan)})

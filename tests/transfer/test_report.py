@@ -596,3 +596,11 @@ def test_real_records_make_every_table_and_figure(photos, collection, own_runs):
     assert full.figure5("horse") == {}
     assert "2 seeds" in iou_over_steps(full.curves("car")).alt
     assert paths.runs == own_runs
+
+
+def test_a_run_that_predicts_one_class_is_told_by_the_name_of_its_object(tmp_path):
+    (record,), _ = arms(tmp_path, [[50]], [[60]])
+    assert "one class" not in report(record).sentence()
+    for found, said in (("chair", record.settings.category), ("background", "background")):
+        record.metrics["test"]["predicted_all"] = found
+        assert report(record).sentence().endswith(f" was predicted as one class by {record.name} ({said}).")

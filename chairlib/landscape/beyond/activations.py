@@ -5,7 +5,6 @@ Activations of a whole split would not fit into memory (50,000 images at the fir
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chairlib.benchmark.models import UNet
+from chairlib.benchmark.models import UNet, evaluation_mode, forward
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.compositing.packing import spread
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ChairlibError, ParameterError
-from chairlib.landscape.states import State, loaded_copy
+from chairlib.landscape.states import State, copy_of, loaded_copy
 
 __all__ = ["CrossProducts", "activations", "default_layers"]
 
@@ -37,12 +36,12 @@ def default_layers(model: nn.Module, images: Tensor) -> list[str]:
     if isinstance(model, UNet):
         blocks = [f"{part}.{number}" for part in ("down", "up") for number in range(len(getattr(model, part)))]
         return ["stem", *blocks, "classifier"]
-    network, passes = copy.deepcopy(model).to(images.device).eval(), Counter[str]()
+    network, passes = copy_of(model).to(images.device), Counter[str]()
     for name, module in network.named_modules():
         if isinstance(module, CONVOLUTIONS):
             module.register_forward_hook(lambda *_, name=name: passes.update([name]))
-    with torch.no_grad():
-        network(images.to(memory_format=torch.channels_last))
+    with evaluation_mode(network):
+        forward(network, images, torch.channels_last)
     return [name for name, count in passes.items() if count == 1]
 
 
@@ -140,7 +139,7 @@ def _features(network: nn.Module, images: Tensor, layers: Sequence[str], grid: i
     captured: dict[str, Tensor] = {}
     handles = [network.get_submodule(layer).register_forward_hook(_hook(captured, layer, grid)) for layer in layers]
     try:
-        network(images.to(memory_format=torch.channels_last))
+        forward(network, images, torch.channels_last)
     finally:
         for handle in handles:
             handle.remove()

@@ -42,9 +42,10 @@ class Criticality:
 
     def _cell(self, pair: str, number: int, block: str) -> Cell:
         label, settings = f"{pair}{number}", self.study.settings
+        start = settings.model, settings.width, settings.resolution, number - 1
 
         def state(models: TrainedModels) -> State:
-            origin = models.states["P"] if pair == "F" else _initial_state(settings.model, settings.width, number - 1)
+            origin = models.states["P"] if pair == "F" else _initial_state(*start)
             on_device = {key: tensor.to(models.device) for key, tensor in origin.items()}
             return rewind(models.states[label], on_device, block)
 
@@ -58,6 +59,6 @@ class Criticality:
 
 
 @cache
-def _initial_state(model: str, width: int | None, seed: int) -> State:
+def _initial_state(model: str, width: int | None, resolution: int, seed: int) -> State:
     """The weights that a model from scratch started from."""
-    return initial_model(TransferSettings(model=model, width=width, seed=seed)).state_dict()
+    return initial_model(TransferSettings(model=model, width=width, resolution=resolution, seed=seed)).state_dict()
