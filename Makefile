@@ -36,6 +36,8 @@ test: install
 test-slow: install
 	$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile=explore
 
+# Without a home that it can write to, as in containers, JupyterLab does not start.
+lab: export HOME := $(if $(shell [ -w "$$HOME" ] && echo yes),$(HOME),$(CURDIR)/.cache/home)
 # JupyterLab refuses root: whoever reaches it could do anything on this machine. In a container that may be meant.
 lab: install
 	@$(BIN)/jupyter lab --notebook-dir notebooks $(LAB) || { status=$$?; [ "$$(id -u)" != 0 ] || \

@@ -1,6 +1,8 @@
+import getpass
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -12,6 +14,7 @@ from PIL import Image
 
 from chairlib import __version__, cli
 from chairlib.build import notebooks
+from chairlib.core import paths
 
 SCRATCH = ["--images", "64", "--val-images", "4", "--test-images", "4", "--width", "2", "--resolution", "32"]
 
@@ -86,6 +89,65 @@ def test_benchmark_and_a_second_time(call, collection, own_runs, monkeypatch):
     written = record.stat().st_mtime_ns
     assert call("benchmark", "--data", collection.root, *SCRATCH)[:2] == (0, out)
     assert record.stat().st_mtime_ns == written
+
+
+def test_a_model_in_the_current_folder(call, collection, own_runs):
+    Path("my_own_model.py").write_text("import random, torch\ndef Net(): return torch.nn.Conv2d(3, 1, 3, padding=1)\n")
+    Path("random.py").write_text("raise RuntimeError('shadowed')")
+    arguments = [argument for argument in SCRATCH if argument not in ("--width", "2")]
+    status, out, errors = call("benchmark", "--data", collection.root, "--model", "my_own_model:Net", *arguments)
+    assert status == 0, errors
+    assert "(28 parameters)" in out
+    status, _, errors = call("benchmark", "--data", collection.root, "--model", "no_such_module:Net", *arguments)
+    assert status == 1
+    assert "go to the folder that the package is in, put that folder on PYTHONPATH, or install the package." in errors
+
+
+def test_folders_of_modules_reach_other_processes(tmp_path):
+    code = (
+        "import subprocess, sys; from pathlib import Path; from chairlib.core.code import look_for_modules_in\n"
+        "look_for_modules_in(Path('second'))\n"
+        "code = 'import sys, chairlib.core.code; print(*sys.path[-2:])'\n"
+        "subprocess.run([sys.executable, '-c', code], check=True, cwd='/')"
+    )
+    environment = {**os.environ, "CHAIRLIB_MODULES": str(tmp_path / "first")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path / 'first'} {tmp_path / 'second'}\n"
+
+
+def test_user_without_a_name_or_a_home(call, monkeypatch, tmp_path):
+    def unknown(*_):
+        raise KeyError("uid not found: 4242")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "TORCH_HOME", "CHAIRLIB_HOME"):
+        monkeypatch.setenv(name, "")  # so that it is taken back
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as for anybody but root
+    own = tmp_path / "own"
+    (own / ".cache" / "torch").mkdir(parents=True)
+    for home in ("", str(own)):
+        monkeypatch.setenv("HOME", home)
+        if not home:
+            monkeypatch.delenv("HOME")
+        assert call("--version")[0] == 0
+        assert getpass.getuser() == f"user-{os.getuid()}"
+        assert Path.home() == paths.cache / "home"
+    assert os.environ["TORCH_HOME"] == str(own / ".cache" / "torch")
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    monkeypatch.setenv("HOME", str(own))
+    assert call("--version")[0] == 0
+    assert Path.home() == own
+
+
+def test_an_installed_package_without_a_home(monkeypatch, tmp_path):
+    monkeypatch.delenv("CHAIRLIB_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as without HOME and an entry in passwd
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chairlib" / "core").mkdir(parents=True)
+    shutil.copy(paths.__file__, tmp_path / "chairlib" / "core")
+    assert runpy.run_path(str(tmp_path / "chairlib" / "core" / "paths.py"))["home"] == tmp_path / ".chairlib"
 
 
 # -- usage ------------------------------------------------------------------------------------------------------------
