@@ -117,7 +117,7 @@ def look_for_modules_in(*folders: Path) -> None:
     must not take the place of Python's own.
     """
     known = os.environ.get("CHAIRLIB_MODULES", "").split(os.pathsep)
-    names = dict.fromkeys(str(Path(name).absolute()) for name in [*known, *folders] if name)
+    names = dict.fromkeys(str(Path(name).absolute()) for name in [*known, *map(str, folders)] if name)
     os.environ["CHAIRLIB_MODULES"] = os.pathsep.join(names)
     sys.path += [name for name in names if name not in sys.path]
 
