@@ -1,5 +1,5 @@
 # The front door. `make paper` builds the paper, `make test` runs the tests. Both set up .venv first, and need git, make
-# and Python 3.11 or newer with venv.
+# and Python 3.11, 3.12 or 3.13 with venv.
 #
 #   make paper PROFILE=smoke|quick|paper DATA=mini|<collection> PHOTOS=stand-in|<folder> COCO=<folder> \
 #       DEVICE=auto|cpu|cuda
@@ -11,12 +11,17 @@ PHOTOS ?= stand-in
 COCO ?=
 DEVICE ?= auto
 PORT ?= 8000
+# More options of JupyterLab.
+LAB ?=
 
 BIN := .venv/bin
-# Whatever environment the caller has active must not leak into ours.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# Whatever environment the caller has active must not leak into ours, nor may pip install anywhere else.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_ROOT
+export PIP_USER := no
+# Modules of one's own, such as models, are still found: after all that is installed, so that they replace none of it.
+paper lab: export CHAIRLIB_MODULES := $(CURDIR):$(PYTHONPATH)
 
-.PHONY: paper test test-slow lab serve lint install clean
+.PHONY: paper test test-slow lab serve lint install clean again
 
 paper: install
 	$(BIN)/chairlib paper --profile "$(PROFILE)" --data "$(DATA)" --photos "$(PHOTOS)" $(if $(COCO),--coco "$(COCO)") \
@@ -31,13 +36,22 @@ test: install
 test-slow: install
 	$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile=explore
 
+# Without a home that it can write to, as in containers, JupyterLab does not start.
+lab: export HOME := $(if $(shell [ -w "$$HOME" ] && echo yes),$(HOME),$(CURDIR)/.cache/home)
+# JupyterLab refuses root: whoever reaches it could do anything on this machine. In a container that may be meant.
 lab: install
-	$(BIN)/jupyter lab --notebook-dir notebooks
+	@$(BIN)/jupyter lab --notebook-dir notebooks $(LAB) || { status=$$?; [ "$$(id -u)" != 0 ] || \
+		echo "if that is because you are root: start it as another user, or, in a container of your own, with:" \
+			"make lab LAB=--allow-root" >&2; exit $$status; }
 
-# A site needs no server to be read, but some browsers restrict pages opened as files.
+# A site needs no server to be read, but some browsers restrict pages opened as files. Any Python has one.
+SERVER = $(or $(wildcard $(BIN)/python),$(PYTHON))
 serve: _build/html/index.html
+	@$(SERVER) -c 'import socketserver, sys; socketserver.TCPServer.allow_reuse_address = True; \
+		socketserver.TCPServer(("127.0.0.1", int(sys.argv[1])), None)' "$(PORT)" 2>/dev/null || \
+		{ echo "port $(PORT) is taken, or cannot be used: choose another one, as in: make serve PORT=8765" >&2; exit 1; }
 	@echo "http://127.0.0.1:$(PORT)/ (Ctrl-C stops it)"
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+	@$(SERVER) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 _build/html/index.html:
 	@echo "there is no book yet: run 'make paper' first" >&2; exit 1
@@ -50,18 +64,39 @@ lint: install
 
 install: .venv/.installed
 
+# A copied or moved .venv starts the Python of the folder that it was made for, and builds what lies there.
+STARTS_HERE = 2>/dev/null head -n 2 $(1) | grep -qF "$$(pwd -P)/$(BIN)/python"
+INSTALLED_HERE := $(shell $(call STARTS_HERE,$(BIN)/chairlib) && $(BIN)/python -Ic \
+	'import os, chairlib; print(os.path.samefile(chairlib.__path__[0], "chairlib"))' 2>/dev/null)
+# What make itself set up may be set up again, finished or not. A link may lead to what others use.
+OURS = [ ! -L .venv ] && \
+	{ [ -e .venv/.installed ] || grep -qs "^command = .*--prompt=.*chair-segments" .venv/pyvenv.cfg; }
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
 # The stamp is newer than the files that decide what is installed, or the environment is brought up to date.
-.venv/.installed: pyproject.toml extras/chairfinder/pyproject.toml extras/chairmaker/pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || \
-		{ echo "$(PYTHON) was not found: install Python 3.11 or newer, or name it: make PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "$$($(PYTHON) --version) is too old: 3.11 or newer is needed; name it: make PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-		{ echo "$(PYTHON) has no venv module: install it (on Debian: python3-venv)" >&2; exit 1; }
-	@# An environment without pip is one whose making was interrupted, or whose Python is gone.
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e ".[all]" -e "extras/chairfinder[review]" -e extras/chairmaker
+.venv/.installed: pyproject.toml extras/chairfinder/pyproject.toml extras/chairmaker/pyproject.toml constraints.txt \
+		$(if $(filter True,$(INSTALLED_HERE)),,again)
+	@fail() { echo "$$*" >&2; exit 1; }; \
+	if $(call STARTS_HERE,$(BIN)/pip) && $(BIN)/python -m pip --version >/dev/null 2>&1; then exit; fi; \
+	$(OURS) || [ -z "$$(ls -A .venv 2>/dev/null)" ] || fail "the .venv here was not set up by make, and cannot be used:" \
+		"it has no pip, or was made for another folder. Rename or remove it, then run make again"; \
+	command -v $(PYTHON) >/dev/null || \
+		fail "$(PYTHON) was not found: install Python 3.11, 3.12 or 3.13, or name it: make PYTHON=..."; \
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		fail "$$($(PYTHON) --version) cannot be used: the versions in constraints.txt are there ready-made for Python" \
+			"3.11, 3.12 and 3.13; install one of these and name it, as in: make PYTHON=python3.13"; \
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		fail "$(PYTHON) has no venv module: install it (on Debian: python3-venv)"; \
+	[ -z "$$(ls -A .venv 2>/dev/null)" ] || \
+		echo "the .venv here was made for another folder, or never finished: it is set up again"; \
+	$(PYTHON) -m venv --clear --prompt chair-segments .venv
+	@# First the pinned versions alone, ready-made: one that this Python cannot have is an error at once. Together with
+	@# the rest, pip would search older versions of everything for hours. Of connection_pool there is only the source.
+	@echo "installing into .venv: the versions of constraints.txt, then chairlib itself"
+	@grep -v ^connection_pool constraints.txt | $(PIP_INSTALL) --no-deps --only-binary :all: -r /dev/stdin || \
+		{ echo "the versions in constraints.txt cannot all be installed here, as the lines above say; they are there" \
+			"for Python 3.11, 3.12 and 3.13, and this is $$($(BIN)/python --version)" >&2; exit 1; }
+	$(PIP_INSTALL) -c constraints.txt -e ".[all]" -e "extras/chairfinder[review]" -e extras/chairmaker
 	@touch $@
 
 clean:

@@ -20,8 +20,8 @@ plan = Plan(
     config.get("coco"),
 )
 site = "_build/html/index.html"
-# This very environment, whatever else is called chairlib on the PATH.
-chairlib = f"{shlex.quote(sys.executable)} -m chairlib"
+# This very environment, whatever else is called chairlib on the PATH, or random.py in the current folder.
+chairlib = f"{shlex.quote(sys.executable)} -P -m chairlib"
 
 
 def verbatim(text):

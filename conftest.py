@@ -68,6 +68,8 @@ def call(tmp_path, monkeypatch, capsys):
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
+    monkeypatch.setenv("CHAIRLIB_MODULES", "")  # commands add the current folder to both
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["chairlib", *map(str, arguments)])

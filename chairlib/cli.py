@@ -6,6 +6,7 @@ Other packages add commands through the entry-point group ``chairlib.commands``:
 An error of the input is one line on stderr and exit status 1; wrong usage is status 2; Ctrl-C is 130.
 """
 
+import getpass
 import json
 import logging
 import os
@@ -23,6 +24,8 @@ from typer.core import TyperGroup
 
 from chairlib import __version__
 from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.core import paths
+from chairlib.core.code import look_for_modules_in
 from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
 __all__ = ["app", "main"]
@@ -140,7 +143,7 @@ def benchmark(**parameters: Any) -> None:
     from chairlib.benchmark.report import describe_record
     from chairlib.benchmark.run import open_run, train
 
-    sys.path.insert(0, "")  # a module of one's own is looked for in the current folder, as `python -m` does
+    look_for_modules_in(Path.cwd())
     if parameters["data"] != "mini":
         parameters["data"] = str(Path(parameters["data"]).expanduser().resolve())
     run = open_run(**parameters)
@@ -199,7 +202,7 @@ def run(
         # What ships with the package keeps its name, whatever folders are here: as in every other command.
         if isinstance(given.get(name), str) and given[name] not in shipped and Path(given[name]).is_dir():
             given[name] = str(Path(given[name]).resolve())  # the notebook runs in another folder
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
+    look_for_modules_in(Path.cwd())
     target = out or Path(f"{Path(notebook).stem}.out.ipynb")
     print(notebooks.execute(notebook, given, target))
 
@@ -221,6 +224,7 @@ def paper(
     """Build the paper: train what is missing, execute the chapters, render the book."""
     from chairlib.build.snakemake import build
 
+    look_for_modules_in(Path.cwd())
     page = build(profile, data, device, dry_run, photos, coco)
     if not dry_run:
         print(f"\nThe book: {page}\nRead it with `make serve`, or open that file.")
@@ -253,8 +257,25 @@ for _entry in sorted(entry_points(group="chairlib.commands")):
         print(f"chairlib: the commands of {_entry.name} cannot be loaded ({_error}); reinstall it.", file=sys.stderr)
 
 
+def _stand_in_for_missing_user() -> None:
+    """Jupyter, Snakemake and PyTorch want a user's name and a folder to write to; containers often have neither."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"user-{os.getuid()}"
+    with suppress(RuntimeError):
+        if os.access(Path.home(), os.W_OK):
+            return
+        # Weights that were fetched for a home that is now read-only are still found.
+        if (weights := Path.home() / ".cache" / "torch").is_dir():
+            os.environ.setdefault("TORCH_HOME", str(weights))
+    os.environ.setdefault("CHAIRLIB_HOME", str(paths.home))  # which may have followed from what HOME was
+    os.environ["HOME"] = str(paths.cache / "home")
+
+
 def main() -> None:
     """Entry point of ``chairlib``."""
+    _stand_in_for_missing_user()
     try:
         status = app(standalone_mode=False)
         if status == 130:  # some versions of typer raise Ctrl-C, others return its status

@@ -1,6 +1,8 @@
+import getpass
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -87,6 +89,65 @@ def test_benchmark_and_a_second_time(call, collection, own_runs, monkeypatch):
     written = record.stat().st_mtime_ns
     assert call("benchmark", "--data", collection.root, *SCRATCH)[:2] == (0, out)
     assert record.stat().st_mtime_ns == written
+
+
+def test_a_model_in_the_current_folder(call, collection, own_runs):
+    Path("my_own_model.py").write_text("import random, torch\ndef Net(): return torch.nn.Conv2d(3, 1, 3, padding=1)\n")
+    Path("random.py").write_text("raise RuntimeError('shadowed')")
+    arguments = [argument for argument in SCRATCH if argument not in ("--width", "2")]
+    status, out, errors = call("benchmark", "--data", collection.root, "--model", "my_own_model:Net", *arguments)
+    assert status == 0, errors
+    assert "(28 parameters)" in out
+    status, _, errors = call("benchmark", "--data", collection.root, "--model", "no_such_module:Net", *arguments)
+    assert status == 1
+    assert "go to the folder that the package is in, put that folder on PYTHONPATH, or install the package." in errors
+
+
+def test_folders_of_modules_reach_other_processes(tmp_path):
+    code = (
+        "import subprocess, sys; from pathlib import Path; from chairlib.core.code import look_for_modules_in\n"
+        "look_for_modules_in(Path('second'))\n"
+        "code = 'import sys, chairlib.core.code; print(*sys.path[-2:])'\n"
+        "subprocess.run([sys.executable, '-c', code], check=True, cwd='/')"
+    )
+    environment = {**os.environ, "CHAIRLIB_MODULES": str(tmp_path / "first")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path / 'first'} {tmp_path / 'second'}\n"
+
+
+def test_user_without_a_name_or_a_home(call, monkeypatch, tmp_path):
+    def unknown(*_):
+        raise KeyError("uid not found: 4242")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "TORCH_HOME", "CHAIRLIB_HOME"):
+        monkeypatch.setenv(name, "")  # so that it is taken back
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as for anybody but root
+    own = tmp_path / "own"
+    (own / ".cache" / "torch").mkdir(parents=True)
+    for home in ("", str(own)):
+        monkeypatch.setenv("HOME", home)
+        if not home:
+            monkeypatch.delenv("HOME")
+        assert call("--version")[0] == 0
+        assert getpass.getuser() == f"user-{os.getuid()}"
+        assert Path.home() == paths.cache / "home"
+    assert os.environ["TORCH_HOME"] == str(own / ".cache" / "torch")
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    monkeypatch.setenv("HOME", str(own))
+    assert call("--version")[0] == 0
+    assert Path.home() == own
+
+
+def test_an_installed_package_without_a_home(monkeypatch, tmp_path):
+    monkeypatch.delenv("CHAIRLIB_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as without HOME and an entry in passwd
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chairlib" / "core").mkdir(parents=True)
+    shutil.copy(paths.__file__, tmp_path / "chairlib" / "core")
+    assert runpy.run_path(str(tmp_path / "chairlib" / "core" / "paths.py"))["home"] == tmp_path / ".chairlib"
 
 
 # -- usage ------------------------------------------------------------------------------------------------------------
@@ -308,103 +369,3 @@ def test_a_defect_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["chairlib", "--version"])
     with pytest.raises(ZeroDivisionError):
         cli.main()
-
-
-# -- the Makefile -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def make(tmp_path):
-    if not shutil.which("make"):
-        pytest.skip("make is not installed")
-    neighbours = ("extras/chairfinder/pyproject.toml", "extras/chairmaker/pyproject.toml")
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", *neighbours):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(paths.package.parent / name, tmp_path / name)
-
-    def run(*arguments: str) -> subprocess.CompletedProcess:
-        environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-        command = ["make", "-C", str(tmp_path), "--no-print-directory", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-
-    return run
-
-
-def script(file: Path, text: str) -> str:
-    file.write_text(f"#!/bin/sh\n{text}\n")
-    file.chmod(0o755)
-    return str(file)
-
-
-def pretend_installed(folder: Path, chairlib: str) -> None:
-    bin = folder / ".venv" / "bin"
-    bin.mkdir(parents=True)
-    script(bin / "chairlib", chairlib)
-    (folder / ".venv" / ".installed").touch()
-
-
-def test_make_targets_are_sound(make):
-    for target in ("paper", "test", "test-slow", "lab", "lint", "install", "clean"):
-        done = make("-n", target)
-        assert done.returncode == 0, done.stderr
-    assert '--profile "smoke" --data "my chairs"' in make("-n", "paper", "PROFILE=smoke", "DATA=my chairs").stdout
-
-
-def test_make_is_quick_once_installed(make, tmp_path):
-    pretend_installed(tmp_path, 'echo "$@"')
-    done = make("paper", "PROFILE=smoke", "DATA=my chairs", "DEVICE=cpu")
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "paper --profile smoke --data my chairs --photos stand-in --device cpu"
-    assert "pip" not in done.stdout
-
-
-def test_make_installs_again_when_what_is_needed_changes(make, tmp_path):
-    pretend_installed(tmp_path, "")
-    os.utime(tmp_path / ".venv" / ".installed", (1, 1))
-    assert "pip install" in make("-n", "install").stdout
-
-
-def test_python_that_is_missing_or_too_old(make, tmp_path):
-    done = make("install", "PYTHON=no-such-python")
-    assert done.returncode != 0
-    assert done.stderr.startswith(
-        "no-such-python was not found: install Python 3.11 or newer, or name it: make PYTHON="
-    )
-    old = script(tmp_path / "old", 'if [ "$1" = --version ]; then echo "Python 3.9.2"; else exit 1; fi')
-    done = make("install", f"PYTHON={old}")
-    assert done.returncode != 0
-    assert done.stderr.startswith("Python 3.9.2 is too old: 3.11 or newer is needed")
-    bare = script(tmp_path / "bare", 'case "$2" in *venv*) exit 1;; esac')
-    done = make("install", f"PYTHON={bare}")
-    assert done.returncode != 0
-    assert "has no venv module: install it (on Debian: python3-venv)" in done.stderr
-    assert not (tmp_path / ".venv").exists()
-
-
-def test_environment_that_was_half_made_is_made_again(make, tmp_path):
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    script(tmp_path / ".venv" / "bin" / "python", "exit 1")  # as Ctrl-C before pip is there leaves it
-    log = tmp_path / "log"
-    python = script(
-        tmp_path / "python",
-        f'echo "$@" >> {log}; if [ "$2" = venv ]; then printf "#!/bin/sh\\n" > .venv/bin/python; fi',
-    )
-    done = make("install", f"PYTHON={python}")
-    assert done.returncode == 0, done.stderr
-    assert "-m venv --clear .venv" in log.read_text()
-    assert (tmp_path / ".venv" / ".installed").exists()
-
-
-def test_make_paper_of_a_profile_that_does_not_exist(make, tmp_path):
-    pretend_installed(tmp_path, f'exec {sys.executable} -m chairlib "$@"')
-    done = make("paper", "PROFILE=nope")
-    assert done.returncode != 0
-    lines = done.stderr.splitlines()
-    assert lines[0] == "chairlib: profile 'nope' does not exist; use paper, quick, smoke, or the path of a .yaml file."
-    assert len(lines) == 2  # and make's own
-
-
-def test_make_serve_without_a_book(make):
-    done = make("serve")
-    assert done.returncode != 0
-    assert done.stderr.startswith("there is no book yet: run 'make paper' first")

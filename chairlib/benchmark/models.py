@@ -285,7 +285,8 @@ def _build_third_party(name: str, width: int | None, resolution: int) -> nn.Modu
     except Exception as error:
         raise ParameterError(
             f"model {name}: importing {module_name!r} failed ({type(error).__name__}: {_one_line(error)}). Models of "
-            "one's own are named package.module:callable; put the package's folder on PYTHONPATH, or install it."
+            "one's own are named package.module:callable; go to the folder that the package is in, put that folder on "
+            "PYTHONPATH, or install the package."
         ) from error
     factory = getattr(module, attribute, None)
     if factory is None:

@@ -19,8 +19,8 @@ def render() -> None:
     command = ["build", str(paths.book), "--config", str(paths.home / "_config.yml"), "--path-output", str(new)]
     # jupyter-book exits with 0 after errors unless warnings are errors; prose that glues values needs --all.
     flags = ["-W", "-n", "--keep-going", "--all", "--quiet"]
-    # The package has no __main__ of its own.
-    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    # The package has no __main__ of its own. -P: a random.py in the current folder is not Python's own.
+    jupyter_book = [sys.executable, "-P", "-c", "from jupyter_book.cli.main import main; main()"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run([*jupyter_book, *command, *flags], check=False, env=environment)
     if done.returncode == 0:

@@ -13,11 +13,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from chairlib.core import paths
+from chairlib.core.code import look_for_modules_in
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import atomic_path
 from chairlib.core.progress import HEADLESS
 
-__all__ = ["execute", "names"]
+__all__ = ["START_SECONDS", "execute", "names"]
+
+#: Environment variable: seconds that a notebook's process may take to start. One that dies is noticed at once.
+START_SECONDS = "CHAIRLIB_START_SECONDS"
+#: Modules of one's own are found from the first cell on.
+_KERNEL = "import chairlib.core.code; from ipykernel.kernelapp import launch_new_instance as start; start()"
 
 
 def names() -> list[str]:
@@ -31,10 +37,15 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
     The notebook runs in :data:`chairlib.core.paths.home`; ``log`` repeats its output on stderr. When a cell fails,
     ``out`` stays as it was, the failed copy lies beside it as ``<name>.failed.ipynb``, and :class:`ChairlibError` names
     the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
+
+    It runs under this interpreter, without anybody's start-up files. ``CHAIRLIB_START_SECONDS`` is how long its
+    process may take to start.
     """
     try:
         import nbformat
         import papermill
+        from jupyter_client.kernelspec import KernelSpec
+        from jupyter_client.manager import AsyncKernelManager
         from nbclient.exceptions import DeadKernelError
         from papermill.exceptions import PapermillExecutionError
     except ModuleNotFoundError as error:
@@ -47,17 +58,29 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
             "or the path of an .ipynb file."
         )
     _check_names(file, parameters)
+    start = _start_seconds()
+    look_for_modules_in(paths.home)
     out = Path(out)
     failed = out.with_suffix(".failed.ipynb")
     os.environ[HEADLESS] = "1"
     with atomic_path(out) as temporary, TemporaryDirectory(prefix="chairlib-") as folder:
         copy = Path(folder) / file.name
+
+        class Kernel(AsyncKernelManager):
+            # What Jupyter calls python3 may be another interpreter, or gone. A start-up file may set a seed or a font.
+            kernel_spec = KernelSpec(
+                argv=[sys.executable, "-P", "-c", _KERNEL, "-f", "{connection_file}"],
+                env={"IPYTHONDIR": folder, "PYTHONSTARTUP": ""},
+            )
+
         try:
             notebook = papermill.execute_notebook(
                 file,
                 copy,
                 dict(parameters),
                 kernel_name="python3",
+                kernel_manager_class=Kernel,
+                start_timeout=start,
                 cwd=str(paths.home),
                 progress_bar=False,
                 log_output=False,
@@ -74,10 +97,22 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
             raise ChairlibError(
                 f"notebook {file.stem} stopped: its process died, for lack of memory perhaps."
             ) from error
+        except RuntimeError as error:  # only the start of a notebook's process raises it: a cell's errors come as above
+            raise ChairlibError(
+                f"the process of notebook {file.stem} did not start ({error}); what it said stands above. To wait "
+                f"longer than {start} s for a slow one, set the environment variable {START_SECONDS}."
+            ) from error
         _hide_machine(notebook, parameters)
         nbformat.write(notebook, temporary)
     failed.unlink(missing_ok=True)
     return out
+
+
+def _start_seconds() -> int:
+    given = os.environ.get(START_SECONDS, "300")
+    if not given.isdecimal() or not 1 <= int(given) <= 86400:
+        raise ParameterError(f"{START_SECONDS} is {given!r}, but must be a whole number of seconds, 1 to 86400.")
+    return int(given)
 
 
 def _check_names(file: Path, parameters: Mapping[str, Any]) -> None:

@@ -100,15 +100,19 @@ def only_build() -> Iterator[int]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ChairlibError(f"another build is running in {paths.home}; wait for it, or stop it.") from None
+        except OSError as error:  # some file systems of clusters have no locks
+            print(f"note: {paths.cache} cannot be locked ({error.strerror}); start no second build beside this one")
         yield stream.fileno()
 
 
 def _snakemake(lock: int, *arguments: str) -> int:
     """Run Snakemake and return its exit status."""
     files = ["--snakefile", paths.home / "Snakefile", "--directory", paths.home, "--configfile", paths.cache / _CONFIG]
-    command = [sys.executable, "-m", "snakemake", *map(str, files), "--cores", "all", *arguments]
+    command = [sys.executable, "-P", "-m", "snakemake", *map(str, files), "--cores", "all", *arguments]
+    # A profile of Snakemake that a person has for other work would change how many jobs run, and where.
+    environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
     # The children hold the lock too: if this process is killed and Snakemake lives on, a second build is still refused.
-    process = subprocess.Popen(command, pass_fds=(lock,))
+    process = subprocess.Popen(command, pass_fds=(lock,), env=environment)
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -7,11 +7,13 @@ the hash stays; a constant, a condition or an import may not. Python's version p
 import ast
 import hashlib
 import importlib.util
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["code_hash", "imported_modules", "project_folder"]
+__all__ = ["code_hash", "imported_modules", "look_for_modules_in", "project_folder"]
 
 _INSTALLED = {"site-packages", "dist-packages"}
 #: Methods that only describe an object to a person.
@@ -106,3 +108,18 @@ def _is_text(node: Any) -> bool:
     if isinstance(node, ast.keyword):
         return node.arg == "help"
     return isinstance(node, ast.FunctionDef) and node.name in _DESCRIPTIONS
+
+
+def look_for_modules_in(*folders: Path) -> None:
+    """Have Python find modules of one's own there too, here and in every process that is started from here.
+
+    The environment variable ``CHAIRLIB_MODULES`` names such folders. They come last: a ``random.py`` in one of them
+    must not take the place of Python's own.
+    """
+    known = os.environ.get("CHAIRLIB_MODULES", "").split(os.pathsep)
+    names = dict.fromkeys(str(Path(name).absolute()) for name in [*known, *map(str, folders)] if name)
+    os.environ["CHAIRLIB_MODULES"] = os.pathsep.join(names)
+    sys.path += [name for name in names if name not in sys.path]
+
+
+look_for_modules_in()

@@ -4,7 +4,7 @@ Nothing else in the project does path arithmetic on folders of its own, so noteb
 command line agree whatever directory they are started from.
 
 ``home`` is the environment variable ``CHAIRLIB_HOME`` where it is set; in a source checkout it is the checkout; for an
-installed package it is ``~/.chairlib``.
+installed package it is ``~/.chairlib``, or ``.chairlib`` in the current folder for a user without a home.
 """
 
 import os
@@ -28,7 +28,9 @@ def _find_home() -> Path:
     if named:
         return Path(named).expanduser().resolve()
     checkout = package.parent
-    return checkout if (checkout / "pyproject.toml").is_file() else Path.home() / ".chairlib"
+    # A user without a home, as in a container, has it in the current folder: the tilde stays as it is.
+    own = Path(os.path.expanduser("~/.chairlib").removeprefix("~/")).absolute()
+    return checkout if (checkout / "pyproject.toml").is_file() else own
 
 
 home = _find_home()

@@ -4,6 +4,7 @@ The profile of a build, the parameters cell of a notebook, the command line and 
 against that dataclass, and code reads its attributes.
 """
 
+import ast
 import os
 import reprlib
 import sys
@@ -120,28 +121,25 @@ def settings_class(kind: str) -> type[Settings] | None:
     return _CLASSES.get(kind)
 
 
-checked_notebooks: set[str] = set()
-
-
 def check_parameters(notebook: str, namespace: Mapping[str, Any], declared: Iterable[str]) -> dict[str, Any]:
     """The values of the parameters that a notebook ``declared``, from the ``globals()`` of its second cell.
 
-    Raises ParameterError for a parameter that the notebook never declared, of which papermill only warns: right after
-    the parameters cell, a simple global (number, text, list, ...) that is not in ``declared`` was injected there. Only
-    the first call of a session looks for such, so that variables of one's own in JupyterLab do no harm.
+    Raises ParameterError for a parameter that the notebook never declared, of which papermill only warns. Other
+    variables, one's own or those of a start-up file, do no harm.
     """
     declared = list(declared)
     missing = [name for name in declared if name not in namespace]
     if missing:
         raise ParameterError(f"notebook {notebook} lacks the parameter {', '.join(missing)}; give it a value above.")
-    parameters = {name: namespace[name] for name in declared}
-    if notebook in checked_notebooks:
-        return parameters
-    simple = (bool, int, float, str, list, dict, tuple, type(None))
-    variables = {name for name, value in namespace.items() if type(value) in simple and not name.startswith("_")}
-    if unknown := variables - {*declared, "In", "Out"}:
+    if unknown := _injected(namespace.get("In", ())) - set(declared):
         raise ParameterError(
             f"parameter {', '.join(sorted(unknown))} is unknown to notebook {notebook}; it has {', '.join(declared)}."
         )
-    checked_notebooks.add(notebook)
-    return parameters
+    return {name: namespace[name] for name in declared}
+
+
+def _injected(cells: Iterable[str]) -> set[str]:
+    """The names that papermill gave values to, from a session's cells: it marks the one that it adds in this way."""
+    added = [cell for cell in cells if cell.startswith("# Parameters\n")][-1:]
+    assigned = [node for cell in added for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+    return {target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)}

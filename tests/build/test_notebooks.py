@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("papermill")
 from nbformat.v4 import new_code_cell, new_notebook  # noqa: E402
 
+from chairlib.build import notebooks  # noqa: E402
 from chairlib.build.notebooks import execute, names  # noqa: E402
 from chairlib.core import paths  # noqa: E402
 from chairlib.core.errors import ChairlibError, ParameterError  # noqa: E402
@@ -21,7 +23,9 @@ PARAMETERS = "depth = 1\nname = 'x'\nnothing = None\ndata = ''"
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch):
-    monkeypatch.setenv(HEADLESS, "1")  # execute sets it; this takes it back
+    for name in (HEADLESS, "CHAIRLIB_MODULES"):
+        monkeypatch.setenv(name, "")  # execute sets it; this takes it back
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 @pytest.fixture
@@ -129,6 +133,60 @@ def test_without_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "papermill", None)
     with pytest.raises(ChairlibError, match=r"is not installed; pip install 'chairlib\[notebooks\]' brings it"):
         execute("03_benchmark", {}, tmp_path / "out.ipynb")
+
+
+# -- machines of all kinds --------------------------------------------------------------------------------------------
+
+
+def test_start_up_files_play_no_part(notebook, tmp_path, monkeypatch):
+    (tmp_path / "profile_default" / "startup").mkdir(parents=True)
+    (tmp_path / "profile_default" / "startup" / "mine.py").write_text("of_ipython = 3")
+    (tmp_path / "startup.py").write_text("of_python = 3")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "startup.py"))
+    code = "print('of_python' in globals(), 'of_ipython' in globals())"
+    assert output(execute(notebook(code), {}, tmp_path / "out.ipynb", log=False)) == "False False\n"
+
+
+def test_it_runs_under_this_interpreter_whatever_jupyter_calls_python3(notebook, tmp_path, monkeypatch):
+    (tmp_path / "kernels" / "python3").mkdir(parents=True)
+    stale = {"argv": ["/no/such/python", "{connection_file}"], "display_name": "Stale", "language": "python"}
+    (tmp_path / "kernels" / "python3" / "kernel.json").write_text(json.dumps(stale))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    code = "import sys; print(sys.executable)"
+    assert output(execute(notebook(code), {}, tmp_path / "out.ipynb", log=False)) == f"{sys.executable}\n"
+
+
+def test_modules_of_ones_own_come_after_pythons(notebook, tmp_path):
+    """In the current folder: models are found there, and a random.py does not take the place of Python's."""
+    (tmp_path / "mine.py").write_text("name = 'mine'")
+    for name in ("random.py", "numpy.py"):
+        (tmp_path / name).write_text("raise RuntimeError('shadowed')")
+    file = notebook("import mine, numpy, random; print(mine.name, numpy.__name__, random.__name__)")
+    command = "from chairlib.cli import main; main()"  # as the script `chairlib` does; `-m` prefers the current folder
+    environment = {name: value for name, value in os.environ.items() if name != "CHAIRLIB_MODULES"}
+    arguments = [sys.executable, "-P", "-c", command, "run", file, "-o", "out.ipynb"]
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert output(tmp_path / "out.ipynb") == "mine numpy random\n"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "reason"), [("import time; time.sleep(60)", "respond in 1 seconds"), ("", "died before replying")]
+)
+def test_process_that_does_not_start(notebook, tmp_path, monkeypatch, kernel, reason):
+    monkeypatch.setattr(notebooks, "_KERNEL", kernel)
+    monkeypatch.setenv(notebooks.START_SECONDS, "1")
+    with pytest.raises(ChairlibError, match=f"of notebook given did not start .*{reason}.* longer than 1 s for"):
+        execute(notebook("1"), {}, tmp_path / "out.ipynb", log=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "0", "-3", "1.5", "1000000"])
+def test_seconds_to_start_that_are_none(notebook, tmp_path, monkeypatch, value):
+    monkeypatch.setenv(notebooks.START_SECONDS, value)
+    with pytest.raises(ParameterError, match=f"CHAIRLIB_START_SECONDS is '{value}', but must be a whole number"):
+        execute(notebook("1"), {}, tmp_path / "out.ipynb", log=False)
 
 
 def test_ctrl_c_ends_the_notebook_and_leaves_nothing(notebook, tmp_path):

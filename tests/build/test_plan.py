@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import itertools
 import json
@@ -417,6 +418,15 @@ def test_lock_of_a_killed_build_is_no_obstacle(home):
         pass
 
 
+def test_a_file_system_without_locks_is_told_of(home, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(snakemake.fcntl, "flock", refuse)
+    with snakemake.only_build():
+        assert "cannot be locked (No locks available); start no second build beside" in capsys.readouterr().out
+
+
 def test_home_without_a_snakefile(home, collection):
     with pytest.raises(ChairlibError, match=r"there is no Snakefile in .*; clone the project's repository"):
         snakemake.build("toy", str(collection.root), "cpu", False, "stand-in", None)
@@ -446,8 +456,11 @@ def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, coll
         (locks / f"0.{kind}.lock").write_text("".join(f"{path}\n" for path in ("book/notebooks/01_collection.ipynb",)))
     data = tmp_path / "my chairs: {x} #2"
     shutil.copytree(collection.root, data)
-    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
-    command = [sys.executable, "-m", "chairlib", "paper", "--profile", "toy", "--data", str(data), "--dry-run"]
+    # Settings and files of other work, which a build must not take for its own.
+    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout), "SNAKEMAKE_PROFILE": "of-the-cluster"}
+    for folder in (tmp_path, checkout):
+        (folder / "random.py").write_text("raise RuntimeError('shadowed')")
+    command = [sys.executable, "-P", "-m", "chairlib", "paper", "--profile", "toy", "--data", str(data), "--dry-run"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False)
     log = done.stdout + done.stderr
     assert done.returncode == 0, log
@@ -525,6 +538,7 @@ def test_site_is_replaced_when_the_new_one_is_whole(home, monkeypatch, status):
     def jupyter_book(command, **_):
         folder = Path(command[command.index("--path-output") + 1])
         assert not (folder / "half.html").exists()
+        assert command[:2] == [sys.executable, "-P"]  # a random.py in the current folder is not Python's own
         (folder / "_build" / "html").mkdir(parents=True)
         (folder / "_build" / "html" / "new.html").write_text("x")
         assert old.exists()

@@ -183,36 +183,42 @@ def test_impossible_values(kind, parameters, message):
 # -- parameters of notebooks ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def fresh(monkeypatch):
-    monkeypatch.setattr(settings, "checked_notebooks", set())
-
-
-def namespace(**more) -> dict:
-    of_ipython = {"In": ["", "x"], "Out": {}, "_i": "x", "__name__": "__main__", "get_ipython": print}
+def namespace(*cells: str, **more) -> dict:
+    """The globals of a notebook after these cells."""
+    of_ipython = {"In": ["", "data = 'mini'", *cells], "Out": {}, "_i": "x", "__name__": "__main__"}
     return {**of_ipython, "settings": settings, "data": "mini", "width": None, **more}
 
 
-def test_declared_parameters_are_given_back(fresh):
-    assert check_parameters("n", namespace(), ["data", "width"]) == {"data": "mini", "width": None}
-    assert check_parameters("n", namespace(), {"data": 1}.keys() | {"width"}) == {"data": "mini", "width": None}
+def test_declared_parameters_are_given_back():
+    given = namespace("# Parameters\nwidth = None\n")
+    assert check_parameters("n", given, ["data", "width"]) == {"data": "mini", "width": None}
+    assert check_parameters("n", given, {"data": 1}.keys() | {"width"}) == {"data": "mini", "width": None}
 
 
-@pytest.mark.parametrize("value", [1, 0.5, "x", True, None, [1], {"a": 1}, (1,)])
-def test_parameter_that_was_never_declared(fresh, value):
-    with pytest.raises(ParameterError, match="parameter dta is unknown to notebook n; it has data, width"):
-        check_parameters("n", namespace(dta=value), ["data", "width"])
-    with pytest.raises(ParameterError):  # running the cell again doesn't help
-        check_parameters("n", namespace(dta=value), ["data", "width"])
+def test_parameter_that_was_never_declared():
+    given = namespace("# Parameters\nwidth = None\ndta = ['x']\n", dta=["x"])
+    for _ in range(2):  # running the cell again doesn't help
+        with pytest.raises(ParameterError, match="parameter dta is unknown to notebook n; it has data, width"):
+            check_parameters("n", given, ["data", "width"])
+    mended = namespace("# Parameters\ndta = 3\n", "# Parameters\ndata = 3\n")  # corrected by hand and run again
+    assert check_parameters("n", mended, ["data"]) == {"data": "mini"}
 
 
-def test_only_the_first_call_of_a_session_looks(fresh):
-    check_parameters("n", namespace(), ["data", "width"])
-    assert check_parameters("n", namespace(mine=3, data="own"), ["data"]) == {"data": "own"}
-    with pytest.raises(ParameterError):
-        check_parameters("another", namespace(mine=3), ["data", "width"])
+def test_papermill_marks_what_it_adds():
+    translators = pytest.importorskip("papermill.translators")
+    given = {"data": "own", "dta": 3, "dpth": None, "nme": [1]}
+    cell = translators.papermill_translators.find_translator("python3", "python").codify(given)
+    with pytest.raises(ParameterError, match="parameter dpth, dta, nme is unknown to notebook n; it has data"):
+        check_parameters("n", namespace(cell), ["data"])
 
 
-def test_parameter_that_is_gone(fresh):
+@pytest.mark.parametrize("value", [1, "x", None, [1]])
+def test_variables_of_ones_own_do_no_harm(value):
+    """Of a start-up file, say, or of a cell that was added in JupyterLab."""
+    given = namespace("mine = 3", mine=value)
+    assert check_parameters("n", given, ["data", "width"]) == {"data": "mini", "width": None}
+
+
+def test_parameter_that_is_gone():
     with pytest.raises(ParameterError, match="notebook n lacks the parameter resolution; give it a value"):
         check_parameters("n", namespace(), ["data", "width", "resolution"])
