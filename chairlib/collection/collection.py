@@ -29,7 +29,7 @@ from chairlib.core import paths
 from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.files import atomic_folder
 
-__all__ = ["KINDS", "MANIFEST_COLUMNS", "Collection", "Item", "write_collection"]
+__all__ = ["KINDS", "MANIFEST_COLUMNS", "Collection", "Item", "image_file", "write_collection"]
 
 KINDS = ("segment", "background")
 #: The columns of every manifest, in order; :data:`chairlib.collection.provenance.OPTIONAL_COLUMNS` may follow.
@@ -89,7 +89,7 @@ class Collection:
 
     def path(self, kind: str, id: str) -> Path:
         """The file of one segment or background."""
-        return _file(self.root, kind, id)
+        return image_file(self.root, kind, id)
 
     def open(self, kind: str, id: str) -> Image.Image:
         """The image of one segment (mode RGBA, straight colour) or background (mode RGB).
@@ -151,15 +151,16 @@ def write_collection(
 
 
 def _write_item(folder: Path, item: Item) -> dict[str, str | int]:
-    if item.kind not in KINDS:
-        raise CollectionError(f"kind {item.kind!r} is unknown; expected one of {', '.join(KINDS)}.")
     identity = hashlib.sha256(item.data).hexdigest()[:16]
-    _file(folder, item.kind, identity).write_bytes(item.data)
+    image_file(folder, item.kind, identity).write_bytes(item.data)
     columns = {name: getattr(item, name) for name in ("kind", "width", "height", "group")}
     return {**columns, **asdict(item.provenance), "id": identity, "split": ""}
 
 
-def _file(root: Path, kind: str, identity: str) -> Path:
+def image_file(root: Path, kind: str, identity: str) -> Path:
+    """Where a collection in the folder ``root`` has an image. Raises CollectionError for an unknown kind."""
+    if kind not in KINDS:
+        raise CollectionError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}.")
     return root / _FOLDERS[kind] / f"{identity}{_SUFFIXES[kind]}"
 
 

@@ -157,7 +157,7 @@ def open_images(
     """The images of ``root``, a folder in the authors' layout or else a collection.
 
     ``options``: those of :class:`CompositeSet`. Raises :class:`ParameterError` for any with finished images, and
-    :class:`CollectionError` where all masks of finished images are empty.
+    :class:`CollectionError` where all masks of finished images are empty, but for those that validate.
     """
     if not isinstance(root, Collection) and is_released(root):
         if options.pop("soft", False) or options:
@@ -165,7 +165,7 @@ def open_images(
                 f"{root} holds finished composites: soft masks and {', '.join(options) or 'options'} need a collection."
             )
         stored = ReleasedChairSegments(root, split).image_set(resolution, device)
-        if not mask_from_opacity(stored.masks).any():
+        if split != "val" and not mask_from_opacity(stored.masks).any():  # without any, there is a validation loss
             raise CollectionError(
                 f"{Path(root) / split / 'mask'}: none of the {len(stored)} masks marks a pixel, so there is nothing to "
                 "learn or to score; look at the mask files."

@@ -33,7 +33,7 @@ from chairfinder.licences import forbids_changes
 from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.texts import text_of, url_of
 from chairlib.collection.cells import from_cell, one_line, read_table
-from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.collection import KINDS, Collection, image_file
 from chairlib.collection.images import read_bytes
 from chairlib.collection.provenance import Provenance
 from chairlib.core.errors import CollectionError, ImageError
@@ -46,8 +46,8 @@ _MANIFEST = "manifest.csv"
 #: The columns of a manifest that are read: names of one thing beside each other.
 _NAME_COLUMNS = ("file", "filename", "file_name")
 _COLUMNS = (
-    *_NAME_COLUMNS, "shape_group", "group", "source", "source_repo", "path", "url", "author", "licence", "license",
-    "retrieved", "landing_page", "licence_url", "license_url",
+    *_NAME_COLUMNS, "id", "kind", "shape_group", "group", "source", "source_repo", "path", "url", "author", "licence",
+    "license", "retrieved", "landing_page", "licence_url", "license_url",
 )  # fmt: skip
 
 
@@ -175,7 +175,8 @@ def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
     Labels of a sub-folder's manifest are its own (``place``, relative).
     """
     columns, rows = read_table(file, _COLUMNS)
-    if not {*_NAME_COLUMNS} & {*columns}:
+    is_collection = "id" in columns and "kind" in columns  # its own manifest, which names no files
+    if not is_collection and not {*_NAME_COLUMNS} & {*columns}:
         raise CollectionError(
             f"{file} has no column that names the images (found: {', '.join(columns)}; expected: file); add it, or "
             "remove the manifest."
@@ -184,7 +185,10 @@ def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
     for line, row in rows:
         one_of = partial(_one_of, file, line, row)
         note = _read_row(one_of, place)
-        path = find_file(file.parent, one_of(*_NAME_COLUMNS))
+        if is_collection:
+            path = image_file(file.parent, one_of("kind"), one_of("id"))
+        else:
+            path = find_file(file.parent, one_of(*_NAME_COLUMNS))
         if notes.setdefault(path, note) != note:
             raise CollectionError(
                 f"{file}, line {line}: {path.name} has another row that says something else; keep one."

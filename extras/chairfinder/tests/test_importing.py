@@ -557,3 +557,14 @@ def test_what_systems_leave_behind_is_no_image(folders):
     report = run(folders)
     assert report.refused == []
     assert report.accepted["segment"] == 8
+
+
+def test_the_manifest_of_a_collection_says_the_same_of_its_images(folders):
+    note(folders[0], ["file", "shape_group", "licence"], ["0.png", "x", "CC0"], ["1.png", "x", "CC BY 4.0"])
+    first = run(folders).collection
+    again = import_folders(first.root, folders[1], folders[0].parent / "again", progress=False, thresholds=SMALL)
+    rows, others = (c.rows("segment").set_index("id") for c in (first, again.collection))
+    shared = rows.index.intersection(others.index)
+    assert len(shared) == len(rows)
+    assert others.loc[shared, "licence"].equals(rows["licence"])
+    assert others.loc[shared, "group"].nunique() == rows["group"].nunique()

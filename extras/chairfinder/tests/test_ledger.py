@@ -118,7 +118,7 @@ def test_decisions_are_replayed_into_another_ledger(ledger, tmp_path):
     assert replay_decisions(other, tmp_path / "d.csv").standing == 2
     assert len(other.decisions()) == 2
     for content, error, message in (
-        ("a,b\n1,2\n", CollectionError, "no column image or decision"),
+        ("a,b\n1,2\n", CollectionError, "names of its columns: .* expected some of image, decision"),
         (f"image,decision\n{ids[0]},keep\n{ids[2]},perhaps\n", ParameterError, "line 3: decision 'perhaps'"),
     ):
         (tmp_path / "bad.csv").write_text(content)
