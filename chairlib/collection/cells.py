@@ -15,7 +15,7 @@ __all__ = ["from_cell", "guard_table", "one_line", "read_table", "to_cell"]
 #: What spreadsheets take for the beginning of a formula, after any apostrophes of ours.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 #: A first line by which some spreadsheets are told what stands between cells.
-_SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]*')
+_SEPARATOR = re.compile(r'"?sep=(.)\1*"?\s*', re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -52,22 +52,25 @@ def read_table(file: Path, known: Collection[str]) -> tuple[list[str], list[tupl
     Commas, semicolons, tabs or bars may stand between cells, and spaces after them; a line ``sep=;`` above the header
     is heeded. UTF-8 and, with a byte-order mark, UTF-16 are read. Columns are named in lower case, with ``_`` for
     spaces and hyphens; some may be others than the ``known``. Raises :class:`CollectionError` for a table without a
-    header, a column that is nearly a known one or stands twice, and a row of more cells than the header has.
+    header, a column that is nearly a known one or stands twice, a row of more cells than the header has, and an open
+    quote.
     """
     try:
         data = file.read_bytes()
         is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         stream = io.StringIO(data.decode("utf-16" if is_utf16 else "utf-8-sig"), newline="")
-        first = stream.readline()
-        told = _SEPARATOR.fullmatch(first)
-        header = stream.readline() if told else first
+        above, told, header = 0, None, ""
+        while not header.strip(",;|\t\r\n ") and (header := stream.readline()):  # what is empty, or says the separator
+            above += 1
+            if sign := _SEPARATOR.fullmatch(header):
+                told, header = sign, ""
         separator = told[1] if told else max(",;\t|", key=lambda sign: len({*_columns(header, sign)} & {*known}))
         columns = _columns(header, separator)
         _check_columns(file, columns, known, header)
-        reader = csv.reader(stream, delimiter=separator, skipinitialspace=True)
+        reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
         rows = []
         for cells in reader:
-            line = reader.line_num + (2 if told else 1)
+            line = reader.line_num + above
             if any(cell.strip() for cell in cells[len(columns) :]):
                 raise CollectionError(
                     f"{file}, line {line}: {len(cells)} cells, but {len(columns)} columns; put texts that hold "

@@ -183,7 +183,7 @@ def _read_manifest(root: Path) -> pd.DataFrame:
             "restore it, or make the collection again."
         )
     manifest = pd.DataFrame([row for _, row in rows], columns=columns, dtype=str)
-    manifest = manifest.map(from_cell)
+    manifest = manifest.map(lambda cell: from_cell(cell.strip()))
     for name in ("width", "height"):
         numbers = pd.to_numeric(manifest[name], errors="coerce")
         wrong = numbers.isna() | (numbers < 1) | (numbers % 1 != 0)

@@ -18,6 +18,7 @@ level of rounding.
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -28,6 +29,9 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from chairlib.core.errors import ImageError
+
+# What Pillow warns of in metadata is dropped here.
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 
 __all__ = [
     "BYTES_PER_PIXEL",
@@ -138,7 +142,6 @@ def read_bytes(path: Path) -> bytes:
 
 def count_pixels(source: bytes | Path) -> int:
     """The number of pixels that an image's header states, at most :data:`MAX_PIXELS`; 0 where it is no image."""
-    Image.init()
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_readable()) as image:
             return min(image.width * image.height, MAX_PIXELS)
@@ -147,17 +150,12 @@ def count_pixels(source: bytes | Path) -> int:
 
 
 def is_image_name(path: Path) -> bool:
-    """Whether a file's suffix is that of an image: ``.png``, ``.JPG``, ``.webp``, ``.jfif``, ...
-
-    Raises ImageError for the suffix of a format that is not read, so that no image is left out without a word.
-    """
-    format = Image.registered_extensions().get(path.suffix.lower())
-    if format in Image.OPEN and format not in _FORMATS:
-        raise ImageError(f"{path} is named as {format}, which is not read ({_NAMES} are); save it as PNG, or move it.")
-    return format in _FORMATS
+    """Whether a file's suffix is that of a format that is read: ``.png``, ``.JPG``, ``.webp``, ``.jfif``, ..."""
+    return Image.registered_extensions().get(path.suffix.lower()) in _FORMATS
 
 
 def _readable() -> list[str]:
+    Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
@@ -211,6 +209,8 @@ def decode_photo(data: bytes) -> Decoded:
 @_as_image_errors
 def _decode_upright(data: bytes) -> Decoded:
     with _open(data) as image:
+        if (count := getattr(image, "n_frames", 1)) > 1:
+            raise ImageError(f"{count} frames or pages, of which a mask has one")
         image.load()
         return Decoded(_turn_upright(image)[0], False)
 
@@ -226,7 +226,6 @@ def _open(data: bytes) -> Image.Image:
     """The image's header. Frames and pixels are not decoded yet."""
     if not data:
         raise ImageError("not an image: an empty file")
-    Image.init()
     image = Image.open(io.BytesIO(data), formats=_readable())
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(

@@ -18,10 +18,12 @@ from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import is_leftover
 
-__all__ = ["MaskedImages", "files_by_key", "list_folder"]
+__all__ = ["MaskedImages", "files_by_key", "list_folder", "name_of", "unread_files"]
 
 K = TypeVar("K", int, str)
 
+#: Suffixes of what people write beside images.
+_TEXTS = (".txt", ".md", ".json", ".xml", ".csv", ".html", ".log")
 #: How many names of a folder a message shows.
 _SHOWN = 8
 
@@ -73,14 +75,14 @@ def files_by_key(folder: Path, key: Callable[[str], K | None], noun: str) -> dic
     """The images of a folder by ``key`` of their name without suffix, sorted by name; empty without a folder.
 
     A name is the same however its accents are stored, as systems differ in that. What a system left behind, and files
-    whose suffix is no image's, are passed over. Raises :class:`ImageError` for images of formats that are not read,
-    :class:`CollectionError` where the key is None, or two have the same; ``noun`` says what a key is: ``"a number"``.
+    whose suffix is no image's, are passed over. Raises :class:`CollectionError` where the key of an image is None, or
+    two have the same; ``noun`` says what a key is, as ``"a number"``.
     """
     files: dict[K, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if is_leftover(path.name) or not is_image_name(path):
             continue
-        value = key(unicodedata.normalize("NFC", path.stem))
+        value = key(name_of(path))
         if value is None:
             raise CollectionError(
                 f"{path} is not named by {noun}, as images here are; rename it, or move it elsewhere."
@@ -90,6 +92,17 @@ def files_by_key(folder: Path, key: Callable[[str], K | None], noun: str) -> dic
                 f"{folder} holds both {other.name} and {path.name}; {noun} names one file: remove one."
             )
     return files
+
+
+def name_of(path: Path) -> str:
+    """The name of a file without its suffix, the same however its accents are stored."""
+    return unicodedata.normalize("NFC", path.stem)
+
+
+def unread_files(folder: Path) -> list[Path]:
+    """The files of a folder that may hold images or masks, in formats that are not read (``.npy``, ``.heic``, ...)."""
+    files = sorted(path for path in folder.iterdir() if not is_leftover(path.name)) if folder.is_dir() else []
+    return [path for path in files if path.suffix.lower() not in ("", *_TEXTS) and not is_image_name(path)]
 
 
 def list_folder(folder: Path) -> str:

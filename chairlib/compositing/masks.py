@@ -4,7 +4,9 @@ What a value means cannot be told from one file: a mask of 0 and 255 is a chair,
 undecided around objects of other numbers. :class:`MaskReader` decides once, over all masks of a folder.
 """
 
+import math
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import numpy as np
 from PIL import Image
 
 from chairlib.collection.images import exif_note, read_photo, read_upright
+from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ImageError
+from chairlib.core.progress import progress_bar
 
 __all__ = ["MaskReader"]
 
@@ -36,19 +40,28 @@ class MaskReader:
     """
 
     def __init__(self, files: Iterable[Path], soft: bool = False):
+        files = list(files)
+        with ThreadPoolExecutor() as pool:
+            found = progress_bar(
+                pool.map(_values_in, files), "looking at masks", total=len(files), unit="mask", delay=1, leave=False
+            )
+            values_in = dict(zip(files, found, strict=True))
         first: dict[int, Path] = {}
-        mixed = None
-        for file in files:
-            values = _values_in(file)
+        for file, values in values_in.items():
             for value in sorted(values):
                 first.setdefault(value, file)
-            if mixed is None and len(values - {0}) > 1:
-                mixed = file
+        mixed = next((file for file, values in values_in.items() if len(values - {0}) > 1), None)
         marked = sorted(first.keys() - {0})
         self._is_soft = soft and _look_like_opacities(marked)
         is_hard = len(marked) == 1 and (0 in first or marked[0] in _WHOLE)
         if marked and not is_hard and not self._is_soft:
             raise ImageError(_bad_values(mixed or first[marked[-1]], first))
+        for file, values in values_in.items():
+            if self._is_soft and len(values - {0}) == 1 and max(values) <= MASK_OPACITY * _LEVEL:
+                raise ImageError(
+                    f"{file} ({_kind(read_upright(file))}) holds the values {_shown(file)}, but other masks of its "
+                    "folder are opacities of many levels, as which it marks nothing; save its object as 255."
+                )
 
     def read(self, photo: Path, mask: Path) -> tuple[Image.Image, Image.Image]:
         """A photo in mode RGB and its mask in mode L, 0 and 255 or opacities; upright and of one size.
@@ -59,10 +72,13 @@ class MaskReader:
         image, marks = read_photo(photo), read_upright(mask)
         if marks.size != image.size:
             raise ImageError(
-                f"{mask} is {_size(marks)} pixels, its image {_size(image)}{exif_note(photo)}; a mask must have the "
-                "size of its image: unpack or draw it again."
+                f"{mask} is {_size(marks)} pixels{exif_note(mask)}, its image {_size(image)}{exif_note(photo)}; a mask "
+                "must have the size of its image: unpack or draw it again."
             )
-        values = _values(marks)
+        try:
+            values = _values(marks)
+        except ImageError as error:
+            raise ImageError(f"{mask} ({_kind(marks)}) holds {error}; save it as PNG, 0 and 255.") from error
         distinct = values
         if marks.mode == "P":
             distinct = np.asarray(marks)
@@ -80,7 +96,8 @@ class MaskReader:
 def _look_like_opacities(values: list[int]) -> bool:
     """Whether values, ascending, are opacities rather than numbers of classes or instances."""
     between = [value for value in values if value < _FULL]
-    return len(values) >= _FEWEST_LEVELS and values[-1] <= _FULL and between[-1] > _HIGHEST_CLASS * _LEVEL
+    is_fine = math.gcd(*values) <= 4 * _LEVEL  # numbers may be spread over the levels, as 12, 24, 36, ...
+    return len(values) >= _FEWEST_LEVELS and values[-1] <= _FULL and between[-1] > _HIGHEST_CLASS * _LEVEL and is_fine
 
 
 def _values_in(file: Path) -> frozenset[int]:
@@ -100,6 +117,8 @@ def _distinct_values(file: Path, modified: int, size: int) -> frozenset[int]:
     image = read_upright(file)
     if image.mode == "L":  # most are, and this is the fastest way
         return frozenset(value * _LEVEL for value, count in enumerate(image.histogram()) if count)
+    if image.mode in ("P", "RGB", "RGBA") and (colours := image.convert("RGB").getcolors(_FULL)):
+        image = Image.fromarray(np.array([[colour for _, colour in colours]], np.uint8))  # each of its colours once
     return frozenset(np.unique(_values(image)).tolist())
 
 
@@ -117,24 +136,32 @@ def _values(image: Image.Image) -> np.ndarray:
         is_grey = (red == green) & (green == blue)
         return np.where(is_grey, red * _LEVEL, _FULL + 1 + (red << 16 | green << 8 | blue))
     if not (pixels.min() >= 0 and pixels.max() <= _FULL):  # NaN is neither
-        raise ImageError(f"values from {pixels.min()} to {pixels.max()}: a mask has values from 0 to {_FULL}")
+        raise ImageError(f"values from {pixels.min()} to {pixels.max()}, of 0 to {_FULL} that a mask may have")
     scale = _FULL if image.mode == "1" or (image.mode == "F" and pixels.max() <= 1) else 1
-    return np.rint(pixels * float(_LEVEL if image.mode == "L" else scale)).astype(np.int64)
+    values = np.rint(pixels * float(_LEVEL if image.mode == "L" else scale)).astype(np.int64)
+    return np.where(pixels > 0, np.maximum(values, 1), 0)
 
 
 def _bad_values(file: Path, first: dict[int, Path]) -> str:
     """What the masks of a folder hold and how to mend it, in one line. ``first``: a file that has it, by value."""
     marked, own = sorted(first.keys() - {0}), _values_in(file)
-    others = [f", {other.name} holds {_shown(other)}" for value, other in first.items() if value and value not in own]
+    others = [
+        f", {other.name} ({_kind(read_upright(other))}) holds {_shown(other)}"
+        for value, other in first.items()
+        if value and value not in own
+    ]
     numbers = [value // _LEVEL for value in marked if value % _LEVEL == 0]
     if 0 not in first:
         mend = "save the background as 0"
     elif marked[-1] > _FULL:
         mend = "save the object's colour as white and all others as black"
-    elif _look_like_opacities(marked):
+    elif _look_like_opacities(marked) or (marked[-1] == _FULL and marked[-2] > _HIGHEST_CLASS * _LEVEL):
         mend = "threshold it, for instance `mask > 127`, and save it as PNG"
     elif len(marked) == len(numbers) == 2 and numbers[1] == 255 and own.issuperset(marked):
-        mend = f"255 may be the border that PASCAL VOC leaves undecided; save `mask == {numbers[0]}`"
+        mend = (
+            f"if 255 is the border that PASCAL VOC leaves undecided, save `mask == {numbers[0]}`; if it is the object, "
+            "save `mask == 255`"
+        )
     else:
         mend = "if they number classes or instances, save the object's as 255 and all others as 0"
     return (

@@ -5,7 +5,6 @@ and can be deleted; its name holds the collection's content hash and every optio
 """
 
 import itertools
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,9 +50,7 @@ def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) 
 
     Uses all cores, and shows progress once it has taken more than a second.
     """
-    with ThreadPoolExecutor() as pool, warnings.catch_warnings():
-        # What Pillow warns of, such as odd metadata, is of no consequence here.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+    with ThreadPoolExecutor() as pool:
         arrays = list(progress_bar(pool.map(read, files), title, total=len(files), unit="image", delay=1, leave=False))
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
 

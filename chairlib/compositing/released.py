@@ -7,6 +7,7 @@ DIR/
     source.json         only where the images are not composites, see read_note
 """
 
+import itertools
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from PIL import Image
 
 from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.image_sets import CompositeSet, to_pillow
-from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder
+from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder, name_of, unread_files
 from chairlib.compositing.masks import MaskReader
 from chairlib.compositing.packing import check_split
 from chairlib.core.errors import CollectionError
@@ -79,6 +80,9 @@ class ReleasedChairSegments(MaskedImages):
                 "name the folder that holds train/, val/ and test/."
             )
         self.images, self.masks = (files_by_key(folder / kind, _number, "a number") for kind in ("image", "mask"))
+        for path in (*unread_files(folder / "image"), *unread_files(folder / "mask")):
+            if _number(name_of(path)) not in (None, *self.images, *self.masks):
+                raise CollectionError(f"{path} is no image of a format that is read; save it as PNG, or move it.")
         if self.images.keys() != self.masks.keys():
             odd = min(self.images.keys() ^ self.masks.keys())
             raise CollectionError(
@@ -88,7 +92,10 @@ class ReleasedChairSegments(MaskedImages):
         if not self.images:
             raise CollectionError(f"{folder / 'image'} holds no images named by a number; unpack or export it again.")
         self.numbers = sorted(self.images)
-        self._reader = MaskReader(self.masks.values(), soft=True)
+        # What a mask's values mean is decided over all splits, so that a model isn't scored on another class.
+        folders = (Path(root) / each / "mask" for each in SPLITS)
+        masks = itertools.chain.from_iterable(files_by_key(each, _number, "a number").values() for each in folders)
+        self._reader = MaskReader(masks, soft=True)
         note = read_note(root)
         self.name = note.get("name", Path(root).name)
         self.groups = note["groups"].get(split) if "groups" in note else None

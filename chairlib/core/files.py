@@ -29,7 +29,10 @@ __all__ = [
 
 
 #: What systems leave in folders, in lower case: thumbnails, settings of the view, a bin.
-_LEFTOVERS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin")
+_LEFTOVERS = (
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin", "#recycle", "lost+found",
+    "system volume information",
+)  # fmt: skip
 
 
 def is_leftover(name: str) -> bool:
@@ -114,7 +117,7 @@ def find_file(folder: Path, name: str) -> Path:
     named = [folder / name]
     for written in (name, name.replace("\\", "/")):
         named += [folder / unicodedata.normalize(form, written) for form in ("NFC", "NFD")]
-    return next((path for path in named if path.is_file()), named[0])
+    return next(filter(os.path.isfile, named), named[0])
 
 
 def file_digest(file: Path) -> bytes:

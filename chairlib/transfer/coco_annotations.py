@@ -6,6 +6,7 @@ is given; so everything that it could fall over is checked here. It comes with `
 
 import json
 import math
+import os
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
@@ -17,13 +18,15 @@ import numpy as np
 from chairlib.core.errors import ChairlibError, CollectionError
 from chairlib.core.files import find_file
 
-__all__ = ["Box", "CocoPhoto", "draw_mask", "natural_order", "outline_box", "read_photos", "unpack_runs"]
+__all__ = ["Box", "CocoPhoto", "box_region", "draw_mask", "natural_order", "outline_box", "read_photos", "unpack_runs"]
 
 #: The largest photo, in pixels: pycocotools takes the memory for any size that a file states.
 MAX_PIXELS = 10**8
 #: Bits that are read of one compressed run length. Any photo needs fewer, and no file can make a number grow for ever.
 _MAX_BITS = 35
 
+#: What every image of a chair must have.
+_FIELDS = ("file_name", "width", "height")
 #: Left, top, right and bottom in pixels, right and bottom excluded.
 Box = tuple[int, int, int, int]
 
@@ -49,7 +52,8 @@ def read_photos(images_dir: Path, instances_json: Path) -> dict[str, CocoPhoto]:
         return _find_chairs(_load(instances_json), images_dir, instances_json)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CollectionError(
-            f"{instances_json} is not as COCO writes instances ({type(error).__name__}: {error}); download it again."
+            f"{instances_json} is not as COCO writes instances ({type(error).__name__}: {error}); export it "
+            "again, or download it."
         ) from error
 
 
@@ -71,7 +75,14 @@ def _load(file: Path) -> dict[str, Any]:
 
 
 def _find_chairs(content: dict[str, Any], images_dir: Path, file: Path) -> dict[str, CocoPhoto]:
-    names = {_identity(category["id"]): str(category["name"]) for category in content["categories"]}
+    names: dict[str, str] = {}
+    for category in content["categories"]:
+        identity, name = _identity(category["id"]), str(category["name"])
+        if (other := names.setdefault(identity, name)) != name:
+            raise CollectionError(
+                f"{file}: category id {identity} is that of {other} and of {name}, as where files are joined; number "
+                "the categories anew."
+            )
     chair_ids = {identity for identity, name in names.items() if name.strip().lower() == "chair"}
     if not chair_ids:
         found = ", ".join(list(names.values())[:8])
@@ -79,40 +90,41 @@ def _find_chairs(content: dict[str, Any], images_dir: Path, file: Path) -> dict[
     records: dict[str, dict[str, Any]] = {}
     for record in content["images"]:
         identity = _identity(record["id"])
-        other = records.setdefault(identity, record)
-        if other["file_name"] != record["file_name"]:
+        texts = [_photo_text(each) for each in (records.setdefault(identity, record), record)]
+        if texts[0] != texts[1]:
             raise CollectionError(
-                f"{file}: image id {identity} is that of {other['file_name']} and of {record['file_name']}, as where "
-                "files are joined, so outlines of one would be cut from the other; number the images anew."
+                f"{file}: image id {identity} is that of {' and of '.join(texts)}, as where files are joined, so "
+                "outlines of one would be cut from the other; number the images anew."
             )
     marked: dict[str, tuple[list[dict], list[dict]]] = {}
     for annotation in content["annotations"]:
         if _identity(annotation["category_id"]) in chair_ids:
             chairs, crowds = marked.setdefault(_identity(annotation["image_id"]), ([], []))
-            is_crowd = int(annotation.get("iscrowd") or 0)
-            (crowds if is_crowd else chairs).append(annotation)
-            if not is_crowd and not annotation.get("segmentation"):
-                crowds += _box_region(annotation)
+            (crowds if _is_true(annotation.get("iscrowd")) else chairs).append(annotation)
     photos: dict[str, CocoPhoto] = {}
     for identity, (chairs, crowds) in sorted(marked.items(), key=lambda entry: natural_order(entry[0])):
         if chairs:
             if identity not in records:
                 raise ValueError(f"annotation {chairs[0].get('id')} is of image {identity}, which images does not list")
             record = records[identity]
+            absent = [key for key in _FIELDS if record.get(key) is None]
+            if absent:
+                raise ValueError(f"image {identity} has no {' and no '.join(absent)}, which every image needs")
             width, height = (int(_identity(record[side])) for side in ("width", "height"))
             if not (width > 0 and height > 0 and width * height <= MAX_PIXELS):
                 raise ValueError(
                     f"image {identity} has width and height {width, height}, of at most {MAX_PIXELS:,} pixels"
                 )
-            path = find_file(images_dir, record["file_name"])
+            path = find_file(images_dir, str(record["file_name"]))
             photos[identity] = CocoPhoto(identity, path, width, height, chairs, crowds)
     if not photos:
         raise CollectionError(f"{file} marks no chairs in its {len(records)} images; use a file that does.")
-    missing = [photo.file for photo in photos.values() if not photo.file.is_file()]
+    missing = [photo.file for photo in photos.values() if not os.path.isfile(photo.file)]
     if missing:
         raise CollectionError(
             f"{images_dir} lacks {len(missing)} of the {len(photos)} photos with chairs in {file.name}, the first is "
-            f"{missing[0].relative_to(images_dir)}; download them, or name their folder."
+            f"{str(missing[0]).removeprefix(f'{images_dir}/')}; download them, or name the folder from which the file "
+            "names them."
         )
     shared = Counter(photo.file for photo in photos.values()).most_common(1)[0]
     if shared[1] > 1:
@@ -130,8 +142,20 @@ def _identity(value: Any) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
         raise ValueError(f"{value!r} is no id or number")
-    text = str(value).strip()
+    text = str(value).strip().removesuffix(".0")
     return str(int(text)) if text.isdecimal() else text
+
+
+def _is_true(value: Any) -> bool:
+    """A flag, however tools write it. Raises ValueError for what is none."""
+    text = str(value).strip().lower()
+    if text not in ("none", "", "0", "1", "false", "true"):
+        raise ValueError(f"iscrowd {value!r} is neither 0 nor 1")
+    return text in ("1", "true")
+
+
+def _photo_text(record: dict[str, Any]) -> str:
+    return f"{record.get('file_name')} ({record.get('width')} x {record.get('height')})"
 
 
 def natural_order(identity: str) -> tuple[bool, int, str]:
@@ -139,13 +163,11 @@ def natural_order(identity: str) -> tuple[bool, int, str]:
     return not identity.isdecimal(), int(identity) if identity.isdecimal() else 0, identity
 
 
-def _box_region(annotation: dict[str, Any]) -> list[dict[str, Any]]:
+def box_region(annotation: dict[str, Any]) -> dict[str, Any]:
     """The box of a chair without an outline, as a crowd region: nobody knows which of its pixels are the chair."""
-    if not annotation.get("bbox"):
-        return []
     left, top, width, height = annotation["bbox"]
     corners = [left, top, left + width, top, left + width, top + height, left, top + height]
-    return [{"id": annotation.get("id"), "segmentation": [corners]}]
+    return {"id": annotation.get("id"), "segmentation": [corners]}
 
 
 def _coco_masks() -> Any:
@@ -192,6 +214,8 @@ def _outline(photo: CocoPhoto, annotation: dict[str, Any]) -> dict[str, Any] | N
 
 def _flat_polygons(shape: list[Any]) -> list[Any]:
     """Polygons as lists x, y, x, y, ...: some tools write corners as pairs, or a single polygon without a list."""
+    if any(isinstance(part, dict) for part in shape):
+        raise ValueError("its corners are objects, expected lists of numbers")
     if any(not isinstance(part, list) for part in shape):
         return [shape]
     if len(shape) >= 3 and all(len(part) == 2 and not isinstance(part[0], list) for part in shape):

@@ -32,7 +32,15 @@ from chairlib.compositing.released import COCO_SOURCE, NOTE
 from chairlib.core.errors import CollectionError, ImageError, ParameterError
 from chairlib.core.files import atomic_folder, write_json
 from chairlib.core.progress import progress_bar
-from chairlib.transfer.coco_annotations import Box, CocoPhoto, draw_mask, natural_order, outline_box, read_photos
+from chairlib.transfer.coco_annotations import (
+    Box,
+    CocoPhoto,
+    box_region,
+    draw_mask,
+    natural_order,
+    outline_box,
+    read_photos,
+)
 from chairlib.transfer.protocols import split_off, stable_order
 
 __all__ = ["REASONS", "CocoChairs", "export", "merge_boxes", "overlap", "square_around"]
@@ -87,7 +95,8 @@ class CocoChairs(MaskedImages):
             counts = ", ".join(f"{count} {reason}" for reason, count in self.n_left_out.items() if count)
             raise CollectionError(
                 f"{file}: no crops for {split!r} from {len(chosen)} of {len(photos)} photos with chairs (left out: "
-                f"{counts or 'none'}); give more photos with outlines, or lower least_side and least_share."
+                f"{counts or 'none'}); give more photos with outlines"
+                f"{', or lower least_side and least_share' * (left_out['small'] + left_out['sparse'] > 0)}."
             )
         self.groups = [photo.identity for photo, _ in self._crops]
 
@@ -119,7 +128,10 @@ class CocoChairs(MaskedImages):
         groups = merge_boxes([box for box in boxes if box is not None])
         if not groups:
             return []
-        chairs, crowds = draw_mask(photo, photo.chairs), draw_mask(photo, photo.crowds)
+        unknown = [
+            box_region(chair) for chair, box in zip(photo.chairs, boxes, strict=True) if not box and chair.get("bbox")
+        ]
+        chairs, crowds = draw_mask(photo, photo.chairs), draw_mask(photo, [*photo.crowds, *unknown])
         kept: list[Box] = []
         for group in groups:
             left, top, right, bottom = crop = square_around(group, self.margin, photo.width, photo.height)

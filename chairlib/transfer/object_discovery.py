@@ -8,17 +8,15 @@ folder of that layout. A protocol (:mod:`chairlib.transfer.protocols`) decides w
 """
 
 import itertools
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
-from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder
+from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder, name_of, unread_files
 from chairlib.compositing.masks import MaskReader
 from chairlib.compositing.released import read_note
 from chairlib.core.errors import CollectionError, ParameterError
-from chairlib.core.files import is_leftover
 from chairlib.transfer.protocols import (
     CATEGORIES,
     FOLDS,
@@ -170,12 +168,11 @@ def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
             f"{folder}: {len(lost)} of {len(masks)} masks have no image, the first is {_MASKS}/{masks[lost[0]].name}; "
             "unpack the release again, or remove those masks."
         )
-    for path in sorted((folder / _MASKS).iterdir()):
-        name = unicodedata.normalize("NFC", path.stem)
-        if name in images and name not in masks and not is_leftover(path.name):
+    photos = {*images, *map(name_of, unread_files(folder))}
+    for path in unread_files(folder / _MASKS):
+        if name_of(path) in photos - masks.keys():
             raise CollectionError(
-                f"{path} is named as the mask of {images[name].name}, but its suffix is no image's; save it as PNG, or "
-                "move it."
+                f"{path} has the name of a photo, but is no image of a format that is read; save it as PNG, or move it."
             )
     labelled = {identity: (images[identity], mask) for identity, mask in masks.items()}
     for path in itertools.chain.from_iterable(labelled.values()):

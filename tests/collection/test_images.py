@@ -230,15 +230,22 @@ def test_read_upright_keeps_the_values(tmp_path):
     assert np.array_equal(np.asarray(read_upright(tmp_path / "mask.png")), values[::-1, ::-1])
 
 
+def test_a_mask_of_several_pages_is_refused(tmp_path):
+    pages = [Image.new("L", (4, 4), level) for level in (0, 255)]
+    pages[0].save(tmp_path / "mask.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError, match=r"mask\.tif .*2 frames or pages"):
+        read_upright(tmp_path / "mask.tif")
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.jpe", "a.jfif", "a.webp", "a.avif", "a.jp2", "a.tif", "a.bmp"])
 def test_names_of_images(name):
     assert is_image_name(Path(name))
 
 
 def test_names_of_other_files():
-    assert not any(is_image_name(Path(name)) for name in ("a.txt", "a.json", "png", "a.pdf", "a.heic"))
-    with pytest.raises(ImageError, match=r"a\.ppm is named as PPM, which is not read"):
-        is_image_name(Path("a.ppm"))
+    assert not any(
+        is_image_name(Path(name)) for name in ("a.txt", "a.json", "png", "a.pdf", "a.heic", "a.ppm", "a.eps")
+    )
 
 
 @pytest.mark.parametrize("read", [decode_photo, decode_segment])

@@ -162,9 +162,9 @@ def test_one_class_number_is_the_object(tmp_path, image, soft):
         (labels(1, 2), "values 0, 1, 2; .*number classes"),
         (labels(*range(1, 21), 255), "22 in all.*number classes"),
         (labels(*range(23, 256, 23)), "number classes"),
-        (labels(128, 255), "PASCAL VOC.*mask == 128"),
+        (labels(128, 255), "PASCAL VOC.*`mask == 128`; if it is the object, save `mask == 255`"),
         (labels(7, 300, dtype=np.uint16), "values 0, 7, 300"),
-        (labels(-1, dtype=np.float32), "values from -1.0 to 0.0"),
+        (labels(*range(12, 252, 12)), "number classes"),
     ],
 )
 def test_class_numbers_and_undecided_borders_are_refused(tmp_path, image, said, soft):
@@ -214,6 +214,23 @@ def test_the_object_or_an_error_never_a_part_of_it(tmp_path_factory, values, emp
     else:
         with pytest.raises(ImageError, match="holds the values"):
             read(folder / "mask.png", soft, beside)
+
+
+def test_a_mask_of_one_faint_value_among_opacities_is_refused(tmp_path):
+    """As an opacity, a number of a class or an instance would be an empty mask."""
+    labels(*range(1, 256)).save(tmp_path / "mask.png")
+    read(tmp_path / "mask.png", soft=True, beside=[labels(0), labels(200), labels(255)])
+    for number in (1, 7, 102):
+        with pytest.raises(
+            ImageError, match=rf"beside0.png .* holds the values 0, {number}, .*as which it marks nothing"
+        ):
+            read(tmp_path / "mask.png", soft=True, beside=[labels(number)])
+
+
+def test_a_value_that_no_mask_may_have_is_named_with_its_file(tmp_path):
+    labels(-1, dtype=np.float32).save(tmp_path / "mask.tif")
+    with pytest.raises(ImageError, match=r"mask.tif .* holds values from -1.0 to 0.0"):
+        read(tmp_path / "mask.tif")
 
 
 def test_a_mask_that_was_drawn_anew_is_looked_at_again(tmp_path):

@@ -121,7 +121,7 @@ def test_masks_of_class_numbers_with_a_border_are_refused_as_a_folder(tmp_path):
     root = write(tmp_path, [Image.new("RGB", (12, 16))] * 2, [stripes(255), stripes(0)])
     assert np.asarray(ReleasedChairSegments(root)[0][1]).any()
     stripes(9).resize((12, 16)).save(root / "train/mask/1.png")
-    with pytest.raises(ChairlibError, match=r"0.png .*the values 0, 255, 1.png holds 0, 9; .*number classes"):
+    with pytest.raises(ChairlibError, match=r"0.png .*the values 0, 255, 1.png .* holds 0, 9; .*number classes"):
         ReleasedChairSegments(root)
 
 
@@ -140,10 +140,21 @@ def test_every_format_is_read_by_its_suffix(tmp_path, suffix):
     assert len(ReleasedChairSegments(root)) == 1
 
 
-@pytest.mark.parametrize(("name", "said"), [("chair.png", "not named by a number"), ("7.ppm", "named as PPM")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("chair.png", "not named by a number"), ("7.ppm", "no image of a format that is read"), ("7.npy", "no image")],
+)
 def test_no_image_is_left_out_without_a_word(tmp_path, name, said):
     root = write(tmp_path, [Image.new("RGB", (16, 16))], [Image.new("L", (16, 16), 255)])
     for kind in ("image", "mask"):
-        Image.new("L", (16, 16)).save(root / "train" / kind / name)
+        Image.new("L", (16, 16)).save(root / "train" / kind / name, "PNG")
     with pytest.raises(ChairlibError, match=f"{name} is {said}"):
+        ReleasedChairSegments(root)
+
+
+def test_every_split_marks_the_same_object(tmp_path):
+    root = write(tmp_path, [Image.new("RGB", (12, 16))], [stripes(9)])
+    assert np.asarray(ReleasedChairSegments(root)[0][1]).any()
+    stripes(20).save(root / "test/mask/0.png")
+    with pytest.raises(ChairlibError, match=r"holds the values 0, \d+, 0.png .* holds 0, \d+; .*number classes"):
         ReleasedChairSegments(root)

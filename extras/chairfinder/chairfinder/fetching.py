@@ -158,7 +158,7 @@ DATASETS = {
 # -- the record -------------------------------------------------------------------------------------------------------
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, is_left_out: Callable[[str], bool] = is_leftover) -> str:
     """SHA-256 of a file, or of a folder: over the names and contents of its files.
 
     Hidden files and others that systems leave behind do not count.
@@ -167,13 +167,13 @@ def _digest(path: Path) -> str:
         if not path.is_dir():
             with open(path, "rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
-        lines = [f"{_digest(file)} {file.relative_to(path).as_posix()}\n" for file in _files(path)]
+        lines = [f"{_digest(file)} {file.relative_to(path).as_posix()}\n" for file in _files(path, is_left_out)]
         return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, is_left_out: Callable[[str], bool] = is_leftover) -> list[Path]:
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if not any(map(is_leftover, path.relative_to(folder).parts)))
+    return sorted(path for path in found if not any(map(is_left_out, path.relative_to(folder).parts)))
 
 
 def _size(path: Path) -> int:
@@ -216,7 +216,8 @@ class _Record:
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
             }
             return False
-        if entry["sha256"] == digest:
+        # Earlier versions counted all files but the hidden ones.
+        if entry["sha256"] in (digest, _digest(path, lambda name: name.startswith("."))):
             return True
         first = (
             f"first fetched on {entry.get('date', '?')} from {entry.get('url') or 'a file that was put there by hand'}"

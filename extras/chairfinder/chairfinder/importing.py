@@ -9,6 +9,7 @@ kept with the image. It is read as spreadsheets write it, see :func:`chairlib.co
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -40,7 +41,7 @@ from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.files import check_free, disk_errors, find_file, is_leftover
 from chairlib.core.progress import progress_bar
 
-__all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_ignored", "read_notes"]
+__all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_ignored", "is_manifest", "read_notes"]
 
 _MANIFEST = "manifest.csv"
 #: The columns of a manifest that are read: names of one thing beside each other.
@@ -145,10 +146,13 @@ def _find_files(kind: str, folder: Path) -> _ImageFolder:
         # A link to a folder isn't followed (it may lead in a circle) but reported, like any entry that is no image.
         names += [name for name in folders if (Path(place) / name).is_symlink()]
         files += [Path(place) / name for name in sorted(names) if not is_ignored(name)]
-        if _MANIFEST in names:
-            notes |= read_notes(Path(place) / _MANIFEST, Path(place).relative_to(folder))
+        for name in filter(is_manifest, names):
+            notes |= read_notes(Path(place) / name, Path(place).relative_to(folder))
     if not files:
         raise CollectionError(f"{folder} holds no files; give the folder that holds the {kind}s.")
+    if notes:  # a name in other capitals is the same one on many systems
+        by_path, by_name = set(files), {str(file).casefold(): file for file in files}
+        notes = {path if path in by_path else by_name.get(str(path).casefold(), path): notes[path] for path in notes}
     images = _ImageFolder(kind, folder, files, notes)
     if notes and len(images.unmatched) == len(notes):
         # Groups and licences would be lost without a word.
@@ -166,7 +170,12 @@ def _refuse_folder(error: OSError) -> None:
 
 def is_ignored(name: str) -> bool:
     """Whether a file of this name is no image: left behind by a system, a manifest, a README."""
-    return is_leftover(name) or name.lower() == _MANIFEST or name.lower().startswith("readme")
+    return is_leftover(name) or is_manifest(name) or name.lower().startswith("readme")
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file of this name says more about the images beside it: ``manifest.csv``, in any capitals."""
+    return name.lower() == _MANIFEST
 
 
 def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
@@ -181,14 +190,25 @@ def read_notes(file: Path, place: Path) -> dict[Path, dict[str, str]]:
             f"{file} has no column that names the images (found: {', '.join(columns)}; expected: file); add it, or "
             "remove the manifest."
         )
+    for names in (("licence", "license"), ("shape_group", "group")):
+        for column in columns:
+            # What decides which images may be taken, and in which split, must not be lost for its name.
+            if column not in _COLUMNS and {*names} & {*re.split(r"\W|_", column)} and not {*names} & {*columns}:
+                raise CollectionError(f"{file} has a column {column!r}, which is not read; rename it: {names[0]!r} is.")
     notes: dict[Path, dict[str, str]] = {}
     for line, row in rows:
+        if any(re.search(r"\n.*\.(png|jpe?g|webp|tiff?)\b", cell, re.IGNORECASE) for cell in row.values()):
+            raise CollectionError(f"{file}: a cell that ends in line {line} holds whole rows; close its quote.")
         one_of = partial(_one_of, file, line, row)
         note = _read_row(one_of, place)
         if is_collection:
             path = image_file(file.parent, one_of("kind"), one_of("id"))
+        elif name := one_of(*_NAME_COLUMNS):
+            path = find_file(file.parent, name)
         else:
-            path = find_file(file.parent, one_of(*_NAME_COLUMNS))
+            raise CollectionError(
+                f"{file}, line {line} names no image; write its file's name there, or remove the row."
+            )
         if notes.setdefault(path, note) != note:
             raise CollectionError(
                 f"{file}, line {line}: {path.name} has another row that says something else; keep one."
@@ -200,12 +220,14 @@ def _one_of(file: Path, line: int, row: Mapping[str, str], *names: str) -> str:
     """The text of the columns that mean the same, of which at most one says something."""
     found = {text for name in names if (text := from_cell(row.get(name, "").strip()))}
     if len(found) > 1:
-        raise CollectionError(f"{file}, line {line}: columns {' and '.join(names)} differ: {', '.join(sorted(found))}.")
+        raise CollectionError(
+            f"{file}, line {line}: columns {' and '.join(names)} differ: {', '.join(sorted(found))}; keep one."
+        )
     return found.pop() if found else ""
 
 
 def _read_row(field: Callable[..., str], place: Path) -> dict[str, str]:
-    group = url_of(field("shape_group", "group"))
+    group = url_of(field("shape_group") or field("group"))
     source = field("source") or "/".join(filter(None, [field("source_repo"), field("path")]))
     return {
         "label": (place / group).as_posix() if group else "",

@@ -505,6 +505,9 @@ DIALECTS = {
     "empty columns and rows": PLAIN.replace("\n", ",,\n") + ",,,,,\n\n",
     "a row twice": PLAIN + "2.png,y,Cy,CC BY-NC-ND 4.0\n",
     "a column of one's own": PLAIN.replace("\n", ",wood\n").replace("licence,wood", "licence,material"),
+    "empty lines above": "\n,,,\n" + PLAIN,
+    "names in other capitals": PLAIN.replace("2.png", "2.PNG"),
+    "two columns of groups": PLAIN.replace("author", "group"),
     "paths as Windows writes them": PLAIN.replace("2.png", ".\\2.png"),
 }
 
@@ -518,7 +521,7 @@ def test_groups_and_licences_are_read_in_every_dialect(folders, dialect, encodin
     assert reasons(report) == {"2.png": "licence forbids changes: CC BY-NC-ND 4.0; a composite is one"}
     assert group_of(report, "0.png") == group_of(report, "1.png") == "segment:label-x"
     rows = report.collection.manifest.set_index("source")
-    assert rows.loc["0.png", "author"] == "Ann"
+    assert rows.loc["0.png", "author"] == ("" if dialect == "two columns of groups" else "Ann")
     assert rows.loc["1.png", "licence"] == "CC0"
 
 
@@ -532,7 +535,12 @@ def test_groups_and_licences_are_read_in_every_dialect(folders, dialect, encodin
         (PLAIN.replace("author", "licence"), "2 columns 'licence'"),
         (PLAIN.replace('"', ""), "line 3: 5 cells, but 4 columns"),
         (PLAIN + "0.png,z,Ann,CC BY 4.0\n", "line 5: 0.png has another row that says something else"),
-        (PLAIN.replace("author", "license"), "line 2: columns licence and license differ: Ann, CC BY 4.0"),
+        (PLAIN.replace("author", "license"), "line 2: columns licence and license differ: Ann, CC BY 4.0; keep one"),
+        (PLAIN.replace("licence", "License (SPDX)"), "column 'license_.spdx.', .*'licence' is"),
+        (PLAIN.replace("shape_group", "my group"), "column 'my_group', .*'shape_group' is"),
+        (PLAIN.replace('C."', "C."), "unexpected end of data"),
+        (PLAIN.replace("Cy", 'Cy"').replace('C."', "C."), "a cell that ends in line 4 holds whole rows"),
+        (PLAIN + ",z,Ann,CC BY 4.0\n", "line 5 names no image"),
     ],
 )
 def test_manifests_that_would_lose_what_they_say_are_refused(folders, content, said):
@@ -540,6 +548,11 @@ def test_manifests_that_would_lose_what_they_say_are_refused(folders, content, s
     with pytest.raises(CollectionError, match=f"manifest.csv.*{said}") as caught:
         run(folders)
     assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_is_one_in_any_capitals(folders):
+    (folders[0] / "Manifest.CSV").write_text(PLAIN)
+    assert list(reasons(run(folders))) == ["2.png"]
 
 
 @pytest.mark.parametrize("stored", ["NFC", "NFD"])

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from chairfinder.importing import is_ignored, read_notes
+from chairfinder.importing import is_ignored, is_manifest, read_notes
 from chairfinder.ledger import SearchResult
 from chairfinder.providers import ApiClient, Page
 from chairfinder.queries import Query
@@ -81,8 +81,8 @@ class Local:
             for place, folders, names in os.walk(self._folder):
                 folders[:] = [name for name in folders if not is_leftover(name)]
                 self._files += [Path(place) / name for name in names if not is_ignored(name)]
-                if "manifest.csv" in names:
-                    self._notes |= read_notes(Path(place) / "manifest.csv", Path(place).relative_to(self._folder))
+                for name in filter(is_manifest, names):
+                    self._notes |= read_notes(Path(place) / name, Path(place).relative_to(self._folder))
             self._files.sort(key=self._relative)
         return self._files
 
