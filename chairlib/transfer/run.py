@@ -168,6 +168,8 @@ def fine_tune(
     """
     if isinstance(pretrained, str):
         pretrained = read_pretrained(pretrained)
+    if not isinstance(pretrained, Record | None):
+        raise ParameterError(f"pretrained {pretrained!r} is no record; give a record, or its name.")
     if pretrained is not None:
         more = {"pretraining": pretraining_of(pretrained), "pretrained": pretrained.name, **more}
         more.setdefault("width", pretrained.settings.width)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from chairlib import fine_tune
-from chairlib.core.errors import ChairlibError, RecordError
+from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.tensors import load_tensors, save_tensors
 from chairlib.transfer import run as transfer
 from chairlib.transfer.pretraining import pretraining_of
@@ -34,6 +34,8 @@ def test_a_pretrained_record_may_be_given_by_its_name(photos, pretrained):
     assert by_name.content == by_record.content
     with pytest.raises(RecordError, match=r"benchmark-x.*does not exist"):
         fine_tune(pretrained="benchmark-x", data=str(photos), **TINY)
+    with pytest.raises(ParameterError, match="pretrained 5 is no record; give a record, or its name"):
+        fine_tune(pretrained=5, data=str(photos), **TINY)
 
 
 def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained, own_runs):
