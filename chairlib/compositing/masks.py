@@ -7,7 +7,6 @@ undecided around objects of other numbers. :class:`MaskReader` decides once, ove
 import math
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from PIL import Image
 from chairlib.collection.images import exif_note, read_photo, read_upright
 from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ImageError
+from chairlib.core.files import once_a_file
 from chairlib.core.progress import progress_bar
 
 __all__ = ["MaskReader"]
@@ -101,19 +101,15 @@ def _look_like_opacities(values: list[int]) -> bool:
 
 
 def _values_in(file: Path) -> frozenset[int]:
-    """The values of a mask file; none where it cannot be read, which is said when it is needed.
-
-    A file is looked at once a process, and again when its time or size has changed.
-    """
+    """The values of a mask file; none where it cannot be read, which is said when it is needed."""
     try:
-        now = file.stat()
-        return _distinct_values(file.resolve(), now.st_mtime_ns, now.st_size)
+        return _distinct_values(file)
     except (OSError, ImageError):
         return frozenset()
 
 
-@cache
-def _distinct_values(file: Path, modified: int, size: int) -> frozenset[int]:
+@once_a_file
+def _distinct_values(file: Path) -> frozenset[int]:
     image = read_upright(file)
     if image.mode == "L":  # most are, and this is the fastest way
         return frozenset(value * _LEVEL for value, count in enumerate(image.histogram()) if count)

@@ -79,7 +79,8 @@ class ReleasedChairSegments(MaskedImages):
                 f"{folder} has no image/ and mask/ folders (in {root}: {list_folder(Path(root))}); "
                 "name the folder that holds train/, val/ and test/."
             )
-        self.images, self.masks = (files_by_key(folder / kind, _number, "a number") for kind in ("image", "mask"))
+        masks = {each: files_by_key(Path(root) / each / "mask", _number, "a number") for each in SPLITS}
+        self.images, self.masks = files_by_key(folder / "image", _number, "a number"), masks[split]
         for path in (*unread_files(folder / "image"), *unread_files(folder / "mask")):
             if _number(name_of(path)) not in (None, *self.images, *self.masks):
                 raise CollectionError(f"{path} is no image of a format that is read; save it as PNG, or move it.")
@@ -93,9 +94,7 @@ class ReleasedChairSegments(MaskedImages):
             raise CollectionError(f"{folder / 'image'} holds no images named by a number; unpack or export it again.")
         self.numbers = sorted(self.images)
         # What a mask's values mean is decided over all splits, so that a model isn't scored on another class.
-        folders = (Path(root) / each / "mask" for each in SPLITS)
-        masks = itertools.chain.from_iterable(files_by_key(each, _number, "a number").values() for each in folders)
-        self._reader = MaskReader(masks, soft=True)
+        self._reader = MaskReader(itertools.chain.from_iterable(map(dict.values, masks.values())), soft=True)
         note = read_note(root)
         self.name = note.get("name", Path(root).name)
         self.groups = note["groups"].get(split) if "groups" in note else None

@@ -6,11 +6,11 @@ import os
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chairlib.core.errors import ChairlibError
 
@@ -23,10 +23,12 @@ __all__ = [
     "file_digest",
     "find_file",
     "is_leftover",
+    "once_a_file",
     "write_json",
     "write_text",
 ]
 
+T = TypeVar("T")
 
 #: What systems leave in folders, in lower case: thumbnails, settings of the view, a bin.
 _LEFTOVERS = (
@@ -120,14 +122,24 @@ def find_file(folder: Path, name: str) -> Path:
     return next(filter(os.path.isfile, named), named[0])
 
 
+def once_a_file(function: Callable[[Path], T]) -> Callable[[Path], T]:
+    """``function`` of a file, called once a process, and again when the file's time or size has changed."""
+
+    @cache
+    def remembered(file: Path, modified: int, size: int) -> T:
+        return function(file)
+
+    @wraps(function)
+    def checked(file: Path) -> T:
+        now = file.stat()
+        return remembered(file.resolve(), now.st_mtime_ns, now.st_size)
+
+    return checked
+
+
+@once_a_file
 def file_digest(file: Path) -> bytes:
-    """SHA-256 of a file. It is read once a process, and again when its time or size has changed."""
-    now = file.stat()
-    return _digest(file.resolve(), now.st_mtime_ns, now.st_size)
-
-
-@cache
-def _digest(file: Path, modified: int, size: int) -> bytes:
+    """SHA-256 of a file, remembered by :func:`once_a_file`."""
     return hashlib.sha256(file.read_bytes()).digest()
 
 

@@ -8,25 +8,9 @@ import pytest
 
 pytest.importorskip("mitsuba", reason="the renderer's tests need Mitsuba")
 
-from chairlib import cli
 from chairlib.collection import Collection
 
 COMMANDS = ("render", "render-stand-in")
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder, in this process: (exit status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["chairlib", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(end.value.code or 0), printed.out, printed.err
-
-    return run
 
 
 def test_the_commands_are_listed_and_have_help(call):
