@@ -85,14 +85,17 @@ def resize_background(background: Image.Image, resolution: int) -> np.ndarray:
     return np.asarray(background.resize((resolution, resolution), _FILTER))
 
 
-def blend(segments: torch.Tensor, backgrounds: torch.Tensor) -> torch.Tensor:
+def blend(segments: torch.Tensor, backgrounds: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
     """Segments uint8 [..., 4, d, d], straight colour, over backgrounds uint8 [..., 3, d, d] on the same device.
 
-    Returns float32 [..., 3, d, d] holding whole levels 0..255. The products stay below 2**24, so float32 holds them
-    exactly, and a sum over 255 is never half-way between two whole numbers: every device rounds to the same level.
+    Returns float32 [..., 3, d, d] holding whole levels 0..255, in ``out`` where that is given. The products stay below
+    2**24, so float32 holds them exactly, and a sum over 255 is never half-way between two whole numbers: every device
+    rounds to the same level.
     """
-    opacity = segments[..., 3:4, :, :].float()
-    return (opacity * segments[..., :3, :, :] + (255 - opacity) * backgrounds).div_(255).round_()
+    opacity, behind = segments[..., 3:4, :, :].float(), backgrounds.float()
+    # opacity * front + (255 - opacity) * behind, in one piece of memory
+    blended = torch.sub(segments[..., :3, :, :].float(), behind, out=out)
+    return blended.mul_(opacity).add_(behind, alpha=255).div_(255).round_()
 
 
 def blend_arrays(segments: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:

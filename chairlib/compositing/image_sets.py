@@ -1,11 +1,12 @@
-"""Sets of images and masks that live on a device: composites blended on demand, and stored images.
+"""Sets of images and masks for a device: composites blended on demand, and stored images.
 
 A split pairs every segment with 100 random backgrounds of the same split (paper, section 3): 50,000 training composites
-from the paper's 500 segments. :class:`CompositeSet` holds only their parts.
+from the paper's 500 segments. :class:`CompositeSet` holds only their parts. Parts and images lie on the device where
+they fit. Where they don't, they are *streamed*: they stay in the host's memory, and each batch's are copied.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,9 +18,12 @@ from chairlib.collection.groups import group_labels
 from chairlib.compositing.blend import Placement, blend, mask_from_opacity
 from chairlib.compositing.packing import check_split, load_split, spread
 from chairlib.core.checks import check_count
+from chairlib.core.devices import free_memory
+from chairlib.core.progress import note
 
 __all__ = [
     "BACKGROUNDS_PER_SEGMENT",
+    "MEMORY_SHARE",
     "CompositeSet",
     "ImageSet",
     "StoredSet",
@@ -30,6 +34,10 @@ __all__ = [
 
 #: How many backgrounds each segment is paired with (paper, section 3).
 BACKGROUNDS_PER_SEGMENT = 100
+#: Images that would take more of a device's free memory are streamed; the rest is for training.
+MEMORY_SHARE = 0.5
+#: Pixels that the CPU blends at a time: few enough for its cache, which is twice as fast or more.
+_CPU_PIXELS = 2**16
 
 
 def pair_table(
@@ -51,7 +59,7 @@ def pair_table(
 
 @runtime_checkable
 class ImageSet(Protocol):
-    """Images and masks that live on a device and are addressed by number."""
+    """Images and masks that are given on a device and are addressed by number."""
 
     device: torch.device
     groups: list[str] | None
@@ -63,14 +71,40 @@ class ImageSet(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d]) for int64 ``indices`` [B]."""
+        """(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d]) for int64 ``indices`` [B].
+
+        Where a set has an attribute ``streamed`` that is true, the host looks the indices up, and should have them.
+        """
 
     def spread(self, count: int) -> torch.Tensor:
         """``count`` indices that represent the whole, always the same ones."""
 
 
+def _place(tensors: Sequence[torch.Tensor], device: torch.device, name: str) -> tuple[Sequence[torch.Tensor], bool]:
+    """The tensors on ``device`` and False where they fit, else as they are and True; tells people if so."""
+    needed, free = sum(tensor.nbytes for tensor in tensors), free_memory(device)
+    if needed <= MEMORY_SHARE * free:
+        return [tensor.to(device) for tensor in tensors], False
+    note(
+        f"{name}: {needed / 1e9:.2f} GB of images are streamed, as they would take more than {MEMORY_SHARE:.0%} of the "
+        f"{free / 1e9:.2f} GB free on {device}"
+    )
+    return tensors, True
+
+
+def _take(tensor: torch.Tensor, indices: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A copy of ``tensor[indices]`` on ``device``, wherever ``tensor`` lies."""
+    # From pinned memory the host need not wait for the copy, and torch keeps that memory until the copy is done.
+    pinned = device.type == "cuda" and tensor.device.type == "cpu"
+    taken = torch.empty(len(indices), *tensor.shape[1:], dtype=tensor.dtype, device=tensor.device, pin_memory=pinned)
+    torch.index_select(tensor, 0, indices.to(tensor.device), out=taken)
+    return taken.to(device, non_blocking=pinned)
+
+
 class CompositeSet:
     """A split of a collection, blended on the device a batch at a time. See :class:`ImageSet`.
+
+    ``streamed`` says whether the parts stay in their file, mapped into the host's memory, as they don't fit the device.
 
     ``fit`` and ``crop`` are those of :func:`chairlib.compositing.blend.resize_segment`, ``backgrounds_per_segment`` and
     ``pair_seed`` those of :func:`pair_table`. With ``soft``, masks are the opacity in [0, 1] instead of 0 and 1.
@@ -95,21 +129,31 @@ class CompositeSet:
         settings = [collection.hash, split, resolution, soft, fit, crop, backgrounds_per_segment, pair_seed]
         self.data_hash = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         self.soft = soft
-        self.segments = packed.segments.to(device)
-        self.backgrounds = packed.backgrounds.to(device)
+        title = f"{self.name} {split} at {resolution} px"
+        parts, self.streamed = _place((packed.segments, packed.backgrounds), device, title)
+        self.segments, self.backgrounds = parts
         pairs = pair_table(len(self.segments), len(self.backgrounds), split, backgrounds_per_segment, pair_seed)
         self.groups: list[str] | None = [packed.segment_groups[segment] for segment in pairs[:, 0].tolist()]
-        self.pairs = pairs.to(device)
+        self.pairs = pairs.to(self.segments.device)
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        pairs = self.pairs[indices]
-        segments = self.segments[pairs[:, 0]]
-        images = blend(segments, self.backgrounds[pairs[:, 1]]).div_(255)
-        opacity = segments[:, 3:4]
-        return images, (opacity.float().div_(255) if self.soft else mask_from_opacity(opacity).float())
+        pairs = self.pairs[indices.to(self.pairs.device)]
+        height, width = self.segments.shape[2:]
+        images, masks = (
+            torch.empty(len(pairs), channels, height, width, dtype=torch.float32, device=self.device)
+            for channels in (3, 1)
+        )
+        at_once = _CPU_PIXELS // (height * width) if self.device.type == "cpu" else len(pairs)
+        for start in range(0, len(pairs), max(1, at_once)):
+            part = slice(start, start + max(1, at_once))
+            segments = _take(self.segments, pairs[part, 0], self.device)
+            blend(segments, _take(self.backgrounds, pairs[part, 1], self.device), out=images[part]).div_(255)
+            opacity = segments[:, 3:4]
+            masks[part] = opacity.float().div_(255) if self.soft else mask_from_opacity(opacity)
+        return images, masks
 
     def spread(self, count: int) -> torch.Tensor:
         """``count`` indices in ascending order, with as many different segments among them as possible."""
@@ -118,7 +162,10 @@ class CompositeSet:
 
 
 class StoredSet:
-    """Finished images and masks held on the device, such as the authors' archives. See :class:`ImageSet`."""
+    """Finished images and masks, such as the authors' archives. See :class:`ImageSet`.
+
+    The host's memory must hold them. ``streamed`` says whether they stay there, as they don't fit the device.
+    """
 
     def __init__(
         self,
@@ -132,18 +179,22 @@ class StoredSet:
 
         ``groups``: the group of each image, as :func:`chairlib.collection.groups.group_labels` takes them.
         """
-        self.images, self.masks = images.to(device), masks.to(device)
+        self.images, self.masks, self.streamed = images, masks, False
+        if device.type != "cpu":
+            (self.images, self.masks), self.streamed = _place((images, masks), device, name)
         self.device, self.name = device, name
         self.groups: list[Any] | None = None if groups is None else group_labels(groups, len(images))
-        digest = hashlib.sha256(images.numpy().tobytes())
-        digest.update(masks.numpy().tobytes())
+        digest = hashlib.sha256()
+        for part in (*images.split(256), *masks.split(256)):
+            digest.update(part.contiguous().numpy())
         self.data_hash = digest.hexdigest()[:16]
 
     def __len__(self) -> int:
         return len(self.images)
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.images[indices].float().div_(255), mask_from_opacity(self.masks[indices]).float()
+        images, masks = (_take(tensor, indices, self.device) for tensor in (self.images, self.masks))
+        return images.float().div_(255), mask_from_opacity(masks).float()
 
     def spread(self, count: int) -> torch.Tensor:
         return spread(len(self), count)

@@ -1,4 +1,4 @@
-"""A loader that keeps its images on a device and makes batches there, without touching a file per image."""
+"""A loader that makes batches on a device from what lies there, without touching a file per image."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +37,9 @@ class CompositeLoader:
     limit: use only this many images, always the same, spread over all segments.
     seed: of order, flips and augmentation. Pairs belong to the benchmark and have a seed of their own, ``pair_seed``.
     options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSet`.
+
+    What doesn't fit the device is *streamed* a batch at a time, see :mod:`chairlib.compositing.image_sets`; the batches
+    are the same, and ``repr`` says it.
 
     Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Unless
     ``augment`` changes them, image values are whole levels over 255. Order, flips and augmentation depend only on seed,
@@ -85,6 +88,11 @@ class CompositeLoader:
         return self.image_set.device
 
     @property
+    def streamed(self) -> bool:
+        """Whether the images don't fit the device, and each batch's are copied to it."""
+        return getattr(self.image_set, "streamed", False)
+
+    @property
     def n_images(self) -> int:
         """Images an epoch gives."""
         return len(self) * self.batch_size if self.drop_last else len(self.indices)
@@ -113,15 +121,14 @@ class CompositeLoader:
         count = len(self.indices)
         order = self.indices[torch.randperm(count, generator=generator)] if self.shuffle else self.indices
         flips = torch.rand(count, generator=generator) < 0.5 if self.flip else None
-        order = order.to(self.device)
+        order = self._placed(order)
         for number in range(start, len(self)):
             is_last = number + 1 == len(self) and not self.drop_last  # it may hold one image more, see `join_last`
             chosen = slice(number * self.batch_size, None if is_last else (number + 1) * self.batch_size)
             images, masks = self.image_set.batch(order[chosen])
             if flips is not None:
-                mirrored = flips[chosen].to(self.device).view(-1, 1, 1, 1)
-                images = torch.where(mirrored, images.flip(-1), images)
-                masks = torch.where(mirrored, masks.flip(-1), masks)
+                mirrored = flips[chosen].nonzero()[:, 0].to(self.device)
+                images, masks = _mirror(images, mirrored), _mirror(masks, mirrored)
             if self.augment is not None:
                 # Numbers from 1: a seed sequence ignores a last 0, which would give the generator of the order again.
                 own = torch.Generator().manual_seed(_combined_seed(self.seed, epoch, number + 1))
@@ -130,14 +137,24 @@ class CompositeLoader:
 
     def in_order(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Every image once, unshuffled and unchanged, a batch at a time, in the order of :attr:`groups`."""
-        for indices in self.indices.to(self.device).split(self.batch_size):
+        for indices in self._placed(self.indices).split(self.batch_size):
             yield self.image_set.batch(indices)
+
+    def _placed(self, indices: torch.Tensor) -> torch.Tensor:
+        """Indices where they are looked up: reading them back from the device would wait for it at every batch."""
+        return indices if self.streamed else indices.to(self.device)
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self.image_set.name!r}, split={self.split!r}, resolution={self.resolution}, "
-            f"images={len(self.indices)}, batch_size={self.batch_size}, device='{self.device}')"
+            f"images={len(self.indices)}, batch_size={self.batch_size}, device='{self.device}'"
+            f"{', streamed' if self.streamed else ''})"
         )
+
+
+def _mirror(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """A copy of images [B, C, H, W], those of ``rows`` mirrored left to right."""
+    return images.index_copy(0, rows, images.index_select(0, rows).flip(-1))
 
 
 def _combined_seed(*numbers: int) -> int:
@@ -165,7 +182,8 @@ def open_images(
                 f"{root} holds finished composites: soft masks and {', '.join(options) or 'options'} need a collection."
             )
         stored = ReleasedChairSegments(root, split).image_set(resolution, device)
-        if split != "val" and not mask_from_opacity(stored.masks).any():  # without any, there is a validation loss
+        # A validation split without any has a loss all the same.
+        if split != "val" and not any(mask_from_opacity(part).any() for part in stored.masks.split(256)):
             raise CollectionError(
                 f"{Path(root) / split / 'mask'}: none of the {len(stored)} masks marks a pixel, so there is nothing to "
                 "learn or to score; look at the mask files."

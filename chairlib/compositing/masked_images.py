@@ -54,7 +54,7 @@ class MaskedImages(MaskedDataset):
         return self.transformed(image, mask)
 
     def image_set(self, resolution: int = 64, device: str | torch.device = "auto") -> StoredSet:
-        """All images on ``device``, squashed to ``resolution`` x ``resolution`` as in the paper; untransformed.
+        """All images for ``device``, squashed to ``resolution`` x ``resolution`` as in the paper; untransformed.
 
         Images are resized antialiased, masks by nearest neighbour. :class:`chairlib.CompositeLoader` takes the result.
         """

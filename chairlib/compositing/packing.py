@@ -1,14 +1,17 @@
 """A collection's images, resized once for a resolution and kept as uint8 tensors in one safetensors file.
 
 50,000 composites of 64 x 64 pixels are 819 MB as images; their parts are about 80 MB. The file lies in ``paths.cache``
-and can be deleted; its name holds the collection's content hash and every option.
+and can be deleted; its name holds the collection's content hash and every option. It is written image by image and
+mapped when read, so collections that are larger than the memory can be packed.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -20,11 +23,13 @@ from chairlib.core import paths
 from chairlib.core.code import code_hash
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
-from chairlib.core.tensors import load_tensors, save_tensors
+from chairlib.core.tensors import load_tensors, save_rows
 
-__all__ = ["PackedSplit", "check_split", "load_split", "map_images", "sample_arrays", "spread"]
+__all__ = ["PackedSplit", "check_split", "load_split", "map_images", "read_in_order", "sample_arrays", "spread"]
 
 T = TypeVar("T")
+#: How many images are read ahead: enough to keep many cores busy, 64 MB at 512 pixels.
+_AHEAD = 64
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,36 @@ def check_split(split: str) -> str:
     return split
 
 
+def read_in_order(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) -> Iterator[np.ndarray]:
+    """What ``read`` gives for each of ``files``, arrays uint8 [d, d, C], as [C, d, d].
+
+    Uses all cores, holds no more than a few arrays, and shows progress once it has taken more than a second.
+    """
+    bar = progress_bar(total=len(files), desc=title, unit="image", delay=1, leave=False)
+    with bar, ThreadPoolExecutor() as pool:
+        ahead = deque(pool.submit(read, file) for file in files[:_AHEAD])
+        for number in range(len(files)):
+            array = ahead.popleft().result()
+            if number + _AHEAD < len(files):
+                ahead.append(pool.submit(read, files[number + _AHEAD]))
+            bar.update()
+            yield array.transpose(2, 0, 1)
+
+
 def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) -> torch.Tensor:
     """What ``read`` gives for each of ``files``, arrays uint8 [d, d, C] of one shape, as one tensor uint8 [N, C, d, d].
 
-    Uses all cores, and shows progress once it has taken more than a second.
+    Uses all cores, holds little more than the result, and shows progress once it has taken more than a second.
     """
-    with ThreadPoolExecutor() as pool:
-        arrays = list(progress_bar(pool.map(read, files), title, total=len(files), unit="image", delay=1, leave=False))
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+    arrays = read_in_order(read, files, title)
+    first = next(arrays)
+    images = torch.empty((len(files), *first.shape), dtype=torch.uint8)
+    for number, array in enumerate(itertools.chain([first], arrays)):
+        images[number] = torch.from_numpy(array)
+    return images
 
 
-def _pack(collection: Collection, resolution: int, fit: Placement, crop: bool) -> dict[str, torch.Tensor]:
+def _pack(file: Path, collection: Collection, resolution: int, fit: Placement, crop: bool) -> None:
     def read(image: tuple[str, str]) -> np.ndarray:
         opened = collection.open(*image)
         is_segment = image[0] == "segment"
@@ -64,8 +88,9 @@ def _pack(collection: Collection, resolution: int, fit: Placement, crop: bool) -
     tensors = {}
     for kind, split in itertools.product(KINDS, SPLITS):
         images = [(kind, identity) for identity in collection.rows(kind, split)["id"]]
-        tensors[f"{split}.{kind}s"] = map_images(read, images, f"packing {split} {kind}s at {resolution} px")
-    return tensors
+        shape = (len(images), 4 if kind == "segment" else 3, resolution, resolution)
+        tensors[f"{split}.{kind}s"] = shape, read_in_order(read, images, f"packing {split} {kind}s at {resolution} px")
+    save_rows(file, tensors)
 
 
 @cache
@@ -87,8 +112,8 @@ def load_split(
         if not tensors:
             raise ChairlibError(f"{file} holds no {split} split.")
     except ChairlibError:  # not there yet, or damaged: either way it can be made again
-        tensors = _pack(collection, resolution, fit, crop)
-        save_tensors(file, tensors)
+        _pack(file, collection, resolution, fit, crop)
+        tensors, _ = load_tensors(file, prefix=f"{split}.")
     groups = collection.rows("segment", split)["group"].tolist()
     return PackedSplit(tensors[f"{split}.segments"], tensors[f"{split}.backgrounds"], groups)
 

@@ -1,5 +1,6 @@
 """Which device to compute on, and what to call it in a record."""
 
+import math
 import os
 import platform
 
@@ -7,7 +8,7 @@ import torch
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["describe_hardware", "pick_device"]
+__all__ = ["describe_hardware", "free_memory", "pick_device"]
 
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
@@ -25,6 +26,20 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
         usable = "'auto', 'cpu' or 'cuda'" if torch.cuda.is_available() else "'auto' or 'cpu'"
         raise ParameterError(f"device {str(name)!r} cannot be used here ({reason}); use {usable}.") from error
     return device
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that can still be used on ``device``; infinite where the system doesn't say."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    if device.type == "cpu":
+        try:
+            with open("/proc/meminfo", encoding="utf-8") as stream:
+                return next(1024 * int(line.split()[1]) for line in stream if line.startswith("MemAvailable"))
+        except (OSError, StopIteration):
+            pass
+    return math.inf
 
 
 def _cpu_model() -> str:

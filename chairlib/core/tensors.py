@@ -1,9 +1,12 @@
 """Tensors on disk: safetensors only, written atomically. Nothing in this project is ever unpickled."""
 
+import json
+import math
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save_file
@@ -11,7 +14,7 @@ from safetensors.torch import save_file
 from chairlib.core.errors import ChairlibError
 from chairlib.core.files import atomic_path
 
-__all__ = ["load_tensors", "save_tensors"]
+__all__ = ["load_tensors", "save_rows", "save_tensors"]
 
 
 def save_tensors(
@@ -29,10 +32,29 @@ def save_tensors(
         temporary.chmod(mode)  # safetensors puts a file of its own in place, which its owner alone may read
 
 
+def save_rows(path: Path | str, tensors: Mapping[str, tuple[tuple[int, ...], Iterable[np.ndarray]]]) -> None:
+    """Write uint8 tensors row by row to one safetensors file, atomically: they may be larger than the memory.
+
+    ``tensors`` gives for each name its shape and its rows in order, each an array uint8 of ``shape[1:]``.
+    """
+    header, end = {}, 0
+    for name, (shape, _) in tensors.items():
+        begin, end = end, end + math.prod(shape)
+        header[name] = {"dtype": "U8", "shape": shape, "data_offsets": (begin, end)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for _, rows in tensors.values():
+            stream.writelines(np.ascontiguousarray(row).data for row in rows)
+
+
 def load_tensors(
     path: Path | str, device: torch.device | str = "cpu", prefix: str = ""
 ) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Read what :func:`save_tensors` wrote: ``(tensors, metadata)``; only tensors whose names begin with ``prefix``.
+
+    On the CPU they are mapped from the file: they take memory where they are read, and the system may take it back.
 
     Raises :class:`ChairlibError` when the file is missing, cut short or not a safetensors file.
     """

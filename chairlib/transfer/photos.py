@@ -77,7 +77,7 @@ def share_of(photos: StoredSet, ids: list[str], share: int, seed: int) -> Stored
     if share == 100:
         return photos
     first = stable_order(ids, f"share {seed}")[: math.ceil(len(ids) * share / 100)]
-    chosen = torch.tensor(sorted(ids.index(identity) for identity in first), device=photos.device)
+    chosen = torch.tensor(sorted(ids.index(identity) for identity in first), device=photos.images.device)
     images, masks = photos.images[chosen].cpu(), photos.masks[chosen].cpu()
     return StoredSet(images, masks, photos.device, photos.name)
 

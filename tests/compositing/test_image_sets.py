@@ -1,12 +1,17 @@
 """Sets of images on a device: pairs, hashes, and splits that share nothing."""
 
+import hashlib
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chairlib import ChairSegments, CompositeLoader
-from chairlib.compositing.image_sets import pair_table, to_arrays
+from chairlib.compositing import image_sets
+from chairlib.compositing.blend import blend, mask_from_opacity
+from chairlib.compositing.image_sets import StoredSet, pair_table, to_arrays
 from drawing import make_collection
 
 OPTIONS = {"soft": True, "fit": "keep", "crop": True, "backgrounds_per_segment": 2, "pair_seed": 1}
@@ -74,3 +79,70 @@ def test_arrays_for_figures(collection):
     pictures, levels = to_arrays(images, masks)
     assert pictures.shape == (len(images), 32, 32, 3)
     assert set(np.unique(levels)) == {0, 255}
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_batch_is_the_formula_whatever_is_blended_at_once(collection, monkeypatch, soft):
+    composites = CompositeLoader(collection, "train", 32, device="cpu", soft=soft).image_set
+    segments, backgrounds = (part[pairs] for part, pairs in zip(
+        (composites.segments, composites.backgrounds), composites.pairs.T, strict=True
+    ))  # fmt: skip
+    levels = segments.long()
+    exact = (2 * (levels[:, 3:] * levels[:, :3] + (255 - levels[:, 3:]) * backgrounds) + 255) // 510
+    opacity = segments[:, 3:]
+    expected = exact.float() / 255, opacity.float() / 255 if soft else mask_from_opacity(opacity).float()
+    assert torch.equal(blend(segments, backgrounds), exact.float())
+    for pixels in (1, 7 * 32**2, 2**30):
+        monkeypatch.setattr(image_sets, "_CPU_PIXELS", pixels)
+        found = composites.batch(torch.arange(len(composites)))
+        assert all(map(torch.equal, found, expected))
+        assert [tensor.dtype for tensor in found] == [torch.float32] * 2
+    assert [tensor.shape for tensor in composites.batch(torch.tensor([], dtype=torch.int64))] == [
+        (0, 3, 32, 32),
+        (0, 1, 32, 32),
+    ]
+
+
+def test_what_does_not_fit_is_streamed_said_and_the_same(collection, monkeypatch, capsys):
+    def loader():
+        return CompositeLoader(collection, "train", 32, 7, "cpu", flip=True, seed=3)
+
+    resident = loader()
+    needed = resident.image_set.segments.nbytes + resident.image_set.backgrounds.nbytes
+    assert "streamed" not in repr(resident) + capsys.readouterr().err
+    monkeypatch.setattr(image_sets, "free_memory", lambda device: 2 * needed)
+    assert not loader().streamed
+    monkeypatch.setattr(image_sets, "free_memory", lambda device: 2 * needed - 1)
+    streamed = loader()
+    assert streamed.streamed
+    assert repr(streamed).endswith("device='cpu', streamed)")
+    assert "drawn train at 32 px: 0.00 GB of images are streamed, as they" in capsys.readouterr().err
+    assert streamed.image_set.data_hash == resident.image_set.data_hash
+    for ours, theirs in ((streamed.batches(1), resident.batches(1)), (streamed.in_order(), resident.in_order())):
+        for one, other in zip(ours, theirs, strict=True):
+            assert all(map(torch.equal, one, other))
+
+
+def test_streamed_images_stay_with_the_host_and_batches_are_on_the_device(collection, monkeypatch):
+    """The device is one without values, which takes any amount: what matters is where tensors lie."""
+    meta = torch.device("meta")
+    levels = torch.zeros(5, 3, 16, 16, dtype=torch.uint8)
+    for share, place in ((0, "cpu"), (1, "meta")):
+        monkeypatch.setattr(image_sets, "MEMORY_SHARE", share)
+        composites = image_sets.CompositeSet(collection, "train", 32, meta)
+        stored = StoredSet(levels, levels[:, :1], meta, "stored")
+        assert composites.streamed == stored.streamed == (place == "cpu")
+        held = (composites.segments, composites.backgrounds, composites.pairs, stored.images, stored.masks)
+        assert {tensor.device.type for tensor in held} == {place}
+        for images in (composites, stored):
+            batches = [*CompositeLoader(images, batch_size=3, limit=5).in_order()]
+            assert [len(batch) for batch, _ in batches] == [3, 2]
+            assert {tensor.device.type for batch in batches for tensor in batch} == {"meta"}
+
+
+def test_stored_images_are_hashed_as_one_piece():
+    levels = torch.arange(300, dtype=torch.int64).byte()[:, None, None, None].expand(300, 4, 2, 2).contiguous()
+    device = torch.device("cpu")
+    views, copies = (levels[:, :3], levels[:, 3:]), (levels[:, :3].contiguous(), levels[:, 3:].contiguous())
+    digest = hashlib.sha256(copies[0].numpy().tobytes() + copies[1].numpy().tobytes()).hexdigest()[:16]
+    assert StoredSet(*views, device, "drawn").data_hash == StoredSet(*copies, device, "drawn").data_hash == digest

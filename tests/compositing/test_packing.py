@@ -46,10 +46,49 @@ def test_other_code_packs_anew(collection, own_cache, monkeypatch):
 
 
 def test_a_cut_cache_file_is_made_again(collection, own_cache):
-    whole = load_split(collection, "train", 32)
+    whole = load_split(collection, "train", 32).segments.clone()  # what is mapped ends with its file
     (file,) = (own_cache / "packed").iterdir()
-    file.write_bytes(file.read_bytes()[:1000])
-    assert torch.equal(load_split(collection, "train", 32).segments, whole.segments)
+    cut = file.read_bytes()[:1000]
+    file.unlink()
+    file.write_bytes(cut)
+    assert torch.equal(load_split(collection, "train", 32).segments, whole)
+
+
+def test_an_interrupted_packing_leaves_nothing_to_read(collection, own_cache, monkeypatch):
+    opened, after = Collection.open, iter([None] * 5)
+
+    def interrupted(*image):
+        if next(after, "now") == "now":
+            raise KeyboardInterrupt
+        return opened(*image)
+
+    monkeypatch.setattr(Collection, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_split(collection, "train", 32)
+    monkeypatch.setattr(Collection, "open", opened)
+    assert not list((own_cache / "packed").iterdir())
+    assert len(load_split(collection, "train", 32).segments) == 10
+
+
+def test_few_images_are_in_memory_while_many_are_packed(monkeypatch):
+    monkeypatch.setattr(packing, "_AHEAD", 3)
+    read = []
+
+    def image(number):
+        read.append(number)
+        return np.full((2, 2, 1), number, np.uint8)
+
+    for number, array in enumerate(packing.read_in_order(image, range(20), "reading")):
+        assert (array == number).all()
+        assert array.shape == (1, 2, 2)
+        assert len(read) <= number + 1 + 3
+    assert sorted(read) == list(range(20))
+
+
+def test_mapped_images_are_channels_first_in_order():
+    found = packing.map_images(lambda number: np.full((2, 3, 4), number, np.uint8), range(70), "reading")
+    assert found.shape == (70, 4, 2, 3)
+    assert found[:, 0, 0, 0].tolist() == list(range(70))
 
 
 @pytest.mark.parametrize("options", [{"resolution": 48}, {"fit": "keep"}, {"crop": True}])

@@ -1,7 +1,9 @@
+import math
+
 import pytest
 import torch
 
-from chairlib.core.devices import describe_hardware, pick_device
+from chairlib.core.devices import describe_hardware, free_memory, pick_device
 from chairlib.core.errors import ParameterError
 
 
@@ -43,3 +45,19 @@ def test_hardware_without_cpuinfo(monkeypatch):
 
     monkeypatch.setattr("builtins.open", missing)
     assert describe_hardware(torch.device("cpu")).endswith(("cores", "core"))
+
+
+def test_free_memory(monkeypatch):
+    cpu, cuda, meta = map(torch.device, ("cpu", "cuda:0", "meta"))
+    assert 1e6 < free_memory(cpu) <= math.inf
+    assert free_memory(meta) == math.inf
+    # What torch holds and does not use is free as well.
+    for name, figure in {"memory_reserved": 7, "memory_allocated": 2, "mem_get_info": (100, 1000)}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, figure=figure: figure)
+    assert free_memory(cuda) == 105
+
+    def missing(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("builtins.open", missing)
+    assert free_memory(cpu) == math.inf

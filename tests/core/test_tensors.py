@@ -3,13 +3,14 @@ import os
 import pickle
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chairlib.core.errors import ChairlibError
-from chairlib.core.tensors import load_tensors, save_tensors
+from chairlib.core.tensors import load_tensors, save_rows, save_tensors
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.uint8, torch.int64, torch.bool)
 
@@ -112,3 +113,36 @@ def test_whoever_may_read_a_record_may_read_its_weights(tmp_path):
     finally:
         os.umask(umask)
     assert (tmp_path / "t.safetensors").stat().st_mode & 0o777 == 0o640
+
+
+def test_rows_become_tensors(tmp_path):
+    file = tmp_path / "t.safetensors"
+    first = np.arange(24, dtype=np.uint8).reshape(2, 4, 3).transpose(0, 2, 1)
+    second = np.arange(5, dtype=np.uint8)
+    save_rows(file, {"a": (first.shape, iter(first)), "none": ((0, 7), []), "b": (second.shape, second[:, None])})
+    tensors, _ = load_tensors(file)
+    assert {name: list(tensor.shape) for name, tensor in tensors.items()} == {"a": [2, 3, 4], "none": [0, 7], "b": [5]}
+    assert np.array_equal(tensors["a"], first)
+    assert np.array_equal(tensors["b"], second)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_other_rows_than_announced_are_never_read(tmp_path, rows):
+    file = tmp_path / "t.safetensors"
+    save_rows(file, {"a": ((2, 4), np.zeros((rows, 4), np.uint8))})
+    with pytest.raises(ChairlibError, match=r"cannot read .*t\.safetensors as safetensors"):
+        load_tensors(file)
+
+
+def test_rows_that_fail_leave_the_old_file(tmp_path):
+    file = tmp_path / "t.safetensors"
+    save_tensors(file, {"t": torch.zeros(3)})
+
+    def rows():
+        yield np.ones(2, np.uint8)
+        raise ChairlibError("no more")
+
+    with pytest.raises(ChairlibError, match="no more"):
+        save_rows(file, {"t": ((2, 2), rows())})
+    assert load_tensors(file)[0]["t"].sum() == 0
+    assert os.listdir(tmp_path) == ["t.safetensors"]
