@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from chairlib.benchmark.evaluation import predict, segmentation_loss
-from chairlib.benchmark.models import build_model, forward
+from chairlib.benchmark.evaluation import predict
+from chairlib.benchmark.models import build_model
+from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.run import count_composites, open_run, training_budget
 from chairlib.benchmark.settings import BenchmarkSettings
-from chairlib.benchmark.training import forward_precision
+from chairlib.benchmark.steps import Stepper, halve, takes_half
 from chairlib.compositing.released import ReleasedChairSegments
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
@@ -83,25 +84,32 @@ def measure_speed(
     resolution: int,
     device: str,
     recipe: Recipe,
+    precision: str = "auto",
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
-    """Seconds that a training image and a scored image take here in batches of ``recipe``, after one warm-up step."""
+    """Seconds that a training image and a scored image take here in batches of ``recipe``, each after one to warm up.
+
+    A training image takes what the recipe's steps at half and at full resolution take on average.
+    """
     on = pick_device(device)
     network = build_model(model, width, resolution=resolution)
-    network.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
-    images = torch.rand(recipe.batch_size, 3, resolution, resolution, device=on).to(memory_format=torch.channels_last)
+    network.to(device=on, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    stepper = Stepper(network, recipe, training_dtype(on, precision))
+    images = torch.rand(recipe.batch_size, 3, resolution, resolution, device=on)
     masks = torch.zeros(recipe.batch_size, 1, resolution, resolution, device=on)
-    started = clock()
-    for step in range(_STEPS + 1):
-        with forward_precision(on):
-            logits = forward(network, images)
-        segmentation_loss(logits.float(), masks, recipe.loss).backward()
-        optimizer.step()
-        if on.type == "cuda":
-            torch.cuda.synchronize(on)
-        if step == 0:
-            started = clock()
-    trained = clock()
-    predict(network, images).sum().item()
-    return (trained - started) / (_STEPS * recipe.batch_size), (clock() - trained) / recipe.batch_size
+
+    def seconds_of(step: Callable[[], torch.Tensor], n_steps: int) -> float:
+        """An image's share of ``n_steps`` steps."""
+        step().sum().item()
+        started = clock()
+        for _ in range(n_steps - 1):
+            step()
+        step().sum().item()  # waits for the device
+        return (clock() - started) / (n_steps * recipe.batch_size)
+
+    trained = seconds_of(lambda: stepper(images, masks, 0.0), _STEPS)
+    if recipe.half_until > 0 and takes_half(network, images[:1], masks[:1]):
+        half = halve(images, masks)
+        at_half = seconds_of(lambda: stepper(*half, 0.0), _STEPS)
+        trained = recipe.half_until * at_half + (1 - recipe.half_until) * trained
+    return trained, seconds_of(lambda: predict(network, images), 1)

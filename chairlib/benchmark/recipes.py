@@ -4,7 +4,8 @@
   code's value and is listed in :attr:`Recipe.not_in_paper`.
 - ``released``: what the authors' code does: a second sigmoid before the loss, ImageNet backbones for the ResNets, the
   epoch of the lowest validation loss.
-- ``fast``: ours, for short budgets: AdamW on a one-cycle schedule.
+- ``fast``: ours, for short budgets, the same for every model: Muon, the first images at half the resolution, IoU in
+  the loss. Chosen on validation images of real chairs, for all four models (``benchmarks/recipe_search.py``).
 """
 
 import math
@@ -24,7 +25,7 @@ class Recipe:
 
     name: str
     optimizer: str
-    """``adam``, ``adamw``, ``sgd`` or ``rmsprop``."""
+    """``adam``, ``adamw``, ``sgd``, ``rmsprop``, or ``muon``: see :mod:`chairlib.benchmark.optimizers`."""
     learning_rate: float
     epochs: float
     """Passes over the training images where no other budget is asked for."""
@@ -32,10 +33,16 @@ class Recipe:
     momentum: float = 0.0
     weight_decay: float = 0.0
     schedule: str = "constant"
-    """``constant``, or ``one_cycle``: up over the first 30 % of the steps, then down to zero by a cosine."""
+    """``constant``; ``one_cycle``, up over the share ``warm_up`` of the steps, then down to zero by a cosine; or
+    ``linear``, down by a straight line."""
+    warm_up: float = 0.3
     loss: str = "bce"
-    """Per pixel: ``bce`` on logits, or ``double_sigmoid`` (the released code: BCE on logits of the model's sigmoid)."""
+    """``bce`` per pixel, ``bce_jaccard`` (with the soft IoU), or ``double_sigmoid`` (the released code's slip): see
+    :func:`chairlib.benchmark.evaluation.segmentation_loss`."""
     flip: bool = False
+    half_until: float = 0.0
+    """The share of the steps, from the first on, that train on images of half the height and width, where the model
+    takes them: four times as many in the same time."""
     backbone_weights: str | None = None
     select: str = "iou"
     """The weights to keep: those with the highest validation ``iou``, the lowest ``loss``, or the ``last`` ones."""
@@ -50,6 +57,9 @@ class Recipe:
         check_positive("learning_rate", self.learning_rate)
         check_positive("epochs", self.epochs)
         check_count("patience", self.patience, none=True)
+        for name in ("warm_up", "half_until"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ParameterError(f"{name} {getattr(self, name)!r} must be a share of the steps, from 0 to below 1.")
         if self.select not in ("iou", "loss", "last"):
             raise ParameterError(f"select {self.select!r} is unknown; use one of iou, loss, last.")
 
@@ -57,12 +67,13 @@ class Recipe:
         """The learning rate of step number ``step``, from 0, of ``n_steps``."""
         if self.schedule == "constant":
             return self.learning_rate
-        if self.schedule != "one_cycle":
-            raise ParameterError(f"schedule {self.schedule!r} is unknown; use constant or one_cycle.")
-        progress, peak = (step + 1) / (n_steps + 1), 0.3
-        if progress < peak:
-            return self.learning_rate * progress / peak
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - peak) / (1 - peak)))
+        if self.schedule not in ("one_cycle", "linear"):
+            raise ParameterError(f"schedule {self.schedule!r} is unknown; use one of constant, one_cycle, linear.")
+        progress = (step + 1) / (n_steps + 1)
+        if progress < self.warm_up:
+            return self.learning_rate * progress / self.warm_up
+        rest = (1 - progress) / (1 - self.warm_up)
+        return self.learning_rate * (rest if self.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * rest)))
 
     def has_settled(self, ious: Sequence[float]) -> bool:
         """Early stopping (5.1): the last ``patience`` evaluations raised validation IoU by at most ``min_change``."""
@@ -79,7 +90,22 @@ _ALL = ("*",)
 _RESNET = Recipe("paper", "rmsprop", 1e-5, 100, momentum=0.9, weight_decay=1e-6, not_in_paper=_UNPRINTED)
 _VGG16 = Recipe("paper", "sgd", 1e-4, 50, momentum=0.9, weight_decay=1e-5)
 _RELEASED: dict[str, Any] = {"loss": "double_sigmoid", "select": "loss", "patience": None, "not_in_paper": _ALL}
-_FAST = Recipe("fast", "adamw", 1e-3, 1, 32, weight_decay=1e-2, schedule="one_cycle", patience=None, not_in_paper=_ALL)
+_FAST = Recipe(
+    "fast",
+    "muon",
+    learning_rate=2e-2,
+    epochs=1,
+    batch_size=32,
+    momentum=0.9,
+    weight_decay=0.1,
+    schedule="linear",
+    warm_up=0.2,
+    loss="bce_jaccard",
+    flip=True,
+    half_until=0.5,
+    patience=None,
+    not_in_paper=_ALL,
+)
 
 #: Recipes by name, then by model; ``*`` stands for every other model.
 RECIPES: dict[str, dict[str, Recipe]] = {
@@ -97,11 +123,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             _RESNET, name="released", learning_rate=1e-6, weight_decay=1e-7, backbone_weights="imagenet", **_RELEASED
         ),
     },
-    "fast": {
-        "*": replace(_FAST, flip=True),
-        "unet": replace(_FAST, flip=True, learning_rate=5e-3, batch_size=16),
-        "fcn_vgg16": replace(_FAST, flip=True, learning_rate=2e-3),
-    },
+    "fast": {"*": _FAST},
 }
 
 

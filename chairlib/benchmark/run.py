@@ -14,7 +14,7 @@ from chairlib.benchmark.metrics import Scores, none_if_nan
 from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, model_code_hash
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.settings import BenchmarkSettings
-from chairlib.benchmark.training import Fit, fit, training_dtype
+from chairlib.benchmark.training import Fit, fit
 from chairlib.collection import KINDS, SPLITS, Collection
 from chairlib.compositing.blend import check_resolution
 from chairlib.compositing.image_sets import BACKGROUNDS_PER_SEGMENT
@@ -85,6 +85,7 @@ def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
         images=settings.images,
         evaluations=settings.evaluations,
         checkpoint=run.checkpoint,
+        precision=settings.precision,
         seed=seed,
         progress=progress,
     )
@@ -138,13 +139,14 @@ def leave_record(
         seconds=result.seconds,
         images_seen=result.images_seen,
         hardware=describe_hardware(device),
-        precision=str(training_dtype(device)).removeprefix("torch."),
+        precision=result.precision,
         n_parameters=count_parameters(model),
         recipe=vars(recipe),
         best_images=result.best_images,
         converged_images=result.converged_images,
         converged_seconds=result.converged_seconds,
         stopped_early=result.stopped_early,
+        half_images=result.half_images,
         **more,
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chairlib.benchmark.precision import check_precision
 from chairlib.core.checks import LARGEST_SEED, check_count
 from chairlib.core.settings import Settings, parameter
 
@@ -26,10 +27,12 @@ class BenchmarkSettings(Settings):
     test_images: int | None = parameter(None, help="Test composites; all by default.")
     evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")
     seed: int = parameter(0, help="Seed of the initial weights, the order of images and their flips.")
+    precision: str = parameter("auto", help="Of training: float32, bfloat16, or the faster one here, auto.")
     device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_precision(self.precision)
         for name in ("width", "images", "train_images", "val_images", "test_images", "evaluations"):
             check_count(name, getattr(self, name), none=True)
         check_count("seed", self.seed, least=0, most=LARGEST_SEED)

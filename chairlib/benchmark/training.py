@@ -10,51 +10,29 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 
-from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects, segmentation_loss
+from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
 from chairlib.benchmark.models import MODELS, forward, name_of, try_out
+from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import Recipe, get_recipe
+from chairlib.benchmark.steps import Stepper, halve, takes_half
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count, check_positive
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.progress import progress_bar
 from chairlib.core.tensors import load_tensors, save_tensors
 
-__all__ = ["Fit", "fit", "forward_precision", "training_dtype"]
+__all__ = ["Fit", "fit"]
 
 #: At most this many seconds of training are lost by a kill.
 CHECKPOINT_SECONDS = 60
 #: Converged: the first evaluation within this many IoU points of the best one.
 CONVERGENCE_MARGIN = 0.5
-_OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
-}
-
-
-def training_dtype(device: torch.device) -> torch.dtype:
-    """Of a training forward pass: bfloat16 where it is the faster one (CUDA, CPUs with AMX), float32 elsewhere.
-
-    Weights and scores are float32 everywhere.
-    """
-    if device.type == "cuda":
-        return torch.bfloat16
-    # Without the tile unit a CPU emulates bfloat16, several times slower than float32.
-    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return torch.bfloat16 if device.type == "cpu" and has_tiles() else torch.float32
-
-
-def forward_precision(device: torch.device) -> torch.autocast:
-    """The context of a training forward pass, in :func:`training_dtype`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=training_dtype(device) == torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -62,7 +40,8 @@ class Fit:
     """What a training run came to. The model that was given holds the chosen weights."""
 
     history: pd.DataFrame
-    """A row per evaluation: images, seconds, learning_rate, losses, and in % val_iou, val_dice and val_precision.
+    """A row per evaluation: images, seconds (those of scoring alone too), learning_rate, losses, and in % val_iou,
+    val_dice and val_precision.
 
     Where the start was scored, the first row has 0 images and a training loss of NaN."""
     images_seen: int
@@ -74,17 +53,27 @@ class Fit:
     converged_seconds: float
     """When validation IoU first came within 0.5 points of its best."""
     stopped_early: bool
+    half_images: int
+    """Images seen at half the resolution: none where the model cannot take them."""
+    precision: str
+    """Of the forward passes, ``float32`` or ``bfloat16``."""
 
 
 class _Trainer:
     """The state of a training run. All of it goes into the checkpoint, so a resumed run ends with the same weights."""
 
-    def __init__(self, model: nn.Module, train: CompositeLoader, recipe: Recipe, n_steps: int, seed: int):
+    def __init__(
+        self, model: nn.Module, train: CompositeLoader, recipe: Recipe, n_steps: int, seed: int, precision: str
+    ):
         self.model, self.train, self.recipe, self.n_steps = model, train, recipe, n_steps
-        self.optimizer = _make_optimizer(model, recipe)
+        self.precision = str(training_dtype(train.device, precision)).removeprefix("torch.")
+        self.stepper = Stepper(model, recipe, getattr(torch, self.precision))
+        one = train.image_set.batch(train.indices[:1].to(train.device))
+        halves = recipe.half_until > 0 and takes_half(model, *one)
+        self.half_steps = round(recipe.half_until * n_steps) if halves else 0
         self.step = 0
-        self.images = 0
-        self.seconds = 0.0
+        self.images = self.half_images = 0
+        self.seconds = self.scoring_seconds = 0.0
         self.start: dict[str, float] | None = None
         self.history: list[dict[str, float]] = []
         self.best = _copy_weights(model)
@@ -97,20 +86,14 @@ class _Trainer:
 
     def advance(self) -> Iterator[None]:
         """Train from the current step on, yielding after each, until the last one or until stopped early."""
-        autocast = forward_precision(self.train.device)
         while self.step < self.n_steps and not self.stopped_early:
             for images, masks in self.train.batches(*divmod(self.step, len(self.train))):
-                for group in self.optimizer.param_groups:
-                    group["lr"] = self.recipe.rate_at(self.step, self.n_steps)
-                with autocast:
-                    logits = forward(self.model, images, torch.channels_last)
-                loss = segmentation_loss(logits.float(), masks, self.recipe.loss)
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                self.optimizer.step()
+                if self.step < self.half_steps:
+                    images, masks = halve(images, masks)
+                    self.half_images += len(images)
+                self.loss_sum += self.stepper(images, masks, self.recipe.rate_at(self.step, self.n_steps))
                 self.step += 1
                 self.images += len(images)
-                self.loss_sum += loss.detach()
                 self.loss_count += 1
                 yield
                 if self.step == self.n_steps or self.stopped_early:
@@ -126,11 +109,21 @@ class _Trainer:
         return {
             "images": self.images,
             "seconds": round(self.seconds, 3),
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "scoring_seconds": round(self.scoring_seconds, 3),
+            "learning_rate": self.recipe.rate_at(max(0, self.step - 1), self.n_steps),
             "train_loss": self.train_loss,
             "val_loss": evaluation.loss,
             **{f"val_{name}": getattr(evaluation.scores, name) for name in ("iou", "dice", "precision")},
         }
+
+    def score(self, val: CompositeLoader) -> Evaluation:
+        """Evaluate the model as it is, and add the time that it takes to the time of scoring."""
+        if self.train.device.type == "cuda":
+            torch.cuda.synchronize(self.train.device)  # what is still being trained is not scoring
+        began = time.monotonic()
+        evaluation = evaluate(self.model, val, self.recipe.loss)
+        self.scoring_seconds += time.monotonic() - began
+        return evaluation
 
     def record(self, evaluation: Evaluation) -> None:
         """Add a row to the history, keep the weights if they are the best so far, and decide whether to stop early."""
@@ -148,7 +141,10 @@ class _Trainer:
             self.best_row, self.best = len(self.history) - 1, _copy_weights(self.model)
         self.stopped_early = recipe.has_settled([past["val_iou"] for past in self.history])
 
-    _SCALARS = ("step", "images", "seconds", "start", "history", "best_row", "stopped_early", "loss_count")
+    _SCALARS = (
+        *("step", "images", "half_images", "seconds", "scoring_seconds", "loss_count"),
+        *("start", "history", "best_row", "stopped_early", "precision"),
+    )
 
     def save(self, path: Path, fingerprint: str) -> None:
         tensors = {"loss_sum": self.loss_sum, "rng.cpu": torch.get_rng_state()}
@@ -156,8 +152,9 @@ class _Trainer:
             tensors["rng.cuda"] = torch.cuda.get_rng_state(self.train.device)
         tensors |= {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+        for number, optimizer in enumerate(self.stepper.optimizer.parts):
+            for index, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{number}.{index}.{name}": tensor for name, tensor in state.items()}
         scalars = json.dumps({name: getattr(self, name) for name in self._SCALARS})
         save_tensors(path, tensors, {"state": scalars, "fingerprint": fingerprint})
 
@@ -166,15 +163,18 @@ class _Trainer:
         if metadata.get("fingerprint") != fingerprint:
             raise RecordError(f"{path} is the checkpoint of another run; delete it, or name another file.")
         vars(self).update(json.loads(metadata["state"]))
+        # Training goes on as it began, also on hardware where the other precision is the faster one.
+        self.stepper.dtype = getattr(torch, self.precision)
         self.model.load_state_dict(_under("model.", tensors))
         device = self.train.device
         self.best = {name: tensor.to(device) for name, tensor in _under("best.", tensors).items()}
         self.loss_sum = tensors["loss_sum"].to(device)
-        states: dict[int, dict[str, torch.Tensor]] = {}
-        for key, tensor in _under("optimizer.", tensors).items():
-            index, name = key.split(".", 1)
-            states.setdefault(int(index), {})[name] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+        for number, optimizer in enumerate(self.stepper.optimizer.parts):
+            states: dict[int, dict[str, torch.Tensor]] = {}
+            for key, tensor in _under(f"optimizer.{number}.", tensors).items():
+                index, name = key.split(".", 1)
+                states.setdefault(int(index), {})[name] = tensor
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
         torch.set_rng_state(tensors["rng.cpu"])
         if "rng.cuda" in tensors and device.type == "cuda":
             torch.cuda.set_rng_state(tensors["rng.cuda"], device)
@@ -186,14 +186,6 @@ def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Ten
 
 def _copy_weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimizer not in _OPTIMIZERS:
-        raise ParameterError(f"optimizer {recipe.optimizer!r} is unknown; use adam, adamw, sgd or rmsprop.")
-    options = {"momentum": recipe.momentum} if recipe.optimizer in ("sgd", "rmsprop") else {}
-    make: Any = _OPTIMIZERS[recipe.optimizer]
-    return make(model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, **options)
 
 
 def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epochs: float | None) -> int:
@@ -228,7 +220,7 @@ def _trainable_batches(model: nn.Module, train: CompositeLoader) -> CompositeLoa
         return train
     kept = _copy_weights(model)
     try:
-        with torch.no_grad(), forward_precision(train.device):
+        with torch.no_grad():
             forward(model, one_image, torch.channels_last)
         return train
     except ValueError as error:
@@ -255,6 +247,7 @@ def fit(
     evaluations: int | None = None,
     score_start: bool = False,
     checkpoint: Path | str | None = None,
+    precision: str = "auto",
     seed: int = 0,
     progress: bool = True,
 ) -> Fit:
@@ -269,6 +262,8 @@ def fit(
     checkpoint: a safetensors file, written every minute and at each evaluation. Where it is there, training goes on
         from it and ends with the weights it would have had (bit for bit on the CPU; on CUDA the backward pass of
         bilinear upsampling is not deterministic).
+    precision: of the forward passes, see :func:`chairlib.benchmark.precision.training_dtype`. Training that goes on
+        from a checkpoint keeps the one it began with.
     seed: of whatever draws random numbers while training (dropout); order and flips have the loader's seed.
 
     Raises ParameterError for an impossible budget, a recipe with unknown values, a validation split that cannot choose
@@ -297,13 +292,13 @@ def fit(
         "evaluations": n_evaluations,
         "score_start": score_start,
         "seed": seed,
-        "precision": str(training_dtype(train.device)),
+        "precision": precision,
         "train": [train.image_set.data_hash, len(train.indices), *(repr(getattr(train, name)) for name in options)],
         "val": [val.image_set.data_hash, len(val.indices)],
         "model": {name: list(tensor.shape) for name, tensor in model.state_dict().items()},
     }
     fingerprint = json.dumps(decisive, sort_keys=True)
-    trainer = _Trainer(model, train, recipe, n_steps, seed)
+    trainer = _Trainer(model, train, recipe, n_steps, seed, precision)
     if path is not None and path.exists():
         trainer.load(path, fingerprint)
 
@@ -314,7 +309,7 @@ def fit(
     saved = shown = trainer.seconds
     try:
         if score_start and trainer.start is None:
-            trainer.start = {**trainer.row(evaluate(model, val, recipe.loss)), "train_loss": math.nan}
+            trainer.start = {**trainer.row(trainer.score(val)), "train_loss": math.nan}
         for _ in trainer.advance():
             trainer.seconds = time.monotonic() - began
             if trainer.seconds - shown > 0.5:  # reading the loss waits for the device, so not at every step
@@ -323,7 +318,7 @@ def fit(
                 bar.set_postfix(loss=f"{trainer.train_loss:.3f}", val_iou=f"{iou:.1f}", refresh=False)
                 bar.update(trainer.images - bar.n)
             if trainer.step in marks:
-                evaluation = evaluate(model, val, recipe.loss)
+                evaluation = trainer.score(val)
                 trainer.seconds = time.monotonic() - began
                 trainer.record(evaluation)
             if path is not None and (trainer.step in marks or trainer.seconds - saved > CHECKPOINT_SECONDS):
@@ -350,4 +345,6 @@ def _summarise(trainer: _Trainer) -> Fit:
         converged_images=int(converged["images"]),
         converged_seconds=float(converged["seconds"]),
         stopped_early=trainer.stopped_early,
+        half_images=trainer.half_images,
+        precision=trainer.precision,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from chairlib.benchmark.precision import check_precision
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
@@ -44,10 +45,12 @@ class LandscapeSettings(Settings):
     plane: int = parameter(0, help="Cells of a plane's longer side; 0 for no planes.")
     n_early: int = parameter(0, help="How many lengths of a shared pretraining to compare; 0 for none.")
     beyond: bool = parameter(False, help="Soups, matching of units, similarity and criticality too.")
+    precision: str = parameter("auto", help="Of training: float32, bfloat16, or the faster one here, auto.")
     device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_precision(self.precision)
         check_count("n_seeds", self.n_seeds, least=2)
         check_count("n_alphas", self.n_alphas, least=2)
         for name in ("plane", "n_early"):
@@ -55,7 +58,7 @@ class LandscapeSettings(Settings):
                 check_count(name, getattr(self, name), least=2)
         if not 0 <= self.beyond_ends <= 2:
             raise ParameterError(f"beyond_ends {self.beyond_ends!r} must be a number from 0 to 2.")
-        inherited = {"data", "device", "model", "width", "resolution"} & self.pretrain.keys()
+        inherited = {"data", "device", "model", "precision", "resolution", "width"} & self.pretrain.keys()
         if inherited:
             raise ParameterError(
                 f"pretrain takes {', '.join(sorted(inherited))} from the run itself; leave it out there."

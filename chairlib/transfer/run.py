@@ -113,6 +113,7 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
         evaluations=settings.evaluations,
         score_start=True,
         checkpoint=checkpoint,
+        precision=settings.precision,
         seed=settings.seed,
         progress=progress,
     )
