@@ -1,8 +1,9 @@
 """How seconds and memory grow with segments, backgrounds, resolution and images.
 
-Claim: with segments, backgrounds and images everything grows in proportion at most (exponent 1), with the resolution at
-most as its square (exponent 2); while packing, loading and scoring, the memory that a process needs for itself hardly
-grows with the collection. Parts that don't fit the device are streamed: `streamed` is loading with that forced.
+Claim: seconds grow in proportion to segments, backgrounds and images at most (an exponent of about 1), and as the square
+of the resolution (about 2). Own memory grows with what is counted (rows of the manifest, pairs), under 100 bytes a
+composite, and with a batch's pixels, never with the pixels of a collection: those are mapped from their file. Parts
+that don't fit the device are streamed: `streamed` is loading with that forced.
 
 One quantity grows at a time; the others stay at their base. Each point is the shortest time of the repeats, on one CPU
 thread, as other work on the machine only adds to it, and the median of their memory. The exponent is the slope of a
@@ -38,6 +39,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from _records import write_record
+from matplotlib.ticker import NullLocator
 from PIL import Image
 
 from chairlib.benchmark.evaluation import evaluate
@@ -123,7 +125,7 @@ def collection_steps(
     arguments: argparse.Namespace, device: torch.device, folder: Path, resolution: int
 ) -> dict[str, Callable[[], Any]]:
     def loader() -> CompositeLoader:
-        return CompositeLoader(folder, "train", resolution, 64, device)
+        return CompositeLoader(folder, "train", resolution, 16, device)
 
     def pack() -> None:
         for file in (paths.cache / "packed").glob("*"):
@@ -220,6 +222,9 @@ def draw(table: pd.DataFrame, target: Path) -> None:
     grid.set(xscale="log", yscale="log")
     grid.set_titles(col_template="{col_name}", row_template="")
     for (row, column), axes in np.ndenumerate(grid.axes):
+        sizes = sorted(set(table.loc[table["grows"] == grid.col_names[column], "size"]))
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes], fontsize=7)
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set(ylabel=grid.row_names[row] if column == 0 else "", xlabel=grid.col_names[column])
     with atomic_path(target) as temporary:
         grid.figure.savefig(temporary, format="png")
