@@ -11,7 +11,7 @@ from chairlib.core import paths
 
 ROOT = paths.package.parent
 SCRIPTS = sorted(
-    str(file.relative_to(ROOT)) for folder in ("", "extras/*/") for file in ROOT.glob(f"{folder}benchmarks/*.py")
+    str(file.relative_to(ROOT)) for folder in ("", "extras/*/") for file in ROOT.glob(f"{folder}benchmarks/[!_]*.py")
 )
 
 #: The smallest settings of each script. DATA stands for a tiny collection.
@@ -19,8 +19,11 @@ TOYS = {
     "benchmarks/cross_test.py": "DATA --width 2 --resolution 32 --images 32 --test-images 8",
     "benchmarks/interpolation.py": "--data DATA --width 2 --resolution 32 --alphas 3 --batch-size 4 --device cpu "
     "--train-images 8 --test-images 4",
-    "benchmarks/loader_speed.py": "--data DATA --resolution 16 --batch-size 4 --images 16 --device cpu",
+    "benchmarks/loader_speed.py": "--data DATA --resolution 16 --batch-size 4 --images 16 --device cpu "
+    "--also 32x2 --repeats 1",
     "benchmarks/metrics_speed.py": "--images 20",
+    "benchmarks/scale.py": "--segments 9 12 18 --backgrounds 5 6 7 --resolutions 32 40 48 --images 8 12 16 --width 2 "
+    "--loaded 16 --repeats 1 --device cpu",
     "benchmarks/training_speed.py": "--width 2 --resolution 32 --batch-size 2 --device cpu",
     "extras/chairfinder/benchmarks/review.py": "--images 26 --pages 1 --pause 0",
     "extras/chairfinder/benchmarks/screening.py": "DATA/segments --backgrounds DATA/backgrounds",
@@ -41,6 +44,8 @@ def test_it_runs_at_toy_size(script, collection, own_runs, tmp_path, monkeypatch
     arguments = TOYS[script].replace("DATA", str(collection.root)).split()
     monkeypatch.setattr(sys, "argv", [script, *arguments])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHAIRLIB_RECORDS", str(tmp_path / "records"))
+    monkeypatch.syspath_prepend(str((ROOT / script).parent))  # as Python does where a script is called
     threads = torch.get_num_threads()
     try:
         runpy.run_path(str(ROOT / script), run_name="__main__")

@@ -52,9 +52,10 @@ def pair_table(
     check_count("pair_seed", seed, least=0)
     rng = np.random.default_rng([seed, SPLITS.index(check_split(split))])
     count = min(per_segment, n_backgrounds)
-    backgrounds = [rng.permutation(n_backgrounds)[:count] for _ in range(n_segments)]
-    segments = np.repeat(np.arange(n_segments), count)
-    return torch.from_numpy(np.stack([segments, np.concatenate(backgrounds)], axis=1))
+    pairs = np.empty((n_segments, count, 2), np.int64)
+    for segment in range(n_segments):
+        pairs[segment, :, 0], pairs[segment, :, 1] = segment, rng.permutation(n_backgrounds)[:count]
+    return torch.from_numpy(pairs.reshape(-1, 2))
 
 
 @runtime_checkable
