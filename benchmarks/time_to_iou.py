@@ -83,7 +83,7 @@ def plain_run(arguments: argparse.Namespace, folder: Path, seed: int = 0) -> dic
         began = time.perf_counter()
         for images, masks in batches:
             optimizer.zero_grad()
-            segmentation_loss(model(images.to(device)), masks.to(device), recipe.loss).backward()
+            segmentation_loss(model(images.to(device)), (masks > 0).float().to(device), recipe.loss).backward()
             optimizer.step()
             seen += len(images)
             now = seconds + time.perf_counter() - began

@@ -25,6 +25,8 @@ __all__ = ["NOTEBOOK", "beside_coco", "count_images", "find_run", "jobs", "measu
 NOTEBOOK = "03_benchmark"
 #: Training steps that are timed.
 _STEPS = 3
+#: Steps before those on CUDA, where some go before a step is recorded.
+_WARM_UP = 5
 
 
 def open_runs(entries: Sequence[Mapping[str, Any]], inputs: Inputs) -> list[Run[BenchmarkSettings]]:
@@ -87,7 +89,7 @@ def measure_speed(
     precision: str = "auto",
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
-    """Seconds that a training image and a scored image take here in batches of ``recipe``, each after one to warm up.
+    """Seconds that a training image and a scored image take here in batches of ``recipe``.
 
     A training image takes what the recipe's steps at half and at full resolution take on average.
     """
@@ -100,7 +102,8 @@ def measure_speed(
 
     def seconds_of(step: Callable[[], torch.Tensor], n_steps: int) -> float:
         """An image's share of ``n_steps`` steps."""
-        step().sum().item()
+        for _ in range(_WARM_UP if on.type == "cuda" else 1):
+            step().sum().item()
         started = clock()
         for _ in range(n_steps - 1):
             step()

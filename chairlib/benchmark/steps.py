@@ -62,7 +62,7 @@ class Stepper:
             return loss
         if shape not in self._graphs:
             self._graphs = {shape: _Graph(self, images, masks)}  # one at a time: each holds the memory of a step
-        return self._graphs[shape].replay(images, masks)
+        return self._graphs[shape].replay(self, images, masks)
 
     def gradients(self, images: Tensor, masks: Tensor) -> Tensor:
         """Leave the gradients of the batch's loss in the parameters, and return the loss."""
@@ -78,7 +78,7 @@ class _Graph:
     """The recorded step of one batch shape. Its memory, gradients too, is used again by every replay."""
 
     def __init__(self, stepper: Stepper, images: Tensor, masks: Tensor):
-        self.stepper, self.images, self.masks = stepper, images.clone(), masks.clone()
+        self.images, self.masks = images.clone(), masks.clone()
         stepper.model.zero_grad(set_to_none=True)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
@@ -87,13 +87,13 @@ class _Graph:
                 stepper.optimizer.step()
         self.gradients = [weight.grad for weight in stepper.parameters]
 
-    def replay(self, images: Tensor, masks: Tensor) -> Tensor:
+    def replay(self, stepper: Stepper, images: Tensor, masks: Tensor) -> Tensor:
         self.images.copy_(images)
         self.masks.copy_(masks)
         self.graph.replay()
-        if not self.stepper.optimizer.can_be_recorded:
+        if not stepper.optimizer.can_be_recorded:
             # A batch of another shape in between has left other gradients in the parameters.
-            for weight, gradient in zip(self.stepper.parameters, self.gradients, strict=True):
+            for weight, gradient in zip(stepper.parameters, self.gradients, strict=True):
                 weight.grad = gradient
-            self.stepper.optimizer.step()
+            stepper.optimizer.step()
         return self.loss.clone()

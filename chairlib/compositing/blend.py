@@ -26,6 +26,7 @@ __all__ = [
     "padding",
     "resize_background",
     "resize_segment",
+    "unit_range",
 ]
 
 #: The paper's four resolutions.
@@ -102,6 +103,12 @@ def blend_arrays(segments: np.ndarray, backgrounds: np.ndarray) -> np.ndarray:
     """:func:`blend` for numpy: uint8 [..., d, d, 4] over uint8 [..., d, d, 3] gives uint8 [..., d, d, 3]."""
     parts = [torch.from_numpy(np.ascontiguousarray(array)).movedim(-1, -3) for array in (segments, backgrounds)]
     return blend(*parts).byte().movedim(-3, -1).numpy()
+
+
+def unit_range(levels: torch.Tensor) -> torch.Tensor:
+    """Float levels 0..255 as values in [0, 1], in place: k / 255, the same float on every device."""
+    # By a plain number, CUDA multiplies with its reciprocal, and the last bit differs from the CPU's.
+    return levels.div_(torch.full((), 255.0, device=levels.device))
 
 
 def mask_from_opacity(opacity: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from chairlib.collection import SPLITS, Collection
 from chairlib.collection.groups import group_labels
-from chairlib.compositing.blend import Placement, blend, mask_from_opacity
+from chairlib.compositing.blend import Placement, blend, mask_from_opacity, unit_range
 from chairlib.compositing.packing import check_split, load_split, spread
 from chairlib.core.checks import check_count
 from chairlib.core.devices import free_memory
@@ -151,9 +151,9 @@ class CompositeSet:
         for start in range(0, len(pairs), max(1, at_once)):
             part = slice(start, start + max(1, at_once))
             segments = _take(self.segments, pairs[part, 0], self.device)
-            blend(segments, _take(self.backgrounds, pairs[part, 1], self.device), out=images[part]).div_(255)
+            unit_range(blend(segments, _take(self.backgrounds, pairs[part, 1], self.device), out=images[part]))
             opacity = segments[:, 3:4]
-            masks[part] = opacity.float().div_(255) if self.soft else mask_from_opacity(opacity)
+            masks[part] = unit_range(opacity.float()) if self.soft else mask_from_opacity(opacity)
         return images, masks
 
     def spread(self, count: int) -> torch.Tensor:
@@ -195,7 +195,7 @@ class StoredSet:
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         images, masks = (_take(tensor, indices, self.device) for tensor in (self.images, self.masks))
-        return images.float().div_(255), mask_from_opacity(masks).float()
+        return unit_range(images.float()), mask_from_opacity(masks).float()
 
     def spread(self, count: int) -> torch.Tensor:
         return spread(len(self), count)
