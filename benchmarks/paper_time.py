@@ -11,6 +11,7 @@ Only jobs of the newest build count: records that it found finished cost it noth
 """
 
 import argparse
+import itertools
 import json
 import re
 import shlex
@@ -93,7 +94,9 @@ def split(job: Job, packed: dict[str, list[float]]) -> None:
     for number, (start, end) in enumerate(spans):
         if finished is not None and start - 1 <= finished <= end + 1 and end - start >= job.record["seconds"]:
             job.parts["analyses" if job.record["kind"] == "landscape" else "training"] += job.record["seconds"]
-            within = [time for time in packed.get(str(job.record["parameters"]["resolution"]), []) if start < time < end]
+            within = [
+                time for time in packed.get(str(job.record["parameters"]["resolution"]), []) if start < time < end
+            ]
             packing = min(max(within) - start, end - start - job.record["seconds"]) if within else 0.0
             job.parts["packing"] += packing
             job.parts["scores"] += end - start - job.record["seconds"] - packing
@@ -107,7 +110,7 @@ def unused(jobs: list[Job], began: float, ended: float) -> tuple[float, float, f
     moments = sorted({began, ended, *(job.start for job in jobs), *(job.end for job in jobs)})
     first = min((job.start for job in jobs), default=ended)
     empty = alone = 0.0
-    for start, end in zip(moments, moments[1:], strict=False):
+    for start, end in itertools.pairwise(moments):
         count = sum(job.start <= start and end <= job.end for job in jobs)
         empty += (end - start) * (count == 0 and start >= first)
         alone += (end - start) * (count == 1)

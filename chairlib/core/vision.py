@@ -66,7 +66,7 @@ def _disable(function: Callable | None = None, recursive: bool = True, **reason:
 
 @contextmanager
 def _compiler_left_out() -> Iterator[None]:
-    """What torchvision takes from torch's compiler while it is imported becomes functions that import it when called."""
+    """What torchvision takes from torch's compiler, within it, are functions that import the compiler when called."""
     if _COMPILER in sys.modules:
         yield
         return
