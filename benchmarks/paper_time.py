@@ -4,8 +4,9 @@ Claim: all of a build's time between Snakemake's first line and its last is told
 anew. Prints a table by part, the longest runs, and how many bytes the site has. Jobs run beside each other, so seconds
 of parts add up to the build's time multiplied by its cores.
 
-Only jobs of the newest build count: records that it found finished cost it nothing. `training` holds its validations;
-`packing` is told where a file was packed during a job, else it is part of `data and test scores`.
+Only jobs of the newest build count: records that it found finished cost it nothing. Training holds its validations.
+Packing is from the start of a cell to the last file that was packed during it; where two jobs run beside each other
+and may both have packed it, it is counted with the first.
 
     python benchmarks/paper_time.py FOLDER [--runs 20]
 """
@@ -79,8 +80,8 @@ def read_jobs(folder: Path, began: float, ended: float) -> list[Job]:
     return sorted(jobs.values(), key=lambda job: job.start)
 
 
-def split(job: Job, packed: dict[str, list[float]]) -> None:
-    """Fill ``job.parts``. ``packed``: when files were packed, by resolution."""
+def split(job: Job, packed: list[tuple[int, float]]) -> None:
+    """Fill ``job.parts``. ``packed``: resolution and time of each file that was packed; those of this job are taken."""
     job.parts = dict.fromkeys(PARTS, 0.0)
     if job.page is None or not job.page.is_file():
         job.parts["book" if job.rule == "book" else "process"] = job.end - job.start
@@ -90,18 +91,22 @@ def split(job: Job, packed: dict[str, list[float]]) -> None:
     spans = [(seconds_of(time["start_time"]), seconds_of(time["end_time"])) for time in times if time["start_time"]]
     # The cells of the parameters take no time; the first that does imports the chapter's code.
     first = next((number for number, (start, end) in enumerate(spans) if end - start > 0.05), None)
-    finished = seconds_of(job.record["finished"]) if job.record else None
+    finished, resolution = None, None
+    if job.record:
+        finished, resolution = seconds_of(job.record["finished"]), job.record["parameters"]["resolution"]
     for number, (start, end) in enumerate(spans):
-        if finished is not None and start - 1 <= finished <= end + 1 and end - start >= job.record["seconds"]:
+        rest, part = end - start, "imports" if number == first else "cells"
+        # A record's time is in whole seconds.
+        if finished is not None and start - 1 <= finished <= end + 1 and rest >= job.record["seconds"]:
             job.parts["analyses" if job.record["kind"] == "landscape" else "training"] += job.record["seconds"]
-            within = [
-                time for time in packed.get(str(job.record["parameters"]["resolution"]), []) if start < time < end
-            ]
-            packing = min(max(within) - start, end - start - job.record["seconds"]) if within else 0.0
+            rest, part = rest - job.record["seconds"], "scores"
+        within = [one for one in packed if start < one[1] < end and resolution in (None, one[0])]
+        if within:
+            packing = min(rest, max(time for _, time in within) - start)
             job.parts["packing"] += packing
-            job.parts["scores"] += end - start - job.record["seconds"] - packing
-        else:
-            job.parts["imports" if number == first else "cells"] += end - start
+            rest -= packing
+            packed[:] = [one for one in packed if one not in within]
+        job.parts[part] += rest
     job.parts["process"] = max(0.0, job.end - job.start - sum(job.parts.values()))
 
 
@@ -126,11 +131,13 @@ def main() -> None:
 
     began, ended = newest_build(folder)
     jobs = read_jobs(folder, began, ended)
-    packed: dict[str, list[float]] = {}
-    for file in (folder / ".cache" / "packed").glob("*.safetensors"):
-        if named := re.match(r"[0-9a-f]+-(\d+)-", file.name):
-            packed.setdefault(named[1], []).append(file.stat().st_mtime)
-    for job in jobs:
+    packed = [
+        (int(named[1]), file.stat().st_mtime)
+        for file in (folder / ".cache" / "packed").glob("*.safetensors")
+        if (named := re.match(r"[0-9a-f]+-(\d+)-", file.name))
+    ]
+    # Chapters pack any resolution, so runs choose first.
+    for job in sorted(jobs, key=lambda job: job.record is None):
         split(job, packed)
 
     before, empty, alone = unused(jobs, began, ended)

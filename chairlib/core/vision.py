@@ -13,7 +13,7 @@ Every module of the package takes torchvision from here: `from chairlib.core.vis
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -59,9 +59,9 @@ def _is_compile_supported(device_type: Any) -> Any:
     return import_module(_COMPILER).is_compile_supported(device_type)
 
 
-def _disable(function: Callable | None = None, recursive: bool = True, **reason: str) -> Callable:
+def _disable(fn: Any = None, recursive: Any = True, *, reason: Any = None) -> Any:
     """As torch.compiler.disable, which imports the compiler to decorate; this imports it at the first call."""
-    return torch._disable_dynamo(function, recursive)
+    return torch._disable_dynamo(fn, recursive)
 
 
 @contextmanager
