@@ -22,8 +22,12 @@ __all__ = ["START_SECONDS", "execute", "names"]
 
 #: Environment variable: seconds that a notebook's process may take to start. One that dies is noticed at once.
 START_SECONDS = "CHAIRLIB_START_SECONDS"
-#: Modules of one's own are found from the first cell on.
-_KERNEL = "import chairlib.core.code; from ipykernel.kernelapp import launch_new_instance as start; start()"
+#: Modules of one's own are found from the first cell on. What is registered first runs last: when all that a notebook
+#: has to tidy up is done, its process ends, and does not take torch apart object by object for a second.
+_KERNEL = (
+    "import atexit, os; atexit.register(os._exit, 0); import chairlib.core.code; "
+    "from ipykernel.kernelapp import launch_new_instance as start; start()"
+)
 
 
 def names() -> list[str]:
