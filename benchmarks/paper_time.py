@@ -38,12 +38,16 @@ PARTS = {
 
 @dataclass
 class Job:
-    """A job of Snakemake: when it ran, in seconds since 1970, and how many of them each part took."""
+    """A job of Snakemake: when it ran, in seconds since 1970, and how many of them each part took.
+
+    ``packs``: whether it is given a collection.
+    """
 
     rule: str
     start: float
     end: float
     page: Path | None
+    packs: bool
     record: dict[str, Any] | None
     parts: dict[str, float] = field(default_factory=dict)
 
@@ -73,10 +77,12 @@ def read_jobs(folder: Path, began: float, ended: float) -> list[Job]:
             continue
         words = shlex.split(told["shellcmd"] or "")
         page = Path(words[words.index("-o") + 1]) if "-o" in words else None
+        # ... chairlib run NOTEBOOK -P PARAMETERS -o PAGE
+        parameters = json.loads(words[words.index("-o") - 1]) if page else {}
         record = folder / "runs" / told["rule"].removeprefix("run_") / "record.json"
         found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
         # A job with two outputs is told of twice, a few milliseconds apart.
-        jobs[told["rule"]] = Job(told["rule"], start, end, page, found)
+        jobs[told["rule"]] = Job(told["rule"], start, end, page, "data" in parameters, found)
     return sorted(jobs.values(), key=lambda job: job.start)
 
 
@@ -100,7 +106,7 @@ def split(job: Job, packed: list[tuple[int, float]]) -> None:
         if finished is not None and start - 1 <= finished <= end + 1 and rest >= job.record["seconds"]:
             job.parts["analyses" if job.record["kind"] == "landscape" else "training"] += job.record["seconds"]
             rest, part = rest - job.record["seconds"], "scores"
-        within = [one for one in packed if start < one[1] < end and resolution in (None, one[0])]
+        within = [one for one in packed if job.packs and start < one[1] < end and resolution in (None, one[0])]
         if within:
             packing = min(rest, max(time for _, time in within) - start)
             job.parts["packing"] += packing
