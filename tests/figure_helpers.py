@@ -32,7 +32,7 @@ def masks(n: int = 4, d: int = 32) -> np.ndarray:
 
 def pixels(figure: Figure) -> np.ndarray:
     """The picture as uint8 [h, w, 3]."""
-    return np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(figure.webp)).convert("RGB"))
 
 
 def has_colour(figure: Figure, colour: str, least: int = 100) -> bool:
@@ -59,7 +59,7 @@ class ImageTag(HTMLParser):
 
 
 def check_figure(figure: Figure) -> None:
-    """A figure is an opaque PNG of a sensible size in an ``<img>`` with alternative text, and nothing is cut off."""
+    """A figure is an opaque WebP of a sensible size in an ``<img>`` with alternative text, and nothing is cut off."""
     read = ImageTag(figure._repr_html_()).attributes
     assert read["class"] == "chair-figure"
     assert read["alt"] == figure.alt
@@ -67,10 +67,10 @@ def check_figure(figure: Figure) -> None:
     assert not figure.alt.endswith("..")
     assert "nan" not in figure.alt
     source = read["src"] or ""
-    assert base64.b64decode(source.removeprefix("data:image/png;base64,"), validate=True) == figure.png
-    with Image.open(io.BytesIO(figure.png)) as image:
+    assert base64.b64decode(source.removeprefix("data:image/webp;base64,"), validate=True) == figure.webp
+    with Image.open(io.BytesIO(figure.webp)) as image:
         image.load()
-        assert image.format == "PNG"
+        assert image.format == "WEBP"
         assert 100 <= int(read["width"] or 0) <= 640  # CSS pixels: fits the page
         assert int(read["width"] or 0) * 1.4 <= image.width <= 2400  # sharp on a dense screen, never huge
         assert 100 <= image.height <= 2400
@@ -78,7 +78,7 @@ def check_figure(figure: Figure) -> None:
     shown = pixels(figure)
     for edge in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
         assert (edge == 255).all()
-    assert len(figure.png) < 1_000_000
+    assert len(figure.webp) < 1_000_000
 
 
 def embed_size(widget: ipywidgets.Widget) -> int:

@@ -1,7 +1,11 @@
 """Every benchmark runs, at toy size: only whether it runs is tested, never how fast."""
 
+import json
+import os
+import re
 import runpy
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,7 @@ SCRIPTS = sorted(
     str(file.relative_to(ROOT)) for folder in ("", "extras/*/") for file in ROOT.glob(f"{folder}benchmarks/[!_]*.py")
 )
 
-#: The smallest settings of each script. DATA stands for a tiny collection.
+#: The smallest settings of each script. DATA stands for a tiny collection, BUILD for a folder with a finished build.
 TOYS = {
     "benchmarks/cross_test.py": "DATA --width 2 --resolution 32 --images 32 --test-images 8",
     "benchmarks/gpu.py": "DATA --device cpu --width 2 --models unet fcn_vgg16 --resolutions 32 --images 32 "
@@ -25,11 +29,15 @@ TOYS = {
     "benchmarks/loader_speed.py": "--data DATA --resolution 16 --batch-size 4 --images 16 --device cpu "
     "--also 32x2 --repeats 1",
     "benchmarks/metrics_speed.py": "--images 20",
+<<<<<<< HEAD
     "benchmarks/pack_for_gpu.py": "DATA packed.zip --side 48",
     "benchmarks/scale.py": "--segments 9 12 18 --backgrounds 5 6 7 --resolutions 32 40 48 --images 8 12 16 --width 2 "
     "--loaded 16 --repeats 1 --device cpu",
     "benchmarks/time_to_iou.py": "--data DATA --width 2 --resolution 32 --images 64 --evaluations 2 --val-images 8 "
     "--seeds 1 --plain-seconds 0.1 --device cpu",
+=======
+    "benchmarks/paper_time.py": "BUILD",
+>>>>>>> i13-build
     "benchmarks/training_speed.py": "--width 2 --resolution 32 --batch-size 2 --device cpu",
     "extras/chairfinder/benchmarks/review.py": "--images 26 --pages 1 --pause 0",
     "extras/chairfinder/benchmarks/screening.py": "DATA/segments --backgrounds DATA/backgrounds",
@@ -39,15 +47,59 @@ TOYS = {
 NEEDS = {"review": "ipywidgets", "render_speed": "mitsuba"}
 
 
+#: When the finished build began, and the seconds of it at which things happened.
+BEGAN = datetime(2026, 1, 2, 3, 4, 5)
+RUN, REPORT, BOOK, ENDED = (10, 110), (105, 115), (115, 120), 121
+RUN_CELLS, REPORT_CELLS = [(12, 12.01), (12.01, 15), (15, 108), (108, 109)], [(106, 109), (109, 114)]
+
+
+@pytest.fixture
+def build(tmp_path) -> Path:
+    """What a build leaves that is of interest for its times: a run that packed and trained, a report, and the book."""
+    folder, began = tmp_path / "build", BEGAN.timestamp()
+    state, pages, run = folder / ".snakemake", folder / "book" / "notebooks", folder / "runs" / "benchmark-a"
+    for new in (state / "log", state / "metadata", pages, run, folder / ".cache/packed", folder / "_build/html"):
+        new.mkdir(parents=True)
+
+    def at(seconds: float) -> str:
+        return datetime.fromtimestamp(began + seconds, UTC).isoformat()
+
+    def cell(start: float, end: float) -> dict:
+        times = {"start_time": at(start), "end_time": at(end)}
+        return {"cell_type": "code", "metadata": {"papermill": times}, "source": "", "outputs": []}
+
+    told = {"run_benchmark-a": RUN, "chapter_report": REPORT, "book": BOOK, "chapter_of_another_build": (-50, -40)}
+    data = json.dumps({"data": "mini"})
+    for number, (rule, (start, end)) in enumerate(told.items()):
+        command = (
+            "render-book"
+            if rule == "book"
+            else f"python -P -m chairlib run x -P '{data}' -o {pages / rule}.ipynb && true"
+        )
+        job = {"rule": rule, "starttime": began + start, "endtime": began + end, "shellcmd": command}
+        (state / "metadata" / str(number)).write_text(json.dumps(job))
+    for rule, cells in (("run_benchmark-a", RUN_CELLS), ("chapter_report", REPORT_CELLS)):
+        (pages / f"{rule}.ipynb").write_text(json.dumps({"cells": [cell(*times) for times in cells]}))
+    record = {"kind": "benchmark", "finished": at(107).replace("+00:00", "Z"), "seconds": 80.0}
+    (run / "record.json").write_text(json.dumps({**record, "parameters": {"resolution": 64}}))
+    packed, log = folder / ".cache/packed/0a-64-x.safetensors", state / f"log/{BEGAN:%Y-%m-%dT%H%M%S.%f}.snakemake.log"
+    log.write_text("3 of 3 steps (100%) done")
+    for file, seconds in ((packed, 20), (log, ENDED)):
+        file.touch()
+        os.utime(file, (began + seconds, began + seconds))
+    (folder / ".cache" / "build.json").write_text(json.dumps({"started": began - 4}))
+    return folder
+
+
 def test_every_benchmark_has_a_toy_size():
     assert sorted(TOYS) == SCRIPTS
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_it_runs_at_toy_size(script, collection, own_runs, tmp_path, monkeypatch, capsys):
+def test_it_runs_at_toy_size(script, collection, build, own_runs, tmp_path, monkeypatch, capsys):
     if needed := NEEDS.get(Path(script).stem):
         pytest.importorskip(needed)
-    arguments = TOYS[script].replace("DATA", str(collection.root)).split()
+    arguments = TOYS[script].replace("DATA", str(collection.root)).replace("BUILD", str(build)).split()
     monkeypatch.setattr(sys, "argv", [script, *arguments])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CHAIRLIB_RECORDS", str(tmp_path / "records"))
@@ -58,3 +110,26 @@ def test_it_runs_at_toy_size(script, collection, own_runs, tmp_path, monkeypatch
     finally:
         torch.set_num_threads(threads)
     assert capsys.readouterr().out.strip()
+
+
+def test_the_time_of_a_build_is_told_by_part(build, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["paper_time.py", str(build)])
+    runpy.run_path(str(ROOT / "benchmarks/paper_time.py"), run_name="__main__")
+    lines = re.findall(r"^ *([^\d\s].*?) +(\d+\.\d) s", capsys.readouterr().out, re.MULTILINE)
+    told = {title: float(seconds) for title, seconds in lines}
+    assert told == {
+        "build": 121,
+        "set-up before Snakemake: the plan, estimates": 4,
+        "Snakemake before the first job": 10,
+        "Snakemake between jobs and at the end, none running": 1,
+        "one job only was running": 105,
+        "all jobs, added up": 115,
+        "notebooks' processes: start and end": 5,
+        "notebooks' first code cell: imports, opening runs": 6,
+        "packing images": 5,
+        "training, validations included": 80,
+        "analyses of the landscape": 0,
+        "runs' data and test scores": 8,
+        "other cells: figures, tables, reports": 6,
+        "rendering the book": 5,
+    }

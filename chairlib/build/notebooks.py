@@ -22,8 +22,12 @@ __all__ = ["START_SECONDS", "execute", "names"]
 
 #: Environment variable: seconds that a notebook's process may take to start. One that dies is noticed at once.
 START_SECONDS = "CHAIRLIB_START_SECONDS"
-#: Modules of one's own are found from the first cell on.
-_KERNEL = "import chairlib.core.code; from ipykernel.kernelapp import launch_new_instance as start; start()"
+#: Modules of one's own are found from the first cell on. What is registered first runs last: when all that a notebook
+#: has to tidy up is done, its process ends, and does not take torch apart object by object for a second.
+_KERNEL = (
+    "import atexit, os; atexit.register(os._exit, 0); import chairlib.core.code; "
+    "from ipykernel.kernelapp import launch_new_instance as start; start()"
+)
 
 
 def names() -> list[str]:
@@ -41,6 +45,7 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
     It runs under this interpreter, without anybody's start-up files. ``CHAIRLIB_START_SECONDS`` is how long its
     process may take to start.
     """
+    _leave_out_addresses()
     try:
         import nbformat
         import papermill
@@ -106,6 +111,23 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
         nbformat.write(notebook, temporary)
     failed.unlink(missing_ok=True)
     return out
+
+
+def _leave_out_addresses() -> None:
+    """Before papermill is imported, whose checker of notebooks brings a grammar of web addresses, and compiles it.
+
+    That took two thirds of papermill's import. No notebook is checked for addresses, and whoever checks JSON against
+    a schema does without the package where it is not installed.
+    """
+    if "jsonschema" not in sys.modules:
+        sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+        try:
+            import jsonschema  # noqa: F401
+        except ModuleNotFoundError:
+            pass  # then papermill is missing as well, which the import after this says
+        finally:
+            if sys.modules["rfc3987_syntax"] is None:
+                del sys.modules["rfc3987_syntax"]
 
 
 def _start_seconds() -> int:

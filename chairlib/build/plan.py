@@ -23,6 +23,7 @@ from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
 from chairlib.core.jobs import Inputs, Job, executed_notebook, report_job, unique
 from chairlib.core.runs import Run
+from chairlib.transfer.photos import looked_at_once
 from chairlib.transfer.recipes import get_recipe as get_transfer_recipe
 from chairlib.transfer.settings import STAND_IN
 
@@ -38,6 +39,7 @@ class Plan:
     ``coco``: the folder that `chairlib coco-chairs` wrote; without it, runs pretrained on COCO's chairs are left out.
     """
 
+    @looked_at_once()
     def __init__(
         self, profile: str, data: str = "mini", device: str = "auto", photos: str = STAND_IN, coco: str | None = None
     ):
@@ -70,6 +72,7 @@ class Plan:
         return [run for run in self.extra_runs if run.kind == kind]
 
     @cached_property
+    @looked_at_once()
     def jobs(self) -> list[Job]:
         """Everything that is executed."""
         profile, about = self.profile, (self.profile.name, self.profile.description)

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -33,6 +34,7 @@ def build(profile: str, data: str, device: str, dry_run: bool, photos: str, coco
         raise ChairlibError(
             f"there is no Snakefile in {paths.home}{named}; clone the project's repository and build there."
         )
+    started = time.time()
     plan = Plan(profile, data, device, photos, coco)
     _announce(plan, dry_run)
     # Our lock, unlike Snakemake's, does not outlive a build that is killed. Every file here is written whole or not at
@@ -45,6 +47,7 @@ def build(profile: str, data: str, device: str, dry_run: bool, photos: str, coco
             "device": device,
             "photos": plan.inputs.photos,
             "coco": str(plan.inputs.coco) if plan.inputs.coco else None,
+            "started": started,  # for benchmarks/paper_time.py: Snakemake's log begins after the plan is made
         }
         write_json(paths.cache / _CONFIG, config)
         if not dry_run:

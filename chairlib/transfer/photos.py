@@ -3,6 +3,9 @@
 import hashlib
 import itertools
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ __all__ = [
     "Photos",
     "check_unchanged",
     "content_hash",
+    "looked_at_once",
+    "name_and_hash",
     "open_datasets",
     "open_photos",
     "photos_root",
@@ -82,14 +87,42 @@ def share_of(photos: StoredSet, ids: list[str], share: int, seed: int) -> Stored
     return StoredSet(images, masks, photos.device, photos.name)
 
 
-def content_hash(settings: TransferSettings) -> str:
-    """16 hexadecimal digits over the ids and files of every split, as they are now."""
-    digest = hashlib.sha256()
-    for split, photos in open_datasets(settings).items():
+_looked_at: ContextVar[dict[tuple[Any, ...], tuple[str, str]] | None] = ContextVar("looked_at", default=None)
+
+
+@contextmanager
+def looked_at_once() -> Iterator[None]:
+    """Within it, the photos of a category and protocol are looked at once, however many runs on them are opened.
+
+    For what opens hundreds of runs at one moment, as a plan does: folders are listed and their files asked for changes
+    each time otherwise.
+    """
+    token = _looked_at.set({})
+    try:
+        yield
+    finally:
+        _looked_at.reset(token)
+
+
+def name_and_hash(settings: TransferSettings) -> tuple[str, str]:
+    """What a run's photos are called, and 16 hexadecimal digits over the ids and files of every split, as now."""
+    known, asked = _looked_at.get(), (settings.data, settings.category, settings.protocol, settings.fold)
+    if known is not None and asked in known:
+        return known[asked]
+    digest, datasets = hashlib.sha256(), open_datasets(settings)
+    for split, photos in datasets.items():
         digest.update(repr((split, photos.ids)).encode())
         for file in itertools.chain.from_iterable(photos.files):
             digest.update(file_digest(file))
-    return digest.hexdigest()[:16]
+    found = datasets["train"].name, digest.hexdigest()[:16]
+    if known is not None:
+        known[asked] = found
+    return found
+
+
+def content_hash(settings: TransferSettings) -> str:
+    """The digits of :func:`name_and_hash`."""
+    return name_and_hash(settings)[1]
 
 
 def check_unchanged(run: Run[TransferSettings]) -> None:

@@ -25,7 +25,7 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors
 from chairlib.transfer.object_discovery import ObjectDiscovery
-from chairlib.transfer.photos import check_unchanged, content_hash, open_datasets, share_of, splits_of
+from chairlib.transfer.photos import check_unchanged, name_and_hash, open_datasets, share_of, splits_of
 from chairlib.transfer.pretraining import load_pretrained, pretraining_cost, pretraining_of, read_pretrained
 from chairlib.transfer.protocols import figure_ids
 from chairlib.transfer.recipes import get_recipe
@@ -54,8 +54,7 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
     check_model(settings.model, settings.width, settings.resolution)
-    name = open_datasets(settings)["train"].name
-    return runs.open_run(settings, name, content_hash(settings), model_code=model_code_hash(settings.model))
+    return runs.open_run(settings, *name_and_hash(settings), model_code=model_code_hash(settings.model))
 
 
 def initial_model(settings: TransferSettings) -> nn.Module:

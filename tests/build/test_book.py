@@ -159,6 +159,40 @@ def test_each_run_is_titled_by_its_name(monkeypatch):
     assert ["".join(cell["source"]) for cell in cells] == ["# a comment", "# Run `unet-64`\n\nText\n# Other"]
 
 
+def test_the_site_leaves_out_what_no_page_shows(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from lean_site import slim
+
+    output = nbformat.v4.new_output("stream", text="a picture")
+    cell = nbformat.v4.new_code_cell(
+        "x = 1", outputs=[output], execution_count=3, metadata={"papermill": {}, "tags": []}
+    )
+    page = tmp_path / "_sources" / "notebooks" / "one.ipynb"
+    page.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}}), page)
+    files = ("a.js", "a.js.map", "old.ttf", "both.ttf", "both.woff2", "readme.png", "logo.png")
+    (tmp_path / "_static" / "fonts").mkdir(parents=True)
+    for name in files:
+        (tmp_path / "_static" / "fonts" / name).touch()
+
+    slim(tmp_path)
+    left = nbformat.read(page, as_version=4)
+    nbformat.validate(left)
+    assert left.metadata == {}
+    assert [(cell.source, cell.outputs, cell.execution_count, cell.metadata) for cell in left.cells] == [
+        ("x = 1", [], None, {"tags": []})
+    ]
+    kept = {file.name for file in (tmp_path / "_static" / "fonts").iterdir()}
+    assert kept == {"a.js", "old.ttf", "both.woff2", "logo.png"}
+
+
+def test_the_site_carries_no_picture_twice(built_site):
+    """A page's download is its notebook without outputs."""
+    for file in (built_site / "_sources").rglob("*.ipynb"):
+        assert not any(cell.get("outputs") for cell in nbformat.read(file, as_version=4).cells), file.name
+    assert not list((built_site / "_static").rglob("*.map"))
+
+
 # Front door
 
 

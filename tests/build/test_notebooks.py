@@ -45,6 +45,35 @@ def output(file: Path) -> str:
     return "".join(part.get("text", "") for cell in cells for part in cell.get("outputs", []))
 
 
+def test_no_grammar_of_addresses_is_compiled_and_it_can_be_afterwards(notebook, tmp_path):
+    pytest.importorskip("rfc3987_syntax")
+    code = (
+        "import sys\nfrom chairlib.build.notebooks import execute\n"
+        f"execute({notebook('print(depth)')!r}, {{}}, {str(tmp_path / 'out.ipynb')!r}, log=False)\n"
+        "assert 'papermill' in sys.modules and 'rfc3987_syntax' not in sys.modules and 'lark' not in sys.modules\n"
+        "import rfc3987_syntax"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_notebooks_process_tidies_up_and_then_ends_at_once(notebook, tmp_path):
+    """What is registered for the end is done; the interpreter, with all its objects, is not taken apart."""
+    code = f"""
+import atexit, pathlib, tempfile
+folder = pathlib.Path({str(tmp_path)!r})
+atexit.register((folder / "registered").touch)
+temporary = tempfile.TemporaryDirectory(dir=folder)
+class Late:
+    def __del__(self, touch=(folder / "taken_apart").touch):
+        touch()
+import builtins
+builtins.late = Late()
+"""
+    execute(notebook(code), {}, tmp_path / "out.ipynb")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["given.ipynb", "out.ipynb", "registered"]
+
+
 def test_chapters():
     assert names() == sorted(names())
     assert {"01_collection", "02_compositing", "03_benchmark", "04_benchmark_report"} <= set(names())

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -480,6 +481,7 @@ def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, coll
     assert not (checkout / "runs").exists()
     assert not (checkout / "_build").exists()
     told = json.loads((checkout / ".cache" / "build.json").read_text())
+    assert told.pop("started") <= time.time()
     assert told == {"profile": "toy", "data": str(data), "device": "auto", "photos": "stand-in", "coco": None}
 
 

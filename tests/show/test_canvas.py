@@ -35,7 +35,7 @@ def test_titles_and_captions_are_escaped_text_below_the_picture() -> None:
 
 def test_a_figure_is_the_same_opaque_picture_each_time() -> None:
     check_figure(line())
-    assert line().png == line().png
+    assert line().webp == line().webp
     assert line("A title").alt == "A title: A line that rises from 0 to 1."
 
 
@@ -43,16 +43,16 @@ def test_few_colours_are_a_smaller_file_of_the_same_size() -> None:
     fig = canvas.new_figure(3)
     fig.subplots().imshow(np.random.default_rng(0).random((40, 40)))
     full, few = canvas.show(fig, "noise"), canvas.show(fig, "noise", colours=256)
-    assert len(few.png) < 0.7 * len(full.png)
+    assert len(few.webp) < 0.7 * len(full.webp)
     assert pixels(few).shape == pixels(full).shape
     assert 'width="600"' in few.data
 
 
 def test_the_theme_is_ours_whatever_the_session_has_chosen_and_is_undone() -> None:
-    plain = line().png
+    plain = line().webp
     with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 30, "text.color": "white"}):
         before = dict(matplotlib.rcParams)
-        assert line().png == plain
+        assert line().webp == plain
         assert dict(matplotlib.rcParams) == before
     assert has_colour(line(), canvas.PALETTE[0])
 

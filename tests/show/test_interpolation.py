@@ -82,7 +82,7 @@ def drawn(name: str) -> Figure:
 def test_every_figure_is_a_picture_that_fits_a_page(name: str) -> None:
     check_figure(drawn(name))
     assert 'width="600"' in drawn(name).data
-    assert len(drawn(name).png) < 300_000
+    assert len(drawn(name).webp) < 300_000
 
 
 @pytest.mark.parametrize("name", ALT)
@@ -111,7 +111,7 @@ def test_alphas_that_miss_the_ends_by_a_rounding_error_count_as_the_ends() -> No
     def off(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(alpha=frame["alpha"] + 3e-17 - 1e-9 * (frame["alpha"] == 0))
 
-    assert matching_curves(off(MATCHED)).png == drawn("matching_curves").png
+    assert matching_curves(off(MATCHED)).webp == drawn("matching_curves").webp
 
 
 def test_a_table_without_a_metric_is_named() -> None:

@@ -88,7 +88,7 @@ def drawn(name: str) -> Figure:
 def test_every_figure_is_a_picture_that_fits_a_page(name: str) -> None:
     check_figure(drawn(name))
     assert 'width="600"' in drawn(name).data
-    assert len(drawn(name).png) < 300_000
+    assert len(drawn(name).webp) < 300_000
 
 
 @pytest.mark.parametrize("name", ALT)
@@ -99,7 +99,7 @@ def test_alternative_text_holds_the_numbers(name: str) -> None:
 
 def test_data_are_drawn_and_not_only_described() -> None:
     higher = SOUP.assign(iou=SOUP["iou"] + 0.5)
-    assert drawn("soup_bars").png != soup_bars(higher, "test IoU on the stand-in (%)").png
+    assert drawn("soup_bars").webp != soup_bars(higher, "test IoU on the stand-in (%)").webp
     assert has_colour(drawn("criticality_bars"), PAIR_COLOURS["S"])
     assert not has_colour(criticality_bars(REWOUND[REWOUND["pair"] == "F"]), PAIR_COLOURS["S"], 1)
 
@@ -107,7 +107,7 @@ def test_data_are_drawn_and_not_only_described() -> None:
 def test_the_total_is_no_block() -> None:
     frame = kinds("block", "relative")
     total = frame[:1].assign(block="total", relative=1.9)
-    assert block_distances(pd.concat([total, frame])).png == drawn("block_distances").png
+    assert block_distances(pd.concat([total, frame])).webp == drawn("block_distances").webp
 
 
 def test_gaps_in_repetitions_are_left_out() -> None:

@@ -88,7 +88,7 @@ def test_every_pixel_of_an_image_is_drawn_as_an_equal_square() -> None:
 def test_float_images_are_drawn_as_their_bytes() -> None:
     pictures = images(2)
     as_floats = (pictures / 255).astype(np.float32)
-    assert composite_grid(as_floats).png == composite_grid(pictures).png
+    assert composite_grid(as_floats).webp == composite_grid(pictures).webp
 
 
 def test_errors_of_a_prediction_have_colours_of_their_own() -> None:

@@ -49,7 +49,7 @@ def drawn(name: str) -> Figure:
 def test_every_figure_is_a_picture_that_fits_a_page(name: str) -> None:
     check_figure(drawn(name))
     assert 'width="600"' in drawn(name).data
-    assert len(drawn(name).png) < 300_000
+    assert len(drawn(name).webp) < 300_000
 
 
 @pytest.mark.parametrize("name", ALT)
@@ -59,7 +59,7 @@ def test_alternative_text_holds_the_numbers(name: str) -> None:
 
 
 def test_planes_are_light() -> None:
-    assert len(drawn("plane_map").png) < 60_000
+    assert len(drawn("plane_map").webp) < 60_000
 
 
 def test_cells_that_were_not_computed_are_hatched() -> None:

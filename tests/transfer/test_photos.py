@@ -13,7 +13,7 @@ from chairlib import fine_tune
 from chairlib.compositing.image_sets import StoredSet
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
-from chairlib.transfer.photos import photos_root, preview, run_title, share_of
+from chairlib.transfer.photos import looked_at_once, photos_root, preview, run_title, share_of
 from chairlib.transfer.report import open_report
 from chairlib.transfer.run import open_run, train
 from drawing import draw_photos
@@ -103,3 +103,16 @@ def test_a_folder_that_is_not_the_release_is_told(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"")
     with pytest.raises(CollectionError, match=r"is not the Object Discovery release.*holiday\.jpg"):
         open_run(data=str(tmp_path), **TINY)
+
+
+def test_a_plan_of_many_runs_looks_at_their_photos_once(tmp_path):
+    root = draw_photos(tmp_path / "drawn")
+    before = open_run(data=str(root), **TINY)
+    with looked_at_once():
+        assert open_run(data=str(root), **TINY) == before
+        other = open_run(data=str(root), **TINY, category="horse")
+        assert other.data["hash"] != before.data["hash"]
+        mask = sorted((root / "Data" / "Car" / "GroundTruth").iterdir())[0]
+        mask.unlink()
+        assert open_run(data=str(root), **TINY, seed=1).data == before.data
+    assert open_run(data=str(root), **TINY).data != before.data
