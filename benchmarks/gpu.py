@@ -19,7 +19,6 @@ small settings only shows that it works.
 
 import argparse
 import json
-import os
 import tempfile
 import time
 import zipfile
@@ -28,6 +27,7 @@ from types import SimpleNamespace
 
 import torch
 from _records import circumstances, records_folder
+from time_to_iou import fast_run
 from torch.utils.flop_counter import FlopCounterMode
 
 from chairlib.benchmark import run as benchmark
@@ -43,9 +43,7 @@ from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import published
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.files import write_json
-from chairlib.core.tensors import load_tensors
 from chairlib.landscape.evaluator import interpolation_curve
-from time_to_iou import fast_run
 
 PARTS = ("composites", "loader", "training", "cells", "line")
 TABLE_2 = ("unet", "fcn_vgg16", "fcn_resnet50", "fcn_resnet101")
@@ -132,9 +130,7 @@ def train_briefly(bench: Bench, seed: int):
     model = build_model("unet", arguments.width)
     train = bench.loader("train", batch_size=recipe.batch_size, flip=recipe.flip, seed=seed)
     val = bench.loader("val", limit=arguments.val_images)
-    result = fit(
-        model, train, val, recipe, images=arguments.short_images, evaluations=1, seed=seed, progress=False
-    )
+    result = fit(model, train, val, recipe, images=arguments.short_images, evaluations=1, seed=seed, progress=False)
     return model, result
 
 
@@ -166,7 +162,8 @@ def loader(bench: Bench) -> None:
         }
     # The paper's training split: 500 segments and 6,000 backgrounds, 100 of these a segment.
     before = torch.cuda.memory_allocated(bench.device) if bench.device.type == "cuda" else 0
-    kept = [torch.zeros(n, channels, 64, 64, dtype=torch.uint8, device=bench.device) for n, channels in ((500, 4), (6000, 3))]
+    shapes = ((500, 4, 64, 64), (6000, 3, 64, 64))
+    kept = [torch.zeros(shape, dtype=torch.uint8, device=bench.device) for shape in shapes]
     kept.append(pair_table(500, 6000, "train").to(bench.device))
     held = torch.cuda.memory_allocated(bench.device) - before if bench.device.type == "cuda" else None
     bench.write("loader", {"by_batch_size": shares, "bytes_of_50000_composites": held, "tensors": len(kept)})
@@ -196,11 +193,24 @@ def flops_of_an_image(width: int, resolution: int = 64) -> int:
 def training(bench: Bench) -> None:
     arguments = bench.arguments
     settings = SimpleNamespace(
-        data=bench.data, model="unet", width=arguments.width, resolution=64, target=85.08, precision="auto",
-        device=str(bench.device), images=arguments.race_images, evaluations=6, val_images=arguments.val_images,
+        data=bench.data,
+        model="unet",
+        width=arguments.width,
+        resolution=64,
+        target=85.08,
+        precision="auto",
+        device=str(bench.device),
+        images=arguments.race_images,
+        evaluations=6,
+        val_images=arguments.val_images,
     )
-    bench.write("seconds-to-iou", {"settings": vars(settings) | {"data": Path(bench.data).name},
-                                   "runs": [fast_run(settings, seed) for seed in range(arguments.seeds)]})
+    bench.write(
+        "seconds-to-iou",
+        {
+            "settings": vars(settings) | {"data": Path(bench.data).name},
+            "runs": [fast_run(settings, seed) for seed in range(arguments.seeds)],
+        },
+    )
     peak, flops, speeds = peak_flops(bench), flops_of_an_image(arguments.width), {}
     for batch_size in arguments.batch_sizes:
         batches = endless(bench.loader("train", batch_size=batch_size, flip=True))
@@ -236,8 +246,11 @@ def cells(bench: Bench) -> None:
     """The smallest first, so that the deadline leaves as few undone as possible."""
     arguments = bench.arguments
     table_1 = published.table1()[["model", "resolution"]].itertuples(index=False, name=None)
-    wanted = [pair for pair in dict.fromkeys([*table_1, *((model, 64) for model in TABLE_2)])
-              if pair[1] in arguments.resolutions and pair[0] in arguments.models]
+    wanted = [
+        pair
+        for pair in dict.fromkeys([*table_1, *((model, 64) for model in TABLE_2)])
+        if pair[1] in arguments.resolutions and pair[0] in arguments.models
+    ]
     wanted = [pair for pair in wanted if f"cell-{pair[0]}-{pair[1]}" not in bench.record]
     for model, resolution in sorted(wanted, key=lambda pair: (pair[1], TABLE_2.index(pair[0]))):
         width = None if model.startswith("fcn_resnet") else arguments.width
@@ -250,14 +263,20 @@ def cells(bench: Bench) -> None:
             continue
         began = time.monotonic()
         run = benchmark.open_run(
-            data=bench.data, model=model, resolution=resolution, images=arguments.images, evaluations=2,
+            data=bench.data,
+            model=model,
+            resolution=resolution,
+            images=arguments.images,
+            evaluations=2,
             width=width,
-            val_images=arguments.val_images, test_images=arguments.test_images, device=str(bench.device),
+            val_images=arguments.val_images,
+            test_images=arguments.test_images,
+            device=str(bench.device),
         )
         record = benchmark.train(run, progress=False)
-        kept = ("images_seen", "half_images", "seconds", "precision", "recipe", "n_parameters", "data", "code", "parameters")
+        kept = ("images_seen", "half_images", "seconds", "precision", "recipe", "n_parameters", "data", "code")
         content = {name: record.content[name] for name in kept}
-        content["parameters"]["data"] = Path(bench.data).name
+        content["parameters"] = record.content["parameters"] | {"data": Path(bench.data).name}
         content["wall_seconds"] = round(time.monotonic() - began, 1)
         content["history"] = record.history().round(3).to_dict("list")
         bench.write(f"cell-{model}-{resolution}", {**content, "metrics": record.metrics})

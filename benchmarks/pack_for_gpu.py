@@ -89,9 +89,7 @@ def main() -> None:
     collection = Collection(arguments.collection)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary) / collection.name
-        small = write_collection(
-            root, chosen(collection, arguments.megabytes, arguments.side, arguments.quality)
-        )
+        small = write_collection(root, chosen(collection, arguments.megabytes, arguments.side, arguments.quality))
         with atomic_path(arguments.file) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for path in sorted(root.rglob("*.*")):
                 archive.write(path, path.relative_to(root.parent))

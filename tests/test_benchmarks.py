@@ -29,16 +29,13 @@ TOYS = {
     "benchmarks/loader_speed.py": "--data DATA --resolution 16 --batch-size 4 --images 16 --device cpu "
     "--also 32x2 --repeats 1",
     "benchmarks/metrics_speed.py": "--images 20",
-<<<<<<< HEAD
+    "benchmarks/paper_time.py": "BUILD",
     "benchmarks/pack_for_gpu.py": "DATA packed.zip --side 48",
     "benchmarks/scale.py": "--segments 9 12 18 --backgrounds 5 6 7 --resolutions 32 40 48 --images 8 12 16 --width 2 "
     "--loaded 16 --repeats 1 --device cpu",
     "benchmarks/time_to_iou.py": "--data DATA --width 2 --resolution 32 --images 64 --evaluations 2 --val-images 8 "
     "--seeds 1 --plain-seconds 0.1 --device cpu",
-=======
-    "benchmarks/paper_time.py": "BUILD",
->>>>>>> i13-build
-    "benchmarks/training_speed.py": "--width 2 --resolution 32 --batch-size 2 --device cpu",
+    "benchmarks/training_speed.py": "--rows unet:2:32:2 fcn_vgg16:2:32:2 --threads 1 --repeats 1 --device cpu",
     "extras/chairfinder/benchmarks/review.py": "--images 26 --pages 1 --pause 0",
     "extras/chairfinder/benchmarks/screening.py": "DATA/segments --backgrounds DATA/backgrounds",
     "extras/chairmaker/benchmarks/render_speed.py": "--images 1 --compared 1 --sizes 32 --collections DATA",

@@ -38,9 +38,12 @@ class Optimizer:
         on_cuda = parameters[0].device.type == "cuda"
         #: Whether a step can be recorded as a CUDA graph: it must not read the learning rate on the host.
         self.can_be_recorded = on_cuda and recipe.optimizer not in ("sgd", "rmsprop")
-        self._muon = _Muon(parameters, recipe) if recipe.optimizer == "muon" else None
-        rest = self._muon.left if self._muon else parameters
-        name = "adamw" if self._muon else recipe.optimizer
+        name, rest, pairs = recipe.optimizer, parameters, []
+        if name == "muon":
+            views = [(weight, _as_matrix(weight.detach(), weight)) for weight in parameters]
+            pairs = [(weight, matrix) for weight, matrix in views if matrix is not None]
+            name, rest = "adamw", [weight for weight, matrix in views if matrix is None]
+        self._muon = _Muon(pairs, recipe) if pairs else None
         self._rate = torch.tensor(recipe.learning_rate, device=parameters[0].device) if self.can_be_recorded else None
         options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
         if name in ("sgd", "rmsprop"):
@@ -52,8 +55,7 @@ class Optimizer:
     @property
     def parts(self) -> list[torch.optim.Optimizer]:
         """Torch's optimisers, whose states a checkpoint keeps."""
-        muon = [self._muon.muon] if self._muon else []
-        return [*muon, self._rest] if self._rest else muon
+        return [part for part in (self._muon and self._muon.muon, self._rest) if part]
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the steps to come."""
@@ -81,16 +83,12 @@ class _Muon:
     that is scaled by the rate and added to the weights here.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], recipe: Recipe):
-        views = [(weight, _as_matrix(weight.detach(), weight)) for weight in parameters]
-        self.pairs = [(weight, matrix) for weight, matrix in views if matrix is not None]
-        self.left = [weight for weight, matrix in views if matrix is None]
+    def __init__(self, pairs: list[tuple[nn.Parameter, Tensor]], recipe: Recipe):
+        self.pairs = pairs
         self.rate, self.decay = recipe.learning_rate, recipe.weight_decay
-        self.directions = [torch.zeros_like(matrix) for _, matrix in self.pairs]
+        self.directions = [torch.zeros_like(matrix) for _, matrix in pairs]
         options: dict[str, Any] = {"lr": 1.0, "weight_decay": 0.0, "momentum": recipe.momentum}
-        self.muon = torch.optim.Muon(
-            self.directions or [torch.zeros(1, 1)], **options, adjust_lr_fn="match_rms_adamw"
-        )
+        self.muon = torch.optim.Muon(self.directions, **options, adjust_lr_fn="match_rms_adamw")
 
     @torch.no_grad()
     def step(self, rate: float | Tensor) -> None:

@@ -6,25 +6,17 @@ significant bits in the range of float32, so nothing has to be scaled.
 
 import json
 import time
-from functools import cache
+from typing import Any
 
 import torch
 from torch import nn
 
 from chairlib.core import paths
+from chairlib.core.checks import check_precision
 from chairlib.core.devices import describe_hardware
-from chairlib.core.errors import ParameterError
 from chairlib.core.files import write_json
 
-__all__ = ["PRECISIONS", "check_precision", "forward_precision", "training_dtype"]
-
-PRECISIONS = ("auto", "float32", "bfloat16")
-
-
-def check_precision(precision: str) -> None:
-    """Raise :class:`ParameterError` unless ``precision`` is auto, float32 or bfloat16."""
-    if precision not in PRECISIONS:
-        raise ParameterError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}.")
+__all__ = ["forward_precision", "training_dtype"]
 
 
 def training_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
@@ -51,7 +43,7 @@ def _has_bfloat16(device: torch.device) -> bool | None:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        has = getattr(torch.cpu, "get_capabilities", dict)()
+        has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         if has.get("architecture") == "x86_64":
             return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
         # Versions of torch that cannot list them have functions for the two.
@@ -76,10 +68,10 @@ def _is_faster(device: torch.device) -> bool:
     return answer
 
 
-@cache
 def _time_both(device: torch.device) -> bool:
     images = torch.rand(8, 32, 64, 64, device=device).to(memory_format=torch.channels_last)
-    layer = nn.Conv2d(32, 32, 3, padding=1).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layer = nn.Conv2d(32, 32, 3, padding=1)
+    layer.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     seconds = {}
     try:
         for dtype in (torch.float32, torch.bfloat16):

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chairlib.benchmark.precision import check_precision
-from chairlib.core.checks import LARGEST_SEED, check_count
+from chairlib.core.checks import LARGEST_SEED, check_count, check_precision
 from chairlib.core.settings import Settings, parameter
 
 __all__ = ["BenchmarkSettings"]

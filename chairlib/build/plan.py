@@ -152,7 +152,8 @@ def estimate(plan: Plan) -> float:
         # A landscape is about models that were fine-tuned: theirs is the recipe, and the speed.
         get_recipe = get_benchmark_recipe if run.kind == "benchmark" else get_transfer_recipe
         recipe = get_recipe(settings.recipe, settings.model)
-        speeds = speed_of(settings.model, settings.width, settings.resolution, settings.device, recipe, settings.precision)
+        same = (settings.model, settings.width, settings.resolution, settings.device)
+        speeds = speed_of(*same, recipe, settings.precision)
         counts = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]
         seconds += sum(rate * count for rate, count in zip(speeds, counts, strict=True))
     return seconds

@@ -6,10 +6,12 @@ from typing import Any
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["LARGEST_SEED", "check_count", "check_positive", "is_whole"]
+__all__ = ["LARGEST_SEED", "PRECISIONS", "check_count", "check_positive", "check_precision", "is_whole"]
 
 #: Of what every random generator here takes.
 LARGEST_SEED = 2**32 - 1
+#: Of a forward pass while training, see :mod:`chairlib.benchmark.precision`.
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def is_whole(value: Any) -> bool:
@@ -33,3 +35,9 @@ def check_positive(name: str, value: Any, none: bool = False) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value <= 0:
         raise ParameterError(f"{name} {value!r} must be a finite number above 0{', or None' if none else ''}.")
+
+
+def check_precision(precision: Any) -> None:
+    """Raise :class:`ParameterError` unless ``precision`` is auto, float32 or bfloat16."""
+    if precision not in PRECISIONS:
+        raise ParameterError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}.")

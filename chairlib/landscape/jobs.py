@@ -17,7 +17,7 @@ __all__ = ["NOTEBOOK", "count_images", "jobs", "members", "open_runs"]
 
 NOTEBOOK = "07_loss_landscape"
 #: Parameters of a pretraining that an analysis sets itself.
-_OWN = ("data", "device", "model", "width", "resolution")
+_OWN = ("data", "device", "model", "precision", "resolution", "width")
 
 
 def open_runs(

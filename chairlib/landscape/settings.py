@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chairlib.benchmark.precision import check_precision
 from chairlib.benchmark.settings import BenchmarkSettings
-from chairlib.core.checks import check_count
+from chairlib.core.checks import check_count, check_precision
 from chairlib.core.errors import ParameterError
 from chairlib.core.settings import Settings, parameter
 from chairlib.transfer.settings import STAND_IN

@@ -27,6 +27,25 @@ def test_the_double_sigmoid_has_its_floor():
         segmentation_loss(sure, sure, "focal")
 
 
+def test_the_soft_iou_is_the_iou_of_sure_masks():
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[0, :, :4] = 1  # 32 pixels
+    masks[1, :, :, :2] = 1  # 16 pixels
+    found = torch.zeros(2, 1, 8, 8)
+    found[0, :, 2:6] = 1  # 16 of 48 shared
+    logits = 200 * found - 100
+    bce = segmentation_loss(logits, masks)
+    ious = (16 + 1) / (48 + 1), (0 + 1) / (16 + 1)  # with one pixel more
+    expected = bce.item() + 1 - sum(ious) / 2
+    assert segmentation_loss(logits, masks, "bce_jaccard").item() == pytest.approx(expected)
+
+
+def test_the_soft_iou_of_images_without_an_object_is_finite_and_can_be_learnt():
+    logits = torch.zeros(2, 1, 8, 8, requires_grad=True)
+    segmentation_loss(logits, torch.zeros(2, 1, 8, 8), "bce_jaccard").backward()
+    assert (logits.grad > 0).all()
+
+
 def test_evaluation_does_not_depend_on_batch_size_or_change_the_model(collection, unet):
     model = unet.train()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -76,7 +76,7 @@ def test_counts_are_what_is_trained_and_scored(collection):
 
 
 def test_speed_is_measured_per_image():
-    ticks = iter([0.0, 10.0, 13.0, 15.0])
+    ticks = iter([0.0, 3.0, 10.0, 12.0])
     recipe = get_recipe("fast", "unet")
     speed = jobs.measure_speed("unet", 2, 32, "cpu", recipe, clock=lambda: next(ticks))
     assert speed == pytest.approx((3 / (3 * recipe.batch_size), 2 / recipe.batch_size))
@@ -92,9 +92,18 @@ def test_speed_is_measured_on_the_same_images_at_the_resolution_asked_for(monkey
             return super().forward(images.mul_(9))
 
     monkeypatch.setitem(sys.modules, "own_models", types.SimpleNamespace(net=lambda: InPlace(3, 1, 1)))
-    recipe = get_recipe("fast", "own")
+    recipe = get_recipe("fast", "own", half_until=0.0)
     jobs.measure_speed("own_models:net", None, 40, "cpu", recipe)
     timed = [images for images in seen if len(images) == recipe.batch_size]
-    assert len(timed) == 5
+    assert len(timed) == 4 + 2
     assert all(torch.equal(images, timed[0]) for images in timed)
     assert {images.shape[-1] for images in seen} == {40}
+
+
+def test_speed_counts_the_steps_at_half_the_resolution_as_what_they_take():
+    # By turns: full, half, scored. 3 steps in 3 s and 1 s, and a score in 2 s.
+    ticks = iter([0.0, 3.0, 10.0, 11.0, 20.0, 22.0])
+    recipe = get_recipe("fast", "unet", half_until=0.25)
+    trained, scored = jobs.measure_speed("unet", 2, 64, "cpu", recipe, clock=lambda: next(ticks))
+    assert trained == pytest.approx((0.75 * 3 + 0.25 * 1) / (3 * recipe.batch_size))
+    assert scored == pytest.approx(2 / recipe.batch_size)

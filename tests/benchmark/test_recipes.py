@@ -1,10 +1,13 @@
 """Recipes as printed, their learning rates, and their rule for stopping early."""
 
+import itertools
+
 import pytest
 
 from chairlib.benchmark.models import MODELS
 from chairlib.benchmark.recipes import RECIPES, Recipe, get_recipe
 from chairlib.core.errors import ParameterError
+from chairlib.transfer import recipes as fine_tuning
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_unknown_recipes_are_refused():
         get_recipe("papper", "unet")
     with pytest.raises(ParameterError, match="'fast'"):
         get_recipe("paper", "mine:Net")
-    assert get_recipe("fast", "mine:Net").optimizer == "adamw"
+    assert get_recipe("fast", "mine:Net") == get_recipe("fast", "unet")
     with pytest.raises(ParameterError, match="learning_rat"):
         get_recipe("fast", "unet", learning_rat=1)
     assert get_recipe("fast", "unet", batch_size=4).batch_size == 4
@@ -99,6 +102,8 @@ def test_early_stopping_waits_for_its_patience():
         ({"learning_rate": -1}, "learning_rate -1 must be a finite number above 0"),
         ({"learning_rate": float("nan")}, "learning_rate nan must be a finite number above 0"),
         ({"epochs": float("inf")}, "epochs inf must be a finite number above 0"),
+        ({"warm_up": 1}, "warm_up 1 must be a share of the steps, from 0 to below 1"),
+        ({"half_until": -0.1}, "half_until -0.1 must be a share of the steps, from 0 to below 1"),
     ],
 )
 def test_a_recipe_is_checked_where_it_is_made(change, words):
@@ -115,3 +120,18 @@ def test_one_cycle_rises_then_falls_to_nothing():
     assert rates[0] < 0.1
     assert rates[-1] < 0.01
     assert rates.index(max(rates)) == pytest.approx(30, abs=2)
+
+
+def test_linear_falls_by_a_straight_line_after_its_warm_up():
+    recipe = Recipe("r", "adam", 2.0, 1, schedule="linear", warm_up=0.2)
+    rates = [recipe.rate_at(step, 99) for step in range(99)]
+    assert max(rates) == pytest.approx(2.0)
+    assert rates.index(max(rates)) == 19
+    falls = [a - b for a, b in itertools.pairwise(rates[19:])]
+    assert falls == pytest.approx([2.0 / 80] * len(falls))
+    assert Recipe("r", "adam", 2.0, 1, schedule="linear", warm_up=0.0).rate_at(0, 99) == pytest.approx(2.0 * 0.99)
+
+
+@pytest.mark.parametrize("recipes", [RECIPES, fine_tuning.RECIPES])
+def test_fast_is_one_recipe_whatever_a_model_is_called(recipes):
+    assert list(recipes["fast"]) == ["*"]

@@ -36,17 +36,19 @@ def record(collection):
 def test_a_record_tells_everything(record, collection):
     content = record.content
     assert content["data"] == {"name": "drawn", "hash": collection.hash}
-    assert content["images_seen"] == 76  # an epoch of 60, then a whole batch for the other 4
+    assert content["images_seen"] == 92  # an epoch of 60, then a whole batch of 32 for the other 4
     assert content["code"]["hash"] == runs.code_hash("benchmark")
     assert content["packages"]["torch"]
     assert content["hardware"]
-    assert content["recipe"]["batch_size"] == 16
+    assert content["recipe"]["batch_size"] == 32
+    assert content["half_images"] == 0  # half of 32 pixels would be too few for a model
+    assert content["precision"] in ("float32", "bfloat16")
     test = record.metrics["test"]
     assert test["n_images"] == 8
     assert test["interval_units"] == "groups"
     assert 0 <= test["iou"] <= test["dice"] <= 100
     assert 50 < record.metrics["all_background_precision"] < 90
-    assert record.history()["images"].tolist() == [48, 76]
+    assert record.history()["images"].tolist() == [60, 92]
     assert len(record.table("test_images")) == 8
     assert not list(record.folder.glob("checkpoint*"))
 

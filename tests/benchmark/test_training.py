@@ -103,7 +103,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop", "adam"])
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd", "rmsprop", "adam"])
 @pytest.mark.parametrize("steps_before_kill", [1, 5, 9])
 def test_an_interrupted_run_ends_with_the_same_bits(collection, tmp_path, monkeypatch, optimizer, steps_before_kill):
     recipe = get_recipe("fast", "unet", batch_size=8, optimizer=optimizer, momentum=0.9)
@@ -141,7 +141,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(collection, tmp_path, monkey
             run(tmp_path / "c.safetensors")
     resumed_model, resumed = run(tmp_path / "c.safetensors")
     assert same_weights(whole_model, resumed_model)
-    columns = [name for name in whole.history if name != "seconds"]
+    columns = [name for name in whole.history if "seconds" not in name]
     pd.testing.assert_frame_equal(whole.history[columns], resumed.history[columns], check_exact=True)
 
 
@@ -198,6 +198,63 @@ def test_unknown_recipe_values_are_refused(collection, change):
     recipe = get_recipe("fast", "unet", batch_size=8, **change)
     with pytest.raises(ParameterError, match=next(iter(change.values()))):
         fit(small_unet(), *loaders(collection, recipe), recipe, images=8, progress=False)
+
+
+@pytest.mark.parametrize("began", ["float32", "bfloat16"])
+def test_a_run_that_goes_on_keeps_the_precision_it_began_with(collection, tmp_path, monkeypatch, began):
+    other = {"float32": torch.bfloat16, "bfloat16": torch.float32}[began]
+
+    def run(checkpoint, precision="auto"):
+        model = small_unet()
+        options = {"images": 48, "evaluations": 2, "checkpoint": checkpoint, "precision": precision}
+        return model, fit(model, *loaders(collection), QUICK, **options, progress=False)
+
+    whole, _ = run(None, began)
+    save = training.save_tensors
+
+    def save_then_die(*arguments):
+        save(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "training_dtype", lambda device, precision: getattr(torch, began))
+        patch.setattr(training, "save_tensors", save_then_die)
+        with pytest.raises(Killed):
+            run(tmp_path / "c.safetensors")
+    monkeypatch.setattr(training, "training_dtype", lambda device, precision: other)  # another machine
+    resumed, result = run(tmp_path / "c.safetensors")
+    assert result.precision == began
+    assert same_weights(whole, resumed)
+
+
+def test_precision_is_what_is_asked_for(collection):
+    weights = []
+    for precision in ("float32", "bfloat16"):
+        model = small_unet()
+        result = fit(model, *loaders(collection), QUICK, images=16, precision=precision, progress=False)
+        assert result.precision == precision
+        assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+        weights.append(model)
+    assert not same_weights(*weights)
+
+
+@pytest.mark.parametrize(("model", "resolution", "expected"), [("unet", 64, 16), ("unet", 32, 0), ("one size", 64, 0)])
+def test_the_first_images_are_trained_on_at_half_the_resolution(collection, model, resolution, expected):
+    sizes = []
+
+    class Watched(nn.Conv2d):
+        def forward(self, images):
+            if self.training:
+                sizes.append(images.shape[-1])
+            elif images.shape[-1] != resolution:
+                raise ValueError("made for one size")
+            return super().forward(images)
+
+    network = build_model("unet", 2) if model == "unet" else Watched(3, 1, 1)
+    train, val = (CompositeLoader(collection, split, resolution, 8, "cpu") for split in ("train", "val"))
+    recipe = get_recipe("fast", "unet", batch_size=8, half_until=0.5)
+    assert fit(network, train, val, recipe, images=32, progress=False).half_images == expected
+    assert set(sizes) <= {resolution}
 
 
 def both(collection, **options):

@@ -378,7 +378,8 @@ def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
     measured = []
     plan.extra_runs, plan.landscape_runs = [], []
 
-    def measure_speed(model, width, resolution, device, recipe):
+    def measure_speed(model, width, resolution, device, recipe, precision):
+        assert precision == "auto"
         measured.append((resolution, recipe.batch_size))
         return speeds[resolution], 0.0
 
@@ -389,7 +390,7 @@ def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
     measured.clear()
     assert build.estimate(plan) == 20 * 0.5 + 320 * 2.0
     # By each kind's own recipe: theirs may differ in batch size, and with it in speed.
-    assert measured == [(32, 16), (64, get_recipe("fast", "unet").batch_size)]
+    assert measured == [(32, 32), (64, get_recipe("fast", "unet").batch_size)]
 
 
 def test_second_build_is_refused(home):

@@ -95,10 +95,10 @@ def test_names_of_runs_stay():
     of_landscape = {"beyond_ends": 0.25, "plane": 7, "beyond": True, "pretrain": {"recipe": "fast", "seed": 1}}
     made = [*(kind() for kind in ALL), LandscapeSettings(**of_landscape)]
     assert [run_name(settings, "hash") for settings in made] == [
-        "benchmark-unet-64px-fast-seed0-36fb31fa",
-        "transfer-car-unet-64px-none-fast-seed0-def36af8",
-        "landscape-car-unet-64px-fast-0a3ba543",
-        "landscape-car-unet-64px-fast-2a562451",
+        "benchmark-unet-64px-fast-seed0-43c3c43f",
+        "transfer-car-unet-64px-none-fast-seed0-a059cea5",
+        "landscape-car-unet-64px-fast-ec6257b2",
+        "landscape-car-unet-64px-fast-3308ee64",
     ]
 
 

@@ -101,7 +101,7 @@ def test_everything_that_was_asked_for_is_there(full):
     assert {"distances", "curves", "planes", "early", "soups", "matched", "similarities", "criticality"} == set(
         full.content["tables"]
     )
-    assert full.table("early")["images"].unique().tolist() == [0, 48]
+    assert full.table("early")["images"].unique().tolist() == [0, 60]
     assert full.table("soups").query("pair == 'F'")["kind"].tolist() == [
         *("member", "member"),
         *("mean", "soup", "ensemble"),
