@@ -163,7 +163,7 @@ def main() -> None:
         more = "" if plain["seconds_to_target"] else "more than "
         print(f"the plain loop takes {more}{trained / median:.1f} times as long")
     content = {
-        "settings": vars(arguments),
+        "settings": {name: value for name, value in vars(arguments).items() if name != "data"},
         "recipe": vars(get_recipe("fast", arguments.model)),
         "data": {"name": loader.image_set.name, "hash": loader.image_set.data_hash},
         "packing_seconds": round(packing, 1),

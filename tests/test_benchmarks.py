@@ -31,6 +31,8 @@ TOYS = {
     "benchmarks/metrics_speed.py": "--images 20",
     "benchmarks/paper_time.py": "BUILD",
     "benchmarks/pack_for_gpu.py": "DATA packed.zip --side 48",
+    "benchmarks/recipe_search.py": "--data DATA --width 2 --resolution 32 --images 32 --images-full 32 --val-images 8 "
+    "--seeds 1 --device cpu",
     "benchmarks/scale.py": "--segments 9 12 18 --backgrounds 5 6 7 --resolutions 32 40 48 --images 8 12 16 --width 2 "
     "--loaded 16 --repeats 1 --device cpu",
     "benchmarks/time_to_iou.py": "--data DATA --width 2 --resolution 32 --images 64 --evaluations 2 --val-images 8 "

@@ -7,7 +7,7 @@ from torch import nn
 
 from chairlib.benchmark import training
 from chairlib.benchmark.evaluation import evaluate
-from chairlib.benchmark.models import build_model
+from chairlib.benchmark.models import UNet, build_model
 from chairlib.benchmark.recipes import get_recipe
 from chairlib.benchmark.training import fit
 from chairlib.compositing.loader import CompositeLoader
@@ -359,3 +359,11 @@ def test_a_model_that_cannot_be_trained_is_refused_though_no_name_built_it(colle
     train, val = loaders(collection)
     with pytest.raises(ParameterError, match="model Sequential must return logits"):
         fit(nn.Sequential(nn.Conv2d(3, 1, 1), nn.Sigmoid()), train, val, QUICK, progress=False)
+
+
+def test_the_same_code_gets_the_same_score_whatever_it_is_called(collection):
+    ours, own = build_model("unet", 2), UNet(2)
+    own.load_state_dict(ours.state_dict())
+    results = [fit(model, *both(collection), "fast", images=64, progress=False) for model in (ours, own)]
+    assert same_weights(ours, own)
+    assert results[0].history["val_iou"].tolist() == results[1].history["val_iou"].tolist()
