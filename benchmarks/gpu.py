@@ -203,6 +203,7 @@ def training(bench: Bench) -> None:
         images=arguments.race_images,
         evaluations=6,
         val_images=arguments.val_images,
+        test_images=arguments.test_images,
     )
     bench.write(
         "seconds-to-iou",
