@@ -12,6 +12,7 @@ import torch
 from chairlib import __version__
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.files import write_json
+from chairlib.core.runs import commit
 
 __all__ = ["circumstances", "records_folder", "write_record"]
 
@@ -22,11 +23,12 @@ def records_folder() -> Path:
 
 
 def circumstances(device: str | torch.device = "auto") -> dict[str, Any]:
-    """When and where something is measured: date, hardware, and the versions of what it ran on."""
+    """When and where something is measured: date, hardware, commit, and the versions of what it ran on."""
     packages = {package: version(package) for package in ("torch", "torchvision", "numpy")}
     return {
         "date": datetime.date.today().isoformat(),
         "hardware": describe_hardware(pick_device(device)),
+        "commit": commit(),
         "versions": {"python": platform.python_version(), "chairlib": __version__, **packages},
     }
 

@@ -1,17 +1,17 @@
 """What one GPU does: composites, loader, training, the paper's Tables 1 and 2, and a line between two models.
 
-The parts, in order of worth. Each is written to the record as soon as it is done, so a run may be stopped at any time,
-and a later one goes on with what the record lacks. Nothing that would not end before the deadline is begun.
+The parts, in order of worth. Each result is written to the record as soon as it is there. A later call goes on with the
+results that the record lacks. No part is begun after the deadline, and no cell that would not end before it.
 
-    composites  are those of the CPU to the byte; two runs of one seed end with the same weights, or how far apart
+    composites  are those of the CPU to the byte; a recorded step gives the loss of one that is not; two runs of a seed
     loader      its share of a training step (goal: under 2 %), memory of 50,000 composites (goal: at most 120 MB)
     training    U-Net: seconds to the paper's IoU at 64 pixels (goal: 10), images a second and share of the card's
                 measured bfloat16 peak by batch size (goal: 40 %), and where a step's time goes
     cells       Table 1's twelve cells and Table 2's four models by `fast` (goal: all in 15 minutes)
     line        21 points between two models
 
-DATA is a collection, or a file of `pack_for_gpu.py`. Without a GPU it says that nothing is measured; --device cpu with
-small settings only shows that it works.
+What was reached stands in `records/gpu.json`. DATA is a collection, or a file of `pack_for_gpu.py`. Without a GPU it
+says that nothing is measured; --device cpu with small settings only shows that it works.
 
     python benchmarks/gpu.py DATA [--minutes 8] [--parts composites loader training cells line] [--images 200000]
         [--width 64] [--resolutions 32 64 128 256] [--record FILE] [--device cuda]
@@ -38,6 +38,7 @@ from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import get_recipe
 from chairlib.benchmark.steps import Stepper
 from chairlib.benchmark.training import fit
+from chairlib.collection import Collection
 from chairlib.compositing.image_sets import pair_table
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import published
@@ -58,6 +59,12 @@ class Bench:
         self.device = pick_device(arguments.device)
         self.file = arguments.record or records_folder() / "gpu.json"
         self.record = json.loads(self.file.read_text()) if self.file.is_file() else {}
+        self.data_hash = Collection(data).hash
+
+    def lacks(self, part: str) -> bool:
+        """Whether the record has no such result of this data and width."""
+        found = self.record.get(part, {})
+        return (found.get("data_hash"), found.get("width")) != (self.data_hash, self.arguments.width)
 
     @property
     def left(self) -> float:
@@ -68,7 +75,8 @@ class Bench:
         return CompositeLoader(self.data, split, resolution, batch_size, self.device, **options)
 
     def write(self, part: str, content: dict) -> None:
-        entry = {**content, **circumstances(self.device)}
+        settings = {"width": self.arguments.width, "data_hash": self.data_hash}
+        entry = {**content, **settings, **circumstances(self.device)}
         self.record[part] = entry
         write_json(self.file, self.record)
         print(f"[{time.monotonic() - self.began:6.1f} s] {part}: {json.dumps(content)}", flush=True)
@@ -92,6 +100,8 @@ class Bench:
 def composites(bench: Bench) -> None:
     arguments = bench.arguments
     for resolution in arguments.resolutions:
+        if not bench.lacks(f"composites-{resolution}"):
+            continue
         ours = bench.loader("val", resolution, limit=arguments.compared)
         cpu = CompositeLoader(bench.data, "val", resolution, 256, "cpu", limit=arguments.compared)
         same_floats = same_bytes = True
@@ -101,6 +111,12 @@ def composites(bench: Bench) -> None:
                 same_bytes &= torch.equal((255 * a).round().byte().cpu(), (255 * b).round().byte())
         content = {"images": len(ours.indices), "same_bytes": same_bytes, "same_floats": same_floats}
         bench.write(f"composites-{resolution}", content)
+    if bench.lacks("recorded-steps"):
+        bench.write(
+            "recorded-steps", {"model": "fcn_vgg16", "losses": [losses_of(bench, records) for records in (True, False)]}
+        )
+    if not bench.lacks("one-seed"):
+        return
     runs = [train_briefly(bench, seed=0) for _ in range(2)]
     weights = [torch.cat([weight.detach().flatten() for weight in model.parameters()]) for model, _ in runs]
     apart = ((weights[0] - weights[1]).norm() / weights[0].norm()).item()
@@ -123,6 +139,14 @@ def composites(bench: Bench) -> None:
     )
 
 
+def losses_of(bench: Bench, records: bool) -> list[float]:
+    """Losses of ten steps from one start, with steps recorded as a CUDA graph or not. Without bilinear upsampling."""
+    stepper = make_stepper(bench, 32, "fcn_vgg16")
+    stepper.records &= records
+    batches = endless(bench.loader("train", batch_size=32))
+    return [stepper(*next(batches), 1e-3).item() for _ in range(10)]
+
+
 def train_briefly(bench: Bench, seed: int):
     arguments = bench.arguments
     recipe = get_recipe("fast", "unet")
@@ -140,6 +164,8 @@ def endless(loader: CompositeLoader):
 
 def loader(bench: Bench) -> None:
     arguments = bench.arguments
+    if not bench.lacks("loader"):
+        return
     shares = {}
     for batch_size in arguments.batch_sizes:
         batches = endless(bench.loader("train", batch_size=batch_size, flip=True))
@@ -166,13 +192,14 @@ def loader(bench: Bench) -> None:
     kept = [torch.zeros(shape, dtype=torch.uint8, device=bench.device) for shape in shapes]
     kept.append(pair_table(500, 6000, "train").to(bench.device))
     held = torch.cuda.memory_allocated(bench.device) - before if bench.device.type == "cuda" else None
-    bench.write("loader", {"by_batch_size": shares, "bytes_of_50000_composites": held, "tensors": len(kept)})
+    content = {"by_batch_size": shares, "bytes_of_50000_composites": held}
+    bench.write("loader", content | {"counted": [list(part.shape) for part in kept]})
 
 
-def make_stepper(bench: Bench, batch_size: int, resolution: int = 64) -> Stepper:
-    recipe = get_recipe("fast", "unet", batch_size=batch_size)
+def make_stepper(bench: Bench, batch_size: int, name: str = "unet") -> Stepper:
+    recipe = get_recipe("fast", name, batch_size=batch_size)
     torch.manual_seed(0)
-    model = build_model("unet", bench.arguments.width)
+    model = build_model(name, bench.arguments.width)
     model.to(bench.device, memory_format=torch.channels_last).train()
     return Stepper(model, recipe, training_dtype(bench.device))
 
@@ -205,13 +232,16 @@ def training(bench: Bench) -> None:
         val_images=arguments.val_images,
         test_images=arguments.test_images,
     )
-    bench.write(
-        "seconds-to-iou",
-        {
-            "settings": vars(settings) | {"data": Path(bench.data).name},
-            "runs": [fast_run(settings, seed) for seed in range(arguments.seeds)],
-        },
-    )
+    if bench.lacks("seconds-to-iou"):
+        bench.write(
+            "seconds-to-iou",
+            {
+                "settings": vars(settings) | {"data": Path(bench.data).name},
+                "runs": [fast_run(settings, seed) for seed in range(arguments.seeds)],
+            },
+        )
+    if not bench.lacks("training-speed"):
+        return
     peak, flops, speeds = peak_flops(bench), flops_of_an_image(arguments.width), {}
     for batch_size in arguments.batch_sizes:
         batches = endless(bench.loader("train", batch_size=batch_size, flip=True))
@@ -252,7 +282,7 @@ def cells(bench: Bench) -> None:
         for pair in dict.fromkeys([*table_1, *((model, 64) for model in TABLE_2)])
         if pair[1] in arguments.resolutions and pair[0] in arguments.models
     ]
-    wanted = [pair for pair in wanted if f"cell-{pair[0]}-{pair[1]}" not in bench.record]
+    wanted = [pair for pair in wanted if bench.lacks(f"cell-{pair[0]}-{pair[1]}")]
     for model, resolution in sorted(wanted, key=lambda pair: (pair[1], TABLE_2.index(pair[0]))):
         width = None if model.startswith("fcn_resnet") else arguments.width
         if bench.left < 15:
@@ -285,6 +315,8 @@ def cells(bench: Bench) -> None:
 
 def line(bench: Bench) -> None:
     arguments = bench.arguments
+    if not bench.lacks("line"):
+        return
     states = [train_briefly(bench, seed)[0].state_dict() for seed in (0, 1)]
     train, test = (bench.loader(split, limit=arguments.val_images, shuffle=False) for split in ("train", "test"))
     model = build_model("unet", arguments.width)

@@ -1,9 +1,9 @@
 """What each part of the recipe `fast` is worth: one value is changed at a time, and validation IoU tells.
 
 The recipe was found by a wider screening on a GPU (`records/recipe-screening-*.json`), on validation images alone. This
-script repeats its questions around the recipe that was chosen, by `fit` itself, for any model and data. A variant that
-trains on fewer or more images in the same time is given as many as take as long: full resolution throughout gets
---images-full.
+script repeats its questions around the recipe that was chosen, by `fit` itself, for any model and data. Every variant
+sees as many images, but for full resolution throughout: it gets --images-full, which take about as long. The seconds
+stand beside each.
 
     python benchmarks/recipe_search.py [--data COLLECTION] [--model unet] [--width 16] [--resolution 64]
         [--images 10400] [--images-full 7200] [--val-images 2000] [--seeds 2] [--variants ...] [--device auto]
@@ -79,7 +79,7 @@ def main() -> None:
         print(f"{statistics.mean(ious):6.2f} % in {statistics.mean(seconds):5.1f} s  {name} ({found})", flush=True)
     print(f"{time.monotonic() - began:.0f} s in all")
     settings = {name: value for name, value in vars(arguments).items() if name not in ("data", "variants")}
-    print(write_record("recipe-search", {"settings": settings, "variants": rows}, device).name)
+    print(write_record(f"recipe-search-{arguments.model}", {"settings": settings, "variants": rows}, device).name)
 
 
 if __name__ == "__main__":

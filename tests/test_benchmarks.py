@@ -4,6 +4,7 @@ import json
 import os
 import re
 import runpy
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,3 +133,41 @@ def test_the_time_of_a_build_is_told_by_part(build, monkeypatch, capsys):
         "other cells: figures, tables, reports": 6,
         "rendering the book": 5,
     }
+
+
+def test_a_machine_with_a_gpu_needs_no_notebooks(collection, tmp_path):
+    """`gpu.py` runs where packages of notebooks, collecting and building are missing."""
+    missing = (
+        "IPython",
+        "ipykernel",
+        "ipywidgets",
+        "jupyter_core",
+        "papermill",
+        "nbformat",
+        "imagehash",
+        "httpx",
+        "snakemake",
+    )
+    script = ROOT / "benchmarks/gpu.py"
+    program = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({missing})); sys.path.insert(0, {str(script.parent)!r}); "
+        f"sys.argv = [{str(script)!r}, *{TOYS['benchmarks/gpu.py'].replace('DATA', str(collection.root)).split()}]; "
+        f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    )
+    env = {**os.environ, "CHAIRLIB_HOME": str(tmp_path), "CHAIRLIB_RECORDS": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "gpu.json").read_text())
+    assert {"composites-32", "recorded-steps", "loader", "seconds-to-iou", "line", "cell-unet-32"} <= record.keys()
+    # A later call goes on with what the record lacks: nothing.
+    again = subprocess.run([sys.executable, "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((tmp_path / "gpu.json").read_text()) == record
+
+
+def test_without_a_gpu_nothing_is_measured(collection, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu.py", str(collection.root)])
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    runpy.run_path(str(ROOT / "benchmarks/gpu.py"), run_name="__main__")
+    assert capsys.readouterr().out == "not measured: there is no GPU here\n"

@@ -18,9 +18,10 @@ UNUSED = ("*.map", "readme.png")
 
 
 def without_outputs(notebook: str) -> str:
-    """The notebook (JSON text) as one that was never executed."""
+    """The notebook (JSON text) without outputs and what their making left in it."""
     content: dict[str, Any] = json.loads(notebook)
-    content["metadata"].pop("widgets", None)
+    for name in ("widgets", "papermill"):
+        content["metadata"].pop(name, None)
     for cell in content["cells"]:
         for name in ("execution", "papermill"):
             cell["metadata"].pop(name, None)

@@ -24,8 +24,8 @@ LOSSES = ("bce", "bce_jaccard", "double_sigmoid")
 def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bce") -> torch.Tensor:
     """The mean loss of logits [B, 1, H, W] against masks in [0, 1] of the same shape: a scalar.
 
-    ``bce`` is the binary cross entropy per pixel. ``bce_jaccard`` adds what the images' IoU falls short of 1, with
-    probabilities in place of the mask (the soft Jaccard index): IoU is what is scored. ``double_sigmoid`` repeats the
+    ``bce`` is the binary cross entropy per pixel. ``bce_jaccard`` adds 1 less the images' mean IoU, with probabilities
+    in place of predicted masks (the soft Jaccard index): IoU is what is scored. ``double_sigmoid`` repeats the
     released code's slip: the sigmoid of the logits is taken for logits once more, so the loss never falls below 0.31
     on chair pixels and 0.69 on the others.
     """
@@ -66,6 +66,9 @@ class Evaluation:
 
 def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress: bool = False) -> Evaluation:
     """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
+
+    On NVIDIA's GPUs, torch rounds the products of float32 convolutions to TF32, unless
+    ``torch.backends.cudnn.allow_tf32`` is off.
 
     Its mode and the images stay as they were, so no score depends on what was scored before.
     """

@@ -23,21 +23,21 @@ OPTIMIZERS = (*_TORCH, "muon")
 class Optimizer:
     """Changes the parameters of a model by a recipe, one step at a time.
 
-    ``muon`` is two optimisers: Muon for the weights of convolutions and linear layers; AdamW, with the same rate and
-    decay, for biases, norms and layers of a single output channel. Muon makes the update of a weight matrix orthogonal,
-    so that every direction learns equally fast (Jordan et al. 2024), and scales it to the size that AdamW's would have
-    (Liu et al. 2025, arXiv 2502.16982).
+    ``muon`` is two optimisers: Muon for weights of two dimensions and more, such as those of convolutions and linear
+    layers; AdamW, with the same rate and decay, for biases, norms and layers of a single output channel. Muon makes the
+    update of a weight matrix orthogonal, so that every direction learns equally fast (Jordan et al. 2024), and scales
+    it to the size that AdamW's would have (Liu et al. 2025, arXiv 2502.16982).
 
     Make one once the model lies where it is trained, in its memory format: Muon works on views of the weights.
+    ``recorded``: whether steps will be recorded as a CUDA graph, see :attr:`can_be_recorded`.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe):
+    def __init__(self, model: nn.Module, recipe: Recipe, recorded: bool = False):
         if recipe.optimizer not in OPTIMIZERS:
             raise ParameterError(f"optimizer {recipe.optimizer!r} is unknown; use one of {', '.join(OPTIMIZERS)}.")
         parameters = [weight for weight in model.parameters() if weight.requires_grad]
-        on_cuda = parameters[0].device.type == "cuda"
-        #: Whether a step can be recorded as a CUDA graph: it must not read the learning rate on the host.
-        self.can_be_recorded = on_cuda and recipe.optimizer not in ("sgd", "rmsprop")
+        #: Whether a step can be recorded: the learning rate must lie on the device, as the host is not asked again.
+        self.can_be_recorded = recorded and recipe.optimizer not in ("sgd", "rmsprop")
         name, rest, pairs = recipe.optimizer, parameters, []
         if name == "muon":
             views = [(weight, _as_matrix(weight.detach(), weight)) for weight in parameters]
@@ -61,12 +61,11 @@ class Optimizer:
         """The learning rate of the steps to come."""
         if self._rate is not None:
             self._rate.fill_(rate)
-            return
-        if self._rest:
-            for group in self._rest.param_groups:
-                group["lr"] = rate
         if self._muon:
             self._muon.rate = rate
+        for group in self._rest.param_groups if self._rest else []:
+            # Each has a tensor of its own once a state was loaded.
+            group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], Tensor) else rate
 
     def step(self) -> None:
         """Change the parameters by their gradients."""
@@ -104,7 +103,7 @@ class _Muon:
 
 
 def _as_matrix(tensor: Tensor, weight: nn.Parameter) -> Tensor | None:
-    """A view of a weight as a matrix, output channels by all others; None for one that is none."""
+    """A view of a weight as a matrix, its first dimension by all others; None for one that is none."""
     if weight.ndim < 2 or weight.shape[0] == 1 or weight.numel() == weight.shape[0]:
         return None
     try:

@@ -5,7 +5,8 @@
 - ``released``: what the authors' code does: a second sigmoid before the loss, ImageNet backbones for the ResNets, the
   epoch of the lowest validation loss.
 - ``fast``: ours, for short budgets, the same for every model: Muon, the first images at half the resolution, IoU in
-  the loss. Chosen on validation images of real chairs, for all four models (``benchmarks/recipe_search.py``).
+  the loss. Found on validation images of real chairs with U-Net, and tried on FCN-VGG-16 and FCN-ResNet-50
+  (``benchmarks/records/recipe-screening-2026-11-27.json``; around it: ``benchmarks/recipe_search.py``).
 """
 
 import math
@@ -42,7 +43,7 @@ class Recipe:
     flip: bool = False
     half_until: float = 0.0
     """The share of the steps, from the first on, that train on images of half the height and width, where the model
-    takes them: four times as many in the same time."""
+    takes them: a step takes about a third of the time on a CPU."""
     backbone_weights: str | None = None
     select: str = "iou"
     """The weights to keep: those with the highest validation ``iou``, the lowest ``loss``, or the ``last`` ones."""

@@ -290,10 +290,12 @@ def describe_record(record: Record) -> str:
     if all_as := predicted_all(record):
         text += f"\n  {one_class_note(all_as)}"
     units = f"{test['n_groups'] or test['n_images']} {test['interval_units']}"
+    half = f", the first {content['half_images']:,} at half the resolution," if content["half_images"] else ""
     return (
         f"{text}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
         f"{test['n_left_out']} left out of IoU and Dice)\n"
-        f"  {content['images_seen']:,} images in {content['seconds']:.0f} s on {content['hardware']}; "
+        f"  {content['images_seen']:,} images{half} in {content['seconds']:.0f} s on {content['hardware']}, "
+        f"{content['precision']}; "
         f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
         f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}"
     )

@@ -12,14 +12,15 @@ from chairlib.benchmark.recipes import Recipe
 
 __all__ = ["Stepper", "halve", "takes_half"]
 
-#: Batches of one shape that are computed operation by operation before a CUDA graph of them is recorded.
+#: Steps in a row on batches of one shape before these are recorded. An epoch's smaller last batch stands alone.
 _WARM_UP = 3
 
 
 def halve(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """A batch at half its height and width: images averaged over 2 x 2 pixels, masks by their nearest pixel.
+    """A batch at half its height and width: images averaged over 2 x 2 pixels, of masks one pixel of each four.
 
-    A mask's values stay those that it had: an average would invent others.
+    A mask's values stay those that it had: an average would invent others. Which of the four is the same everywhere, so
+    an edge of a mask may lie half a pixel off; scores are never taken at this size.
     """
     return F.avg_pool2d(images, 2), F.interpolate(masks, size=images.shape[-1] // 2, mode="nearest-exact")
 
@@ -30,6 +31,8 @@ def takes_half(model: nn.Module, images: Tensor, masks: Tensor) -> bool:
     try:
         with evaluation_mode(model):
             return forward(model, half_images, torch.channels_last).shape == half_masks.shape
+    except torch.OutOfMemoryError:
+        raise
     except Exception:  # whatever a model of one's own raises
         return False
 
@@ -37,32 +40,37 @@ def takes_half(model: nn.Module, images: Tensor, masks: Tensor) -> bool:
 class Stepper:
     """Trains a model by one batch at a time, in place.
 
-    On CUDA, steps of our own models are recorded once a batch shape as a CUDA graph and replayed: started one by one,
-    their hundreds of small operations would keep the device waiting. Other models may do what a recording cannot
-    repeat, so they run as they are. The results are the same.
+    On CUDA, steps of our own models are recorded as a CUDA graph and replayed: started one by one, their hundreds of
+    small operations would keep the device waiting. Other models may do what a recording cannot repeat, so they run as
+    they are, by the same operations.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, dtype: torch.dtype):
         self.model, self.recipe, self.dtype = model, recipe, dtype
         self.parameters = [weight for weight in model.parameters() if weight.requires_grad]
         self.device = self.parameters[0].device
-        self.optimizer = Optimizer(model, recipe)
-        self._records = self.device.type == "cuda" and isinstance(model, UNet | FCNVGG16 | FCNResNet)
-        self._seen: dict[torch.Size, int] = {}
-        self._graphs: dict[torch.Size, _Graph] = {}
+        # A subclass may do anything. Graphs are recorded on the current device.
+        ours = type(model) in (UNet, FCNVGG16, FCNResNet)
+        #: Whether steps are recorded and replayed.
+        self.records = ours and self.device.type == "cuda" and self.device.index == torch.cuda.current_device()
+        self.optimizer = Optimizer(model, recipe, recorded=self.records)
+        self._shape, self._in_a_row = torch.Size(), 0
+        self._graph: _Graph | None = None
 
     def __call__(self, images: Tensor, masks: Tensor, rate: float) -> Tensor:
         """Take one step at learning rate ``rate``; returns the batch's loss before it, a scalar on the device."""
         self.optimizer.set_rate(rate)
-        shape = images.shape
-        seen = self._seen[shape] = self._seen.get(shape, 0) + 1
-        if not self._records or seen <= _WARM_UP:
-            loss = self.gradients(images, masks)
-            self.optimizer.step()
-            return loss
-        if shape not in self._graphs:
-            self._graphs = {shape: _Graph(self, images, masks)}  # one at a time: each holds the memory of a step
-        return self._graphs[shape].replay(self, images, masks)
+        self._in_a_row = self._in_a_row + 1 if images.shape == self._shape else 1
+        self._shape = images.shape
+        if self._graph is not None and self._graph.images.shape == images.shape:
+            return self._graph.replay(self, images, masks)
+        if self.records and self._in_a_row > _WARM_UP:
+            self._graph = None  # one at a time: each holds the memory of a step
+            self._graph = _Graph(self, images, masks)
+            return self._graph.replay(self, images, masks)
+        loss = self.gradients(images, masks)
+        self.optimizer.step()
+        return loss
 
     def gradients(self, images: Tensor, masks: Tensor) -> Tensor:
         """Leave the gradients of the batch's loss in the parameters, and return the loss."""

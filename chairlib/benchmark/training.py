@@ -24,7 +24,7 @@ from chairlib.benchmark.steps import Stepper, halve, takes_half
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count, check_positive
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
-from chairlib.core.progress import progress_bar
+from chairlib.core.progress import note, progress_bar
 from chairlib.core.tensors import load_tensors, save_tensors
 
 __all__ = ["Fit", "fit"]
@@ -68,9 +68,10 @@ class _Trainer:
         self.model, self.train, self.recipe, self.n_steps = model, train, recipe, n_steps
         self.precision = str(training_dtype(train.device, precision)).removeprefix("torch.")
         self.stepper = Stepper(model, recipe, getattr(torch, self.precision))
-        one = train.image_set.batch(train.indices[:1].to(train.device))
-        halves = recipe.half_until > 0 and takes_half(model, *one)
-        self.half_steps = round(recipe.half_until * n_steps) if halves else 0
+        self.half_steps = round(recipe.half_until * n_steps)
+        if self.half_steps and not takes_half(model, *train.image_set.batch(train.indices[:1].to(train.device))):
+            self.half_steps = 0
+            note(f"{name_of(model)} takes no images of half the size: all are trained on at full size")
         self.step = 0
         self.images = self.half_images = 0
         self.seconds = self.scoring_seconds = 0.0
@@ -142,7 +143,7 @@ class _Trainer:
         self.stopped_early = recipe.has_settled([past["val_iou"] for past in self.history])
 
     _SCALARS = (
-        *("step", "images", "half_images", "seconds", "scoring_seconds", "loss_count"),
+        *("step", "images", "half_images", "half_steps", "seconds", "scoring_seconds", "loss_count"),
         *("start", "history", "best_row", "stopped_early", "precision"),
     )
 
@@ -205,23 +206,26 @@ def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epo
     return whole * len(train) + math.ceil(rest / train.batch_size)
 
 
-def _trainable_batches(model: nn.Module, train: CompositeLoader) -> CompositeLoader:
+def _trainable_batches(model: nn.Module, train: CompositeLoader, recipe: Recipe) -> CompositeLoader:
     """The loader, with a last batch of one image joined to the batch before it where the model cannot train on one.
 
     BatchNorm cannot where features are 1 x 1: one value has no variance. Every other model keeps its batches. Raises
     ParameterError where there is no batch to join, and for a model that :func:`try_out` refuses.
     """
-    one_image = train.image_set.batch(train.indices[:1].to(train.device))[0]
+    one_image, one_mask = train.image_set.batch(train.indices[:1].to(train.device))
     name = name_of(model)
     if name not in MODELS and ":" not in name:  # build_model has tried out those that it made
         try_out(name, model, one_image.shape[-2:])
     n_images, batch_size = len(train.indices), train.batch_size
     if batch_size > 1 and (train.drop_last or n_images % batch_size != 1):
         return train
+    halves = recipe.half_until > 0 and takes_half(model, one_image, one_mask)
     kept = _copy_weights(model)
     try:
         with torch.no_grad():
             forward(model, one_image, torch.channels_last)
+            if halves:
+                forward(model, halve(one_image, one_mask)[0], torch.channels_last)
         return train
     except ValueError as error:
         if n_images == 1 or batch_size == 1:
@@ -280,7 +284,7 @@ def fit(
             "choose weights; look at its masks, or use a recipe with select='last'."
         )
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    train = _trainable_batches(model, train)
+    train = _trainable_batches(model, train, recipe)
     n_steps = _count_steps(train, recipe, images, epochs)
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
     marks = {math.ceil(n_steps * (number + 1) / n_evaluations) for number in range(n_evaluations)}
@@ -309,7 +313,9 @@ def fit(
     saved = shown = trainer.seconds
     try:
         if score_start and trainer.start is None:
-            trainer.start = {**trainer.row(trainer.score(val)), "train_loss": math.nan}
+            evaluation = trainer.score(val)
+            trainer.seconds = time.monotonic() - began
+            trainer.start = {**trainer.row(evaluation), "train_loss": math.nan}
         for _ in trainer.advance():
             trainer.seconds = time.monotonic() - began
             if trainer.seconds - shown > 0.5:  # reading the loss waits for the device, so not at every step

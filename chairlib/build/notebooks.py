@@ -25,7 +25,8 @@ START_SECONDS = "CHAIRLIB_START_SECONDS"
 #: Modules of one's own are found from the first cell on. What is registered first runs last: when all that a notebook
 #: has to tidy up is done, its process ends, and does not take torch apart object by object for a second.
 _KERNEL = (
-    "import atexit, os; atexit.register(os._exit, 0); import chairlib.core.code; "
+    "import atexit, os, sys; import chairlib.core.code; "
+    "atexit.register(lambda: (sys.stdout.flush(), sys.stderr.flush(), os._exit(0))); "
     "from ipykernel.kernelapp import launch_new_instance as start; start()"
 )
 

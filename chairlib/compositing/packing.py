@@ -72,7 +72,9 @@ def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) 
     Uses all cores, holds little more than the result, and shows progress once it has taken more than a second.
     """
     arrays = read_in_order(read, files, title)
-    first = next(arrays)
+    first = next(arrays, None)
+    if first is None:
+        raise ParameterError("there are no images to read.")
     images = torch.empty((len(files), *first.shape), dtype=torch.uint8)
     for number, array in enumerate(itertools.chain([first], arrays)):
         images[number] = torch.from_numpy(array)

@@ -110,7 +110,7 @@ def training_curves(history: pd.DataFrame, best_images: float | None = None, tit
     rate.plot(history["images"], history["learning_rate"], color=PALETTE[2])
     rate.yaxis.set_major_locator(MaxNLocator(2))
     rate.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3))
-    loss.set(ylabel="loss (BCE)")
+    loss.set(ylabel="loss")
     iou.set(ylabel=f"validation IoU\non {on} (%)" if on else "validation\nIoU (%)")
     rate.set(ylabel="learning\nrate", ylim=(0, None))
     images_axis(rate, history["images"].max())

@@ -1,13 +1,16 @@
 """One training step, and batches at half the resolution."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from chairlib.benchmark.models import build_model
-from chairlib.benchmark.recipes import Recipe
+from chairlib.benchmark import steps
+from chairlib.benchmark.models import UNet, build_model
+from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.steps import Stepper, halve, takes_half
 
 RECIPE = Recipe("r", "sgd", 0.1, 1)
@@ -78,3 +81,68 @@ def test_a_step_goes_down_the_gradient_of_the_loss():
     assert not loss.requires_grad
     for weight, start, gradient in zip(model.parameters(), before, gradients, strict=True):
         torch.testing.assert_close(weight, start - 0.25 * gradient)
+
+
+def test_memory_that_runs_out_is_no_model_of_one_size():
+    class Hungry(nn.Conv2d):
+        def forward(self, images):
+            raise torch.OutOfMemoryError("no memory left")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        takes_half(Hungry(3, 1, 1), torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64))
+
+
+class Recorder:
+    """Stands for a CUDA graph: notes when one is recorded and replayed, and computes the step anew."""
+
+    made: ClassVar[list[int]] = []
+    replayed: ClassVar[list[int]] = []
+
+    def __init__(self, stepper, images, masks):
+        assert stepper.optimizer.can_be_recorded
+        self.images = images.clone()
+        self.made.append(len(images))
+
+    def replay(self, stepper, images, masks):
+        self.replayed.append(len(images))
+        loss = stepper.gradients(images, masks)
+        stepper.optimizer.step()
+        return loss
+
+
+def test_steps_are_recorded_once_a_shape_that_stays(monkeypatch):
+    """Of epochs of five batches, the last one smaller, then of another size."""
+    monkeypatch.setattr(steps, "_Graph", Recorder)
+    monkeypatch.setattr(Recorder, "made", [])
+    monkeypatch.setattr(Recorder, "replayed", [])
+    torch.manual_seed(0)
+    model = build_model("unet", 2)
+    stepper = Stepper(model, RECIPE, torch.float32)
+    assert not stepper.records  # on a CPU
+    stepper.records, stepper.optimizer.can_be_recorded = True, True
+    for count in [4, 4, 4, 4, 2] * 3 + [3] * 5:
+        stepper(torch.rand(count, 3, 32, 32), torch.zeros(count, 1, 32, 32), 0.01)
+    assert Recorder.made == [4, 3]
+    assert Recorder.replayed == [4] * (1 + 4 + 4) + [3] * 2
+
+
+def test_only_our_own_models_are_recorded():
+    class Mine(UNet):
+        pass
+
+    with torch.device("meta"):
+        models = build_model("unet", 2), Mine(2)
+    assert not any(Stepper(model, RECIPE, torch.float32).records for model in models)
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw", "adam"])
+def test_a_loaded_optimiser_still_follows_the_rate(name):
+    """As on CUDA, where the rate lies on the device: loading a state copies it."""
+    recipe = get_recipe("fast", "unet", optimizer=name)
+    first, second = (steps.Optimizer(build_model("unet", 2), recipe, recorded=True) for _ in range(2))
+    for part, other in zip(second.parts, first.parts, strict=True):
+        part.load_state_dict(other.state_dict())
+    second.set_rate(0.125)
+    rates = [group["lr"] for part in second.parts[-1:] for group in part.param_groups]
+    assert [float(rate) for rate in rates] == [0.125] * len(rates)
+    assert all(isinstance(rate, torch.Tensor) for rate in rates)

@@ -238,23 +238,44 @@ def test_precision_is_what_is_asked_for(collection):
     assert not same_weights(*weights)
 
 
-@pytest.mark.parametrize(("model", "resolution", "expected"), [("unet", 64, 16), ("unet", 32, 0), ("one size", 64, 0)])
-def test_the_first_images_are_trained_on_at_half_the_resolution(collection, model, resolution, expected):
-    sizes = []
+class Watched(nn.Conv2d):
+    """A convolution that notes the sizes it is trained on, and may take one size only."""
 
-    class Watched(nn.Conv2d):
-        def forward(self, images):
-            if self.training:
-                sizes.append(images.shape[-1])
-            elif images.shape[-1] != resolution:
-                raise ValueError("made for one size")
-            return super().forward(images)
+    def __init__(self, one_size=None):
+        super().__init__(3, 1, 1)
+        self.one_size, self.sizes = one_size, []
 
-    network = build_model("unet", 2) if model == "unet" else Watched(3, 1, 1)
-    train, val = (CompositeLoader(collection, split, resolution, 8, "cpu") for split in ("train", "val"))
+    def forward(self, images):
+        if self.one_size not in (None, images.shape[-1]):
+            raise ValueError("made for one size")
+        if torch.is_grad_enabled():
+            self.sizes.append(images.shape[-1])
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(("one_size", "expected"), [(None, [32, 32, 64, 64]), (64, [64, 64, 64, 64])])
+def test_the_first_images_are_trained_on_at_half_the_resolution(collection, capsys, one_size, expected):
+    model = Watched(one_size)
+    train, val = (CompositeLoader(collection, split, 64, 8, "cpu") for split in ("train", "val"))
     recipe = get_recipe("fast", "unet", batch_size=8, half_until=0.5)
-    assert fit(network, train, val, recipe, images=32, progress=False).half_images == expected
-    assert set(sizes) <= {resolution}
+    result = fit(model, train, val, recipe, images=32, progress=False)
+    assert model.sizes == expected
+    assert result.half_images == 8 * expected.count(32)
+    assert ("Watched takes no images of half the size" in capsys.readouterr().err) == (one_size == 64)
+
+
+def test_a_last_batch_of_one_is_tried_at_half_the_size_too(collection):
+    """32 pixels become one: BatchNorm has several values at 64 pixels, and a single one at 32."""
+    model = nn.Sequential(nn.AvgPool2d(32), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 1), Enlarge())
+    train = CompositeLoader(collection, "train", 64, 8, "cpu", limit=9)
+    val = CompositeLoader(collection, "val", 64, 8, "cpu")
+    recipe = get_recipe("fast", "unet", batch_size=8, half_until=0.5)
+    assert fit(model, train, val, recipe, epochs=4, progress=False).images_seen == 36
+
+
+class Enlarge(nn.Module):
+    def forward(self, features):
+        return nn.functional.interpolate(features, scale_factor=32)
 
 
 def both(collection, **options):
@@ -328,7 +349,7 @@ def test_a_last_batch_of_one_joins_the_one_before_only_where_the_model_cannot_tr
     other = Pooled()
     other.whole[1] = nn.Identity()
     fit(other, train, val, QUICK, images=34, evaluations=1, progress=False)
-    assert other.sizes == [1, 8, 8, 1, 8, 8, 1]
+    assert other.sizes == [1, 1, 8, 8, 1, 8, 8, 1]  # tried at half the size too
 
 
 def test_trying_out_a_batch_of_one_leaves_no_trace(collection, monkeypatch):
@@ -339,7 +360,7 @@ def test_trying_out_a_batch_of_one_leaves_no_trace(collection, monkeypatch):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(), nn.Conv2d(4, 1, 1))
         if not tried:
-            monkeypatch.setattr("chairlib.benchmark.training._trainable_batches", lambda model, train: train)
+            monkeypatch.setattr("chairlib.benchmark.training._trainable_batches", lambda model, train, recipe: train)
         fit(model, train, val, QUICK, images=9, evaluations=1, seed=5, progress=False)
         ends.append(model)
     assert same_weights(*ends)
@@ -364,6 +385,8 @@ def test_a_model_that_cannot_be_trained_is_refused_though_no_name_built_it(colle
 def test_the_same_code_gets_the_same_score_whatever_it_is_called(collection):
     ours, own = build_model("unet", 2), UNet(2)
     own.load_state_dict(ours.state_dict())
-    results = [fit(model, *both(collection), "fast", images=64, progress=False) for model in (ours, own)]
+    train, val = (CompositeLoader(collection, split, 64, 32, "cpu") for split in ("train", "val"))
+    results = [fit(model, train, val, "fast", images=64, progress=False) for model in (ours, own)]
+    assert results[0].half_images > 0
     assert same_weights(ours, own)
     assert results[0].history["val_iou"].tolist() == results[1].history["val_iou"].tolist()
