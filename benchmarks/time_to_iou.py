@@ -179,7 +179,8 @@ def main() -> None:
         "fast": runs,
         "plain": plain,
     }
-    print(write_record(f"time-to-iou-{arguments.model}-{runs[0]['precision']}", content, device).name)
+    name = f"time-to-iou-{arguments.model}-{arguments.images}-images-{runs[0]['precision']}"
+    print(write_record(name, content, device).name)
 
 
 if __name__ == "__main__":
