@@ -27,7 +27,8 @@ def _printed(model: str) -> Recipe:
     return replace(base, epochs=100, patience=None, select="last", **values[model])
 
 
-# Not the benchmark's optimiser: fine-tuning starts from weights that are worth keeping, and small steps keep them.
+# Not the benchmark's optimiser: fine-tuning starts from weights that are worth keeping, and small steps keep them. The
+# rate was chosen for two models alike (benchmarks/records/fine-tuning-rates-2026-11-27.json).
 _FAST = Recipe(
     "fast",
     "adamw",
