@@ -27,8 +27,9 @@ def _printed(model: str) -> Recipe:
     return replace(base, epochs=100, patience=None, select="last", **values[model])
 
 
-# Not the benchmark's optimiser: fine-tuning starts from weights that are worth keeping, and small steps keep them. The
-# rate was chosen for two models alike (benchmarks/records/fine-tuning-rates-2026-11-27.json).
+# Not the benchmark's optimiser: fine-tuning starts from weights that are worth keeping, and small steps keep them. One
+# rate for every model: of the two that were tried, both learn more by it than by half of it
+# (benchmarks/records/fine-tuning-rates-2026-11-27.json).
 _FAST = Recipe(
     "fast",
     "adamw",
