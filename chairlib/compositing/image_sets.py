@@ -98,7 +98,7 @@ def _take(tensor: torch.Tensor, indices: torch.Tensor, device: torch.device) -> 
     # From pinned memory the host need not wait for the copy, and torch keeps that memory until the copy is done.
     pinned = device.type == "cuda" and tensor.device.type == "cpu"
     taken = torch.empty(len(indices), *tensor.shape[1:], dtype=tensor.dtype, device=tensor.device, pin_memory=pinned)
-    torch.index_select(tensor, 0, indices.to(tensor.device), out=taken)
+    torch.index_select(tensor, 0, torch.as_tensor(indices, dtype=torch.int64).to(tensor.device), out=taken)
     return taken.to(device, non_blocking=pinned)
 
 
@@ -141,7 +141,7 @@ class CompositeSet:
         return len(self.pairs)
 
     def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        pairs = self.pairs[indices.to(self.pairs.device)]
+        pairs = self.pairs[torch.as_tensor(indices, dtype=torch.int64).to(self.pairs.device)]
         height, width = self.segments.shape[2:]
         images, masks = (
             torch.empty(len(pairs), channels, height, width, dtype=torch.float32, device=self.device)

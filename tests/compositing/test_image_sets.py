@@ -146,3 +146,14 @@ def test_stored_images_are_hashed_as_one_piece():
     views, copies = (levels[:, :3], levels[:, 3:]), (levels[:, :3].contiguous(), levels[:, 3:].contiguous())
     digest = hashlib.sha256(copies[0].numpy().tobytes() + copies[1].numpy().tobytes()).hexdigest()[:16]
     assert StoredSet(*views, device, "drawn").data_hash == StoredSet(*copies, device, "drawn").data_hash == digest
+
+
+@pytest.mark.parametrize("kind", ["composites", "stored"])
+def test_indices_may_be_a_list_and_may_be_none(collection, kind):
+    images = CompositeSet(collection, "test", 32, torch.device("cpu"))
+    if kind == "stored":
+        levels = [(255 * part).byte() for part in images.batch(torch.arange(len(images)))]
+        images = StoredSet(*levels, torch.device("cpu"), "stored")
+    for listed, indices in (([2, 0], torch.tensor([2, 0])), ([], torch.empty(0, dtype=torch.int64))):
+        for one, other in zip(images.batch(listed), images.batch(indices), strict=True):
+            assert torch.equal(one, other)
