@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chairlib import ChairSegments, CompositeLoader
 from chairlib.compositing import image_sets
 from chairlib.compositing.blend import blend, mask_from_opacity
-from chairlib.compositing.image_sets import StoredSet, pair_table, to_arrays
+from chairlib.compositing.image_sets import CompositeSet, StoredSet, pair_table, to_arrays
 from drawing import make_collection
 
 OPTIONS = {"soft": True, "fit": "keep", "crop": True, "backgrounds_per_segment": 2, "pair_seed": 1}
