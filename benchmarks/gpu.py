@@ -27,8 +27,8 @@ from types import SimpleNamespace
 
 import torch
 from _records import circumstances, records_folder
+from _training import flops_of_an_image, train_once
 from time_to_iou import fast_run
-from torch.utils.flop_counter import FlopCounterMode
 
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.evaluation import evaluate
@@ -37,7 +37,6 @@ from chairlib.benchmark.models import build_model
 from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import get_recipe
 from chairlib.benchmark.steps import Stepper
-from chairlib.benchmark.training import fit
 from chairlib.collection import Collection
 from chairlib.compositing.image_sets import pair_table
 from chairlib.compositing.loader import CompositeLoader
@@ -149,13 +148,17 @@ def losses_of(bench: Bench, records: bool) -> list[float]:
 
 def train_briefly(bench: Bench, seed: int):
     arguments = bench.arguments
-    recipe = get_recipe("fast", "unet")
-    torch.manual_seed(seed)
-    model = build_model("unet", arguments.width)
-    train = bench.loader("train", batch_size=recipe.batch_size, flip=recipe.flip, seed=seed)
-    val = bench.loader("val", limit=arguments.val_images)
-    result = fit(model, train, val, recipe, images=arguments.short_images, evaluations=1, seed=seed, progress=False)
-    return model, result
+    return train_once(
+        bench.data,
+        "unet",
+        arguments.width,
+        64,
+        get_recipe("fast", "unet"),
+        images=arguments.short_images,
+        val_images=arguments.val_images,
+        seed=seed,
+        device=bench.device,
+    )
 
 
 def endless(loader: CompositeLoader):
@@ -211,12 +214,6 @@ def peak_flops(bench: Bench) -> float:
     return 2 * size**3 / bench.seconds(lambda: a @ b, 10, 3)
 
 
-def flops_of_an_image(width: int, resolution: int = 64) -> int:
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        build_model("unet", width)(torch.empty(1, 3, resolution, resolution)).sum().backward()
-    return counter.get_total_flops()
-
-
 def training(bench: Bench) -> None:
     arguments = bench.arguments
     settings = SimpleNamespace(
@@ -242,7 +239,7 @@ def training(bench: Bench) -> None:
         )
     if not bench.lacks("training-speed"):
         return
-    peak, flops, speeds = peak_flops(bench), flops_of_an_image(arguments.width), {}
+    peak, flops, speeds = peak_flops(bench), flops_of_an_image("unet", arguments.width, 64), {}
     for batch_size in arguments.batch_sizes:
         batches = endless(bench.loader("train", batch_size=batch_size, flip=True))
         stepper = make_stepper(bench, batch_size)

@@ -1,9 +1,8 @@
 """CompositeLoader on the CPU gives composites many times faster than reading them from PNG files with worker processes.
 
 Claim, with 64 x 64 composites of `mini`: on one thread, at least 10 times the images per second of torch's DataLoader
-over the exported files with two workers, also while other work keeps the machine busy. With two threads it is faster
-on an idle machine, and slower on a busy one, where threads wait for each other. Of a GPU the
-script claims nothing; `records/gpu.json` has the loader's share of a training step on one.
+over the exported files with two workers. Of a GPU the script claims nothing; `records/gpu.json` has the loader's share
+of a training step on one.
 
 The loaders take turns, and each figure is the median of the repeats, with the lowest and the highest beside it. For
 each resolution and batch size it also prints the loader's best rate with and without flips, and the share of the limit

@@ -9,6 +9,7 @@ The file is a ZIP archive that holds a collection: unpacked, it opens as any oth
 
 import argparse
 import io
+import math
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def chosen(collection: Collection, megabytes: float, side: int, quality: int) ->
     for kind in ("segment", "background"):
         rows = collection.rows(kind).to_dict("records")
         if kind == "background":  # a fixed stride that meets each once: any beginning of it is evenly spread
-            stride = next(n for n in range(int(len(rows) * 0.618) + 1, 2 * len(rows)) if _coprime(n, len(rows)))
+            stride = next(n for n in range(int(len(rows) * 0.618) + 1, 2 * len(rows)) if math.gcd(n, len(rows)) == 1)
             rows = [rows[number * stride % len(rows)] for number in range(len(rows))]
         with ThreadPoolExecutor() as pool:
             items = pool.map(lambda row: shrink(collection, row, side, quality), rows)
@@ -69,12 +70,6 @@ def chosen(collection: Collection, megabytes: float, side: int, quality: int) ->
                 if item.data not in seen:  # two large images can be the same small one
                     seen.add(item.data)
                     yield item
-
-
-def _coprime(a: int, b: int) -> bool:
-    while b:
-        a, b = b, a % b
-    return a == 1
 
 
 def main() -> None:

@@ -13,11 +13,10 @@ import argparse
 import statistics
 import time
 
-import torch
 from _records import write_record
+from _training import train_once
 
-from chairlib import CompositeLoader, build_model, get_recipe
-from chairlib.benchmark.training import fit
+from chairlib import get_recipe
 from chairlib.core.devices import describe_hardware, pick_device
 
 #: Changes of the recipe by name.
@@ -43,15 +42,17 @@ VARIANTS = {
 def train(arguments: argparse.Namespace, changes: dict, seed: int) -> tuple[float, float]:
     """Validation IoU in per cent, and seconds of training."""
     recipe, device = get_recipe("fast", arguments.model, **changes), pick_device(arguments.device)
-    common = {"resolution": arguments.resolution, "device": device}
-    train = CompositeLoader(
-        arguments.data, "train", batch_size=recipe.batch_size, flip=recipe.flip, seed=seed, **common
+    _, result = train_once(
+        arguments.data,
+        arguments.model,
+        arguments.width,
+        arguments.resolution,
+        recipe,
+        images=arguments.images if recipe.half_until else arguments.images_full,
+        val_images=arguments.val_images,
+        seed=seed,
+        device=device,
     )
-    val = CompositeLoader(arguments.data, "val", batch_size=256, limit=arguments.val_images, **common)
-    torch.manual_seed(seed)
-    model = build_model(arguments.model, arguments.width, resolution=arguments.resolution)
-    images = arguments.images if recipe.half_until else arguments.images_full
-    result = fit(model, train, val, recipe, images=images, evaluations=1, seed=seed, progress=False)
     last = result.history.iloc[-1]
     return float(last["val_iou"]), float(last["seconds"] - last["scoring_seconds"])
 

@@ -4,8 +4,8 @@ Claim: seconds grow in proportion to segments, backgrounds and images at most (a
 square of the resolution (about 2; steeper on a CPU where a batch passes 32 MB, as the system then clears new memory for
 every batch: take smaller ones). Own memory grows with what is counted (rows of the manifest, pairs), under 100 bytes a
 composite, and with a batch's pixels, never with the pixels of a collection: those are mapped from their file. Parts
-that don't fit the device are streamed: `streamed` is loading with that forced; on a CPU it takes the
-same way, as parts are mapped from their file in any case.
+that don't fit the device are streamed: `streamed` is loading with that forced; on a CPU it takes the same way, as parts
+are mapped from their file in any case.
 
 One quantity grows at a time; the others stay at their base. Each point is the shortest time of the repeats, on one CPU
 thread, as other work on the machine only adds to it, and the median of their memory. The exponent is the slope of a

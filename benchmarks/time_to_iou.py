@@ -15,6 +15,7 @@ Claim, on two cores with AVX512_BF16, a U-Net of width 16 and real chairs: at mo
 """
 
 import argparse
+import itertools
 import math
 import statistics
 import tempfile
@@ -23,10 +24,10 @@ from pathlib import Path
 
 import torch
 from _records import write_record
+from _training import train_once
 
 from chairlib import CompositeLoader, build_model, get_recipe
 from chairlib.benchmark.evaluation import evaluate, segmentation_loss
-from chairlib.benchmark.training import fit
 from chairlib.compositing.released import ReleasedChairSegments, export
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.vision import torchvision
@@ -34,23 +35,19 @@ from chairlib.core.vision import torchvision
 
 def fast_run(arguments: argparse.Namespace, seed: int) -> dict:
     """One training run by `fast`: seconds of training and validation IoU at each evaluation."""
-    recipe, device = get_recipe("fast", arguments.model), pick_device(arguments.device)
-    train = CompositeLoader(
-        arguments.data, "train", arguments.resolution, recipe.batch_size, device, flip=recipe.flip, seed=seed
-    )
-    val = CompositeLoader(arguments.data, "val", arguments.resolution, 256, device, limit=arguments.val_images)
-    torch.manual_seed(seed)
-    model = build_model(arguments.model, arguments.width, resolution=arguments.resolution)
-    result = fit(
-        model,
-        train,
-        val,
-        recipe,
+    device = pick_device(arguments.device)
+    model, result = train_once(
+        arguments.data,
+        arguments.model,
+        arguments.width,
+        arguments.resolution,
+        get_recipe("fast", arguments.model),
         images=arguments.images,
+        val_images=arguments.val_images,
         evaluations=arguments.evaluations,
         precision=arguments.precision,
         seed=seed,
-        progress=False,
+        device=device,
     )
     history = result.history.assign(training=result.history["seconds"] - result.history["scoring_seconds"])
     run = {
@@ -83,28 +80,25 @@ def plain_run(arguments: argparse.Namespace, folder: Path, seed: int = 0) -> dic
     run: dict = {"seed": seed, "precision": "float32", "images": [], "training_seconds": [], "val_iou": []}
     seconds = scoring = 0.0
     seen, scored_at = 0, arguments.plain_seconds / 15
-    while seconds < arguments.plain_seconds:
+    began = time.perf_counter()
+    for images, masks in itertools.chain.from_iterable(itertools.repeat(batches)):
+        optimizer.zero_grad()
+        segmentation_loss(model(images.to(device)), (masks > 0).float().to(device), recipe.loss).backward()
+        optimizer.step()
+        seen += len(images)
+        if seconds + time.perf_counter() - began < scored_at:
+            continue
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds, scored_at = seconds + time.perf_counter() - began, scored_at + arguments.plain_seconds / 15
         began = time.perf_counter()
-        for images, masks in batches:
-            optimizer.zero_grad()
-            segmentation_loss(model(images.to(device)), (masks > 0).float().to(device), recipe.loss).backward()
-            optimizer.step()
-            seen += len(images)
-            now = seconds + time.perf_counter() - began
-            if now >= scored_at:
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)
-                seconds, scored_at = seconds + time.perf_counter() - began, scored_at + arguments.plain_seconds / 15
-                began = time.perf_counter()
-                iou = evaluate(model, val).scores.iou
-                scoring += time.perf_counter() - began
-                for name, value in (("images", seen), ("training_seconds", round(seconds, 2)), ("val_iou", iou)):
-                    run[name].append(value)
-                if iou >= arguments.target or seconds >= arguments.plain_seconds:
-                    run["scoring_seconds"] = round(scoring, 1)
-                    return {**run, "seconds_to_target": reached(run, arguments.target)}
-                began = time.perf_counter()
-        seconds += time.perf_counter() - began
+        iou = evaluate(model, val).scores.iou
+        scoring += time.perf_counter() - began
+        for name, value in (("images", seen), ("training_seconds", round(seconds, 2)), ("val_iou", iou)):
+            run[name].append(value)
+        if iou >= arguments.target or seconds >= arguments.plain_seconds:
+            break
+        began = time.perf_counter()
     return {**run, "scoring_seconds": round(scoring, 1), "seconds_to_target": reached(run, arguments.target)}
 
 

@@ -18,7 +18,7 @@ import time
 
 import torch
 from _records import write_record
-from torch.utils.flop_counter import FlopCounterMode
+from _training import flops_of_an_image
 
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.recipes import get_recipe
@@ -46,14 +46,6 @@ def seconds_of(function) -> float:
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
-
-
-def flops_of_an_image(row: tuple[str, int, int, int]) -> int:
-    """Floating-point operations of a forward and backward pass, counted on the meta device."""
-    name, width, resolution, _ = row
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        build_model(name, width)(torch.empty(1, 3, resolution, resolution)).sum().backward()
-    return counter.get_total_flops()
 
 
 def peak_flops(dtype: torch.dtype, device: torch.device) -> float:
@@ -87,7 +79,7 @@ def main() -> None:
                     step()
             times = [{dtype: seconds_of(step) for dtype, step in steps.items()} for _ in range(arguments.repeats)]
             rates = {dtype: row[3] / statistics.median(time[dtype] for time in times) for dtype in DTYPES}
-            shares = {dtype: rates[dtype] * flops_of_an_image(row) / peaks[dtype] for dtype in DTYPES}
+            shares = {dtype: rates[dtype] * flops_of_an_image(*row[:3]) / peaks[dtype] for dtype in DTYPES}
             print(
                 f"{text:20} {threads} threads: float32 {rates[torch.float32]:8.1f} images/s "
                 f"({shares[torch.float32]:.0%} of its limit), bfloat16 {rates[torch.bfloat16]:8.1f} "
