@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from torch.nn.functional import max_pool2d
 from torch.utils.data import DataLoader
 from torchvision import transforms as v1
 from torchvision import tv_tensors
@@ -63,9 +64,12 @@ def test_what_moves_pixels_moves_image_and_mask_alike(name, seed):
     assert (type(image), type(mask)) == (tv_tensors.Image, tv_tensors.Mask)
     assert image.shape[1:] == mask.shape[1:]
     assert set(mask.unique().tolist()) <= {0, 1}
-    # The image is interpolated, the mask is not: they may part at the outline only.
-    apart = ((image[0] > 127) != mask[0].bool()).float().mean()
-    assert apart < 0.08
+    # The image is interpolated, the mask is not: they part within two pixels of the outline. A tip of the object that
+    # a crop has cut off may be in one of them alone, hence the hundredth.
+    area = mask[None].float()
+    outline = max_pool2d(area, 5, 1, 2) > -max_pool2d(-area, 5, 1, 2)
+    apart = (image[0] > 127) != mask[0].bool()
+    assert (apart & ~outline[0, 0]).float().mean() < 0.01
 
 
 @pytest.mark.parametrize("name", COLOUR)
