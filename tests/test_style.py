@@ -73,7 +73,7 @@ def test_the_rule_about_private_names_sees_them(tmp_path):
 def test_no_module_of_the_library_is_longer_than_450_lines():
     lengths = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in tracked("chairlib/*.py")}
     assert not {str(file): count for file, count in lengths.items() if count > 450}
-    assert sum(lengths.values()) <= 14_400
+    assert sum(lengths.values()) <= 14_500
 
 
 def test_every_test_file_is_collected(pytestconfig):

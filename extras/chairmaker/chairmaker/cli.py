@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def render(
     out: Out,
-    segments: Annotated[int, typer.Option(help="How many chairs.")] = 180,
+    segments: Annotated[int, typer.Option(help="How many chairs, each of its own design.")] = 450,
     backgrounds: Annotated[int, typer.Option(help="How many rooms.")] = 500,
     size: Annotated[int, typer.Option(help="Pixels a side.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the designs and the splits.")] = 0,
@@ -32,7 +32,7 @@ def render(
 
 def render_stand_in(
     out: Out,
-    images: Annotated[int, typer.Option(help="How many of each: airplanes, cars, horses.")] = 160,
+    images: Annotated[int, typer.Option(help="How many of each: airplanes, cars, horses.")] = 560,
     size: Annotated[int, typer.Option(help="Pixels of the longer side.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes.")] = 0,
 ) -> None:

@@ -154,7 +154,7 @@ def _estimate(images: int, size: int, seed: int, workers: int) -> str:
 
 def render_stand_in(
     out: str | Path,
-    images: int = 160,
+    images: int = 560,
     size: int = 128,
     seed: int = 0,
     progress: bool = True,
