@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from chairlib.collection import KINDS, Collection, Item, Provenance, write_collection
-from chairlib.collection.grouping import CENTRES
 from chairlib.collection.leakage import (
     COMPARISONS,
     HASH_BITS,
@@ -20,6 +19,7 @@ from chairlib.collection.leakage import (
     check,
     nearest_candidates,
 )
+from chairlib.collection.signatures import CENTRES
 from chairlib.core.errors import CollectionError, ParameterError
 from drawing import blob, encode, make_collection, recoloured
 
