@@ -92,8 +92,7 @@ class LeakageReport:
         table = found.groupby(["kind", "split", "other_split"]).agg(
             images=("bits", "size"), least=("bits", "min"), median=("bits", "median"), closer=("closer", "sum")
         )
-        order = [(kind, *splits) for kind in KINDS for splits in COMPARISONS]
-        return table.reindex([key for key in order if key in table.index]).reset_index()
+        return table.reindex([(kind, *splits) for kind in KINDS for splits in COMPARISONS]).reset_index()
 
     def __str__(self) -> str:
         lines = [
@@ -107,14 +106,12 @@ class LeakageReport:
         return "\n".join([*lines, "", "nearest pairs", *(f"  {pair}" for pair in self.worst(3))])
 
 
-def audit(collection: Collection, kind: str | None = None, progress: bool = False) -> LeakageReport:
+def audit(collection: Collection, progress: bool = False) -> LeakageReport:
     """Find each validation and test image's nearest image in another split.
 
-    Of one ``kind``, or of both. Raises CollectionError where an image is damaged, ParameterError for an unknown kind.
+    Raises CollectionError where an image is damaged.
     """
-    if kind is not None and kind not in KINDS:
-        raise ParameterError(f"kind {kind!r} is unknown; expected one of {', '.join(KINDS)}, or None for both.")
-    found = [_nearest_of_kind(collection, each, progress) for each in (KINDS if kind is None else (kind,))]
+    found = [_nearest_of_kind(collection, kind, progress) for kind in KINDS]
     # Pairs of the same distance are sorted by id, so that the same images give the same report.
     nearest = pd.concat(found, ignore_index=True).sort_values(["bits", "id", "other"], ignore_index=True)
     return LeakageReport(collection, nearest)
