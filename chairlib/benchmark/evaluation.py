@@ -10,7 +10,7 @@ from torch import nn
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
 from chairlib.benchmark.models import evaluation_mode, forward
 from chairlib.compositing.loader import CompositeLoader
-from chairlib.core.errors import ParameterError
+from chairlib.core.checks import check_choice
 from chairlib.core.progress import progress_bar
 
 __all__ = ["LOSSES", "Evaluation", "evaluate", "holds_objects", "predict", "segmentation_loss"]
@@ -28,8 +28,7 @@ def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bc
     released code's slip: the sigmoid of the logits is taken for logits once more, so the loss never falls below 0.31
     on chair pixels and 0.69 on the others.
     """
-    if loss not in LOSSES:
-        raise ParameterError(f"loss {loss!r} is unknown; use one of {', '.join(LOSSES)}.")
+    check_choice("loss", loss, LOSSES)
     if loss == "double_sigmoid":
         logits = torch.sigmoid(logits)
     mean = F.binary_cross_entropy_with_logits(logits, masks)

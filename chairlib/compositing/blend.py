@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from chairlib.collection.opacity import MASK_OPACITY
-from chairlib.core.checks import is_whole
+from chairlib.core.checks import check_choice, is_whole
 from chairlib.core.errors import ParameterError
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
 RESOLUTIONS = (32, 64, 128, 256)
 
 Placement = Literal["stretch", "keep"]
-FITS = get_args(Placement)
 
 # Bilinear has no negative weights, so opacity stays in its range. Pillow widens it when shrinking, so it antialiases.
 _FILTER = Image.Resampling.BILINEAR
@@ -65,8 +64,7 @@ def resize_segment(segment: Image.Image, resolution: int, fit: Placement = "stre
     transparent pixels never bleeds in as a fringe.
     """
     free = padding(resolution)
-    if fit not in FITS:
-        raise ParameterError(f"fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
+    check_choice("fit", fit, get_args(Placement))
     if crop:
         opaque = segment.getchannel("A").point(lambda level: 255 if level > 255 * 0.03 else 0)
         segment = segment.crop(opaque.getbbox())  # with nothing opaque, the whole canvas

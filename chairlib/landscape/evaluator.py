@@ -19,7 +19,7 @@ from chairlib.benchmark.evaluation import Evaluation, evaluate, segmentation_los
 from chairlib.benchmark.metrics import MaskScorer
 from chairlib.benchmark.models import forward
 from chairlib.compositing.loader import CompositeLoader
-from chairlib.core.checks import check_count
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar
 from chairlib.landscape.space import interpolate
@@ -80,8 +80,7 @@ class Evaluator:
         Raises :class:`ParameterError` for a state that isn't this model's or is not finite, for an unknown
         ``batch_norm``, and where there is nothing to recalibrate, or nothing to do it with.
         """
-        if batch_norm not in BATCH_NORM:
-            raise ParameterError(f"batch_norm {batch_norm!r} is unknown; use {' or '.join(BATCH_NORM)}.")
+        check_choice("batch_norm", batch_norm, BATCH_NORM)
         self._load(state)
         with torch.inference_mode():
             if batch_norm == "recalibrate":
