@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from chairlib.collection.collection import KINDS, Collection
 from chairlib.collection.signatures import as_signs, background_signature, segment_signature
-from chairlib.core.checks import is_whole
+from chairlib.core.checks import check_count
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.progress import progress_bar
 
@@ -73,8 +73,7 @@ class LeakageReport:
 
     def worst(self, n: int, kind: str | None = None) -> list[Pair]:
         """The ``n`` nearest pairs (fewer where there are no more), of both kinds or of one, nearest first."""
-        if n < 1:
-            raise ParameterError(f"n must be at least 1; found {n}.")
+        check_count("n", n)
         found = self.nearest if kind is None else self.nearest[self.nearest["kind"] == kind]
         return [Pair(*row) for row in found[list(Pair._fields)].head(n).itertuples(index=False, name=None)]
 
@@ -84,10 +83,7 @@ class LeakageReport:
         Columns: ``kind``, ``split``, ``other_split``, ``images``, ``least`` and ``median`` (bits), ``closer`` (images
         with fewer bits than ``threshold``). Raises ParameterError unless that is a whole number in [0, 256].
         """
-        if not is_whole(threshold) or not 0 <= threshold <= HASH_BITS:
-            raise ParameterError(
-                f"a threshold must be a whole number of bits from 0 to {HASH_BITS}; found {threshold!r}."
-            )
+        check_count("the threshold in bits", threshold, least=0, most=HASH_BITS)
         found = self.nearest.assign(closer=self.nearest["bits"] < threshold)
         table = found.groupby(["kind", "split", "other_split"]).agg(
             images=("bits", "size"), least=("bits", "min"), median=("bits", "median"), closer=("closer", "sum")

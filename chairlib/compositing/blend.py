@@ -13,8 +13,7 @@ import torch
 from PIL import Image
 
 from chairlib.collection.opacity import MASK_OPACITY
-from chairlib.core.checks import check_choice, is_whole
-from chairlib.core.errors import ParameterError
+from chairlib.core.checks import check_choice, check_count
 
 __all__ = [
     "RESOLUTIONS",
@@ -41,8 +40,7 @@ _FILTER = Image.Resampling.BILINEAR
 def check_resolution(resolution: int) -> None:
     """Raise :class:`ParameterError` unless ``resolution`` is a whole number of pixels from 16 to 4096."""
     # In smaller composites nothing can be seen; larger ones are most likely a typing error, and would take much memory.
-    if not is_whole(resolution) or not 16 <= resolution <= 4096:
-        raise ParameterError(f"resolution {resolution!r} is not a whole number of pixels from 16 to 4096.")
+    check_count("resolution", resolution, least=16, most=4096)
 
 
 def padding(resolution: int) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from chairlib.compositing.packing import check_split
 from chairlib.core import paths
-from chairlib.core.checks import check_choice
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.errors import ParameterError
 
 __all__ = [
@@ -92,5 +92,4 @@ def check_protocol(protocol: str, split: str, fold: int) -> None:
         raise ParameterError(
             f"fold {fold!r} means something under protocol 'folds' only; leave it at 0 for {protocol!r}."
         )
-    if isinstance(fold, bool) or fold not in range(FOLDS):
-        raise ParameterError(f"fold {fold!r} is not a whole number from 0 to {FOLDS - 1}.")
+    check_count("fold", fold, least=0, most=FOLDS - 1)

@@ -183,7 +183,7 @@ def test_report_as_text(mini):
 
 @pytest.mark.parametrize("threshold", [-1, 257, 24.0, "24", True, None])
 def test_a_threshold_that_is_none(mini, threshold):
-    with pytest.raises(ParameterError, match=f"whole number of bits from 0 to 256; found {threshold!r}"):
+    with pytest.raises(ParameterError, match=f"in bits {threshold!r} must be a whole number from 0 to 256"):
         check(mini, threshold)
 
 
@@ -193,7 +193,7 @@ def test_threshold_zero_never_fails(tmp_path):
 
 
 def test_too_few_pairs(mini):
-    with pytest.raises(ParameterError, match="n must be at least 1; found 0"):
+    with pytest.raises(ParameterError, match="n 0 must be a whole number of at least 1"):
         mini.worst(0)
 
 

@@ -40,5 +40,5 @@ def test_worst_pairs_are_named_with_split_and_distance(report):
 
 
 def test_no_pairs_are_refused(report):
-    with pytest.raises(ParameterError, match="n must be at least 1; found 0"):
+    with pytest.raises(ParameterError, match="n 0 must be a whole number of at least 1"):
         worst_pairs_figure(report, 0)
