@@ -154,6 +154,10 @@ def estimate(plan: Plan) -> float:
         recipe = get_recipe(settings.recipe, settings.model)
         same = (settings.model, settings.width, settings.resolution, settings.device)
         speeds = speed_of(*same, recipe, settings.precision)
-        counts = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]
-        seconds += sum(rate * count for rate, count in zip(speeds, counts, strict=True))
+        trained, scored = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]
+        if getattr(settings, "pretraining", None) == "none_equal_total":  # as many as the pretraining, on top
+            trained += next(
+                benchmark.count_images(other)[0] for other in plan.runs if other.name == settings.pretrained
+            )
+        seconds += speeds[0] * trained + speeds[1] * scored
     return seconds

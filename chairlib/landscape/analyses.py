@@ -106,7 +106,6 @@ class Lines:
                 stack.append(_unpack(models.result(cell)["masks"], shape))
         return {name: torch.from_numpy(np.stack(stack)) for name, stack in stacks.items()}
 
-
     def mean_barriers(self, models: TrainedModels) -> list[dict[str, Any]]:
         """The mean barrier of IoU (points) of each set's pairs on scored photos, with its 95 % interval over photos."""
         lines: dict[tuple[str, str], dict[str, list[list[float]]]] = {}
@@ -118,7 +117,9 @@ class Lines:
             scores = np.array([*by_name.values()])  # [pairs, alphas, photos]
             heights = [barrier(self.study.alphas, line) for line in np.nanmean(scores, axis=-1)]
             low, high = barrier_interval(self.study.alphas, scores)
-            means.append({"pair": pair, "batch_norm": way, "barrier": np.mean(heights).item(), "low": low, "high": high})
+            means.append(
+                {"pair": pair, "batch_norm": way, "barrier": np.mean(heights).item(), "low": low, "high": high}
+            )
         return means
 
 
