@@ -144,7 +144,7 @@ def _coco_folder(folder: str) -> Path:
 def estimate(plan: Plan) -> float:
     """Seconds that the plan's unfinished runs take at most here, measured. Early stopping may end them sooner."""
     seconds = 0.0
-    speed_of = cache(benchmark.measure_speed)
+    speed_of, by_name = cache(benchmark.measure_speed), {run.name: run for run in plan.runs}
     for run in plan.runs:
         if run.record is not None:
             continue
@@ -156,8 +156,6 @@ def estimate(plan: Plan) -> float:
         speeds = speed_of(*same, recipe, settings.precision)
         trained, scored = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]
         if getattr(settings, "pretraining", None) == "none_equal_total":  # as many as the pretraining, on top
-            trained += next(
-                benchmark.count_images(other)[0] for other in plan.runs if other.name == settings.pretrained
-            )
+            trained += benchmark.count_images(by_name[settings.pretrained])[0]
         seconds += speeds[0] * trained + speeds[1] * scored
     return seconds

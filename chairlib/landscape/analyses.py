@@ -115,11 +115,9 @@ class Lines:
         means = []
         for (pair, way), by_name in lines.items():
             scores = np.array([*by_name.values()])  # [pairs, alphas, photos]
-            heights = [barrier(self.study.alphas, line) for line in np.nanmean(scores, axis=-1)]
+            height = np.mean([barrier(self.study.alphas, line) for line in np.nanmean(scores, axis=-1)]).item()
             low, high = barrier_interval(self.study.alphas, scores)
-            means.append(
-                {"pair": pair, "batch_norm": way, "barrier": np.mean(heights).item(), "low": low, "high": high}
-            )
+            means.append({"pair": pair, "batch_norm": way, "barrier": height, "low": low, "high": high})
         return means
 
 

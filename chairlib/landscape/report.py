@@ -243,7 +243,8 @@ class LandscapeReport:
         count, minutes = self.record.settings.n_seeds, content["member_seconds"] / 60
         return (
             f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {count} models "
-            f"fine-tuned, {count} from scratch, {count} from one random start; {minutes:.1f} minutes of training, P's too, "
+            f"fine-tuned, {count} from scratch, {count} from one random start; {minutes:.1f} minutes of training, P's "
+            "too, "
             f"{content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
         ).strip()
 

@@ -5,7 +5,8 @@ frame may have a column ``name`` that tells repetitions apart (pairs of models, 
 range over them.
 
 F1 and F2 are fine-tuned from one pretrained model, S1 and S2 trained from scratch (the paper's Ft and Ri), R1 and R2
-from scratch too, but from the same random weights; ``W_alpha = alpha W_1 + (1 - alpha) W_2``. IoU and Dice are in per cent.
+from scratch too, but from the same random weights; ``W_alpha = alpha W_1 + (1 - alpha) W_2``. IoU and Dice are in per
+cent.
 """
 
 import math

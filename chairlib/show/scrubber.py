@@ -1,8 +1,9 @@
 """The alpha scrubber: walk from one set of weights to another and watch what the networks on the way predict.
 
 Section 6.2 of the paper defines ``W_alpha = alpha W_1 + (1 - alpha) W_2`` for two fine-tuned models (F) and for two
-trained from scratch (S). A third pair (R) is from scratch too, but from the same random weights. Everything is computed beforehand, as in :mod:`chairlib.show.widgets`: a slider, a Play
-button and a list choose among frames inside the page, with no kernel and no network.
+trained from scratch (S). A third pair (R) is from scratch too, but from the same random weights. Everything is computed
+beforehand, as in :mod:`chairlib.show.widgets`: a slider, a Play button and a list choose among frames inside the page,
+with no kernel and no network.
 """
 
 import html
@@ -68,8 +69,8 @@ def alpha_scrubber(
     """Scrub alpha: IoU over alpha with moving points, together with the masks that F, S and R at alpha predict.
 
     ``alphas`` [n], increasing: the frames; values below 0 or above 1 are called extrapolated. ``curves``: columns
-    pair ('F', 'S' and 'R'), batch_norm ('average', 'recalibrate', or one of them), alpha and iou (per cent), one row each;
-    it holds every alpha of the frames, 0 and 1, and may be finer. ``images`` uint8 [N, d, d, 3] and ``targets`` bool
+    pair ('F', 'S' and 'R'), batch_norm ('average', 'recalibrate', or one of them), alpha and iou (per cent); it holds
+    every alpha of the frames, 0 and 1, and may be finer. ``images`` uint8 [N, d, d, 3] and ``targets`` bool
     [N, d, d], N about six; ``predicted``: (pair, batch_norm) -> bool [n, N, d, d], a mask for every frame and image.
     ``data_label`` names the curves' values. The frame nearest to alpha = 0 is shown first, and Play goes on every
     ``interval`` milliseconds.
@@ -160,14 +161,19 @@ class _Scrubbed:
 # What a frame shows, in words
 
 
+def _models(subscript: str) -> str:
+    """``"F₁, S₁, R₁"``."""
+    return ", ".join(pair + subscript for pair in PAIR_TITLES)
+
+
 def _position(alpha: float) -> str:
     """Where an alpha lies: on the trained models, between them, or beyond."""
     for end, subscript in _SUBSCRIPTS.items():
         if abs(alpha - end) <= TOLERANCE:
-            return f"the trained {', '.join(pair + subscript for pair in PAIR_TITLES)}"
+            return f"the trained {_models(subscript)}"
     if 0 < alpha < 1:
         return "between the trained models"
-    return f"extrapolated, past {', '.join(pair + _SUBSCRIPTS[int(alpha > 1)] for pair in PAIR_TITLES)}"
+    return f"extrapolated, past {_models(_SUBSCRIPTS[int(alpha > 1)])}"
 
 
 def _points(value: float) -> str:
@@ -250,9 +256,7 @@ class _Chart:
             parts.append(f'<path d="M{left} {self.y(value)}H{right}" {stroke}/>')
             parts.append(f'<text x="{left - 6}" y="{self.y(value) + 4.5:.1f}" text-anchor="end">{value}</text>')
         below = [(tick, 17, f"{tick:g}") for tick in (0.0, 0.25, 0.5, 0.75, 1.0)]
-        below += [
-            (end, 34, ", ".join(pair + subscript for pair in PAIR_TITLES)) for end, subscript in _SUBSCRIPTS.items()
-        ]
+        below += [(end, 34, _models(subscript)) for end, subscript in _SUBSCRIPTS.items()]
         parts += [
             f'<text x="{self.x(alpha)}" y="{floor + down:.1f}" text-anchor="middle">{text}</text>'
             for alpha, down, text in [*below, (0.5, 36, '<tspan font-size="15">α</tspan>')]
@@ -296,8 +300,8 @@ def _predicted_masks(parts: WidgetParts, shown: _Scrubbed, treatment: str, numbe
     for pair, title in PAIR_TITLES.items():
         masks = shown.predicted[pair, treatment][number]
         ious = ["–" if math.isnan(iou) else f"{iou:.0f}" for iou in map(mask_iou, masks, shown.targets)]
-        model = f"{pair} at alpha {shown.labels[number]}{title.removeprefix(pair)}, BatchNorm {BATCH_NORM_TITLES[treatment]}"
-        alt = f"Masks predicted by {model}: IoU in per cent {', '.join(ious)}"
+        model = f"{pair} at alpha {shown.labels[number]}{title.removeprefix(pair)}"
+        alt = f"Masks predicted by {model}, BatchNorm {BATCH_NORM_TITLES[treatment]}: IoU in per cent {', '.join(ious)}"
         heading = f"{pair}{_ALPHA}{title.removeprefix(pair)}: α = {shown.labels[number]}"
         rows.append(_picture_row(parts, heading, agreement_picture(masks, shown.targets), alt))
         numbers = "".join(f"<span>{iou}</span>" for iou in ious)
