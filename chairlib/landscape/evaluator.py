@@ -29,6 +29,7 @@ __all__ = [
     "BATCH_NORM",
     "FIGURES",
     "Evaluator",
+    "figures_of",
     "interpolation_curve",
     "recalibrated_layers",
     "score_ensemble",
@@ -91,13 +92,7 @@ class Evaluator:
 
         Raises as :meth:`evaluations` does.
         """
-        return {
-            split: {
-                **{name: float(getattr(evaluation.scores, name)) for name in FIGURES if name != "loss"},
-                "loss": evaluation.loss,
-            }
-            for split, evaluation in self.evaluations(state, batch_norm).items()
-        }
+        return {split: figures_of(found) for split, found in self.evaluations(state, batch_norm).items()}
 
     def recalibrated(self, state: State) -> dict[str, Tensor]:
         """This state with BatchNorm's running statistics estimated anew, on the loaders' device.
@@ -148,6 +143,12 @@ class Evaluator:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
             self.model.eval()
+
+
+def figures_of(evaluation: Evaluation) -> dict[str, float]:
+    """:data:`FIGURES` of an evaluation, as plain numbers."""
+    scores = {name: float(getattr(evaluation.scores, name)) for name in FIGURES if name != "loss"}
+    return {**scores, "loss": evaluation.loss}
 
 
 def _recalibration_images(loader: CompositeLoader, n_images: int | None) -> Iterator[Tensor]:
