@@ -39,7 +39,7 @@ THRESHOLD = 24
 COMPARISONS = (("val", "train"), ("test", "train"), ("test", "val"))
 
 #: Entries of a table of distances that are computed at once. It bounds the memory: 16 MB a table, a few at a time.
-_BLOCK_ENTRIES = 1 << 22
+BLOCK_ENTRIES = 1 << 22
 
 Signs = NDArray[np.float32]
 
@@ -161,18 +161,15 @@ def _nearest_of_kind(collection: Collection, kind: str, progress: bool) -> pd.Da
 
 
 def nearest_candidates(
-    hashes: Sequence[tuple[str, Signs, Signs]],
-    queries: NDArray[np.intp],
-    candidates: NDArray[np.intp],
-    block_entries: int = _BLOCK_ENTRIES,
+    hashes: Sequence[tuple[str, Signs, Signs]], queries: NDArray[np.intp], candidates: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.str_]]:
     """For each query: the nearest candidate's index, their distance in bits, and the name of the hash it was found by.
 
     ``hashes`` are (name, hashes for queries, hashes for candidates), both float32 [N, 256] of -1 and 1. ``queries`` and
-    ``candidates`` are row numbers in them. At most ``block_entries`` distances are held at once.
+    ``candidates`` are row numbers in them. At most :data:`BLOCK_ENTRIES` distances are held at once.
     """
     names, of_queries, of_candidates = zip(*hashes, strict=True)
-    step = max(1, block_entries // len(candidates))
+    step = max(1, BLOCK_ENTRIES // len(candidates))
     found = []
     for start in range(0, len(queries), step):
         block = queries[start : start + step]

@@ -1,7 +1,6 @@
 """A leakage audit for the book: a table, a histogram of the distances, and the nearest pairs side by side."""
 
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
 from numpy.typing import NDArray
@@ -22,17 +21,9 @@ _SIDE = 160
 def leakage_table(report: LeakageReport, threshold: int = THRESHOLD) -> HTML:
     """Least and median distance, and the number of images closer than ``threshold``, by kind and pair of splits."""
     found = report.summary(threshold)
-    table = pd.DataFrame(
-        {
-            "images of": found["kind"] + "s, " + found["split"],
-            "nearest in": found["other_split"],
-            "images": found["images"],
-            "least bits": found["least"],
-            "median bits": found["median"],
-            f"closer than {threshold}": found["closer"],
-        }
-    )
-    return style_table(table, "Distance to the nearest image of another split", decimals=0)
+    found["kind"] += "s, " + found.pop("split")
+    found.columns = ["images of", "nearest in", "images", "least bits", "median bits", f"closer than {threshold}"]
+    return style_table(found, "Distance to the nearest image of another split", decimals=0)
 
 
 @theme()

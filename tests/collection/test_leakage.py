@@ -159,7 +159,9 @@ def test_nearest_is_that_of_a_plain_search_whatever_the_block(n_queries, n_candi
     n = n_queries + n_candidates
     hashes = [(name, _signs(rng, n), _signs(rng, n)) for name in ("colours", "colours", "silhouette")]
     queries, candidates = np.arange(n_queries), np.arange(n_queries, n)
-    index, bits, by = nearest_candidates(hashes, queries, candidates, entries)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chairlib.collection.leakage.BLOCK_ENTRIES", entries)
+        index, bits, by = nearest_candidates(hashes, queries, candidates)
     for query in queries:
         plain = {
             (int((of_query[query] != of_candidate[candidate]).sum()), name, candidate)
