@@ -22,6 +22,8 @@ SCRIPTS = sorted(
 #: The smallest settings of each script. DATA stands for a tiny collection, BUILD for a folder with a finished build.
 TOYS = {
     "benchmarks/cross_test.py": "DATA --width 2 --resolution 32 --images 32 --test-images 8",
+    "benchmarks/fine_tuning_rates.py": "--data DATA --models unet --width 2 --rates 1e-3 --categories car --seeds 1 "
+    "--images 32 --pretrained-images 32 --resolution 32 --device cpu",
     "benchmarks/gpu.py": "DATA --device cpu --width 2 --models unet fcn_vgg16 --resolutions 32 --images 32 "
     "--short-images 32 --race-images 32 --val-images 8 --test-images 8 --compared 8 --batch-sizes 4 --steps 1 "
     "--seeds 1",
@@ -36,11 +38,13 @@ TOYS = {
     "--seeds 1 --device cpu",
     "benchmarks/scale.py": "--segments 9 12 18 --backgrounds 5 6 7 --resolutions 32 40 48 --images 8 12 16 --width 2 "
     "--loaded 16 --repeats 1 --device cpu",
+    "benchmarks/thresholds.py": "DATA --images 6",
     "benchmarks/time_to_iou.py": "--data DATA --width 2 --resolution 32 --images 64 --evaluations 2 --val-images 8 "
     "--seeds 1 --plain-seconds 0.1 --device cpu",
     "benchmarks/training_speed.py": "--rows unet:2:32:2 fcn_vgg16:2:32:2 --threads 1 --repeats 1 --device cpu",
     "extras/chairfinder/benchmarks/review.py": "--images 26 --pages 1 --pause 0",
     "extras/chairfinder/benchmarks/screening.py": "DATA/segments --backgrounds DATA/backgrounds",
+    "extras/chairfinder/benchmarks/screening_thresholds.py": "DATA --images 2 --records .",
     "extras/chairmaker/benchmarks/render_speed.py": "--images 1 --compared 1 --sizes 32 --collections DATA",
 }
 #: What a script needs that the library does not.
