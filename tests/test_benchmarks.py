@@ -169,6 +169,27 @@ def test_a_machine_with_a_gpu_needs_no_notebooks(collection, tmp_path):
     assert json.loads((tmp_path / "gpu.json").read_text()) == record
 
 
+def test_rates_of_fine_tuning_are_measured_once(collection, own_runs, tmp_path, monkeypatch, capsys):
+    """A second call goes on with the cells that the record lacks; one with other settings begins anew."""
+    script, file = "benchmarks/fine_tuning_rates.py", tmp_path / "rates.json"
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+    def cells(*more: str) -> list[dict]:
+        arguments = TOYS[script].replace("DATA", str(collection.root)).split()
+        monkeypatch.setattr(sys, "argv", [script, *arguments, "--record", str(file), *more])
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+        return json.loads(file.read_text())["runs"]
+
+    def measured() -> int:
+        return capsys.readouterr().out.count("seed")
+
+    first = cells()
+    assert ([cell["start"] for cell in first], measured()) == (["scratch", "pretrained"], 2)
+    again = cells("--rates", "1e-3", "1e-2")
+    assert (again[:2], [cell["learning_rate"] for cell in again[2:]], measured()) == (first, [1e-2, 1e-2], 2)
+    assert len(cells("--images", "64")) == measured() == 2
+
+
 def test_without_a_gpu_nothing_is_measured(collection, monkeypatch, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(sys, "argv", ["gpu.py", str(collection.root)])

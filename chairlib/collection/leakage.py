@@ -31,8 +31,8 @@ __all__ = ["COMPARISONS", "HASH_BITS", "THRESHOLD", "LeakageReport", "Pair", "au
 #: Bits of a hash: distances lie between 0 and this.
 HASH_BITS = 256
 #: Two images of different splits that differ in fewer bits than this are a leak. ``benchmarks/thresholds.py`` finds on
-#: ``mini``: all copies that are paler, recoloured or compressed (JPEG quality 40) lie below it, 99 % of the mirrored ones
-#: or more; two rooms differ in at least 80 bits, two chairs in 32. Chairs at half the size (63 % are found), those that
+#: ``mini`` that all paler, recoloured or compressed copies (JPEG quality 40) lie below it, and 99 % of mirrored ones
+#: or more. Two rooms differ in at least 80 bits, two chairs in 32. Chairs at half the size (63 % are found), those that
 #: were cut out anew, and other crops than the compared centres may be missed.
 THRESHOLD = 24
 #: (split, other split): each image of the first is compared with all images of the second.
