@@ -420,11 +420,11 @@ def test_a_curve_that_falls_below_again_is_not_there_yet(tmp_path):
 
 
 def test_steps_are_undecided_where_few_photos_validate(tmp_path):
-    few = [make(tmp_path / "few", [50], curve=(20, 40, 60), n_val=24)]
-    assert steps(*few)["car", "from scratch"][3] == "24 validation photos"
+    few = [make(tmp_path / "few", [50], curve=(20, 40, 60), n_val=29)]
+    assert steps(*few)["car", "from scratch"][3] == "29 validation photos"
     empty = make(tmp_path / "empty", [50], curve=(20, 40, 60), n_val=40)
-    empty.metrics["val"]["n_left_out"] = 16  # without the object: IoU rests on the others
-    assert steps(empty)["car", "from scratch"][3] == "24 validation photos"
+    empty.metrics["val"]["n_left_out"] = 11  # without the object: IoU rests on the others
+    assert steps(empty)["car", "from scratch"][3] == "29 validation photos"
     # Folds are validated on photos of their own, so that together they may be enough.
     folds = [make(tmp_path / "folds", [50], fold=fold, curve=(20, 40, 60), n_val=6) for fold in range(5)]
     assert steps(*folds)["car", "from scratch"] == (300, 300, 300, "")
