@@ -177,7 +177,7 @@ class TransferReport:
                     row = {
                         "model": self._model_title(model),
                         "pretrained on": PRETRAINING_TITLES[pretraining],
-                        "compared with": "from scratch" if other == "none" else PRETRAINING_TITLES[other],
+                        "compared with": PRETRAINING_TITLES[other].replace("–", "from scratch"),
                         "category": category,
                         "IoU by seed, %": _iou_by_seed(tuned),
                         "IoU of the other, by seed, %": _iou_by_seed(against),
