@@ -186,6 +186,7 @@ class TransferReport:
                         "pretrained on": PRETRAINING_TITLES[pretraining],
                         "compared with": PRETRAINING_TITLES[other].replace("–", "from scratch"),
                         "category": category,
+                        "IoU before fine-tuning, %": _iou_at_start(itertools.chain(*tuned)),
                         "IoU by seed, %": _iou_by_seed(tuned),
                         "IoU of the other, by seed, %": _iou_by_seed(against),
                         "gain, points (95 % interval over photos and seeds)": (gain.mean, gain.low, gain.high),
@@ -332,8 +333,10 @@ class TransferReport:
                 score = mean_score(records, "iou")
                 values[f"{name}_{category}"] = "{:.1f} % ({:.1f}–{:.1f})".format(*score) if score else "not measured"
             values[f"gain_{category}"] = str(paired_gain(scratch, pretrained) or "not measured")
-        pairs = list(self._pairs("unet", "none", "chair_segments").values())
-        values["gain_pooled"] = str((pooled_gain(pairs) if len(pairs) > 1 else None) or "not measured")
+            values[f"start_{category}"] = f"{_iou_at_start(pretrained)} %" if pretrained else "not measured"
+        for name, other in (("gain_pooled", "none"), ("gain_pooled_equal_total", "none_equal_total")):
+            pairs = list(self._pairs("unet", other, "chair_segments").values())
+            values[name] = str(pooled_gain(pairs) or "not measured")
         values["smallest_gain"] = self.smallest_gain() or "not measured"
         return values
 
@@ -342,6 +345,12 @@ def _iou_by_seed(categories: Iterable[Sequence[Record]]) -> str:
     """The mean IoU of each seed, over all its folds and then over categories, in order of the seeds."""
     means = [scores_by_photo(records, "iou").mean() for records in categories]
     return " / ".join(f"{iou:.1f}" for iou in pd.concat(means, axis=1).mean(axis=1))
+
+
+def _iou_at_start(records: Iterable[Record]) -> str:
+    """The mean IoU of the weights that runs start from, on the photos that are scored; 0 where all is background."""
+    found = [record.metrics["start"]["iou"] for record in records]
+    return "–" if None in found else f"{np.mean(found):.1f}"
 
 
 def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> TransferReport:
