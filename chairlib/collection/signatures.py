@@ -17,8 +17,9 @@ from chairlib.collection.opacity import object_box
 
 __all__ = ["CENTRES", "Bits", "Signature", "as_signs", "background_signature", "segment_signature"]
 
-#: The centres of a background that are compared with other backgrounds, as shares of its sides. With these two, 199 of
-#: 200 centred crops to 76 % or more of the sides are found.
+#: The centres of a background that are compared with other backgrounds, as shares of its sides. With these two, centred
+#: crops of `mini`'s rooms to 76 % or more of the sides are found: 97 % of those to 85 %, over 99 % of all others tried.
+#: A crop to 70 % is not found (2 %).
 CENTRES = (0.9, 0.8)
 
 _HASH_SIDE = 16

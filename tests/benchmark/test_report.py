@@ -5,10 +5,12 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.metrics import bootstrap_interval
 from chairlib.benchmark.report import (
     MISSING,
     Report,
@@ -18,10 +20,12 @@ from chairlib.benchmark.report import (
     scored_on,
     show_slips,
 )
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import SPLITS
 from chairlib.compositing.released import NOTE, export
 from chairlib.core import paths, published
 from chairlib.core.errors import RecordError
+from chairlib.core.runs import Record
 from chairlib.show.curves import iou_by_resolution, training_curves
 from chairlib.show.pictures import figure4
 from chairlib.show.tables import style_table
@@ -226,3 +230,96 @@ def test_runs_that_differ_are_told_apart(records, collection):
         assert len(report.histories()) == 4
     finally:
         (more.folder / "record.json").unlink()
+
+
+CHANGE = "difference in IoU, points (95 % interval)"
+
+
+def scored(folder, ious, groups, model="unet", resolution=64, seed=0, **more) -> Record:
+    """A record whose test composites have these IoUs (NaN: left out) and are of these groups (None: of none)."""
+    asked = {
+        **BenchmarkSettings().to_dict(),
+        "model": model,
+        "width": 16,
+        "resolution": resolution,
+        "seed": seed,
+        **more,
+    }
+    home = folder / f"{model}-{resolution}-{seed}-{'-'.join(map(str, more.values()))}"
+    home.mkdir(parents=True)
+    table = pd.DataFrame({"iou": ious, "dice": ious, "precision": 90.0, "group": groups})
+    table.to_csv(home / "test_images.csv", index=False)
+    return Record(home, {"kind": "benchmark", "parameters": asked, "finished": "2026-01-01"})
+
+
+GROUPS = np.repeat([f"segment:{number}" for number in range(30)], 20)
+
+
+def hard_and_easy(seed):
+    """IoUs [600] of composites whose segments differ far more than models do."""
+    return np.repeat(np.random.default_rng(0).uniform(30, 80, 30), 20) + np.random.default_rng(seed).normal(0, 2, 600)
+
+
+def test_differences_are_taken_on_the_same_composites(tmp_path):
+    unet, fcn, small = (
+        [scored(tmp_path, hard_and_easy(10 * offset + seed) + offset, GROUPS, model, size, seed) for seed in (0, 1, 2)]
+        for offset, model, size in ((7, "unet", 64), (2, "fcn_vgg16", 64), (1, "unet", 32))
+    )
+    table = Report("drawn", [*fcn, *small, *unet], []).differences().set_index(["model", "compared with"])
+    assert len(table) == 2
+    other = table.loc[("FCN-VGG-16, width 16 at 64 px", "U-Net, width 16 at 64 px")]
+    assert (other["groups"], other["seeds"], other["verdict"]) == (30, 3, "lower")
+    larger = table.loc[("U-Net, width 16 at 64 px", "U-Net, width 16 at 32 px")]
+    mean, low, high = larger[CHANGE]
+    assert mean == pytest.approx(6, abs=0.3)
+    assert low < 6 < high
+    assert high - low < 2  # while IoU of each alone has an interval of more than 10 points
+    assert larger["verdict"] == "higher"
+    assert "higher" in style_table(table.reset_index(), "Differences").data
+
+
+def test_composites_of_one_segment_are_one_unit_and_large_groups_weigh_more(tmp_path):
+    rng = np.random.default_rng(0)
+    groups = [f"segment:{number}" for number in range(60) for _ in range(5 + number % 10)]
+    by_group = {group: 0.5 * int(group[8:]) + rng.normal(0, 5) for group in sorted(set(groups))}
+    gains = np.array([by_group[group] for group in groups]) + rng.normal(0, 1, len(groups))
+    gains[3] = np.nan  # a composite with too few pixels of chair
+    one, other = np.full(len(groups), 20.0), 20 + gains
+    records = [scored(tmp_path, one, groups), scored(tmp_path, other, groups, "fcn_vgg16")]
+    (row,) = Report("drawn", records, []).differences().to_dict("records")
+    mean, low, high = row[CHANGE]
+    assert mean == pytest.approx(np.nanmean(gains))
+    assert (row["groups"], row["verdict"]) == (60, "one seed")
+    below, above = bootstrap_interval(np.nan_to_num(gains), np.isfinite(gains), groups=groups, n_resamples=4000)
+    assert high - low == pytest.approx(above - below, rel=0.1)
+    alone = bootstrap_interval(gains[np.isfinite(gains)], n_resamples=4000)  # as if composites were independent
+    assert high - low > 2 * (alone[1] - alone[0])
+
+
+def test_composites_without_groups_are_units_of_their_own(tmp_path):
+    records = [scored(tmp_path, np.arange(9.0) * k, [None] * 9, model) for k, model in ((1, "unet"), (2, "fcn_vgg16"))]
+    assert Report("drawn", records, []).differences()["groups"].tolist() == [9]
+
+
+def test_what_was_not_scored_on_the_same_composites_is_not_compared(tmp_path):
+    unet = scored(tmp_path, hard_and_easy(0), GROUPS)
+    assert Report("drawn", [unet], []).differences().empty
+    for others in (
+        scored(tmp_path / "order", hard_and_easy(1), GROUPS[::-1], "fcn_vgg16"),
+        scored(tmp_path / "number", hard_and_easy(1)[:400], GROUPS[:400], "fcn_vgg16"),
+        scored(tmp_path / "seed", hard_and_easy(1), GROUPS, "fcn_vgg16", seed=1),
+        scored(tmp_path / "recipe", hard_and_easy(1), GROUPS, "fcn_vgg16", recipe="paper"),
+    ):
+        assert Report("drawn", [unet, others], []).differences().empty
+
+
+def test_models_are_compared_over_the_seeds_that_both_have(tmp_path):
+    unet = [scored(tmp_path, hard_and_easy(seed), GROUPS, seed=seed) for seed in (0, 1, 2)]
+    fcn = [scored(tmp_path, hard_and_easy(9 + seed) - 5, GROUPS, "fcn_vgg16", seed=seed) for seed in (1, 2)]
+    assert Report("drawn", [*unet, *fcn], []).differences()["seeds"].tolist() == [2]
+    (row,) = Report("drawn", [*unet, fcn[0]], []).differences().to_dict("records")
+    assert (row["seeds"], row["verdict"]) == (1, "one seed")
+
+
+def test_real_records_are_compared(report):
+    assert report.differences()["verdict"].tolist() == ["one seed"] * 2
