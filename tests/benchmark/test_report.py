@@ -10,12 +10,14 @@ from PIL import Image
 
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.report import (
-    MISSING,
     Report,
     describe_record,
+    open_reference,
     open_report,
     score_table,
     scored_on,
+    show_notes,
+    show_reference,
     show_slips,
 )
 from chairlib.collection import SPLITS
@@ -51,9 +53,13 @@ def report(records, collection):
     return open_report(collection.root)
 
 
-def test_table1_has_every_row_of_the_paper_and_ours_beside_it(report, records):
+def test_table1_has_the_rows_of_this_build_and_the_papers_beside_them(report, records):
     table = report.table1()
-    assert len(table) == len(published.table1())
+    assert table.index.tolist() == [
+        ("U-Net, width 2", "32 px"),
+        ("U-Net, width 2", "64 px"),
+        ("FCN-VGG-16, width 2", "64 px"),
+    ]
     row = table.loc[("U-Net, width 2", "64 px")]
     assert row[("paper", "IoU, %")] == 85.08
     assert row[("paper", "hours")] == 0.5
@@ -64,8 +70,17 @@ def test_table1_has_every_row_of_the_paper_and_ours_beside_it(report, records):
     assert row[("ours", "seeds")] == 2
     assert row[("ours", "SD over seeds")] == pytest.approx(np.std(ious, ddof=1))
     assert row[("ours", "images trained")] == 32
-    assert table.loc[("FCN-ResNet-50", "256 px"), ("ours", "IoU, % (95 % interval)")] == MISSING
-    assert "not trained in this profile" in style_table(table, "Table 1").data
+    assert table["ours", "IoU, % (95 % interval)"].notna().all()  # no holes
+
+
+def test_what_was_not_trained_is_one_line(report):
+    assert report.not_trained(1) == (
+        "Not trained in this build: FCN-ResNet-50 (32 px, 64 px, 128 px, 256 px); FCN-VGG-16 (32 px, 128 px, 256 px); "
+        "U-Net (128 px, 256 px). With more compute: make paper PROFILE=evening"
+    )
+    assert "build: FCN-ResNet-101 (64 px); FCN-ResNet-50 (64 px). With" in report.not_trained(2)
+    assert report.figure4()["caption"] == report.not_trained(2)
+    assert style_table(report.table1(), "Table 1", note=report.not_trained(1)).data.endswith("PROFILE=evening</p>")
 
 
 def test_table2_has_the_baseline(report, records):
@@ -74,15 +89,22 @@ def test_table2_has_the_baseline(report, records):
     ours = table.loc["All background", ("ours (95 % interval)", "precision, %")]
     assert ours == pytest.approx(records[0].metrics["all_background_precision"])
     assert table.loc["All background", ("ours (95 % interval)", "IoU, %")] == 0
-    assert table.loc["FCN-ResNet-101", ("paper", "Dice, %")] == 73.96
+    assert table.index.tolist() == ["U-Net, width 2", "FCN-VGG-16, width 2", "All background"]
+    assert table.loc["FCN-VGG-16, width 2", ("paper", "Dice, %")] == 74.09
     assert table.loc["FCN-VGG-16, width 2", ("ours (95 % interval)", "IoU, %")][0] == records[3].metrics["test"]["iou"]
     style_table(table, "Table 2")
 
 
-def test_without_records_only_the_papers_column_is_filled(collection, own_runs):
+def test_without_records_the_tables_are_the_papers(collection, own_runs):
     report = open_report(collection.root)
     assert report.records == []
-    assert (report.table1()[("ours", "IoU, % (95 % interval)")] == MISSING).all()
+    assert report.table1()["paper", "IoU, %"].tolist() == published.table1()["iou"].tolist()
+    assert report.table2()["paper", "precision, %"].tolist() == [*published.table2()["precision"], 78.01]
+    assert {*report.table1().columns, *report.table2().columns} <= {
+        ("paper", name) for name in ("hours", "precision, %", "IoU, %", "Dice, %")
+    }
+    assert report.not_trained(1) == report.not_trained(2) == ""  # the page says that nothing was trained
+    assert report.differences_from_paper() == []
     assert report.figure4() == {}
     assert "Nothing has been trained" in report.sentence()
     assert report.glued()["unet_iou_64"] == "not trained in this build"
@@ -94,9 +116,45 @@ def test_without_records_only_the_papers_column_is_filled(collection, own_runs):
 
 def test_figure4_compares_models_on_the_same_composites(report):
     shown = report.figure4()
-    assert shown["predictions"]["FCN-ResNet-101"] is None
+    assert list(shown["predictions"]) == ["U-Net, width 2", "FCN-VGG-16, width 2"]
     assert shown["predictions"]["U-Net, width 2"].shape == shown["targets"].shape
     assert "FCN-VGG-16" in figure4(**shown).data
+
+
+def test_models_that_change_places_are_told_with_their_figures(report):
+    """The two at 64 pixels: the paper has U-Net on top."""
+    records = copy.deepcopy(report.records)
+    vgg16, *unets = sorted(
+        (record for record in records if record.settings.resolution == 64), key=lambda record: record.settings.model
+    )
+    found = Report("drawn", [vgg16, *unets], [])
+    for record, iou in zip((vgg16, *unets), (60.0, 62.0, 64.0), strict=True):
+        record.metrics["test"] |= {"iou": iou, "intervals": {"iou": [iou - 1, iou + 1]}}
+    assert found.differences_from_paper() == []
+    vgg16.metrics["test"] |= {"iou": 70.0, "intervals": {"iou": [69.0, 71.0]}}
+    assert found.differences_from_paper() == [
+        "Table 2, another order of IoU here: U-Net 63.0 % (62.0–64.0), 85.08 % in the paper; "
+        "FCN-VGG-16 70.0 % (69.0–71.0), 61.09 % in the paper."
+    ]
+    assert Report("drawn", unets, []).differences_from_paper() == []
+
+
+def test_notes_are_escaped_and_show_nothing_where_there_are_none():
+    assert "<li>a &lt; b</li>" in show_notes("Where ours differs from the paper", ["a < b"]).data
+    assert show_notes("Where ours differs from the paper", []) is None
+
+
+def test_the_reference_build_is_shown_as_what_it_is(report, ship):
+    assert open_reference() is None
+    ship(report.records, "Made on 2026-01-02 <here>.")
+    reference = open_reference()
+    assert reference.collection == "drawn"
+    for ours, shipped in ((report.table1(), reference.table1()), (report.table2(), reference.table2())):
+        assert style_table(shipped, "").data == style_table(ours, "").data
+    shown = show_reference(reference.records[0], [style_table(reference.table1(), "Table 1, reference build")]).data
+    assert shown.startswith("<details><summary>Reference build</summary><p>Made on 2026-01-02 &lt;here&gt;.</p><style>")
+    assert "Table 1, reference build" in shown
+    assert shown.count("<details") == shown.count("</details>") == 1
 
 
 def test_histories_and_resolutions(report):
