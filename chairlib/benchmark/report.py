@@ -129,10 +129,18 @@ class Report:
         for model, resolution in [*paper.index, *sorted(others)]:
             printed = paper.loc[(model, resolution)] if (model, resolution) in paper.index else {}
             theirs = {("paper", "hours"): printed.get("hours"), ("paper", "IoU, %"): printed.get("iou")}
-            for records in self.find(model, resolution) if self.records else [[]]:
-                label = self.label(records[0]) if records else model_title(model)
-                ours = _table1_cells(records) if records else {}
-                rows.append({"model": label, "resolution": f"{resolution} px", **theirs, **ours})
+            row: dict[Any, Any] = {"resolution": f"{resolution} px", **theirs}
+            for records in self.find(model, resolution):
+                ours = {
+                    ("ours", "IoU, % (95 % interval)"): _mean_score(records, "iou"),
+                    **_seed_cells("ours", records),
+                    ("ours", "images trained"): round(_mean(records, "images_seen")),
+                    ("ours", "images to convergence"): round(_mean(records, "converged_images")),
+                    ("ours", "minutes to convergence"): _mean(records, "converged_seconds") / 60,
+                }
+                rows.append({"model": self.label(records[0]), **row, **ours})
+            if not self.records:
+                rows.append({"model": model_title(model), **row})
         return two_level(rows, ["model", "resolution"])
 
     def table2(self) -> pd.DataFrame:
@@ -168,12 +176,12 @@ class Report:
     def differences_from_paper(self) -> list[str]:
         """Which models change places in Table 2, by IoU, in a sentence for each two."""
         paper = published.table2().set_index("model")["iou"]
-        ours = {model: _mean_score(self._beside_paper(model), "iou")[0] for model in paper.index if self.find(model)}
-        has = {name: f"{model_title(name)} {self._quoted_iou(name)}, {paper[name]} % in the paper" for name in ours}
+        ours = {model: self._beside_paper(model) for model in paper.index}
+        has = {name: f"{model_title(name)} {ours[name][1]}, {paper[name]} % in the paper" for name in ours}
         return [
             f"Table 2, another order of IoU here: {has[one]}; {has[other]}."
             for one, other in itertools.combinations(ours, 2)
-            if (ours[one] - ours[other]) * (paper[one] - paper[other]) < 0
+            if (ours[one][0] - ours[other][0]) * (paper[one] - paper[other]) < 0  # NaN, without a run, is not below 0
         ]
 
     def _hardware(self) -> str:
@@ -235,25 +243,24 @@ class Report:
         images = number_range(record.content["images_seen"] for record in self.records)
         return {
             "profile_sentence": self.sentence(profile, description),
-            "unet_iou_64": self._quoted_iou("unet"),
-            "fcn_vgg16_iou_64": self._quoted_iou("fcn_vgg16"),
+            "unet_iou_64": self._beside_paper("unet")[1],
+            "fcn_vgg16_iou_64": self._beside_paper("fcn_vgg16")[1],
             "all_background_precision": "not measured" if baseline is None else f"{baseline:.2f} %",
             "training_images": images or "not measured",
             "hardware": self._hardware() or "not measured",
             "build_date": finished[:10] if finished else "not measured",
         }
 
-    def _quoted_iou(self, model: str) -> str:
+    def _beside_paper(self, model: str) -> tuple[float, str]:
+        """The IoU at 64 x 64 that stands beside the paper's, and in words; NaN where the model was not trained."""
         found = self.find(model)
         if not found:
-            return "not trained in this build"
-        records = self._beside_paper(model)
-        text = "{:.1f} % ({:.1f}–{:.1f})".format(*_mean_score(records, "iou"))
-        return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
-
-    def _beside_paper(self, model: str) -> list[Record]:
-        """What stands beside the paper's number: runs with the paper's recipe, where the build has any."""
-        return min(self.find(model), key=lambda records: records[0].settings.recipe != "paper")
+            return np.nan, "not trained in this build"
+        # Runs with the paper's recipe, where the build has any.
+        records = min(found, key=lambda rows: rows[0].settings.recipe != "paper")
+        iou, low, high = _mean_score(records, "iou")
+        text = f"{iou:.1f} % ({low:.1f}–{high:.1f})"
+        return iou, text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
 
 
 def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:
@@ -261,16 +268,6 @@ def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str]
     ious = np.array([record.metrics["test"]["iou"] for record in records], float)
     spread = {(heading, "SD over seeds"): float(np.std(ious, ddof=1))} if len(ious) > 1 else {}
     return {(heading, "seeds"): len(records), **spread}
-
-
-def _table1_cells(records: Sequence[Record]) -> dict[tuple[str, str], Any]:
-    return {
-        ("ours", "IoU, % (95 % interval)"): _mean_score(records, "iou"),
-        **_seed_cells("ours", records),
-        ("ours", "images trained"): round(_mean(records, "images_seen")),
-        ("ours", "images to convergence"): round(_mean(records, "converged_images")),
-        ("ours", "minutes to convergence"): _mean(records, "converged_seconds") / 60,
-    }
 
 
 def open_report(data: str, runs: list[str] | None = None) -> Report:

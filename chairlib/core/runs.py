@@ -280,8 +280,8 @@ def load_records(kind: str, data_hash: str | None, names: list[str] | None = Non
 def reference_records(kind: str) -> list[Record]:
     """The runs of ``kind`` in the newest archive ``assets/reference/<profile>-<date>.zip``; none where none ships.
 
-    They have no weights and no example images, and are read as they are, whatever the code has become since: their
-    entry ``reference`` says what they are. ``benchmarks/pack_reference.py`` makes such an archive.
+    They have neither weights nor images, and are read whatever the code is now; the entry ``reference`` says what they
+    are. ``benchmarks/pack_reference.py`` makes such an archive.
     """
     archives = sorted((paths.assets / "reference").glob("*.zip"), key=lambda file: file.stem[-10:])
     records = [read_record(folder) for file in archives[-1:] for folder in zipfile.Path(file).iterdir()]

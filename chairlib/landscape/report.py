@@ -128,13 +128,13 @@ class LandscapeReport:
     def differences_from_paper(self) -> list[str]:
         """Which two kinds of pairs have the other one longer here than in the paper's Table 5."""
         paper = published.table5().set_index("task").loc["segmentation (Chair Segments)"]
-        l2 = pd.DataFrame({"here": self.distances().groupby("kind")["l2"].mean(), "paper": paper}).loc[[*paper.index]]
-        pairs = itertools.combinations(l2.index, 2)
-        shares = [(KINDS[other], KINDS[one], *(l2.loc[other] / l2.loc[one])) for one, other in pairs]
+        ours = self.distances().groupby("kind")["l2"].mean()
+        pairs = itertools.combinations(paper.index, 2)
+        shares = [(KINDS[b], KINDS[a], 100 * ours[b] / ours[a], 100 * paper[b] / paper[a]) for a, b in pairs]
         return [
-            f"Table 5: {one} is {here * 100:.0f} % of {other} here, and {there * 100:.0f} % in the paper."
+            f"Table 5: {one} is {here:.0f} % of {other} here, and {there:.0f} % in the paper."
             for one, other, here, there in shares
-            if (here - 1) * (there - 1) < 0
+            if (here - 100) * (there - 100) < 0
         ]
 
     def distances(self, block: bool = False) -> pd.DataFrame:

@@ -351,7 +351,7 @@ def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collectio
         seen.add(fingerprint())
     files[0].rename(package / "pictures.py")
     seen.add(fingerprint())
-    assert len(seen) == 5
+    assert len(seen) == 6
 
 
 def test_leftovers_go_and_pages_of_the_plan_stay(plan, home):

@@ -237,12 +237,9 @@ def test_reference_records_are_read_from_the_newest_archive_whatever_the_code_is
         records[0].file("weights.safetensors")
 
 
-@pytest.mark.parametrize(
-    "archive", sorted((paths.package / "assets" / "reference").glob("*.zip")), ids=lambda p: p.name
-)
-def test_the_archive_that_ships_can_be_read(archive):
+def test_the_archive_that_ships_can_be_read():
     found = [record for kind in runs.KINDS for record in reference_records(kind)]
-    assert found
+    assert bool(found) == any((paths.assets / "reference").glob("*.zip"))
     for record in found:
         assert record.settings
         assert record.content["reference"].startswith("Made on ")
