@@ -27,6 +27,8 @@ SCRIPTS = sorted(
 #: The smallest settings of each script. DATA stands for a tiny collection, BUILD for a folder with a finished build.
 TOYS = {
     "benchmarks/cross_test.py": "DATA --width 2 --resolution 32 --images 32 --test-images 8",
+    "benchmarks/fine_tuning_rates.py": "--data DATA --models unet --width 2 --rates 1e-3 --categories car --seeds 1 "
+    "--images 32 --pretrained-images 32 --resolution 32 --device cpu",
     "benchmarks/gpu.py": "DATA --device cpu --width 2 --models unet fcn_vgg16 --resolutions 32 --images 32 "
     "--short-images 32 --race-images 32 --val-images 8 --test-images 8 --compared 8 --batch-sizes 4 --steps 1 "
     "--seeds 1",
@@ -42,11 +44,13 @@ TOYS = {
     "--seeds 1 --device cpu",
     "benchmarks/scale.py": "--segments 9 12 18 --backgrounds 5 6 7 --resolutions 32 40 48 --images 8 12 16 --width 2 "
     "--loaded 16 --repeats 1 --device cpu",
+    "benchmarks/thresholds.py": "DATA --images 6",
     "benchmarks/time_to_iou.py": "--data DATA --width 2 --resolution 32 --images 64 --evaluations 2 --val-images 8 "
     "--seeds 1 --plain-seconds 0.1 --device cpu",
     "benchmarks/training_speed.py": "--rows unet:2:32:2 fcn_vgg16:2:32:2 --threads 1 --repeats 1 --device cpu",
     "extras/chairfinder/benchmarks/review.py": "--images 26 --pages 1 --pause 0",
     "extras/chairfinder/benchmarks/screening.py": "DATA/segments --backgrounds DATA/backgrounds",
+    "extras/chairfinder/benchmarks/screening_thresholds.py": "DATA --images 2 --records .",
     "extras/chairmaker/benchmarks/render_speed.py": "--images 1 --compared 1 --sizes 32 --collections DATA",
 }
 #: What a script needs that the library does not.
@@ -206,6 +210,27 @@ def test_a_machine_with_a_gpu_needs_no_notebooks(collection, tmp_path):
     again = subprocess.run([sys.executable, "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert json.loads((tmp_path / "gpu.json").read_text()) == record
+
+
+def test_rates_of_fine_tuning_are_measured_once(collection, own_runs, tmp_path, monkeypatch, capsys):
+    """A second call goes on with the cells that the record lacks; one with other settings begins anew."""
+    script, file = "benchmarks/fine_tuning_rates.py", tmp_path / "rates.json"
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+    def cells(*more: str) -> list[dict]:
+        arguments = TOYS[script].replace("DATA", str(collection.root)).split()
+        monkeypatch.setattr(sys, "argv", [script, *arguments, "--record", str(file), *more])
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+        return json.loads(file.read_text())["runs"]
+
+    def measured() -> int:
+        return capsys.readouterr().out.count("seed")
+
+    first = cells()
+    assert ([cell["start"] for cell in first], measured()) == (["scratch", "pretrained"], 2)
+    again = cells("--rates", "1e-3", "1e-2")
+    assert (again[:2], [cell["learning_rate"] for cell in again[2:]], measured()) == (first, [1e-2, 1e-2], 2)
+    assert len(cells("--images", "64")) == measured() == 2
 
 
 def test_without_a_gpu_nothing_is_measured(collection, monkeypatch, capsys):

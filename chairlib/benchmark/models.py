@@ -45,7 +45,7 @@ _NAME = "chairlib_name"
 
 #: The names that :func:`build_model` knows.
 MODELS = ("unet", "fcn_vgg16", "fcn_resnet50", "fcn_resnet101")
-#: The width of the paper's U-Net and VGG-16: channels of the first convolution, to which all others are in proportion.
+#: The width of the paper's models: channels of the first convolution, to which all others are in proportion.
 FULL_WIDTH = 64
 #: The smallest height and width in pixels: VGG-16 halves its input five times.
 MIN_SIZE = 32
@@ -60,8 +60,8 @@ def build_model(
 
     name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no
     arguments (with `width=` where one is given) and must return a module that maps [B, 3, H, W] to logits [B, 1, H, W].
-    width: channels of the first convolution, for `unet` and `fcn_vgg16`; 64, the paper's, by default.
-    backbone_weights: "imagenet" starts VGG-16 (full width) or a ResNet from torchvision's ImageNet weights, fetched
+    width: channels of the first convolution, to which all others are in proportion; 64, the paper's, by default.
+    backbone_weights: "imagenet" starts VGG-16 or a ResNet, of full width, from torchvision's ImageNet weights, fetched
     into torch's hub folder where they are missing.
     resolution: pixels a side of the images that a model of one's own is tried out on, see :func:`try_out`.
 
@@ -80,12 +80,14 @@ def build_model(
             features = nn.Sequential(*(layer for stage in model.stages for layer in stage.children()))
             _load_imagenet(name, features, torchvision.models.VGG16_Weights)
     else:
-        build = getattr(torchvision.models.segmentation, name)
-        network = build(weights=None, weights_backbone=None, num_classes=1, aux_loss=False)
+        depth, segmentation = name.removeprefix("fcn_resnet"), torchvision.models.segmentation
+        if width in (None, FULL_WIDTH):
+            full = getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=1, aux_loss=False)
+            model = FCNResNet(full.backbone, full.classifier)
+        else:
+            model = FCNResNet(_NarrowResNet(depth, width), segmentation.fcn.FCNHead(32 * width, 1))
         if backbone_weights:
-            depth = name.removeprefix("fcn_resnet")
-            _load_imagenet(name, network.backbone, getattr(torchvision.models, f"ResNet{depth}_Weights"))
-        model = FCNResNet(network.backbone, network.classifier)
+            _load_imagenet(name, model.backbone, getattr(torchvision.models, f"ResNet{depth}_Weights"))
     model.__dict__[_NAME] = name  # a plain attribute; nn.Module's own way of setting one is for modules and tensors
     return model
 
@@ -110,10 +112,8 @@ def _check_arguments(name: str, width: int | None, backbone_weights: str | None)
         )
     elif name == "unet" and backbone_weights:
         raise ParameterError("unet has no backbone with ImageNet weights: leave backbone_weights out.")
-    elif name == "fcn_vgg16" and backbone_weights and width not in (None, FULL_WIDTH):
-        raise ParameterError(f"ImageNet weights exist for fcn_vgg16 at width {FULL_WIDTH} only, found width={width}.")
-    elif name.startswith("fcn_resnet") and width is not None:
-        raise ParameterError(f"{name} has a fixed width, found width={width}: only unet and fcn_vgg16 can be scaled.")
+    elif backbone_weights and width not in (None, FULL_WIDTH):
+        raise ParameterError(f"ImageNet weights exist for {name} at width {FULL_WIDTH} only, found width={width}.")
 
 
 def check_model(name: str, width: int | None = None, resolution: int = 64) -> None:
@@ -246,6 +246,28 @@ def _vgg_stage(n_in: int, n_out: int, depth: int) -> nn.Sequential:
         layers += [convolution, nn.ReLU(inplace=True)]
     # Rounding up loses no row of an odd size, so that a stride-2 transposed convolution can restore every size exactly.
     return nn.Sequential(*layers, nn.MaxPool2d(2, ceil_mode=True))
+
+
+class _NarrowResNet(torchvision.models.ResNet):
+    """torchvision's dilated ResNet, with ``width`` channels where it has 64 and all others in proportion."""
+
+    def __init__(self, depth: str, width: int) -> None:
+        self.width = width
+        blocks = {"50": [3, 4, 6, 3], "101": [3, 4, 23, 3]}[depth]
+        dilated = [False, True, True]
+        super().__init__(torchvision.models.resnet.Bottleneck, blocks, replace_stride_with_dilation=dilated)
+        del self.avgpool, self.fc  # of a classifier
+
+    def _make_layer(self, block: Any, planes: int, *args: Any, **options: Any) -> nn.Sequential:
+        if planes == FULL_WIDTH:  # the first stage: what comes before it is made by now, at full width
+            self.inplanes = self.width
+            self.conv1 = nn.Conv2d(3, self.width, kernel_size=7, stride=2, padding=3, bias=False)
+            self.bn1 = nn.BatchNorm2d(self.width)
+        return super()._make_layer(block, planes * self.width // FULL_WIDTH, *args, **options)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        features = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        return {"out": self.layer4(self.layer3(self.layer2(self.layer1(features))))}
 
 
 class FCNResNet(nn.Module):

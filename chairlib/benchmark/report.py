@@ -174,14 +174,19 @@ class Report:
         return untrained((model_title(model), f"{size} px") for model, size in cells if not self.find(model, size))
 
     def differences_from_paper(self) -> list[str]:
-        """Which models change places in Table 2, by IoU, in a sentence for each two."""
+        """Which models change places in Table 2, by IoU, a sentence for each two that were trained alike."""
         paper = published.table2().set_index("model")["iou"]
-        ours = {model: self._beside_paper(model) for model in paper.index}
-        has = {name: f"{model_title(name)} {ours[name][1]}, {paper[name]} % in the paper" for name in ours}
+        alike: dict[Any, list[tuple[float, float, str]]] = {}
+        for (model, width, resolution, *rest), records in self.configurations().items():
+            if resolution == 64 and model in paper:
+                iou, low, high = _mean_score(records, "iou")
+                text = f"{self.label(records[0])}: {iou:.1f} % ({low:.1f}–{high:.1f}), {paper[model]} % in the paper"
+                alike.setdefault((width, *rest), []).append((iou, paper[model], text))
+        pairs = itertools.chain.from_iterable(itertools.combinations(rows, 2) for rows in alike.values())
         return [
-            f"Table 2, another order of IoU here: {has[one]}; {has[other]}."
-            for one, other in itertools.combinations(ours, 2)
-            if (ours[one][0] - ours[other][0]) * (paper[one] - paper[other]) < 0  # NaN, without a run, is not below 0
+            f"Table 2, another order of IoU here. {one[2]}; {other[2]}."
+            for one, other in pairs
+            if (one[0] - other[0]) * (one[1] - other[1]) < 0
         ]
 
     def _hardware(self) -> str:
@@ -243,24 +248,22 @@ class Report:
         images = number_range(record.content["images_seen"] for record in self.records)
         return {
             "profile_sentence": self.sentence(profile, description),
-            "unet_iou_64": self._beside_paper("unet")[1],
-            "fcn_vgg16_iou_64": self._beside_paper("fcn_vgg16")[1],
+            "unet_iou_64": self._quoted_iou("unet"),
+            "fcn_vgg16_iou_64": self._quoted_iou("fcn_vgg16"),
             "all_background_precision": "not measured" if baseline is None else f"{baseline:.2f} %",
             "training_images": images or "not measured",
             "hardware": self._hardware() or "not measured",
             "build_date": finished[:10] if finished else "not measured",
         }
 
-    def _beside_paper(self, model: str) -> tuple[float, str]:
-        """The IoU at 64 x 64 that stands beside the paper's, and in words; NaN where the model was not trained."""
+    def _quoted_iou(self, model: str) -> str:
         found = self.find(model)
         if not found:
-            return np.nan, "not trained in this build"
-        # Runs with the paper's recipe, where the build has any.
+            return "not trained in this build"
+        # Beside the paper's number stands a run with the paper's recipe, where the build has one.
         records = min(found, key=lambda rows: rows[0].settings.recipe != "paper")
-        iou, low, high = _mean_score(records, "iou")
-        text = f"{iou:.1f} % ({low:.1f}–{high:.1f})"
-        return iou, text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
+        text = "{:.1f} % ({:.1f}–{:.1f})".format(*_mean_score(records, "iou"))
+        return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
 
 
 def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:

@@ -144,7 +144,7 @@ def _coco_folder(folder: str) -> Path:
 def estimate(plan: Plan) -> float:
     """Seconds that the plan's unfinished runs take at most here, measured. Early stopping may end them sooner."""
     seconds = 0.0
-    speed_of = cache(benchmark.measure_speed)
+    speed_of, by_name = cache(benchmark.measure_speed), {run.name: run for run in plan.runs}
     for run in plan.runs:
         if run.record is not None:
             continue
@@ -154,6 +154,8 @@ def estimate(plan: Plan) -> float:
         recipe = get_recipe(settings.recipe, settings.model)
         same = (settings.model, settings.width, settings.resolution, settings.device)
         speeds = speed_of(*same, recipe, settings.precision)
-        counts = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]
-        seconds += sum(rate * count for rate, count in zip(speeds, counts, strict=True))
+        trained, scored = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]
+        if getattr(settings, "pretraining", None) == "none_equal_total":  # as many as the pretraining, on top
+            trained += benchmark.count_images(by_name[settings.pretrained])[0]
+        seconds += speeds[0] * trained + speeds[1] * scored
     return seconds

@@ -1,4 +1,4 @@
-"""Profiles: how much of everything a build does. ``profiles/{smoke,quick,paper}.yaml``, or a file of one's own.
+"""Profiles: how much of everything a build does: those of ``profiles``, by name, or a file of one's own.
 
 A profile lists runs of the benchmark and of fine-tuning. A list as a value means one run for each of its elements.
 """

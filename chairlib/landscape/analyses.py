@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 
 from chairlib.benchmark.evaluation import predict
-from chairlib.landscape.barriers import barrier
+from chairlib.landscape.barriers import barrier, barrier_interval
 from chairlib.landscape.cells import Cell, Study
-from chairlib.landscape.evaluator import FIGURES
+from chairlib.landscape.evaluator import FIGURES, figures_of
 from chairlib.landscape.plane import Plane
 from chairlib.landscape.space import distances, interpolate
 from chairlib.landscape.states import State
@@ -21,15 +21,15 @@ from chairlib.landscape.trained import TrainedModels
 
 __all__ = ["Lines", "Planes", "all_distances", "barriers_of", "line_cell", "scored_cell"]
 
-#: The paper's names of models, and ours: fine-tuned, and from scratch.
-_KINDS = (("ft", "F"), ("ri", "S"))
+#: Sets of models: the kind of a pair within one, as Table 5 calls it (the paper has no third), and its letter.
+_KINDS = {"ft_ft": "F", "ri_ri": "S", "rs_rs": "R"}
 
 
 def all_distances(models: TrainedModels) -> pd.DataFrame:
     """Table 5, in all and by block: kind, name, block, l2, norm_a, norm_b, relative, n_parameters."""
     study = models.study
-    pairs = [(f"{kind}_{kind}", f"{pair}{i}", f"{pair}{j}") for kind, pair in _KINDS for i, j in study.pairs]
-    pairs += [(f"{kind}_p", f"{pair}{i}", "P") for kind, pair in _KINDS for i in study.numbers]
+    pairs = [(kind, f"{letter}{i}", f"{letter}{j}") for kind, letter in _KINDS.items() for i, j in study.pairs]
+    pairs += [(kind, f"{letter}{i}", "P") for kind, letter in (("ft_p", "F"), ("ri_p", "S")) for i in study.numbers]
     tables = [
         distances(models.states[a], models.states[b]).reset_index().assign(kind=kind, name=f"{a} & {b}")
         for kind, a, b in pairs
@@ -42,9 +42,13 @@ def line_cell(first: str, second: str, alpha: float, batch_norm: str) -> Cell:
 
     def compute(models: TrainedModels) -> dict[str, Any]:
         between = interpolate(models.states[first], models.states[second], alpha)
-        scores = models.on_both.score(between, batch_norm)
-        # The evaluator's model still has that state, recalibrated where that was asked for.
-        return {**scores, "masks": _pack(predict(models.on_both.model, models.example_images) > 0.5)}
+        found = models.on_both.evaluations(between, batch_norm)
+        return {
+            **{split: figures_of(evaluation) for split, evaluation in found.items()},
+            "photos": found["test"].scores.per_image["iou"].round(3).tolist(),
+            # The evaluator's model still has that state, recalibrated where that was asked for.
+            "masks": _pack(predict(models.on_both.model, models.example_images) > 0.5),
+        }
 
     recalibrated = int(batch_norm == "recalibrate")
     return Cell(("line", first, second, batch_norm, f"alpha {alpha:g}"), compute, 1 + recalibrated, 1)
@@ -70,12 +74,12 @@ def _unpack(text: str, shape: tuple[int, ...]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Lines:
-    """Figure 7: the lines between fine-tuned models, and those between models from scratch. Alpha weighs the first."""
+    """Figure 7: the lines between the models of each set. Alpha weighs the first."""
 
     study: Study
 
     def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        for pair in "FS":
+        for pair in _KINDS.values():
             for i, j in self.study.pairs:
                 for way in self.study.batch_norm:
                     for alpha in self.study.alphas:
@@ -101,6 +105,20 @@ class Lines:
                 stack = stacks.setdefault(f"masks.{about['pair']}.{about['batch_norm']}", [])
                 stack.append(_unpack(models.result(cell)["masks"], shape))
         return {name: torch.from_numpy(np.stack(stack)) for name, stack in stacks.items()}
+
+    def mean_barriers(self, models: TrainedModels) -> list[dict[str, Any]]:
+        """The mean barrier of IoU (points) of each set's pairs on scored photos, with its 95 % interval over photos."""
+        lines: dict[tuple[str, str], dict[str, list[list[float]]]] = {}
+        for cell, about in self.points():
+            by_name = lines.setdefault((about["pair"], about["batch_norm"]), {})
+            by_name.setdefault(about["name"], []).append(models.result(cell)["photos"])
+        means = []
+        for (pair, way), by_name in lines.items():
+            scores = np.array([*by_name.values()])  # [pairs, alphas, photos]
+            height = np.mean([barrier(self.study.alphas, line) for line in np.nanmean(scores, axis=-1)]).item()
+            low, high = barrier_interval(self.study.alphas, scores)
+            means.append({"pair": pair, "batch_norm": way, "barrier": height, "low": low, "high": high})
+        return means
 
 
 def barriers_of(curves: pd.DataFrame) -> list[dict[str, Any]]:

@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["TOLERANCE", "barrier", "below_line"]
+__all__ = ["TOLERANCE", "barrier", "barrier_interval", "below_line"]
 
 #: Alphas this near to 0 or 1 are those of the models themselves: steps added up miss them by rounding.
 TOLERANCE = 1e-6
@@ -50,6 +51,36 @@ def barrier(alphas: Iterable[float], values: Iterable[float], higher_is_better: 
     values, for an alpha that is not finite, and for a value inside [0, 1] that is not.
     """
     return float(max(0.0, np.nanmax(below_line(alphas, values, higher_is_better))))
+
+
+def barrier_interval(alphas: Iterable[float], lines: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """The interval ``(low, high)`` of the mean barrier of some lines, by a percentile bootstrap over photos.
+
+    alphas [A], as in :func:`barrier`. lines [L, A, N]: the score of each of N photos at each point of each of L lines,
+    all of the same photos; a photo without a score (NaN) is left out. Each resample draws photos with replacement, the
+    same for all lines, and takes the barriers of their mean curves. Both ends are NaN for fewer than two photos.
+
+    A curve's noise adds to its largest gap, so the interval of lines without a barrier begins at 0 and ends a little
+    above it.
+    """
+    at, scores = np.array([*alphas], dtype=np.float64), np.asarray(lines, np.float64)
+    scores = scores[..., np.isfinite(scores).all(axis=(0, 1))]
+    inside = (at >= -TOLERANCE) & (at <= 1 + TOLERANCE)
+    at, scores = at[inside], scores[:, inside]
+    if scores.shape[-1] < 2:
+        return math.nan, math.nan
+    first, last = np.abs(at).argmin(), np.abs(at - 1).argmin()
+
+    def mean_barrier(photos: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
+        curves = scores[..., photos].mean(axis=-1)  # [L, A], or [L, A, resamples]
+        weights = at.reshape(-1, *(1,) * (curves.ndim - 2))
+        straight = weights * curves[:, [last]] + (1 - weights) * curves[:, [first]]
+        return np.maximum(0, (straight - curves).max(axis=1)).mean(axis=0)
+
+    options: dict = {"vectorized": True, "method": "percentile", "n_resamples": 1000, "batch": 100, "rng": 0}
+    result = stats.bootstrap((np.arange(scores.shape[-1]),), mean_barrier, confidence_level=level, **options)
+    low, high = result.confidence_interval
+    return float(low), float(high)
 
 
 def _value_at(alpha: float, at: NDArray[np.float64], value: NDArray[np.float64]) -> float:

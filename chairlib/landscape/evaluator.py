@@ -29,6 +29,7 @@ __all__ = [
     "BATCH_NORM",
     "FIGURES",
     "Evaluator",
+    "figures_of",
     "interpolation_curve",
     "recalibrate",
     "recalibrated_layers",
@@ -93,13 +94,7 @@ class Evaluator:
 
         Raises as :meth:`evaluations` does.
         """
-        return {
-            split: {
-                **{name: float(getattr(evaluation.scores, name)) for name in FIGURES if name != "loss"},
-                "loss": evaluation.loss,
-            }
-            for split, evaluation in self.evaluations(state, batch_norm).items()
-        }
+        return {split: figures_of(found) for split, found in self.evaluations(state, batch_norm).items()}
 
     def recalibrated(self, state: State) -> dict[str, Tensor]:
         """What :func:`recalibrate` gives for a model with this state, on the loaders' device.
@@ -144,6 +139,12 @@ class Evaluator:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
             self.model.eval()
+
+
+def figures_of(evaluation: Evaluation) -> dict[str, float]:
+    """:data:`FIGURES` of an evaluation, as plain numbers."""
+    scores = {name: float(getattr(evaluation.scores, name)) for name in FIGURES if name != "loss"}
+    return {**scores, "loss": evaluation.loss}
 
 
 def recalibrate(model: nn.Module, loader: CompositeLoader, n_images: int | None = None) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from chairlib.landscape.cells import Study, unique_cells
 from chairlib.landscape.run import analyses, open_run
 from chairlib.landscape.run import members as members_of
 from chairlib.landscape.settings import LandscapeSettings
+from chairlib.landscape.trained import N_TRAIN
 from chairlib.transfer.photos import open_datasets, splits_of
 
 __all__ = ["NOTEBOOK", "count_images", "jobs", "members", "open_runs"]
@@ -67,4 +68,4 @@ def count_images(run: Run[LandscapeSettings]) -> tuple[int, int]:
     sizes = {split: len(photos) for split, photos in open_datasets(opened["F1"].settings).items()}
     scored = sizes[splits_of(run.settings.protocol)[2]]
     cells = unique_cells(analyses(Study.of(run.settings, opened)).values()).values()
-    return 0, sum(cell.train_passes * sizes["train"] + cell.scored_passes * scored for cell in cells)
+    return 0, sum(cell.train_passes * min(N_TRAIN, sizes["train"]) + cell.scored_passes * scored for cell in cells)

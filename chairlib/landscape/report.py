@@ -28,10 +28,16 @@ from chairlib.transfer.settings import STAND_IN, TransferSettings
 
 __all__ = ["KINDS", "LandscapeReport", "open_reference", "open_report"]
 
-#: The paper's four kinds of pairs: two fine-tuned, two from scratch (Ri), and each with the pretrained model.
-KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P"}
-#: Its two ratios: how near the fine-tuned models stay, measured by models from scratch.
-RATIOS = {"Ft & Ft / Ri & Ri": ("ft_ft", "ri_ri"), "Ft & P / Ri & P": ("ft_p", "ri_p")}
+#: The paper's four kinds of pairs: two fine-tuned, two from scratch (Ri), and each with the pretrained model. And a
+#: fifth that it has not: two from scratch that share their random start (Rs, our R).
+KINDS = {"ft_ft": "Ft & Ft", "rs_rs": "Rs & Rs", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P"}
+#: How near models stay that share a start, measured by models from scratch.
+RATIOS = {
+    "Ft & Ft / Ri & Ri": ("ft_ft", "ri_ri"),
+    "Rs & Rs / Ri & Ri": ("rs_rs", "ri_ri"),
+    "Ft & P / Ri & P": ("ft_p", "ri_p"),
+}
+SETS = {"F": "fine-tuned (F)", "S": "from scratch (S)", "R": "from scratch, one start (R)"}
 #: Shown in place of an analysis that the profile leaves out.
 NOT_HERE = (
     "Not part of this profile; <code>make paper PROFILE=paper</code> has it (matching: for U-Net and FCN-VGG-16)."
@@ -88,11 +94,8 @@ class LandscapeReport:
         """How many pairs a distance or barrier is the mean of. A single pair is said to show no spread."""
         count = self.record.settings.n_seeds
         if count == 2:
-            return (
-                "2 seeds, so one pair each of Ft & Ft and of Ri & Ri, which show no spread: what another pair would "
-                "give is not known"
-            )
-        return f"{count} seeds, {math.comb(count, 2)} pairs each of Ft & Ft and of Ri & Ri: mean (nearest – farthest)"
+            return "2 seeds, so one pair of each set, which shows no spread: what another pair would give is not known"
+        return f"{count} seeds, {math.comb(count, 2)} pairs of each set: mean (nearest – farthest)"
 
     def table(self, name: str) -> pd.DataFrame | None:
         """A table of the record; None where this analysis was not asked for, or isn't possible for this model."""
@@ -109,7 +112,7 @@ class LandscapeReport:
         """Table 5: the paper's two tasks, and each set of models of ours, as (mean, lowest, highest) over pairs."""
         rows: list[dict[str, Any]] = []
         for row in published.table5().to_dict("records"):
-            columns = _table5_columns({kind: [row[kind]] for kind in KINDS})
+            columns = _table5_columns({kind: [row.get(kind, math.nan)] for kind in KINDS})
             rows.append({"task": f"the paper, {row['task']}", **columns, "trained": ""})
         # Analyses of the same models on other grids have the same distances. Labels of shorter pretrainings have an @.
         by_members = {
@@ -189,16 +192,22 @@ class LandscapeReport:
         return pd.DataFrame(rows, columns=["matched by", "BatchNorm", "pairs", *columns])
 
     def barriers(self) -> pd.DataFrame:
-        """The barrier of IoU on scored and training images, in points: (mean, lowest, highest) over pairs."""
-        table = pd.DataFrame(self.record.metrics["barriers"])
+        """The barrier of IoU in points: of scored photos the mean over pairs with its 95 % interval over photos, and of
+        both splits each pair's own.
+        """
+        table = pd.DataFrame(self.record.metrics["barriers"]).query("metric == 'iou'")
         rows = []
-        for (pair, way), own in table[table["metric"] == "iou"].groupby(["pair", "batch_norm"], sort=False):
-            name = {"F": "fine-tuned (F)", "S": "from scratch (S)"}[str(pair)]
-            spread = {
-                f"{title} images, points of IoU": _spread(own.loc[own["split"] == split, "barrier"])
-                for split, title in (("test", self.scored), ("train", "train"))
+        for mean in self.record.metrics["mean_barriers"]:
+            own = table[(table["pair"] == mean["pair"]) & (table["batch_norm"] == mean["batch_norm"])]
+            each = own.groupby("split")["barrier"].apply(lambda heights: " / ".join(f"{x:.1f}" for x in heights))
+            row = {
+                "models": SETS[mean["pair"]],
+                "BatchNorm": mean["batch_norm"],
+                f"{self.scored} images, points of IoU": (mean["barrier"], mean["low"], mean["high"]),
+                f"each pair, {self.scored} images": each["test"],
+                "each pair, train images": each["train"],
             }
-            rows.append({"models": name, "BatchNorm": way, "pairs": own["name"].nunique(), **spread})
+            rows.append(row)
         return pd.DataFrame(rows)
 
     def recalibration_shift(self) -> pd.DataFrame:
@@ -246,7 +255,8 @@ class LandscapeReport:
         count, minutes = self.record.settings.n_seeds, content["member_seconds"] / 60
         return (
             f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {count} models "
-            f"fine-tuned, {count} from scratch; {minutes:.1f} minutes of training, P's too, "
+            f"fine-tuned, {count} from scratch, {count} from one random start; {minutes:.1f} minutes of training, P's "
+            "too, "
             f"{content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
         ).strip()
 
@@ -257,13 +267,16 @@ class LandscapeReport:
         paper = published.table5().set_index("task").loc["segmentation (Chair Segments)"]
         for over, under in RATIOS.values():
             values[f"ratio_{over}"] = f"{whole[over] / whole[under]:.3f}"
-            values[f"paper_ratio_{over}"] = f"{paper[over] / paper[under]:.3f}"
-        table = pd.DataFrame(self.record.metrics["barriers"]).query("split == 'test' and metric == 'iou'")
-        means = table.groupby(["pair", "batch_norm"])["barrier"].mean()
-        for (pair, name), way in itertools.product((("F", "fine_tuned"), ("S", "scratch")), BATCH_NORM):
+            if over in paper:
+                values[f"paper_ratio_{over}"] = f"{paper[over] / paper[under]:.3f}"
+        means = {(mean["pair"], mean["batch_norm"]): mean for mean in self.record.metrics["mean_barriers"]}
+        names = {"F": "fine_tuned", "S": "scratch", "R": "one_start"}
+        for (pair, name), way in itertools.product(names.items(), BATCH_NORM):
             found = means.get((pair, way))
             values[f"barrier_{name}_{way}"] = (
-                "(without BatchNorm: nothing to recalibrate)" if found is None else f"{found:.1f}"
+                "{barrier:.1f} ({low:.1f}–{high:.1f})".format(**found)
+                if found
+                else "(without BatchNorm: nothing to recalibrate)"
             )
         return values
 

@@ -2,8 +2,11 @@
 
 An analysis has a pretrained model P, models F1, F2, ... fine-tuned from it and S1, S2, ... trained from scratch (the
 paper's Ft and Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the
-order of their images, and in their augmentation where the recipe has any; the S in their initial weights as well. What
-is missing of them is trained. Then the analyses are computed a cell at a time (:mod:`chairlib.landscape.cells`).
+order of their images, and in their augmentation where the recipe has any; the S in their initial weights as well. A
+third set tells which of the two matters, to have a start in common or to have it pretrained: R1, R2, ... are from
+scratch and differ as the F do, for all start from the random weights of S1 (so R1 is S1).
+
+What is missing of them is trained. Then the analyses are computed a cell at a time (:mod:`chairlib.landscape.cells`).
 """
 
 import hashlib
@@ -77,7 +80,8 @@ def _keeps_last(recipe: Recipe) -> bool:
 def members(settings: LandscapeSettings) -> dict[str, Run[Any]]:
     """The runs that an analysis is made of, by label.
 
-    P, F1, S1, F2, S2, ..., and for a shared pretraining of N images P@N, F1@N, F2@N (without P@0: untrained weights).
+    P, F1, S1, R1, F2, S2, R2, ..., and for a shared pretraining of N images P@N, F1@N, F2@N (without P@0: untrained
+    weights).
     """
     shared = {name: getattr(settings, name) for name in _SHARED}
     pretraining = BenchmarkSettings.of({**settings.pretrain, **shared, "data": settings.data})
@@ -85,14 +89,14 @@ def members(settings: LandscapeSettings) -> dict[str, Run[Any]]:
     for number in range(1, settings.n_seeds + 1):
         opened[f"F{number}"] = _tuned_run(settings, opened["P"], seed=number - 1)
         opened[f"S{number}"] = _tuned_run(settings, None, seed=number - 1)
+        start = {"init_seed": 0} if number > 1 else {}
+        opened[f"R{number}"] = _tuned_run(settings, None, seed=number - 1, **start)
     for images in _early_budgets(settings, pretraining):
-        early = benchmark.open_run(pretraining, images=images) if images else None
-        if early is not None:
-            opened[f"P@{images}"] = early
-        for number in (1, 2):
-            # The two share their start: without a pretraining, the weights of seed 0.
-            start = {"init_seed": 0} if early is None and number == 2 else {}
-            opened[f"F{number}@{images}"] = _tuned_run(settings, early, seed=number - 1, **start)
+        if images == 0:  # what two models share without a pretraining is their initial weights
+            opened |= {f"F{number}@0": opened[f"R{number}"] for number in (1, 2)}
+            continue
+        opened[f"P@{images}"] = early = benchmark.open_run(pretraining, images=images)
+        opened |= {f"F{number}@{images}": _tuned_run(settings, early, seed=number - 1) for number in (1, 2)}
     return opened
 
 
@@ -151,6 +155,7 @@ def analyse(run: Run[LandscapeSettings], progress: bool = True) -> Record:
     try:
         tables = {name: analysis.table(models) for name, analysis in chosen.items()}
         metrics: dict[str, Any] = {"barriers": barriers_of(tables["curves"])}
+        metrics["mean_barriers"] = Lines(study).mean_barriers(models)
         metrics["points"] = Planes(study).coordinates(models)
         if study.settings.beyond:
             metrics["matched_l2"] = Matching(study).lengths(models)
@@ -170,12 +175,12 @@ def analyse(run: Run[LandscapeSettings], progress: bool = True) -> Record:
         hardware=describe_hardware(models.device),
         members={label: record.name for label, record in records.items()},
         made_from={record.name: runs.weights_hash(record.name) for record in records.values()},
-        member_seconds=sum(record.content["seconds"] for record in records.values()),
+        member_seconds=sum({record.name: record.content["seconds"] for record in records.values()}.values()),
         scored_split=models.scored_split,
         batch_norm=list(study.batch_norm),
         tables=list(tables),
         n_scored=len(models.test.indices),
-        n_train=len(models.train.indices),
+        n_train=models.n_train,
     )
 
 

@@ -38,7 +38,7 @@ class LandscapeSettings(Settings):
     recipe: str = parameter("fast", help="paper or fast.")
     images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
     evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")
-    n_seeds: int = parameter(2, help="How many fine-tuned models, and as many trained from scratch.")
+    n_seeds: int = parameter(2, help="Models of each set: fine-tuned, from scratch, and from one random start.")
     n_alphas: int = parameter(21, help="Points of a line from alpha 0 to alpha 1.")
     beyond_ends: float = parameter(0.0, help="How far a line goes on past both ends, in steps of the same size.")
     plane: int = parameter(0, help="Cells of a plane's longer side; 0 for no planes.")

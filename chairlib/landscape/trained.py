@@ -19,10 +19,13 @@ from chairlib.landscape.evaluator import Evaluator
 from chairlib.landscape.states import State, copy_of
 from chairlib.transfer.photos import open_photos
 
-__all__ = ["TrainedModels"]
+__all__ = ["N_TRAIN", "TrainedModels"]
 
 #: Photos whose predicted masks are kept for every alpha.
 N_EXAMPLES = 6
+#: Training photos that are scored on lines and that recalibrate BatchNorm, evenly spread: each point of a line sends
+#: them through the network twice.
+N_TRAIN = 128
 #: Images of a batch that recalibrates BatchNorm: several, or there is no variance over batches' means to average.
 _BATCH_SIZE = 32
 
@@ -45,7 +48,9 @@ class TrainedModels:
         }
         photos = open_photos(records["F1"].settings, self.device)
         self.scored_split = photos.scored_split
-        self.train = CompositeLoader(photos.train, "train", batch_size=_BATCH_SIZE, shuffle=False)
+        self.n_train = len(photos.train)
+        limit = min(N_TRAIN, self.n_train)
+        self.train = CompositeLoader(photos.train, "train", batch_size=_BATCH_SIZE, shuffle=False, limit=limit)
         self.test = CompositeLoader(photos.scored, "test", batch_size=256)
         #: Scores training photos and scored photos, and scored photos alone.
         self.on_both = Evaluator(self.model, {"train": self.train, "test": self.test})

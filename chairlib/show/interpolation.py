@@ -4,8 +4,9 @@ Tidy data frames in, a :class:`~chairlib.show.canvas.Figure` out, with its ``tit
 frame may have a column ``name`` that tells repetitions apart (pairs of models, seeds): the mean is drawn, with the
 range over them.
 
-F1 and F2 are fine-tuned from one pretrained model, S1 and S2 trained from scratch (the paper's Ft and Ri);
-``W_alpha = alpha W_1 + (1 - alpha) W_2``. IoU and Dice are in per cent.
+F1 and F2 are fine-tuned from one pretrained model, S1 and S2 trained from scratch (the paper's Ft and Ri), R1 and R2
+from scratch too, but from the same random weights; ``W_alpha = alpha W_1 + (1 - alpha) W_2``. IoU and Dice are in per
+cent.
 """
 
 import math
@@ -38,9 +39,10 @@ __all__ = ["PAIR_COLOURS", "PAIR_TITLES", "barrier_over_pretraining", "interpola
 
 #: The metrics of Figure 7, in order, with their units.
 _METRICS = {"iou": "IoU (%)", "dice": "Dice (%)", "loss": "loss (BCE)"}
-#: Pairs of models: fine-tuned from one pretrained model, and trained from scratch.
-PAIR_TITLES = {"F": "F, fine-tuned", "S": "S, from scratch"}
-PAIR_COLOURS = {"F": PALETTE[0], "S": PALETTE[1]}
+#: Sets of models whose pairs are compared: their letters, what they are, and how they are drawn.
+PAIR_TITLES = {"F": "F, fine-tuned", "S": "S, from scratch", "R": "R, one random start"}
+PAIR_COLOURS = {"F": PALETTE[0], "S": PALETTE[1], "R": PALETTE[2]}
+_PAIR_MARKERS = {"F": "o", "S": "s", "R": "^"}
 _BATCH_NORM = {"average": "BatchNorm averaged", "recalibrate": "BatchNorm recalibrated"}
 #: Dash patterns as seaborn has them: lengths of a dash and of a gap.
 _SOLID: Any = ""
@@ -49,9 +51,9 @@ _DASHED: Any = (4, 2)
 
 @theme()
 def interpolation_curves(frame: pd.DataFrame, data_name: str = "", title: str = "", scored: str = "test") -> Figure:
-    """The paper's Figure 7: metrics over alpha for fine-tuned (F) and from-scratch (S) pairs of models.
+    """The paper's Figure 7: metrics over alpha for pairs of fine-tuned models (F) and of models from scratch (S, R).
 
-    ``frame``: columns pair ('F', 'S'), batch_norm ('average', 'recalibrate'), split ('test', 'train'), alpha, at
+    ``frame``: columns pair ('F', 'S', 'R'), batch_norm ('average', 'recalibrate'), split ('test', 'train'), alpha, at
     least one of iou, dice and loss, and ``name`` where there are several pairs. One row of small multiples a metric,
     one column a treatment of BatchNorm; the trained models (alpha 0 and 1) are marked, and values of alpha beyond
     them shaded. ``data_name``: the images, for the axis; ``scored``: what the split ``test`` is called.
@@ -60,10 +62,10 @@ def interpolation_curves(frame: pd.DataFrame, data_name: str = "", title: str = 
     if not metrics:
         raise ParameterError(f"the table of curves has no metric; give one of {', '.join(_METRICS)}.")
     frame = _with_titles(frame, pair=PAIR_TITLES, batch_norm=_BATCH_NORM, split={"test": scored, "train": "train"})
-    names = list(PAIR_TITLES.values())
-    colours, markers = dict(zip(names, PAIR_COLOURS.values(), strict=True)), dict(zip(names, "os", strict=True))
+    letters = [letter for letter, title in PAIR_TITLES.items() if (frame["pair"] == title).any()]
+    colours, markers = ({PAIR_TITLES[one]: looks[one] for one in letters} for looks in (PAIR_COLOURS, _PAIR_MARKERS))
     dashes = {scored: _SOLID, "train": _DASHED}
-    fig = _curves_over_alpha(frame, metrics, "pair", colours, markers, "split", dashes, ("F", "S"), data_name)
+    fig = _curves_over_alpha(frame, metrics, "pair", colours, markers, "split", dashes, letters, data_name)
     metric = next(iter(metrics))
     unit, places = ("", 3) if metric == "loss" else (" %", 1)
     described = []

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 #: Between which models a distance or similarity is: the columns of Table 5.
-_KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P"}
+_KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P", "rs_rs": "Rs & Rs"}
 _KIND_COLOURS = dict(zip(_KINDS, PALETTE, strict=False))
 
 
@@ -87,7 +87,7 @@ def _shares_of_scratch(means: pd.Series) -> pd.DataFrame:
     """Distances in per cent of that between two models from scratch: ours (where it was measured), then the paper's."""
     columns = {"ours": means.reindex(list(_KINDS))} if "ri_ri" in means else {}
     for row in published.table5().to_dict("records")[::-1]:
-        columns[f"the paper, {row['task']}"] = pd.Series({kind: float(row[kind]) for kind in _KINDS})
+        columns[f"the paper, {row['task']}"] = pd.Series({kind: float(row.get(kind, math.nan)) for kind in _KINDS})
     distances = pd.DataFrame(columns)
     return (100 * distances / distances.loc["ri_ri"]).rename(index=_KINDS)
 
@@ -128,7 +128,7 @@ def _dots_by_depth(
     """Dots with their range, one line a kind of pair. The network's depth runs down the page."""
     kinds = [kind for kind in _KINDS if (frame["kind"] == kind).any()]
     places = list(dict.fromkeys(frame[key]))
-    markers = dict(zip(_KINDS, "os^D", strict=True))
+    markers = dict(zip(_KINDS, "os^Dv", strict=True))
     fig = new_figure(1.4 + 0.36 * len(places))
     ax = fig.subplots()
     groups: dict[str, Any] = {"order": places, "hue": "kind", "hue_order": kinds, "palette": _KIND_COLOURS}

@@ -1,8 +1,9 @@
 """The alpha scrubber: walk from one set of weights to another and watch what the networks on the way predict.
 
 Section 6.2 of the paper defines ``W_alpha = alpha W_1 + (1 - alpha) W_2`` for two fine-tuned models (F) and for two
-trained from scratch (S). Everything is computed beforehand, as in :mod:`chairlib.show.widgets`: a slider, a Play
-button and a list choose among frames inside the page, with no kernel and no network.
+trained from scratch (S). A third pair (R) is from scratch too, but from the same random weights. Everything is computed
+beforehand, as in :mod:`chairlib.show.widgets`: a slider, a Play button and a list choose among frames inside the page,
+with no kernel and no network.
 """
 
 import html
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.barriers import TOLERANCE, barrier, below_line
-from chairlib.show.interpolation import PAIR_COLOURS
+from chairlib.show.interpolation import PAIR_COLOURS, PAIR_TITLES
 from chairlib.show.mosaic import (
     FALSE_ALARM,
     HIT,
@@ -30,18 +31,23 @@ from chairlib.show.mosaic import (
 )
 from chairlib.show.widgets import WidgetParts
 
-__all__ = ["BATCH_NORM_TITLES", "PAIR_TITLES", "alpha_scrubber"]
+__all__ = ["BATCH_NORM_TITLES", "alpha_scrubber"]
 
-#: The two pairs of section 6.2: fine-tuned from one pretrained model, and trained from scratch.
-PAIR_TITLES = {"F": "fine-tuned", "S": "from scratch"}
 #: What becomes of BatchNorm's running statistics in a model of interpolated weights.
 BATCH_NORM_TITLES = {
     "average": "statistics averaged like weights",
     "recalibrate": "statistics recalibrated on images",
 }
 
-#: Marks as text, in the shape of the curves' points.
-_MARKS = {"F": "●", "S": "■"}
+#: Marks as text, and the curves' points of the same shapes, in SVG around (0, 0).
+_MARKS = {"F": "●", "S": "■", "R": "▲"}
+_POINTS = {
+    "F": '<circle class="alpha-point-F" r="5.5" {}/>',
+    "S": '<rect class="alpha-point-S" x="-7" y="-7" width="14" height="14" {}/>',
+    "R": '<path class="alpha-point-R" d="M0 -8L7 5H-7Z" {}/>',
+}
+#: From the largest to the smallest, so that none hides another.
+_DRAWN = "SRF"
 _SUBSCRIPTS = {0: "₂", 1: "₁"}
 #: A subscript that doesn't push its line down.
 _ALPHA = '<sub style="line-height:0">α</sub>'
@@ -60,11 +66,11 @@ def alpha_scrubber(
     data_label: str = "test IoU (%)",
     interval: int = 400,
 ) -> ipywidgets.Widget:
-    """Scrub alpha: IoU over alpha with a moving point, together with the masks that F_alpha and S_alpha predict.
+    """Scrub alpha: IoU over alpha with moving points, together with the masks that F, S and R at alpha predict.
 
     ``alphas`` [n], increasing: the frames; values below 0 or above 1 are called extrapolated. ``curves``: columns
-    pair ('F' and 'S'), batch_norm ('average', 'recalibrate', or one of them), alpha and iou (per cent), one row each;
-    it holds every alpha of the frames, 0 and 1, and may be finer. ``images`` uint8 [N, d, d, 3] and ``targets`` bool
+    pair ('F', 'S' and 'R'), batch_norm ('average', 'recalibrate', or one of them), alpha and iou (per cent); it holds
+    every alpha of the frames, 0 and 1, and may be finer. ``images`` uint8 [N, d, d, 3] and ``targets`` bool
     [N, d, d], N about six; ``predicted``: (pair, batch_norm) -> bool [n, N, d, d], a mask for every frame and image.
     ``data_label`` names the curves' values. The frame nearest to alpha = 0 is shown first, and Play goes on every
     ``interval`` milliseconds.
@@ -155,14 +161,19 @@ class _Scrubbed:
 # What a frame shows, in words
 
 
+def _models(subscript: str) -> str:
+    """``"F₁, S₁, R₁"``."""
+    return ", ".join(pair + subscript for pair in PAIR_TITLES)
+
+
 def _position(alpha: float) -> str:
     """Where an alpha lies: on the trained models, between them, or beyond."""
     for end, subscript in _SUBSCRIPTS.items():
         if abs(alpha - end) <= TOLERANCE:
-            return f"the trained F{subscript} and S{subscript}"
+            return f"the trained {_models(subscript)}"
     if 0 < alpha < 1:
         return "between the trained models"
-    return f"extrapolated, past F{_SUBSCRIPTS[int(alpha > 1)]} and S{_SUBSCRIPTS[int(alpha > 1)]}"
+    return f"extrapolated, past {_models(_SUBSCRIPTS[int(alpha > 1)])}"
 
 
 def _points(value: float) -> str:
@@ -178,7 +189,7 @@ def _curve_alt(shown: _Scrubbed, treatment: str, number: int) -> str:
         iou, below = shown.at(pair, treatment, number)
         drop = "" if math.isnan(below) else f", {_points(below)} points below the line between its ends"
         highest = _points(shown.barrier(pair, treatment))
-        words.append(f"{pair}, {title}, has {iou:.1f} %{drop}; its barrier is {highest} points;")
+        words.append(f"{title}, has {iou:.1f} %{drop}; its barrier is {highest} points;")
     return " ".join(words)[:-1] + "."
 
 
@@ -196,7 +207,7 @@ def _read_out(shown: _Scrubbed, treatment: str, number: int) -> str:
         mark = f'<span aria-hidden="true" style="color:{PAIR_COLOURS[pair]}">{_MARKS[pair]}</span>'
         iou, below = shown.at(pair, treatment, number)
         figures = (f"{iou:.1f}", _points(below), _points(shown.barrier(pair, treatment)))
-        header = f'<span role="rowheader">{mark} {pair}{_ALPHA}, {title}</span>'
+        header = f'<span role="rowheader">{mark} {pair}{_ALPHA}{title.removeprefix(pair)}</span>'
         rows += row("cell", "text-align:right;font-variant-numeric:tabular-nums", *figures).format(header)
     grid = "display:grid;grid-template-columns:max-content 1fr 1.2fr 1.1fr;gap:0 10px;line-height:1.5"
     return (
@@ -245,7 +256,7 @@ class _Chart:
             parts.append(f'<path d="M{left} {self.y(value)}H{right}" {stroke}/>')
             parts.append(f'<text x="{left - 6}" y="{self.y(value) + 4.5:.1f}" text-anchor="end">{value}</text>')
         below = [(tick, 17, f"{tick:g}") for tick in (0.0, 0.25, 0.5, 0.75, 1.0)]
-        below += [(end, 34, f"F{subscript}, S{subscript}") for end, subscript in _SUBSCRIPTS.items()]
+        below += [(end, 34, _models(subscript)) for end, subscript in _SUBSCRIPTS.items()]
         parts += [
             f'<text x="{self.x(alpha)}" y="{floor + down:.1f}" text-anchor="middle">{text}</text>'
             for alpha, down, text in [*below, (0.5, 36, '<tspan font-size="15">α</tspan>')]
@@ -258,17 +269,15 @@ class _Chart:
         return "".join(parts)
 
     def _marks(self, number: int) -> str:
-        """A square on the curve of S, a circle on that of F, and a dotted line at their alpha."""
+        """A point on each curve, and a dotted line at their alpha."""
         x = self.x(self.shown.alphas[number])
-        f, s = (self.y(self.shown.at(pair, self.treatment, number)[0]) for pair in PAIR_TITLES)
         dotted = 'stroke="currentColor" stroke-opacity=".5" stroke-dasharray="2 3"'
-        square = f'x="{x - 7:.1f}" y="{s - 7:.1f}" width="14" height="14" fill="{PAIR_COLOURS["S"]}"'
-        circle = f'cx="{x}" cy="{f}" r="5.5" fill="{PAIR_COLOURS["F"]}"'
-        ring = 'stroke="#fff" stroke-width="1.5"'
-        return (
-            f'<path d="M{x} {self.y(0)}V{self.y(self.top)}" {dotted}/>'
-            f'<rect class="alpha-point-S" {square} {ring}/><circle class="alpha-point-F" {circle} {ring}/>'
-        )
+        points = [f'<path d="M{x} {self.y(0)}V{self.y(self.top)}" {dotted}/>']
+        for pair in _DRAWN:
+            look = f'fill="{PAIR_COLOURS[pair]}" stroke="#fff" stroke-width="1.5"'
+            place = f"{x} {self.y(self.shown.at(pair, self.treatment, number)[0])}"
+            points.append(f'<g transform="translate({place})">{_POINTS[pair].format(look)}</g>')
+        return "".join(points)
 
 
 # Pictures
@@ -291,9 +300,9 @@ def _predicted_masks(parts: WidgetParts, shown: _Scrubbed, treatment: str, numbe
     for pair, title in PAIR_TITLES.items():
         masks = shown.predicted[pair, treatment][number]
         ious = ["–" if math.isnan(iou) else f"{iou:.0f}" for iou in map(mask_iou, masks, shown.targets)]
-        model = f"{pair} at alpha {shown.labels[number]}, {title}, BatchNorm {BATCH_NORM_TITLES[treatment]}"
-        alt = f"Masks predicted by {model}: IoU in per cent {', '.join(ious)}"
-        heading = f"{pair}{_ALPHA}, {title}: α = {shown.labels[number]}"
+        model = f"{pair} at alpha {shown.labels[number]}{title.removeprefix(pair)}"
+        alt = f"Masks predicted by {model}, BatchNorm {BATCH_NORM_TITLES[treatment]}: IoU in per cent {', '.join(ious)}"
+        heading = f"{pair}{_ALPHA}{title.removeprefix(pair)}: α = {shown.labels[number]}"
         rows.append(_picture_row(parts, heading, agreement_picture(masks, shown.targets), alt))
         numbers = "".join(f"<span>{iou}</span>" for iou in ious)
         rows.append(f'<div aria-hidden="true" style="{grid}">{numbers}</div>')

@@ -81,7 +81,9 @@ def untrained(missing: Iterable[tuple[str, str]]) -> str:
     """A line about rows (model, what) that a build did not train, and how to get them; empty where there are none."""
     models = groupby(sorted(missing, key=lambda row: row[0]), lambda row: row[0])
     names = "; ".join(f"{model} ({', '.join(what for _, what in rows)})" for model, rows in models)
-    return f"Not trained in this build: {names}. With more compute: make paper PROFILE=evening" if names else ""
+    return (
+        f"Not trained in this build: {names}. With more compute: make paper PROFILE=evening, or paper" if names else ""
+    )
 
 
 def _is_missing(value: Any) -> bool:

@@ -9,9 +9,8 @@ from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.jobs import Inputs, Job, run_job, unique
 from chairlib.core.runs import Run, record_file
 from chairlib.transfer.photos import open_datasets, splits_of
-from chairlib.transfer.recipes import get_recipe
-from chairlib.transfer.run import open_run
-from chairlib.transfer.settings import TransferSettings
+from chairlib.transfer.run import open_run, training_budget
+from chairlib.transfer.settings import NEED_COCO, TransferSettings
 
 __all__ = ["NOTEBOOK", "count_images", "jobs", "open_runs"]
 
@@ -32,7 +31,7 @@ def open_runs(
         pretrained = None
         if settings.pretraining != "none":
             pretrained = find_run(pretrainings, settings.model, settings.width, settings.resolution, settings.seed)
-            if settings.pretraining != "chair_segments":
+            if settings.pretraining in NEED_COCO:
                 # The composites that are matched to COCO's crops need the crops too, for their number.
                 if inputs.coco is None:
                     continue
@@ -56,8 +55,7 @@ def count_images(run: Run[TransferSettings]) -> tuple[int, int]:
     settings = run.settings
     sizes = {split: len(photos) for split, photos in open_datasets(settings).items()}
     _, val_split, scored_split = splits_of(settings.protocol)
-    n_train = math.ceil(sizes["train"] * settings.share / 100)
-    trained = settings.images or math.ceil(get_recipe(settings.recipe, settings.model).epochs * n_train)
-    evaluations = settings.evaluations or max(8, round(trained / n_train))
-    # The start is scored too.
-    return trained, (1 + evaluations) * sizes[val_split] + sizes[scored_split]
+    trained = training_budget(settings)
+    evaluations = settings.evaluations or max(8, round(trained / math.ceil(sizes["train"] * settings.share / 100)))
+    # The start is scored too, on both splits.
+    return trained, (1 + evaluations) * sizes[val_split] + 2 * sizes[scored_split]

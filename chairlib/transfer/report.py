@@ -31,12 +31,13 @@ from chairlib.transfer.photos import content_hash, photos_root
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.run import examples
 from chairlib.transfer.selection import Selection, count_pretrainings
-from chairlib.transfer.settings import PRETRAININGS, STAND_IN, TransferSettings
+from chairlib.transfer.settings import NEED_COCO, PRETRAININGS, STAND_IN, TransferSettings
 
 __all__ = ["PRETRAINING_TITLES", "TransferReport", "open_reference", "open_report"]
 
 PRETRAINING_TITLES = {
     "none": "–",
+    "none_equal_total": "–, as many images in all",
     "chair_segments": "Chair Segments",
     "coco_chairs": "COCO chairs",
     "chair_segments_matched": "Chair Segments, as many images as COCO chairs",
@@ -46,14 +47,22 @@ OURS = {"U-Net": "none", "U-Net (w/ pretraining)": "chair_segments"}
 #: Pretrainings that are compared: what the first adds over the second. Between Chair Segments and COCO's chairs, the
 #: fair comparison is that with as many images: there are more different composites than chairs in COCO.
 COMPARISONS = (
-    *((pretraining, "none") for pretraining in PRETRAININGS[1:]),
+    ("chair_segments", "none"),
+    ("chair_segments", "none_equal_total"),
+    *((pretraining, "none") for pretraining in PRETRAININGS if pretraining not in ("none", "chair_segments")),
     ("chair_segments_matched", "coco_chairs"),
     ("chair_segments", "coco_chairs"),
 )
 
 
+#: Arms that train on equally many photos, for curves over them.
+_ARMS = tuple(pretraining for pretraining in PRETRAININGS if pretraining != "none_equal_total")
+
+
 def _label(pretraining: str) -> str:
-    return "from scratch" if pretraining == "none" else f"pretrained on {PRETRAINING_TITLES[pretraining]}"
+    if pretraining in ("none", "none_equal_total"):
+        return PRETRAINING_TITLES[pretraining].replace("–", "from scratch")
+    return f"pretrained on {PRETRAINING_TITLES[pretraining]}"
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ class TransferReport:
         for model, arm in self._rows() if self.records else []:
             lacking = [name for name in categories or CATEGORIES if not self.selection.find(model, arm, name)]
             where = "" if len(lacking) == len(categories or CATEGORIES) else f" on {' and '.join(lacking)}"
-            coco = ": needs COCO's photos" if arm == "coco_chairs" else ""
+            coco = ": needs COCO's photos" if arm in NEED_COCO else ""
             missing += [(self._model_title(model), _label(arm) + where + coco)] if lacking else []
         return untrained(missing)
 
@@ -243,7 +252,7 @@ class TransferReport:
         """Figure 6: one curve a seed of the U-Net (images, val_iou), by label; empty where nothing was trained."""
         curves = {
             _label(pretraining): list(curves_by_seed(self.selection.find("unet", pretraining, category)).values())
-            for pretraining in PRETRAININGS
+            for pretraining in _ARMS
         }
         return {label: by_seed for label, by_seed in curves.items() if by_seed}
 
@@ -251,7 +260,7 @@ class TransferReport:
         """How much target data pretraining the U-Net is worth: label, share (%), n_images, iou, low, high (%)."""
         shares = sorted({record.settings.share for record in self.selection.records_of("unet", category)})
         rows = []
-        for pretraining, share in itertools.product(PRETRAININGS, shares):
+        for pretraining, share in itertools.product(_ARMS, shares):
             records = self.selection.find("unet", pretraining, category, share)
             if score := mean_score(records, "iou"):
                 count = round(np.mean([record.content["n_train_images"] for record in records]))
@@ -266,7 +275,7 @@ class TransferReport:
         """
         rows = []
         for category in CATEGORIES:
-            arms = {name: self.selection.find("unet", name, category) for name in PRETRAININGS}
+            arms = {name: self.selection.find("unet", name, category) for name in _ARMS}
             n_photos = count_validation_photos(list(itertools.chain(*arms.values())))
             undecided = f"{n_photos} validation photos" if n_photos < LEAST_VALIDATION_PHOTOS else ""
             goals = {seed: curve["val_iou"].iloc[-1] for seed, curve in curves_by_seed(arms["none"]).items()}

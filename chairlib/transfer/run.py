@@ -5,6 +5,7 @@ from weights pretrained on chairs. Both use the same recipe, the same photos and
 decides which photos train, validate and are scored (:mod:`chairlib.transfer.protocols`).
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from chairlib.transfer.protocols import figure_ids
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["examples", "fine_tune", "initial_model", "open_run", "train"]
+__all__ = ["examples", "fine_tune", "initial_model", "open_run", "train", "training_budget"]
 
 _INIT_STREAM = 53
 #: Test images kept with the record where the category has no published list of its own.
@@ -55,6 +56,12 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
     pick_device(settings.device)
     check_model(settings.model, settings.width, settings.resolution)
     return runs.open_run(settings, *name_and_hash(settings), model_code=model_code_hash(settings.model))
+
+
+def training_budget(settings: TransferSettings) -> int:
+    """How many photos a run with these settings trains on, those not counted that match a pretraining."""
+    n_train = math.ceil(len(open_datasets(settings)["train"]) * settings.share / 100)
+    return settings.images or math.ceil(get_recipe(settings.recipe, settings.model).epochs * n_train)
 
 
 def initial_model(settings: TransferSettings) -> nn.Module:
@@ -94,21 +101,25 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
     )
 
     model = initial_model(settings)
-    checkpoint, pretrained_on, made_from = run.checkpoint, None, {}
+    checkpoint, images, cost, made_from = run.checkpoint, training_budget(settings), None, {}
     if settings.pretrained is not None:
         pretrained = read_pretrained(settings.pretrained)
-        load_pretrained(model, pretrained, settings)
-        weights = runs.weights_hash(pretrained.name)
-        pretrained_on, made_from = pretraining_cost(pretrained), {pretrained.name: weights}
+        cost, weights = pretraining_cost(pretrained), runs.weights_hash(pretrained.name)
+        if settings.pretraining == "none_equal_total":
+            images += cost["images_seen"]
+        else:
+            load_pretrained(model, pretrained, settings)
         # Made again under the same name, a pretrained record may hold other weights: their checkpoints stay apart.
-        checkpoint = checkpoint.with_stem(f"{checkpoint.stem}-{weights}")
+        checkpoint, made_from = checkpoint.with_stem(f"{checkpoint.stem}-{weights}"), {pretrained.name: weights}
     model.to(device)
+    # What it can do before any photo: a model pretrained on chairs already finds some of the objects.
+    start = evaluate(model, test_loader, recipe.loss, progress)
     result = fit(
         model,
         train_loader,
         val_loader,
         recipe,
-        images=settings.images,
+        images=images,
         evaluations=settings.evaluations,
         score_start=True,
         checkpoint=checkpoint,
@@ -129,12 +140,16 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
         test,
         test_images=test.scores.per_image.assign(id=datasets[scored_split].ids),
         examples=_pick_examples(model, test_loader, datasets[scored_split]),
-        metrics={"val": {"n_images": val_loader.n_images, "n_left_out": n_left_out}},
+        metrics={
+            "val": {"n_images": val_loader.n_images, "n_left_out": n_left_out},
+            "start": {**start.scores.to_dict(), "loss": start.loss},
+        },
         n_train_images=len(train_loader.indices),
         scored_split=scored_split,
         published_split=datasets["train"].is_published,
         chosen_on_scored=val_split == scored_split and (recipe.select != "last" or recipe.patience is not None),
-        pretrained_on=pretrained_on,
+        pretrained_on=None if settings.pretraining == "none_equal_total" else cost,
+        matched_to=cost if settings.pretraining == "none_equal_total" else None,
         made_from=made_from,
     )
 

@@ -7,13 +7,16 @@ from chairlib.core.checks import LARGEST_SEED, check_count, check_precision
 from chairlib.core.errors import ParameterError
 from chairlib.core.settings import Settings, parameter
 
-__all__ = ["PRETRAININGS", "STAND_IN", "TransferSettings"]
+__all__ = ["NEED_COCO", "PRETRAININGS", "STAND_IN", "TransferSettings"]
 
 #: The rendered photos that ship with the package. Never to be called Object Discovery.
 STAND_IN = "stand-in"
-#: What a model may have learned before. ``chair_segments_matched``: as many different composites as there are crops of
-#: COCO's chairs, so that the two are compared at the same number of images.
-PRETRAININGS = ("none", "chair_segments", "coco_chairs", "chair_segments_matched")
+#: What a model may have learned before. ``none_equal_total``: nothing, but it trains on as many photos more as the
+#: pretrained model had seen chairs: a control of what the longer training alone does. ``chair_segments_matched``: as
+#: many different composites as there are crops of COCO's chairs, so that both saw as many images.
+#: Those that need COCO's photos: the matched composites need them for their number.
+NEED_COCO = ("coco_chairs", "chair_segments_matched")
+PRETRAININGS = ("none", "none_equal_total", "chair_segments", "coco_chairs", "chair_segments_matched")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,7 @@ class TransferSettings(Settings):
     width: int | None = parameter(None, help="Channels of the first convolution; the paper's by default.")
     resolution: int = parameter(64, help="Pixels a side, at least 32.")
     pretraining: str = parameter("none", help=f"One of {', '.join(PRETRAININGS)}.")
-    pretrained: str | None = parameter(None, help="Name of the record whose weights the run starts from.")
+    pretrained: str | None = parameter(None, help="Name of the record whose weights, or number of images, it takes.")
     recipe: str = parameter("fast", help="paper or fast.")
     share: int = parameter(100, help="Per cent of the training photos that are used.")
     images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")

@@ -15,7 +15,7 @@ from chairlib.benchmark.models import MODELS, UNet, build_model, check_model, co
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.vision import torchvision
 
-SMALL = {"unet": 2, "fcn_vgg16": 2, "fcn_resnet50": None, "fcn_resnet101": None}
+SMALL = {"unet": 2, "fcn_vgg16": 2, "fcn_resnet50": 2, "fcn_resnet101": 2}
 
 
 @functools.cache
@@ -49,6 +49,21 @@ def test_resnets_are_torchvisions_with_one_channel_and_no_auxiliary_head(name):
     assert {k: v.shape for k, v in model.state_dict().items()} == {
         k: v.shape for k, v in reference.state_dict().items()
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "at_16"),
+    [("unet", 839_777), ("fcn_vgg16", 1_166_913), ("fcn_resnet50", 2_071_185), ("fcn_resnet101", 3_267_985)],
+)
+def test_a_width_scales_all_channels(name, at_16):
+    narrow, full = on_meta(name, 16), on_meta(name)
+    assert count_parameters(narrow) == at_16
+    shapes = zip(narrow.state_dict().items(), full.state_dict().items(), strict=True)
+    for (key, small), (same_key, large) in shapes:
+        assert key == same_key
+        # Kernels, the images' three channels and the one of logits are no channels that a width scales.
+        channels = [(a, b) for a, b in zip(small.shape[:2], large.shape[:2], strict=True) if b not in (1, 3)]
+        assert all(b == 4 * a for a, b in channels), key
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -145,9 +160,10 @@ def test_images_that_are_too_small_or_not_rgb_are_refused(name, shape, words):
         ({"name": "segformer"}, "fcn_vgg16"),
         ({"name": "unet", "width": 0}, "0"),
         ({"name": "unet", "width": 2.5}, "2.5"),
-        ({"name": "fcn_resnet50", "width": 16}, "fixed width"),
+        ({"name": "fcn_resnet50", "width": 0}, "0"),
         ({"name": "unet", "backbone_weights": "imagenet"}, "no backbone"),
         ({"name": "fcn_vgg16", "width": 16, "backbone_weights": "imagenet"}, "width 64"),
+        ({"name": "fcn_resnet50", "width": 16, "backbone_weights": "imagenet"}, "width 64"),
         ({"name": "fcn_resnet50", "backbone_weights": "coco"}, "'coco'"),
     ],
 )
@@ -288,7 +304,7 @@ def test_a_name_that_is_none(name):
             ask(name)
 
 
-@pytest.mark.parametrize(("name", "width"), [("nope", None), ("unet", 0), ("fcn_resnet50", 8), ("torch.nn:Nope", None)])
+@pytest.mark.parametrize(("name", "width"), [("nope", None), ("unet", 0), ("fcn_resnet50", 0), ("torch.nn:Nope", None)])
 def test_checking_a_model_refuses_what_building_it_does(name, width):
     said = []
     for ask in (build_model, check_model):

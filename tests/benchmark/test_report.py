@@ -76,11 +76,13 @@ def test_table1_has_the_rows_of_this_build_and_the_papers_beside_them(report, re
 def test_what_was_not_trained_is_one_line(report):
     assert report.not_trained(1) == (
         "Not trained in this build: FCN-ResNet-50 (32 px, 64 px, 128 px, 256 px); FCN-VGG-16 (32 px, 128 px, 256 px); "
-        "U-Net (128 px, 256 px). With more compute: make paper PROFILE=evening"
+        "U-Net (128 px, 256 px). With more compute: make paper PROFILE=evening, or paper"
     )
     assert "build: FCN-ResNet-101 (64 px); FCN-ResNet-50 (64 px). With" in report.not_trained(2)
     assert report.figure4()["caption"] == report.not_trained(2)
-    assert style_table(report.table1(), "Table 1", note=report.not_trained(1)).data.endswith("PROFILE=evening</p>")
+    assert style_table(report.table1(), "Table 1", note=report.not_trained(1)).data.endswith(
+        "PROFILE=evening, or paper</p>"
+    )
 
 
 def test_table2_has_the_baseline(report, records):
@@ -133,9 +135,13 @@ def test_models_that_change_places_are_told_with_their_figures(report):
     assert found.differences_from_paper() == []
     vgg16.metrics["test"] |= {"iou": 70.0, "intervals": {"iou": [69.0, 71.0]}}
     assert found.differences_from_paper() == [
-        "Table 2, another order of IoU here: U-Net 63.0 % (62.0–64.0), 85.08 % in the paper; "
-        "FCN-VGG-16 70.0 % (69.0–71.0), 61.09 % in the paper."
+        "Table 2, another order of IoU here. FCN-VGG-16, width 2: 70.0 % (69.0–71.0), 61.09 % in the paper; "
+        "U-Net, width 2: 63.0 % (62.0–64.0), 85.08 % in the paper."
     ]
+    # By another recipe it is no comparison.
+    vgg16.content["parameters"]["recipe"] = "paper"
+    assert found.differences_from_paper() == []
+    vgg16.content["parameters"]["recipe"] = "fast"
     assert Report("drawn", unets, []).differences_from_paper() == []
 
 

@@ -211,7 +211,7 @@ def test_a_damaged_image_is_named(tmp_path):
 
 
 def test_a_share_of_near_duplicates_may_be_let_through(mini):
-    """38 bits is the nearest pair of mini: at 39 some of its scored segments are too near."""
+    """The nearest pairs of mini differ in less than 39 bits: at 39 some of its scored segments are too near."""
     n_scored = sum(len(mini.collection.rows("segment", split)) for split in ("val", "test"))
     count = int(mini.summary(39).query("kind == 'segment'")["closer"].sum())
     check(mini, 39, most=count / n_scored)

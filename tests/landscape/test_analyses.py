@@ -17,7 +17,7 @@ from weights import member_of, state_of
 def test_ends_of_a_line_are_the_trained_models(full):
     """With averaged statistics, alpha 0 and 1 are the records' own scores."""
     curves = full.table("curves").query("batch_norm == 'average' and split == 'test'")
-    for pair in "FS":
+    for pair in "FSR":
         for alpha, number in ((1, 1), (0, 2)):
             own = curves[(curves["pair"] == pair) & (curves["alpha"] == alpha)].iloc[0]
             member = member_of(full, f"{pair}{number}")
@@ -38,7 +38,7 @@ def test_the_middle_of_a_line_is_the_mean_of_its_ends(full):
 
 def test_distances_are_between_the_members(full):
     whole = full.table("distances").query("block == 'total'").set_index("name")["l2"]
-    assert list(whole.index) == ["F1 & F2", "S1 & S2", "F1 & P", "F2 & P", "S1 & P", "S2 & P"]
+    assert list(whole.index) == ["F1 & F2", "S1 & S2", "R1 & R2", "F1 & P", "F2 & P", "S1 & P", "S2 & P"]
     for name, distance in whole.items():
         first, second = str(name).split(" & ")
         assert distance == pytest.approx(l2_distance(state_of(full, first), state_of(full, second)))

@@ -62,5 +62,5 @@ def test_one_notebook_a_run_and_the_first_is_the_chapter(photos, chairs):
 
 
 def test_counts_are_what_is_trained_and_scored(photos):
-    # 4 photos before the first step and twice on the way; and the same 4 at the end.
-    assert jobs.count_images(open_run(data=str(photos), **TINY, device="cpu")) == (64, (1 + 2) * 4 + 4)
+    # 4 photos before the first step and twice on the way; and the 4 that are scored, at the start and at the end.
+    assert jobs.count_images(open_run(data=str(photos), **TINY, device="cpu")) == (64, (1 + 2) * 4 + 2 * 4)

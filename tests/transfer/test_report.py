@@ -219,10 +219,10 @@ def test_table_3_has_the_rows_of_this_build_and_a_line_says_which_are_missing(tm
     on = "on horse and airplane"
     assert full.not_trained() == (
         f"Not trained in this build: {others}; U-Net, width 16 (from scratch {on}, {coco}, pretrained on Chair "
-        f"Segments {on}). With more compute: make paper PROFILE=evening"
+        f"Segments {on}). With more compute: make paper PROFILE=evening, or paper"
     )
     assert full.not_trained("car") == (
-        f"Not trained in this build: {others}; U-Net, width 16 ({coco}). With more compute: make paper PROFILE=evening"
+        f"Not trained in this build: {others}; U-Net, width 16 ({coco}). With more compute: make paper PROFILE=evening, or paper"
     )
     assert table.loc[("U-Net, width 16", "–")][("car", "gain (95 % interval)")] == ""
 
