@@ -176,17 +176,16 @@ class Report:
     def differences_from_paper(self) -> list[str]:
         """Which models change places in Table 2, by IoU, a sentence for each two that were trained alike."""
         paper = published.table2().set_index("model")["iou"]
-        alike: dict[Any, list[tuple[float, float, str]]] = {}
-        for (model, width, resolution, *rest), records in self.configurations().items():
-            if resolution == 64 and model in paper:
+        rows = []
+        for (model, *alike), records in self.configurations().items():
+            if records[0].settings.resolution == 64 and model in paper:
                 iou, low, high = _mean_score(records, "iou")
                 text = f"{self.label(records[0])}: {iou:.1f} % ({low:.1f}–{high:.1f}), {paper[model]} % in the paper"
-                alike.setdefault((width, *rest), []).append((iou, paper[model], text))
-        pairs = itertools.chain.from_iterable(itertools.combinations(rows, 2) for rows in alike.values())
+                rows.append((alike, iou, paper[model], text))
         return [
-            f"Table 2, another order of IoU here. {one[2]}; {other[2]}."
-            for one, other in pairs
-            if (one[0] - other[0]) * (one[1] - other[1]) < 0
+            f"Table 2, another order of IoU here. {one[-1]}; {other[-1]}."
+            for one, other in itertools.combinations(rows, 2)
+            if one[0] == other[0] and (one[1] - other[1]) * (one[2] - other[2]) < 0
         ]
 
     def _hardware(self) -> str:

@@ -240,12 +240,12 @@ class TransferReport:
 
         What was not trained, or was scored on other photos, is named in the caption.
         """
-        kept = {}
-        for model, pretraining in self._rows():
-            title = self._model_title(model) + ("" if pretraining == "none" else f", {PRETRAINING_TITLES[pretraining]}")
-            for record in self.selection.find(model, pretraining, category)[:1]:
-                kept[title] = examples(record)
-        kept = {title: one for title, one in kept.items() if len(one["images"])}  # none, where no photo has the object
+        kept = {
+            f"{self._model_title(model)}, {_label(arm)}": examples(record)
+            for model, arm in self._rows()
+            for record in self.selection.find(model, arm, category)[:1]
+        }
+        kept = {label: one for label, one in kept.items() if len(one["images"])}  # else no scored photo has the object
         return side_by_side(kept, self.not_trained(category))
 
     def curves(self, category: str) -> dict[str, list[pd.DataFrame]]:

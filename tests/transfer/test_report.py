@@ -222,7 +222,8 @@ def test_table_3_has_the_rows_of_this_build_and_a_line_says_which_are_missing(tm
         f"Segments {on}). With more compute: make paper PROFILE=evening, or paper"
     )
     assert full.not_trained("car") == (
-        f"Not trained in this build: {others}; U-Net, width 16 ({coco}). With more compute: make paper PROFILE=evening, or paper"
+        f"Not trained in this build: {others}; U-Net, width 16 ({coco}). "
+        "With more compute: make paper PROFILE=evening, or paper"
     )
     assert table.loc[("U-Net, width 16", "–")][("car", "gain (95 % interval)")] == ""
 
@@ -575,10 +576,12 @@ def test_figure_5_says_which_rows_it_has_not(tmp_path, monkeypatch):
     monkeypatch.setattr(transfer_report, "examples", lambda record: kept[record.settings.pretraining])
     shown = report(make(tmp_path, [50]), make(tmp_path, [50], pretraining="chair_segments")).figure5("car")
     rows = shown["predictions"]
-    assert rows["U-Net, width 16"] is masks
+    assert rows["U-Net, width 16, from scratch"] is masks
     assert len(rows) == 1
     only = report(make(tmp_path / "only", [50]))
-    assert shown["caption"].startswith("U-Net, width 16, Chair Segments was scored on other images. Not trained in")
+    assert shown["caption"].startswith(
+        "U-Net, width 16, pretrained on Chair Segments was scored on other images. Not trained in"
+    )
     assert "U-Net, width 16 (pretrained on COCO chairs: needs COCO's photos)" in shown["caption"]
     assert only.figure5("car")["caption"] == only.not_trained("car")
     assert shown["caption"].split(". ", 1)[1] in figure5(**shown).data.replace("&#x27;", "'")
