@@ -48,6 +48,7 @@ TOYS = {
     "benchmarks/time_to_iou.py": "--data DATA --width 2 --resolution 32 --images 64 --evaluations 2 --val-images 8 "
     "--seeds 1 --plain-seconds 0.1 --device cpu",
     "benchmarks/training_speed.py": "--rows unet:2:32:2 fcn_vgg16:2:32:2 --threads 1 --repeats 1 --device cpu",
+    "benchmarks/verdicts.py": "--photos 9 --seeds 1 3 --studies 50",
     "extras/chairfinder/benchmarks/review.py": "--images 26 --pages 1 --pause 0",
     "extras/chairfinder/benchmarks/screening.py": "DATA/segments --backgrounds DATA/backgrounds",
     "extras/chairfinder/benchmarks/screening_thresholds.py": "DATA --images 2 --records .",

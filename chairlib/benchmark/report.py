@@ -19,6 +19,7 @@ from chairlib.compositing.released import COCO_SOURCE
 from chairlib.core import published
 from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record, load_records, reference_records
+from chairlib.core.statistics import Difference, difference
 from chairlib.show.pictures import side_by_side
 from chairlib.show.tables import untrained
 
@@ -175,18 +176,44 @@ class Report:
 
     def differences_from_paper(self) -> list[str]:
         """Which models change places in Table 2, by IoU, a sentence for each two that were trained alike."""
-        paper = published.table2().set_index("model")["iou"]
+        paper, notes = published.table2().set_index("model")["iou"], []
+        found = [(key, found) for key, found in self.configurations().items() if key[0] in paper and key[2] == 64]
+        for ((model, *alike), mine), ((other, *others), theirs) in itertools.combinations(found, 2):
+            gain, printed = _paired_difference(mine, theirs), paper[model] - paper[other]
+            ours = {"higher": 1, "lower": -1}.get(gain.told("higher", "lower"), 0) if gain else 0
+            if gain and alike == others and ours * printed < 0:
+                names = f"{self.label(mine[0])} less that of {self.label(theirs[0])}"
+                interval = f"{gain.mean:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
+                notes.append(f"Table 2, IoU of {names}: {interval} points here, {printed:+.1f} in the paper.")
+        return notes
+
+    def differences(self) -> pd.DataFrame:
+        """Differences in test IoU on the same composites: a row for each pair of runs that differ in one thing.
+
+        At 64 x 64 every model against the U-Net (the first one, where there is none); of each model, every resolution
+        against the one below. Intervals are over segment groups and seeds (:mod:`chairlib.core.statistics`).
+        """
+        found = self.configurations()
+        first = "unet" if self.find("unet") else next((name for name, _, size, *_ in found if size == 64), "")
+        pairs = []
+        for (model, width, size, *rest), records in found.items():
+            smaller = [other[2] for other in found if (*other[:2], *other[3:]) == (model, width, *rest)]
+            below = max((one for one in smaller if one < size), default=size)
+            pairs += [(records, found[model, width, below, *rest])] if below < size else []
+            pairs += [(records, found.get((first, width, 64, *rest), []))] if size == 64 and model != first else []
         rows = []
-        for (model, *alike), records in self.configurations().items():
-            if records[0].settings.resolution == 64 and model in paper:
-                iou, low, high = _mean_score(records, "iou")
-                text = f"{self.label(records[0])}: {iou:.1f} % ({low:.1f}–{high:.1f}), {paper[model]} % in the paper"
-                rows.append((alike, iou, paper[model], text))
-        return [
-            f"Table 2, another order of IoU here. {one[-1]}; {other[-1]}."
-            for one, other in itertools.combinations(rows, 2)
-            if one[0] == other[0] and (one[1] - other[1]) * (one[2] - other[2]) < 0
-        ]
+        for pair in pairs:
+            if gain := _paired_difference(*pair):
+                names = [f"{self.label(side[0])} at {side[0].settings.resolution} px" for side in pair]
+                row = {
+                    **dict(zip(("model", "compared with"), names, strict=True)),
+                    "difference in IoU, points (95 % interval)": (gain.mean, gain.low, gain.high),
+                    "groups": gain.n_units,
+                    "seeds": len(gain.by_seed),
+                    "verdict": gain.told("higher", "lower"),
+                }
+                rows.append(row)
+        return pd.DataFrame(rows)
 
     def _hardware(self) -> str:
         return ", ".join(sorted({record.content["hardware"] for record in self.records}))
@@ -263,6 +290,20 @@ class Report:
         records = min(found, key=lambda rows: rows[0].settings.recipe != "paper")
         text = "{:.1f} % ({:.1f}–{:.1f})".format(*_mean_score(records, "iou"))
         return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
+
+
+def _paired_difference(records: Sequence[Record], against: Sequence[Record]) -> Difference | None:
+    """How much higher IoU is, over the groups and seeds of both; None unless the same composites were scored."""
+    one, other = ({record.settings.seed: record.table("test_images") for record in side} for side in (records, against))
+    tables = {seed: (one[seed], other[seed]) for seed in one if seed in other}
+    groups = [table["group"].fillna("") for pair in tables.values() for table in pair]
+    if not groups or not all(groups[0].equals(more) for more in groups):
+        return None
+    gains = pd.DataFrame({seed: mine["iou"] - theirs["iou"] for seed, (mine, theirs) in tables.items()}).dropna()
+    units = gains.groupby(groups[0].where(groups[0] != "", groups[0].index.astype(str)))  # else each image by itself
+    # Groups differ in size: a unit is how far its sum lies from what the mean would give (a ratio of sums, linearised).
+    shares = units.sum() - np.outer(units.size(), gains.mean())
+    return difference([(gains.mean() + shares / units.size().mean()).to_numpy()])
 
 
 def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:

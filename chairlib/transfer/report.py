@@ -5,7 +5,7 @@ pretraining helps in :mod:`chairlib.transfer.comparisons`.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -16,16 +16,12 @@ import pandas as pd
 from chairlib.benchmark.report import metric_title, model_title, number_range, one_class, plural, two_level
 from chairlib.core import published
 from chairlib.core.errors import CollectionError, RecordError
+from chairlib.core.limits import LEAST_VALIDATION_PHOTOS, POWER
 from chairlib.core.runs import Record, load_records, reference_records
 from chairlib.show.pictures import side_by_side
 from chairlib.show.tables import untrained
-from chairlib.transfer.comparisons import mean_score, paired_gain, scores_by_photo
-from chairlib.transfer.images_needed import (
-    LEAST_VALIDATION_PHOTOS,
-    count_validation_photos,
-    curves_by_seed,
-    images_until,
-)
+from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain, scores_by_photo
+from chairlib.transfer.images_needed import count_validation_photos, curves_by_seed, images_until
 from chairlib.transfer.object_discovery import photos_name
 from chairlib.transfer.photos import content_hash, photos_root
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
@@ -190,27 +186,47 @@ class TransferReport:
         return two_level(rows, ["method", "our protocol"])
 
     def gains(self) -> pd.DataFrame:
-        """Whether pretraining helps, and which more: a row for each of :data:`COMPARISONS` with runs on both sides."""
+        """Whether pretraining helps, and which more: :data:`COMPARISONS` by category, then the mean of categories."""
         rows = []
-        for model, (pretraining, other), category in itertools.product(self.selection.models, COMPARISONS, CATEGORIES):
-            against, tuned = (self.selection.find(model, arm, category) for arm in (other, pretraining))
-            if gain := paired_gain(against, tuned):
-                row = {
-                    "model": self._model_title(model),
-                    "pretrained on": PRETRAINING_TITLES[pretraining],
-                    "compared with": "from scratch" if other == "none" else PRETRAINING_TITLES[other],
-                    "category": category,
-                    "IoU by seed, %": _iou_by_seed(tuned),
-                    "IoU of the other, by seed, %": _iou_by_seed(against),
-                    "gain, points (95 % interval over photos)": (gain.mean, gain.low, gain.high),
-                    "over photos and seeds": "{:+.1f} to {:+.1f}".format(*gain.with_seeds),
-                    "photos": gain.n_images,
-                    "seeds": len(gain.by_seed),
-                    "pretrainings": count_pretrainings(tuned),
-                    "verdict": gain.verdict,
-                }
-                rows.append(row)
+        for model, (pretraining, other) in itertools.product(self.selection.models, COMPARISONS):
+            pairs = self._pairs(model, other, pretraining)
+            shown = {category: [pair] for category, pair in pairs.items()}
+            if len(pairs) > 1:
+                shown["all three" if len(pairs) == len(CATEGORIES) else "both"] = list(pairs.values())
+            for category, several in shown.items():
+                against, tuned = zip(*several, strict=True)
+                if gain := pooled_gain(several):
+                    row = {
+                        "model": self._model_title(model),
+                        "pretrained on": PRETRAINING_TITLES[pretraining],
+                        "compared with": PRETRAINING_TITLES[other].replace("–", "from scratch"),
+                        "category": category,
+                        "IoU before fine-tuning, %": _iou_at_start(itertools.chain(*tuned)),
+                        "IoU by seed, %": _iou_by_seed(tuned),
+                        "IoU of the other, by seed, %": _iou_by_seed(against),
+                        "gain, points (95 % interval over photos and seeds)": (gain.mean, gain.low, gain.high),
+                        "smallest gain found in 80 % of studies, points": gain.smallest_found,
+                        "photos": gain.n_units,
+                        "seeds": len(gain.by_seed),
+                        "pretrainings": count_pretrainings(list(itertools.chain(*tuned))),
+                        "verdict": gain.verdict,
+                    }
+                    rows.append(row)
         return pd.DataFrame(rows)
+
+    def _pairs(self, model: str, other: str, pretraining: str) -> dict[str, tuple[list[Record], list[Record]]]:
+        """(against, tuned) by category, of those that have a gain."""
+        find = self.selection.find
+        pairs = {name: (find(model, other, name), find(model, pretraining, name)) for name in CATEGORIES}
+        return {name: pair for name, pair in pairs.items() if paired_gain(*pair)}
+
+    def smallest_gain(self) -> str:
+        """Which gain of the U-Net by Chair Segments these runs can find, in a sentence; empty where they find none."""
+        gain = pooled_gain(list((pairs := self._pairs("unet", "none", "chair_segments")).values()))
+        if gain is None or gain.smallest_found is None:
+            return ""
+        spent = f"With {gain.n_units} photos of {', '.join(pairs)} and {len(gain.by_seed)} seeds that vary this much,"
+        return f"{spent} a true gain of {gain.smallest_found:.1f} points is found in {100 * POWER:.0f} % of studies."
 
     def images_seen(self) -> pd.DataFrame:
         """How many photos and images each pretraining and share was given, in fine-tuning and before it."""
@@ -317,12 +333,24 @@ class TransferReport:
                 score = mean_score(records, "iou")
                 values[f"{name}_{category}"] = "{:.1f} % ({:.1f}–{:.1f})".format(*score) if score else "not measured"
             values[f"gain_{category}"] = str(paired_gain(scratch, pretrained) or "not measured")
+            values[f"start_{category}"] = f"{_iou_at_start(pretrained)} %" if pretrained else "not measured"
+        for name, other in (("gain_pooled", "none"), ("gain_pooled_equal_total", "none_equal_total")):
+            pairs = list(self._pairs("unet", other, "chair_segments").values())
+            values[name] = str(pooled_gain(pairs) or "not measured")
+        values["smallest_gain"] = self.smallest_gain() or "not measured"
         return values
 
 
-def _iou_by_seed(records: Sequence[Record]) -> str:
-    """The mean IoU of each seed, over all its folds, in order of the seeds."""
-    return " / ".join(f"{iou:.1f}" for iou in scores_by_photo(records, "iou").mean())
+def _iou_by_seed(categories: Iterable[Sequence[Record]]) -> str:
+    """The mean IoU of each seed, over all its folds and then over categories, in order of the seeds."""
+    means = [scores_by_photo(records, "iou").mean() for records in categories]
+    return " / ".join(f"{iou:.1f}" for iou in pd.concat(means, axis=1).mean(axis=1))
+
+
+def _iou_at_start(records: Iterable[Record]) -> str:
+    """The mean IoU of the weights that runs start from, on the photos that are scored; 0 where all is background."""
+    found = [record.metrics["start"]["iou"] for record in records]
+    return "–" if None in found else f"{np.mean(found):.1f}"
 
 
 def open_reference() -> TransferReport | None:

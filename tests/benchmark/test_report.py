@@ -5,10 +5,12 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.metrics import bootstrap_interval
 from chairlib.benchmark.report import (
     Report,
     describe_record,
@@ -20,10 +22,12 @@ from chairlib.benchmark.report import (
     show_reference,
     show_slips,
 )
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import SPLITS
 from chairlib.compositing.released import NOTE, export
 from chairlib.core import paths, published
 from chairlib.core.errors import RecordError
+from chairlib.core.runs import Record
 from chairlib.show.curves import iou_by_resolution, training_curves
 from chairlib.show.pictures import figure4
 from chairlib.show.tables import style_table
@@ -123,26 +127,29 @@ def test_figure4_compares_models_on_the_same_composites(report):
     assert "FCN-VGG-16" in figure4(**shown).data
 
 
-def test_models_that_change_places_are_told_with_their_figures(report):
-    """The two at 64 pixels: the paper has U-Net on top."""
-    records = copy.deepcopy(report.records)
-    vgg16, *unets = sorted(
-        (record for record in records if record.settings.resolution == 64), key=lambda record: record.settings.model
-    )
-    found = Report("drawn", [vgg16, *unets], [])
-    for record, iou in zip((vgg16, *unets), (60.0, 62.0, 64.0), strict=True):
-        record.metrics["test"] |= {"iou": iou, "intervals": {"iou": [iou - 1, iou + 1]}}
-    assert found.differences_from_paper() == []
-    vgg16.metrics["test"] |= {"iou": 70.0, "intervals": {"iou": [69.0, 71.0]}}
-    assert found.differences_from_paper() == [
-        "Table 2, another order of IoU here. FCN-VGG-16, width 2: 70.0 % (69.0–71.0), 61.09 % in the paper; "
-        "U-Net, width 2: 63.0 % (62.0–64.0), 85.08 % in the paper."
+def test_models_that_change_places_are_told_with_their_figures(records, tmp_path):
+    """The paper has U-Net 23.99 points above FCN-VGG-16."""
+
+    def made(like, seed, iou):
+        content = copy.deepcopy(like.content)
+        content["parameters"]["seed"] = seed
+        folder = tmp_path / f"{like.settings.model}-{seed}-{iou}"
+        folder.mkdir()
+        ious = iou + np.array([0.0, 1.0, 0.0, 1.0])
+        pd.DataFrame({"iou": ious, "group": list("aabb")}).to_csv(folder / "test_images.csv", index=False)
+        return Record(folder, content)
+
+    unets = [made(records[0], seed, 60.0) for seed in (0, 1)]
+    above, below = ([made(records[3], seed, iou) for seed in (0, 1)] for iou in (70.0, 50.0))
+    assert Report("drawn", [*unets, *above], []).differences_from_paper() == [
+        "Table 2, IoU of U-Net, width 2 less that of FCN-VGG-16, width 2: -10.0 (-10.0 to -10.0) points here, "
+        "+24.0 in the paper."
     ]
-    # By another recipe it is no comparison.
-    vgg16.content["parameters"]["recipe"] = "paper"
-    assert found.differences_from_paper() == []
-    vgg16.content["parameters"]["recipe"] = "fast"
-    assert Report("drawn", unets, []).differences_from_paper() == []
+    assert Report("drawn", [*unets, *below], []).differences_from_paper() == []
+    assert Report("drawn", [unets[0], above[0]], []).differences_from_paper() == []  # one seed tells nothing
+    for record in above:  # by another recipe it is no comparison
+        record.content["parameters"]["recipe"] = "paper"
+    assert Report("drawn", [*unets, *above], []).differences_from_paper() == []
 
 
 def test_notes_are_escaped_and_show_nothing_where_there_are_none():
@@ -290,3 +297,96 @@ def test_runs_that_differ_are_told_apart(records, collection):
         assert len(report.histories()) == 4
     finally:
         (more.folder / "record.json").unlink()
+
+
+CHANGE = "difference in IoU, points (95 % interval)"
+
+
+def scored(folder, ious, groups, model="unet", resolution=64, seed=0, **more) -> Record:
+    """A record whose test composites have these IoUs (NaN: left out) and are of these groups (None: of none)."""
+    asked = {
+        **BenchmarkSettings().to_dict(),
+        "model": model,
+        "width": 16,
+        "resolution": resolution,
+        "seed": seed,
+        **more,
+    }
+    home = folder / f"{model}-{resolution}-{seed}-{'-'.join(map(str, more.values()))}"
+    home.mkdir(parents=True)
+    table = pd.DataFrame({"iou": ious, "dice": ious, "precision": 90.0, "group": groups})
+    table.to_csv(home / "test_images.csv", index=False)
+    return Record(home, {"kind": "benchmark", "parameters": asked, "finished": "2026-01-01"})
+
+
+GROUPS = np.repeat([f"segment:{number}" for number in range(30)], 20)
+
+
+def hard_and_easy(seed):
+    """IoUs [600] of composites whose segments differ far more than models do."""
+    return np.repeat(np.random.default_rng(0).uniform(30, 80, 30), 20) + np.random.default_rng(seed).normal(0, 2, 600)
+
+
+def test_differences_are_taken_on_the_same_composites(tmp_path):
+    unet, fcn, small = (
+        [scored(tmp_path, hard_and_easy(10 * offset + seed) + offset, GROUPS, model, size, seed) for seed in (0, 1, 2)]
+        for offset, model, size in ((7, "unet", 64), (2, "fcn_vgg16", 64), (1, "unet", 32))
+    )
+    table = Report("drawn", [*fcn, *small, *unet], []).differences().set_index(["model", "compared with"])
+    assert len(table) == 2
+    other = table.loc[("FCN-VGG-16, width 16 at 64 px", "U-Net, width 16 at 64 px")]
+    assert (other["groups"], other["seeds"], other["verdict"]) == (30, 3, "lower")
+    larger = table.loc[("U-Net, width 16 at 64 px", "U-Net, width 16 at 32 px")]
+    mean, low, high = larger[CHANGE]
+    assert mean == pytest.approx(6, abs=0.3)
+    assert low < 6 < high
+    assert high - low < 2  # while IoU of each alone has an interval of more than 10 points
+    assert larger["verdict"] == "higher"
+    assert "higher" in style_table(table.reset_index(), "Differences").data
+
+
+def test_composites_of_one_segment_are_one_unit_and_large_groups_weigh_more(tmp_path):
+    rng = np.random.default_rng(0)
+    groups = [f"segment:{number}" for number in range(60) for _ in range(5 + number % 10)]
+    by_group = {group: 0.5 * int(group[8:]) + rng.normal(0, 5) for group in sorted(set(groups))}
+    gains = np.array([by_group[group] for group in groups]) + rng.normal(0, 1, len(groups))
+    gains[3] = np.nan  # a composite with too few pixels of chair
+    one, other = np.full(len(groups), 20.0), 20 + gains
+    records = [scored(tmp_path, one, groups), scored(tmp_path, other, groups, "fcn_vgg16")]
+    (row,) = Report("drawn", records, []).differences().to_dict("records")
+    mean, low, high = row[CHANGE]
+    assert mean == pytest.approx(np.nanmean(gains))
+    assert (row["groups"], row["verdict"]) == (60, "one seed")
+    below, above = bootstrap_interval(np.nan_to_num(gains), np.isfinite(gains), groups=groups, n_resamples=4000)
+    assert high - low == pytest.approx(above - below, rel=0.1)
+    alone = bootstrap_interval(gains[np.isfinite(gains)], n_resamples=4000)  # as if composites were independent
+    assert high - low > 2 * (alone[1] - alone[0])
+
+
+def test_composites_without_groups_are_units_of_their_own(tmp_path):
+    records = [scored(tmp_path, np.arange(9.0) * k, [None] * 9, model) for k, model in ((1, "unet"), (2, "fcn_vgg16"))]
+    assert Report("drawn", records, []).differences()["groups"].tolist() == [9]
+
+
+def test_what_was_not_scored_on_the_same_composites_is_not_compared(tmp_path):
+    unet = scored(tmp_path, hard_and_easy(0), GROUPS)
+    assert Report("drawn", [unet], []).differences().empty
+    for others in (
+        scored(tmp_path / "order", hard_and_easy(1), GROUPS[::-1], "fcn_vgg16"),
+        scored(tmp_path / "number", hard_and_easy(1)[:400], GROUPS[:400], "fcn_vgg16"),
+        scored(tmp_path / "seed", hard_and_easy(1), GROUPS, "fcn_vgg16", seed=1),
+        scored(tmp_path / "recipe", hard_and_easy(1), GROUPS, "fcn_vgg16", recipe="paper"),
+    ):
+        assert Report("drawn", [unet, others], []).differences().empty
+
+
+def test_models_are_compared_over_the_seeds_that_both_have(tmp_path):
+    unet = [scored(tmp_path, hard_and_easy(seed), GROUPS, seed=seed) for seed in (0, 1, 2)]
+    fcn = [scored(tmp_path, hard_and_easy(9 + seed) - 5, GROUPS, "fcn_vgg16", seed=seed) for seed in (1, 2)]
+    assert Report("drawn", [*unet, *fcn], []).differences()["seeds"].tolist() == [2]
+    (row,) = Report("drawn", [*unet, fcn[0]], []).differences().to_dict("records")
+    assert (row["seeds"], row["verdict"]) == (1, "one seed")
+
+
+def test_real_records_are_compared(report):
+    assert report.differences()["verdict"].tolist() == ["one seed"] * 2
