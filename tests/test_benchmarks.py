@@ -6,13 +6,18 @@ import re
 import runpy
 import subprocess
 import sys
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths
+from chairlib.core.errors import RecordError
+from chairlib.core.runs import Record, open_run, reference_records
 
 ROOT = paths.package.parent
 SCRIPTS = sorted(
@@ -34,6 +39,7 @@ TOYS = {
     "benchmarks/metrics_speed.py": "--images 20",
     "benchmarks/paper_time.py": "BUILD",
     "benchmarks/pack_for_gpu.py": "DATA packed.zip --side 48",
+    "benchmarks/pack_reference.py": "--all --out evening-2026-01-02.zip",
     "benchmarks/recipe_search.py": "--data DATA --width 2 --resolution 32 --images 32 --images-full 32 --val-images 8 "
     "--seeds 1 --device cpu",
     "benchmarks/scale.py": "--segments 9 12 18 --backgrounds 5 6 7 --resolutions 32 40 48 --images 8 12 16 --width 2 "
@@ -96,12 +102,21 @@ def build(tmp_path) -> Path:
     return folder
 
 
+@pytest.fixture
+def finished(own_runs) -> Record:
+    """A finished run, whose data lie in a folder of somebody."""
+    run = open_run(BenchmarkSettings(data="/home/me/chairs", width=2), "chairs", "d" * 16)
+    run.write_table("history", pd.DataFrame({"images": [1024], "val_iou": [60.123456], "learning_rate": [0.000123456]}))
+    (run.folder / "weights.safetensors").write_bytes(b"many")
+    return run.finish({"iou": 61.0}, seconds=1.0, images_seen=1024, hardware="a computer")
+
+
 def test_every_benchmark_has_a_toy_size():
     assert sorted(TOYS) == SCRIPTS
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_it_runs_at_toy_size(script, collection, build, own_runs, tmp_path, monkeypatch, capsys):
+def test_it_runs_at_toy_size(script, collection, build, finished, tmp_path, monkeypatch, capsys):
     if needed := NEEDS.get(Path(script).stem):
         pytest.importorskip(needed)
     arguments = TOYS[script].replace("DATA", str(collection.root)).replace("BUILD", str(build)).split()
@@ -115,6 +130,34 @@ def test_it_runs_at_toy_size(script, collection, build, own_runs, tmp_path, monk
     finally:
         torch.set_num_threads(threads)
     assert capsys.readouterr().out.strip()
+
+
+def test_a_reference_build_holds_records_and_tables_alone(finished, tmp_path, monkeypatch):
+    archives = [tmp_path / name / "reference" / "evening-2026-01-02.zip" for name in ("a", "b")]
+    for archive in archives:
+        monkeypatch.setattr(sys, "argv", ["pack_reference.py", "--all", "--out", str(archive)])
+        runpy.run_path(str(ROOT / "benchmarks/pack_reference.py"), run_name="__main__")
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    with zipfile.ZipFile(archives[0]) as file:
+        assert file.namelist() == [f"{finished.name}/record.json", f"{finished.name}/history.csv"]
+        assert file.read(f"{finished.name}/history.csv").decode() == (
+            "images,val_iou,learning_rate\n1024,60.123,0.00012346\n"
+        )
+        assert b"/home/me" not in file.read(f"{finished.name}/record.json")
+    monkeypatch.setattr(paths, "assets", tmp_path / "a")
+    (record,) = reference_records("benchmark")
+    day, commit = finished.content["finished"][:10], finished.content["code"]["commit"]
+    assert record.content["reference"] == (
+        f"Made on {day} at commit {commit} on a computer; profile evening; data: chairs."
+    )
+    assert (record.metrics, record.settings.data) == (finished.metrics, "chairs")
+
+
+def test_without_finished_runs_there_is_no_reference_build(own_runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pack_reference.py", "--all", "--out", str(tmp_path / "evening-2026-01-02.zip")])
+    with pytest.raises(RecordError, match=r"there is no finished run in .*; make paper PROFILE=evening first"):
+        runpy.run_path(str(ROOT / "benchmarks/pack_reference.py"), run_name="__main__")
+    assert not (tmp_path / "evening-2026-01-02.zip").exists()
 
 
 def test_the_time_of_a_build_is_told_by_part(build, monkeypatch, capsys):

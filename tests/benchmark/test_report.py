@@ -12,12 +12,14 @@ from PIL import Image
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.metrics import bootstrap_interval
 from chairlib.benchmark.report import (
-    MISSING,
     Report,
     describe_record,
+    open_reference,
     open_report,
     score_table,
     scored_on,
+    show_notes,
+    show_reference,
     show_slips,
 )
 from chairlib.benchmark.settings import BenchmarkSettings
@@ -55,9 +57,13 @@ def report(records, collection):
     return open_report(collection.root)
 
 
-def test_table1_has_every_row_of_the_paper_and_ours_beside_it(report, records):
+def test_table1_has_the_rows_of_this_build_and_the_papers_beside_them(report, records):
     table = report.table1()
-    assert len(table) == len(published.table1())
+    assert table.index.tolist() == [
+        ("U-Net, width 2", "32 px"),
+        ("U-Net, width 2", "64 px"),
+        ("FCN-VGG-16, width 2", "64 px"),
+    ]
     row = table.loc[("U-Net, width 2", "64 px")]
     assert row[("paper", "IoU, %")] == 85.08
     assert row[("paper", "hours")] == 0.5
@@ -68,8 +74,19 @@ def test_table1_has_every_row_of_the_paper_and_ours_beside_it(report, records):
     assert row[("ours", "seeds")] == 2
     assert row[("ours", "SD over seeds")] == pytest.approx(np.std(ious, ddof=1))
     assert row[("ours", "images trained")] == 32
-    assert table.loc[("FCN-ResNet-50", "256 px"), ("ours", "IoU, % (95 % interval)")] == MISSING
-    assert "not trained in this profile" in style_table(table, "Table 1").data
+    assert table["ours", "IoU, % (95 % interval)"].notna().all()  # no holes
+
+
+def test_what_was_not_trained_is_one_line(report):
+    assert report.not_trained(1) == (
+        "Not trained in this build: FCN-ResNet-50 (32 px, 64 px, 128 px, 256 px); FCN-VGG-16 (32 px, 128 px, 256 px); "
+        "U-Net (128 px, 256 px). With more compute: make paper PROFILE=evening, or paper"
+    )
+    assert "build: FCN-ResNet-101 (64 px); FCN-ResNet-50 (64 px). With" in report.not_trained(2)
+    assert report.figure4()["caption"] == report.not_trained(2)
+    assert style_table(report.table1(), "Table 1", note=report.not_trained(1)).data.endswith(
+        "PROFILE=evening, or paper</p>"
+    )
 
 
 def test_table2_has_the_baseline(report, records):
@@ -78,15 +95,22 @@ def test_table2_has_the_baseline(report, records):
     ours = table.loc["All background", ("ours (95 % interval)", "precision, %")]
     assert ours == pytest.approx(records[0].metrics["all_background_precision"])
     assert table.loc["All background", ("ours (95 % interval)", "IoU, %")] == 0
-    assert table.loc["FCN-ResNet-101", ("paper", "Dice, %")] == 73.96
+    assert table.index.tolist() == ["U-Net, width 2", "FCN-VGG-16, width 2", "All background"]
+    assert table.loc["FCN-VGG-16, width 2", ("paper", "Dice, %")] == 74.09
     assert table.loc["FCN-VGG-16, width 2", ("ours (95 % interval)", "IoU, %")][0] == records[3].metrics["test"]["iou"]
     style_table(table, "Table 2")
 
 
-def test_without_records_only_the_papers_column_is_filled(collection, own_runs):
+def test_without_records_the_tables_are_the_papers(collection, own_runs):
     report = open_report(collection.root)
     assert report.records == []
-    assert (report.table1()[("ours", "IoU, % (95 % interval)")] == MISSING).all()
+    assert report.table1()["paper", "IoU, %"].tolist() == published.table1()["iou"].tolist()
+    assert report.table2()["paper", "precision, %"].tolist() == [*published.table2()["precision"], 78.01]
+    assert {*report.table1().columns, *report.table2().columns} <= {
+        ("paper", name) for name in ("hours", "precision, %", "IoU, %", "Dice, %")
+    }
+    assert report.not_trained(1) == report.not_trained(2) == ""  # the page says that nothing was trained
+    assert report.differences_from_paper() == []
     assert report.figure4() == {}
     assert "Nothing has been trained" in report.sentence()
     assert report.glued()["unet_iou_64"] == "not trained in this build"
@@ -98,9 +122,52 @@ def test_without_records_only_the_papers_column_is_filled(collection, own_runs):
 
 def test_figure4_compares_models_on_the_same_composites(report):
     shown = report.figure4()
-    assert shown["predictions"]["FCN-ResNet-101"] is None
+    assert list(shown["predictions"]) == ["U-Net, width 2", "FCN-VGG-16, width 2"]
     assert shown["predictions"]["U-Net, width 2"].shape == shown["targets"].shape
     assert "FCN-VGG-16" in figure4(**shown).data
+
+
+def test_models_that_change_places_are_told_with_their_figures(records, tmp_path):
+    """The paper has U-Net 23.99 points above FCN-VGG-16."""
+
+    def made(like, seed, iou):
+        content = copy.deepcopy(like.content)
+        content["parameters"]["seed"] = seed
+        folder = tmp_path / f"{like.settings.model}-{seed}-{iou}"
+        folder.mkdir()
+        ious = iou + np.array([0.0, 1.0, 0.0, 1.0])
+        pd.DataFrame({"iou": ious, "group": list("aabb")}).to_csv(folder / "test_images.csv", index=False)
+        return Record(folder, content)
+
+    unets = [made(records[0], seed, 60.0) for seed in (0, 1)]
+    above, below = ([made(records[3], seed, iou) for seed in (0, 1)] for iou in (70.0, 50.0))
+    assert Report("drawn", [*unets, *above], []).differences_from_paper() == [
+        "Table 2, IoU of U-Net, width 2 less that of FCN-VGG-16, width 2: -10.0 (-10.0 to -10.0) points here, "
+        "+24.0 in the paper."
+    ]
+    assert Report("drawn", [*unets, *below], []).differences_from_paper() == []
+    assert Report("drawn", [unets[0], above[0]], []).differences_from_paper() == []  # one seed tells nothing
+    for record in above:  # by another recipe it is no comparison
+        record.content["parameters"]["recipe"] = "paper"
+    assert Report("drawn", [*unets, *above], []).differences_from_paper() == []
+
+
+def test_notes_are_escaped_and_show_nothing_where_there_are_none():
+    assert "<li>a &lt; b</li>" in show_notes("Where ours differs from the paper", ["a < b"]).data
+    assert show_notes("Where ours differs from the paper", []) is None
+
+
+def test_the_reference_build_is_shown_as_what_it_is(report, ship):
+    assert open_reference() is None
+    ship(report.records, "Made on 2026-01-02 <here>.")
+    reference = open_reference()
+    assert reference.collection == "drawn"
+    for ours, shipped in ((report.table1(), reference.table1()), (report.table2(), reference.table2())):
+        assert style_table(shipped, "").data == style_table(ours, "").data
+    shown = show_reference(reference.records[0], [style_table(reference.table1(), "Table 1, reference build")]).data
+    assert shown.startswith("<details><summary>Reference build</summary><p>Made on 2026-01-02 &lt;here&gt;.</p><style>")
+    assert "Table 1, reference build" in shown
+    assert shown.count("<details") == shown.count("</details>") == 1
 
 
 def test_histories_and_resolutions(report):

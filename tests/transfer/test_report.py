@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chairlib.benchmark import run as benchmark
-from chairlib.benchmark.report import MISSING
 from chairlib.core import paths, runs
 from chairlib.core.errors import CollectionError, RecordError
 from chairlib.core.runs import Record
@@ -21,7 +20,7 @@ from chairlib.show.tables import style_table
 from chairlib.transfer import report as transfer_report
 from chairlib.transfer import run as transfer
 from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain
-from chairlib.transfer.report import NO_COCO, OTHER_PHOTOS, PRETRAINING_TITLES, TransferReport, open_report
+from chairlib.transfer.report import PRETRAINING_TITLES, TransferReport, open_reference, open_report
 from chairlib.transfer.settings import TransferSettings
 
 GAIN = "gain, points (95 % interval over photos and seeds)"
@@ -258,23 +257,37 @@ def test_folds_do_not_pair_with_each_other(tmp_path):
     assert (found.mean, found.n_units) == (pytest.approx(1.0), 4)
 
 
-def test_table_3_has_the_papers_nine_rows_and_says_why_cells_are_blank(tmp_path):
+def test_table_3_has_the_rows_of_this_build_and_a_line_says_which_are_missing(tmp_path):
     scratch, tuned = arms(tmp_path, [[50, 60, 70]] * 2, [[55, 66, 77]] * 2)
-    table = report(*scratch, *tuned).table3()
-    assert len(table) == 9
+    full = report(*scratch, *tuned)
+    table = full.table3()
+    assert table.index.tolist() == [("U-Net, width 16", "–"), ("U-Net, width 16", "Chair Segments")]
     unet = table.loc[("U-Net, width 16", "Chair Segments")]
     assert unet[("car", "paper, IoU, %")] == 88.22
     assert unet[("car", "ours (95 % interval)")][0] == pytest.approx(66.0)
     assert unet[("car", "gain (95 % interval)")] == "+6.0 (+3.5 to +8.5) ▲ 2 seeds"
-    assert unet[("horse", "ours (95 % interval)")] == MISSING
-    assert table.loc[("U-Net, width 16", "COCO chairs")][("car", "ours (95 % interval)")] == NO_COCO
+    assert unet[("horse", "ours (95 % interval)")] is None
+    both = "from scratch, pretrained on Chair Segments"
+    others = "; ".join(f"{model} ({both})" for model in ("FCN-ResNet-101", "FCN-ResNet-50", "FCN-VGG-16"))
+    coco = "pretrained on COCO chairs: needs COCO's photos"
+    on = "on horse and airplane"
+    assert full.not_trained() == (
+        f"Not trained in this build: {others}; U-Net, width 16 (from scratch {on}, {coco}, pretrained on Chair "
+        f"Segments {on}). With more compute: make paper PROFILE=evening, or paper"
+    )
+    assert full.not_trained("car") == (
+        f"Not trained in this build: {others}; U-Net, width 16 ({coco}). "
+        "With more compute: make paper PROFILE=evening, or paper"
+    )
     assert table.loc[("U-Net, width 16", "–")][("car", "gain (95 % interval)")] == ""
 
 
 def test_table_3_without_records_is_the_papers(tmp_path):
     table = report().table3("dice")
+    assert len(table) == 9
     assert table.loc[("U-Net", "Chair Segments")][("airplane", "paper, Dice, %")] == 80.42
-    assert set(table[("car", "ours (95 % interval)")]) == {MISSING, NO_COCO}
+    assert table[("car", "ours (95 % interval)")].isna().all()
+    assert report().not_trained() == ""  # the page says that nothing was fine-tuned
 
 
 def test_table_4_says_who_saw_masks(tmp_path):
@@ -286,7 +299,7 @@ def test_table_4_says_who_saw_masks(tmp_path):
     assert ours["car", "ours, IoU"].startswith("0.60 (0.5")
     assert ours["car", "ours, precision, %"] == pytest.approx((90, 90, 90))
     assert ours["car", "paper, precision, %"] > 0
-    assert ours["horse", "ours, IoU"] == ours["horse", "ours, precision, %"] == MISSING
+    assert ours["horse", "ours, IoU"] is ours["horse", "ours, precision, %"] is None
 
 
 def test_table_4_has_a_row_for_each_protocol(tmp_path):
@@ -304,9 +317,9 @@ def test_table_4_has_a_row_for_each_protocol(tmp_path):
     assert full.selection.find("unet", "none", "car", protocol="folds") == []
     assert full.title.endswith("protocol authors, val images")
     assert full.left_out == []
-    # The row that could stand beside the literature's says that it is lacking.
-    assert report(*authors).table4().loc[("U-Net", "subset100"), ("car", "ours, IoU")] == MISSING
-    assert report().table4().loc[("U-Net", "subset100"), ("car", "ours, IoU")] == MISSING
+    # A protocol that was not trained has no row; without any, the rows are the paper's.
+    assert ("U-Net", "subset100") not in report(*authors).table4().index
+    assert report().table4().loc[("U-Net", "–"), ("car", "paper, IoU")] == 0.86
 
 
 def test_gains_show_every_seed(tmp_path):
@@ -341,6 +354,42 @@ def test_sources_of_pretraining_are_compared_with_each_other(tmp_path):
     assert (found[matched, coco][GAIN][0], found[matched, coco]["verdict"]) == (pytest.approx(-1), "hurts")
     assert (found[all_of_them, coco][GAIN][0], found[all_of_them, coco]["verdict"]) == (pytest.approx(9), "helps")
     assert found[coco, "from scratch"][GAIN][0] == pytest.approx(11)
+
+
+def test_only_verdicts_against_the_paper_are_told(tmp_path):
+    """Cars from scratch: 86.16 in the paper, 88.22 after chairs; FCN-VGG-16 on horses falls from 36.19 to 33.33."""
+    scratch, tuned = arms(tmp_path, [[60, 70]] * 2, [[50, 61]] * 2)
+    assert report(*scratch, *tuned).differences_from_paper() == [
+        "Table 3, car, U-Net, width 16 pretrained on Chair Segments, against from scratch: "
+        "-9.5 (-10.0 to -9.0), hurts, 2 seeds here, +2.1 points of IoU in the paper."
+    ]
+    assert report(*tuned).differences_from_paper() == []
+    # In the direction of the paper, or with one seed and so no verdict, there is nothing to tell.
+    helped = [make(tmp_path / "up", [70, 81], seed=seed, pretraining="chair_segments") for seed in (0, 1)]
+    assert report(*scratch, *helped).differences_from_paper() == []
+    assert report(scratch[0], tuned[0]).differences_from_paper() == []
+    # The paper has no run pretrained on as many composites as there are chairs in COCO.
+    matched = [make(tmp_path, [50, 61], seed=seed, pretraining="chair_segments_matched") for seed in (0, 1)]
+    assert report(*scratch, *matched).differences_from_paper() == []
+    horses = [
+        make(tmp_path, ious, seed=seed, name="fcn_vgg16", category="horse", pretraining=pretraining)
+        for seed in (0, 1)
+        for pretraining, ious in (("none", [60, 70]), ("chair_segments", [70, 81]))
+    ]
+    (told,) = report(*horses).differences_from_paper()
+    assert told.startswith("Table 3, horse, FCN-VGG-16, width 16 pretrained on Chair Segments")
+    assert "+10.5 (+10.0 to +11.0), helps, 2 seeds here, -2.9 points of IoU in the paper." in told
+
+
+def test_the_reference_build_has_the_same_tables(tmp_path, ship):
+    assert open_reference() is None
+    scratch, tuned = arms(tmp_path / "runs", [[50, 60, np.nan]] * 2, [[55, 66, np.nan]] * 2)
+    ship([*scratch, *tuned], "Made on 2026-01-02.")
+    ours, shipped = report(*scratch, *tuned), open_reference()
+    assert shipped.photos == ours.photos
+    assert shipped.left_out == []
+    for made in (lambda one: one.table3(), lambda one: one.gains()):
+        assert style_table(made(shipped), "").data == style_table(made(ours), "").data
 
 
 def test_what_each_arm_saw_is_shown(tmp_path):
@@ -571,7 +620,7 @@ def test_a_copy_of_the_stand_in_is_called_the_stand_in(tmp_path, own_runs):
     assert copied.photos == open_report().photos
 
 
-def test_figure_5_says_why_a_row_is_empty(tmp_path, monkeypatch):
+def test_figure_5_says_which_rows_it_has_not(tmp_path, monkeypatch):
     masks = np.zeros((2, 4, 4), bool)
     kept = {
         "none": {"images": np.zeros((2, 4, 4, 3)), "targets": masks, "predicted": masks},
@@ -580,15 +629,15 @@ def test_figure_5_says_why_a_row_is_empty(tmp_path, monkeypatch):
     monkeypatch.setattr(transfer_report, "examples", lambda record: kept[record.settings.pretraining])
     shown = report(make(tmp_path, [50]), make(tmp_path, [50], pretraining="chair_segments")).figure5("car")
     rows = shown["predictions"]
-    assert rows["U-Net, width 16"] is masks
-    assert rows["U-Net, width 16, Chair Segments"] == OTHER_PHOTOS
-    assert rows["U-Net, width 16, COCO chairs"] == NO_COCO
-    assert shown["caption"].startswith("Not trained in this profile: FCN-VGG-16; FCN-ResNet-50; FCN-ResNet-101; FCN-")
-    assert not any("FCN" in label for label in rows)
-    told = figure5(**shown).alt
-    assert f"U-Net, width 16, Chair Segments: {OTHER_PHOTOS}" in told
-    only = report(make(tmp_path / "only", [50])).figure5("car")["predictions"]
-    assert only["U-Net, width 16, Chair Segments"] == MISSING
+    assert rows["U-Net, width 16, from scratch"] is masks
+    assert len(rows) == 1
+    only = report(make(tmp_path / "only", [50]))
+    assert shown["caption"].startswith(
+        "U-Net, width 16, pretrained on Chair Segments was scored on other images. Not trained in"
+    )
+    assert "U-Net, width 16 (pretrained on COCO chairs: needs COCO's photos)" in shown["caption"]
+    assert only.figure5("car")["caption"] == only.not_trained("car")
+    assert shown["caption"].split(". ", 1)[1] in figure5(**shown).data.replace("&#x27;", "'")
 
 
 def test_images_needed_are_drawn_with_their_range_over_seeds_and_doubts():
@@ -636,7 +685,7 @@ def test_real_records_make_every_table_and_figure(photos, collection, own_runs):
     assert unet[0] == pytest.approx(np.mean(ious))
     table4 = full.table4()
     assert table4.loc[("U-Net", "authors"), ("car", "ours, IoU")].startswith(f"{unet[0] / 100:.2f} (")
-    assert table4.loc[("U-Net (w/ pretraining)", "folds"), ("car", "ours, IoU")] != MISSING
+    assert table4.loc[("U-Net (w/ pretraining)", "folds"), ("car", "ours, IoU")]
     for table in (full.table3(), full.table3("precision"), table4, full.gains(), full.images_seen()):
         assert "U-Net" in style_table(table, "a table").data
     shares = full.by_share("car")
