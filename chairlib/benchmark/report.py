@@ -78,11 +78,16 @@ def two_level(rows: list[dict[Any, Any]], index: list[str]) -> pd.DataFrame:
 
 
 def _mean_score(records: Sequence[Record], metric: str) -> tuple[float, float, float]:
-    """(mean, low, high) of a test score over seeds, in per cent. The ends of the intervals are averaged too."""
+    """(mean, low, high) of a test score in per cent: over segment groups, and over seeds where there are several."""
     tests = [record.metrics["test"] for record in records]
-    values = [[test[metric], *test["intervals"][metric]] for test in tests]
-    mean, low, high = np.mean(np.array(values, float), axis=0)  # None, where undefined, becomes NaN
-    return float(mean), float(low), float(high)
+    mean = float(np.mean(np.array([test[metric] for test in tests], float)))  # None, where undefined, becomes NaN
+    low, high = np.array(tests[0]["intervals"][metric], float)
+    if len(records) > 1 and metric in _METRICS:
+        tables = [record.table("test_images") for record in records]
+        scores = pd.concat([table[metric] for table in tables], axis=1).dropna()
+        if found := difference([_units(scores, tables[0]["group"])]) if len(scores) else None:
+            low, high = max(found.low, 0.0), min(found.high, 100.0)
+    return mean, float(low), float(high)
 
 
 def _mean(records: Sequence[Record], entry: str) -> float:
@@ -300,10 +305,17 @@ def _paired_difference(records: Sequence[Record], against: Sequence[Record]) -> 
     if not groups or not all(groups[0].equals(more) for more in groups):
         return None
     gains = pd.DataFrame({seed: mine["iou"] - theirs["iou"] for seed, (mine, theirs) in tables.items()}).dropna()
-    units = gains.groupby(groups[0].where(groups[0] != "", groups[0].index.astype(str)))  # else each image by itself
-    # Groups differ in size: a unit is how far its sum lies from what the mean would give (a ratio of sums, linearised).
-    shares = units.sum() - np.outer(units.size(), gains.mean())
-    return difference([(gains.mean() + shares / units.size().mean()).to_numpy()])
+    return difference([_units(gains, groups[0])])
+
+
+def _units(scores: pd.DataFrame, groups: pd.Series) -> np.ndarray:
+    """Scores [images, seeds] as those of groups [groups, seeds]; an image without a group is by itself.
+
+    Groups differ in size: a unit is how far its sum lies from what the mean would give (a ratio of sums, linearised).
+    """
+    units = scores.groupby(groups.where(groups.fillna("") != "", groups.index.astype(str)))
+    shares = units.sum() - np.outer(units.size(), scores.mean())
+    return (scores.mean() + shares / units.size().mean()).to_numpy()
 
 
 def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:

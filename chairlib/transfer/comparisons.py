@@ -59,14 +59,19 @@ def scores_by_photo(records: Sequence[Record], metric: str) -> pd.DataFrame:
 
 
 def mean_score(records: Sequence[Record], metric: str) -> tuple[float, float, float] | None:
-    """(mean, low, high) of a metric over seeds and photos, in per cent, with a 95 % interval over photos.
+    """(mean, low, high) of a metric in per cent: a 95 % interval over photos, and over seeds where there are several.
 
     The ends are NaN for a single photo. None without records, and where the metric is undefined on all photos.
     """
     if not records:
         return None
-    scores = scores_by_photo(records, metric).mean(axis=1).to_numpy()
-    return (float(scores.mean()), *bootstrap_interval(scores, n_resamples=RESAMPLES)) if len(scores) else None
+    scores = scores_by_photo(records, metric).dropna().to_numpy()
+    if not len(scores):
+        return None
+    found = difference([scores]) if scores.shape[1] > 1 else None
+    if found is None:
+        return float(scores.mean()), *bootstrap_interval(scores.mean(axis=1), n_resamples=RESAMPLES)
+    return found.mean, max(found.low, 0.0), min(found.high, 100.0)
 
 
 def paired_gain(against: Sequence[Record], tuned: Sequence[Record], metric: str = "iou") -> Gain | None:
