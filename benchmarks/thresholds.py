@@ -1,4 +1,4 @@
-"""Whether the limits of `chairlib.collection.grouping` and of the audit part different images from altered copies.
+"""Whether the limits of `chairfinder.grouping` and of the audit part different images from altered copies.
 
 Every image of a collection is compared with every other one, and with copies of itself that are mirrored, recoloured,
 encoded again, halved, stretched or cropped. Then each limit is changed alone, to values on both sides of the chosen
@@ -27,9 +27,10 @@ import pandas as pd
 from _records import write_record
 from PIL import Image, ImageEnhance, ImageFilter
 
-from chairlib.collection import Collection, grouping, leakage
-from chairlib.collection.grouping import Signature, as_signs, background_signature, segment_signature
+from chairfinder import grouping
+from chairlib.collection import Collection, leakage
 from chairlib.collection.opacity import object_box
+from chairlib.collection.signatures import CENTRES, Signature, as_signs, background_signature, segment_signature
 
 #: The limits that are tried, each alone. The chosen value is tried as well. "duplicate bits" is not a constant of the
 #: library but what its caller gives to `near_duplicates`: 12 where images are collected.
@@ -49,7 +50,7 @@ VALUES = {
     "leaks": {"THRESHOLD": (16, 32, 40)},
 }
 CHOSEN = {name: getattr(grouping, name, 12) for values in VALUES.values() for name in values}
-CHOSEN["THRESHOLD"] = leakage.THRESHOLD
+CHOSEN |= {"CENTRES": CENTRES, "THRESHOLD": leakage.THRESHOLD}
 #: Shares of a background's sides that its crops keep.
 CROPS = (0.95, 0.9, 0.85, 0.8, 0.76, 0.7)
 _CENTRES = (0.9, 0.8, 0.7)
