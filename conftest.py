@@ -1,9 +1,11 @@
 """Fixtures of all tests, those of the packages in extras/ too: a tiny collection, photos, a home of the test's own."""
 
+import json
 import os
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from chairlib.core import (
     paths,
     vision,  # noqa: F401
 )
+from chairlib.core.runs import Record
 from drawing import draw_photos, make_collection
 
 # Property tests meet the same examples in every run of `make test`. `make test-slow` draws fresh ones, and more of them
@@ -60,6 +63,25 @@ def own_runs(tmp_path, monkeypatch):
     """An empty folder of runs."""
     monkeypatch.setattr(paths, "runs", tmp_path / "runs")
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def ship(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """Ship records as a reference build, with a sentence about it: writes the archive that reports look for."""
+    monkeypatch.setattr(paths, "assets", tmp_path / "assets")
+
+    def write(records: list[Record], sentence: str, name: str = "evening-2026-01-02") -> Path:
+        archive = tmp_path / "assets" / "reference" / f"{name}.zip"
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(archive, "w") as file:
+            for record in records:
+                content = {**record.content, "reference": sentence}
+                file.writestr(f"{record.name}/record.json", json.dumps(content))
+                for table in record.folder.glob("*.csv"):
+                    file.write(table, f"{record.name}/{table.name}")
+        return archive
+
+    return write
 
 
 @pytest.fixture

@@ -61,8 +61,6 @@ Data = Annotated[
     str, typer.Argument(metavar="C", help="A collection: a folder, or 'mini', the one that ships with chairlib.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder.")]
-Resolution = Annotated[int, typer.Option(help="Pixels a side, at least 16.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 
 
 def _version(wanted: bool) -> None:
@@ -114,7 +112,7 @@ def audit(
 def export(
     data: Data,
     out: Out,
-    resolution: Resolution = 64,
+    resolution: Annotated[int, typer.Option(help="Pixels a side, at least 16.")] = 64,
     soft: Annotated[bool, typer.Option("--soft", help="Masks hold the opacity itself instead of 0 and 255.")] = False,
 ) -> None:
     """Write every composite to files, in the layout of the authors' archives."""
@@ -218,7 +216,7 @@ def paper(
         str | None,
         typer.Option(help="A folder that `chairlib coco-chairs` wrote, to pretrain on beside the collection."),
     ] = None,
-    device: Device = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Build the paper: train what is missing, execute the chapters, render the book."""

@@ -6,13 +6,18 @@ import re
 import runpy
 import subprocess
 import sys
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths
+from chairlib.core.errors import RecordError
+from chairlib.core.runs import Record, open_run, reference_records
 
 ROOT = paths.package.parent
 SCRIPTS = sorted(
@@ -22,6 +27,8 @@ SCRIPTS = sorted(
 #: The smallest settings of each script. DATA stands for a tiny collection, BUILD for a folder with a finished build.
 TOYS = {
     "benchmarks/cross_test.py": "DATA --width 2 --resolution 32 --images 32 --test-images 8",
+    "benchmarks/fine_tuning_rates.py": "--data DATA --models unet --width 2 --rates 1e-3 --categories car --seeds 1 "
+    "--images 32 --pretrained-images 32 --resolution 32 --device cpu",
     "benchmarks/gpu.py": "DATA --device cpu --width 2 --models unet fcn_vgg16 --resolutions 32 --images 32 "
     "--short-images 32 --race-images 32 --val-images 8 --test-images 8 --compared 8 --batch-sizes 4 --steps 1 "
     "--seeds 1",
@@ -32,15 +39,19 @@ TOYS = {
     "benchmarks/metrics_speed.py": "--images 20",
     "benchmarks/paper_time.py": "BUILD",
     "benchmarks/pack_for_gpu.py": "DATA packed.zip --side 48",
+    "benchmarks/pack_reference.py": "--all --out evening-2026-01-02.zip",
     "benchmarks/recipe_search.py": "--data DATA --width 2 --resolution 32 --images 32 --images-full 32 --val-images 8 "
     "--seeds 1 --device cpu",
     "benchmarks/scale.py": "--segments 9 12 18 --backgrounds 5 6 7 --resolutions 32 40 48 --images 8 12 16 --width 2 "
     "--loaded 16 --repeats 1 --device cpu",
+    "benchmarks/thresholds.py": "DATA --images 6",
     "benchmarks/time_to_iou.py": "--data DATA --width 2 --resolution 32 --images 64 --evaluations 2 --val-images 8 "
     "--seeds 1 --plain-seconds 0.1 --device cpu",
     "benchmarks/training_speed.py": "--rows unet:2:32:2 fcn_vgg16:2:32:2 --threads 1 --repeats 1 --device cpu",
+    "benchmarks/verdicts.py": "--photos 9 --seeds 1 3 --studies 50",
     "extras/chairfinder/benchmarks/review.py": "--images 26 --pages 1 --pause 0",
     "extras/chairfinder/benchmarks/screening.py": "DATA/segments --backgrounds DATA/backgrounds",
+    "extras/chairfinder/benchmarks/screening_thresholds.py": "DATA --images 2 --records .",
     "extras/chairmaker/benchmarks/render_speed.py": "--images 1 --compared 1 --sizes 32 --collections DATA",
 }
 #: What a script needs that the library does not.
@@ -91,12 +102,21 @@ def build(tmp_path) -> Path:
     return folder
 
 
+@pytest.fixture
+def finished(own_runs) -> Record:
+    """A finished run, whose data lie in a folder of somebody."""
+    run = open_run(BenchmarkSettings(data="/home/me/chairs", width=2), "chairs", "d" * 16)
+    run.write_table("history", pd.DataFrame({"images": [1024], "val_iou": [60.123456], "learning_rate": [0.000123456]}))
+    (run.folder / "weights.safetensors").write_bytes(b"many")
+    return run.finish({"iou": 61.0}, seconds=1.0, images_seen=1024, hardware="a computer")
+
+
 def test_every_benchmark_has_a_toy_size():
     assert sorted(TOYS) == SCRIPTS
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_it_runs_at_toy_size(script, collection, build, own_runs, tmp_path, monkeypatch, capsys):
+def test_it_runs_at_toy_size(script, collection, build, finished, tmp_path, monkeypatch, capsys):
     if needed := NEEDS.get(Path(script).stem):
         pytest.importorskip(needed)
     arguments = TOYS[script].replace("DATA", str(collection.root)).replace("BUILD", str(build)).split()
@@ -110,6 +130,34 @@ def test_it_runs_at_toy_size(script, collection, build, own_runs, tmp_path, monk
     finally:
         torch.set_num_threads(threads)
     assert capsys.readouterr().out.strip()
+
+
+def test_a_reference_build_holds_records_and_tables_alone(finished, tmp_path, monkeypatch):
+    archives = [tmp_path / name / "reference" / "evening-2026-01-02.zip" for name in ("a", "b")]
+    for archive in archives:
+        monkeypatch.setattr(sys, "argv", ["pack_reference.py", "--all", "--out", str(archive)])
+        runpy.run_path(str(ROOT / "benchmarks/pack_reference.py"), run_name="__main__")
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    with zipfile.ZipFile(archives[0]) as file:
+        assert file.namelist() == [f"{finished.name}/record.json", f"{finished.name}/history.csv"]
+        assert file.read(f"{finished.name}/history.csv").decode() == (
+            "images,val_iou,learning_rate\n1024,60.123,0.00012346\n"
+        )
+        assert b"/home/me" not in file.read(f"{finished.name}/record.json")
+    monkeypatch.setattr(paths, "assets", tmp_path / "a")
+    (record,) = reference_records("benchmark")
+    day, commit = finished.content["finished"][:10], finished.content["code"]["commit"]
+    assert record.content["reference"] == (
+        f"Made on {day} at commit {commit} on a computer; profile evening; data: chairs."
+    )
+    assert (record.metrics, record.settings.data) == (finished.metrics, "chairs")
+
+
+def test_without_finished_runs_there_is_no_reference_build(own_runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pack_reference.py", "--all", "--out", str(tmp_path / "evening-2026-01-02.zip")])
+    with pytest.raises(RecordError, match=r"there is no finished run in .*; make paper PROFILE=evening first"):
+        runpy.run_path(str(ROOT / "benchmarks/pack_reference.py"), run_name="__main__")
+    assert not (tmp_path / "evening-2026-01-02.zip").exists()
 
 
 def test_the_time_of_a_build_is_told_by_part(build, monkeypatch, capsys):
@@ -163,6 +211,27 @@ def test_a_machine_with_a_gpu_needs_no_notebooks(collection, tmp_path):
     again = subprocess.run([sys.executable, "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert json.loads((tmp_path / "gpu.json").read_text()) == record
+
+
+def test_rates_of_fine_tuning_are_measured_once(collection, own_runs, tmp_path, monkeypatch, capsys):
+    """A second call goes on with the cells that the record lacks; one with other settings begins anew."""
+    script, file = "benchmarks/fine_tuning_rates.py", tmp_path / "rates.json"
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+    def cells(*more: str) -> list[dict]:
+        arguments = TOYS[script].replace("DATA", str(collection.root)).split()
+        monkeypatch.setattr(sys, "argv", [script, *arguments, "--record", str(file), *more])
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+        return json.loads(file.read_text())["runs"]
+
+    def measured() -> int:
+        return capsys.readouterr().out.count("seed")
+
+    first = cells()
+    assert ([cell["start"] for cell in first], measured()) == (["scratch", "pretrained"], 2)
+    again = cells("--rates", "1e-3", "1e-2")
+    assert (again[:2], [cell["learning_rate"] for cell in again[2:]], measured()) == (first, [1e-2, 1e-2], 2)
+    assert len(cells("--images", "64")) == measured() == 2
 
 
 def test_without_a_gpu_nothing_is_measured(collection, monkeypatch, capsys):

@@ -8,6 +8,7 @@ from chairlib.benchmark.models import build_model
 from chairlib.core import paths
 from chairlib.core.runs import read_record
 from chairlib.core.tensors import load_tensors
+from chairlib.landscape.evaluator import Evaluator
 
 
 def make_state(seed, dtype=torch.float32, size=6):
@@ -26,6 +27,11 @@ def make_state(seed, dtype=torch.float32, size=6):
         "classifier.weight": draw(1, size),
         "classifier.bias": draw(1),
     }
+
+
+def recalibrate(model, loader, n_images=None):
+    """The model's state with BatchNorm's running statistics estimated anew."""
+    return Evaluator(model, {"train": loader}, n_images=n_images).recalibrated(model.state_dict())
 
 
 def flat(state):

@@ -1,9 +1,7 @@
 """What a model's masks are worth on a loader's images: its scores, its loss, its probabilities."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +9,11 @@ from torch import nn
 
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
 from chairlib.benchmark.models import evaluation_mode, forward
-from chairlib.core.errors import ParameterError
+from chairlib.compositing.loader import CompositeLoader
+from chairlib.core.checks import check_choice
 from chairlib.core.progress import progress_bar
 
-__all__ = ["LOSSES", "Evaluation", "ScoredImages", "evaluate", "holds_objects", "predict", "segmentation_loss"]
+__all__ = ["LOSSES", "Evaluation", "evaluate", "holds_objects", "predict", "segmentation_loss"]
 
 
 #: Losses by name, see :func:`segmentation_loss`.
@@ -29,8 +28,7 @@ def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bc
     released code's slip: the sigmoid of the logits is taken for logits once more, so the loss never falls below 0.31
     on chair pixels and 0.69 on the others.
     """
-    if loss not in LOSSES:
-        raise ParameterError(f"loss {loss!r} is unknown; use one of {', '.join(LOSSES)}.")
+    check_choice("loss", loss, LOSSES)
     if loss == "double_sigmoid":
         logits = torch.sigmoid(logits)
     mean = F.binary_cross_entropy_with_logits(logits, masks)
@@ -43,19 +41,6 @@ def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bc
     return mean + 1 - ((shared + 1) / (union + 1)).mean()
 
 
-class ScoredImages(Protocol):
-    """What :func:`evaluate` needs of its images. A :class:`chairlib.CompositeLoader` has it."""
-
-    batch_size: int
-    indices: torch.Tensor
-    """One number an image."""
-
-    @property
-    def groups(self) -> list[str] | None: ...
-
-    def in_order(self) -> Iterable[tuple[torch.Tensor, torch.Tensor]]: ...
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """A model's scores on a loader's images, and its mean loss there."""
@@ -64,7 +49,7 @@ class Evaluation:
     loss: float
 
 
-def evaluate(model: nn.Module, loader: ScoredImages, loss: str = "bce", progress: bool = False) -> Evaluation:
+def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progress: bool = False) -> Evaluation:
     """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
 
     On NVIDIA's GPUs, torch rounds the products of float32 convolutions to TF32, unless
@@ -90,6 +75,6 @@ def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(forward(model, images))
 
 
-def holds_objects(loader: ScoredImages) -> bool:
+def holds_objects(loader: CompositeLoader) -> bool:
     """Whether IoU is defined on any image; looks at the first batch, as a rule."""
     return any((masks.sum(dim=(1, 2, 3)) >= MIN_CHAIR_PIXELS).any().item() for _, masks in loader.in_order())

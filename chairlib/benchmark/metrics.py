@@ -28,6 +28,7 @@ from scipy import stats
 from torch import Tensor
 
 from chairlib.collection.groups import group_labels
+from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
 
 __all__ = [
@@ -235,8 +236,7 @@ def bootstrap_interval(
     """
     if not 0 < level < 1:
         raise ParameterError(f"the level of an interval lies between 0 and 1, for instance 0.95; found {level!r}.")
-    if n_resamples < 1:
-        raise ParameterError(f"an interval needs at least 1 resample, found {n_resamples!r}.")
+    check_count("n_resamples", n_resamples)
     above = np.asarray(numerator, np.float64)
     below = np.ones_like(above) if denominator is None else np.asarray(denominator, np.float64)
     if above.ndim != 1 or above.shape != below.shape:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from chairlib.benchmark.recipes import Recipe
-from chairlib.core.errors import ParameterError
+from chairlib.core.checks import check_choice
 
 __all__ = ["OPTIMIZERS", "Optimizer"]
 
@@ -33,8 +33,7 @@ class Optimizer:
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, recorded: bool = False):
-        if recipe.optimizer not in OPTIMIZERS:
-            raise ParameterError(f"optimizer {recipe.optimizer!r} is unknown; use one of {', '.join(OPTIMIZERS)}.")
+        check_choice("optimizer", recipe.optimizer, OPTIMIZERS)
         parameters = [weight for weight in model.parameters() if weight.requires_grad]
         #: Whether a step can be recorded: the learning rate must lie on the device, as the host is not asked again.
         self.can_be_recorded = recorded and recipe.optimizer not in ("sgd", "rmsprop")

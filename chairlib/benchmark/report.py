@@ -1,6 +1,7 @@
 """All benchmark runs side by side: Tables 1 and 2 and Figure 4, beside the paper's numbers. It only reads records."""
 
 import html
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,27 +18,30 @@ from chairlib.collection import Collection
 from chairlib.compositing.released import COCO_SOURCE
 from chairlib.core import published
 from chairlib.core.published import MODEL_TITLES
-from chairlib.core.runs import Record, load_records
+from chairlib.core.runs import Record, load_records, reference_records
+from chairlib.core.statistics import Difference, difference
+from chairlib.show.pictures import side_by_side
+from chairlib.show.tables import untrained
 
 __all__ = [
-    "MISSING",
     "Report",
     "describe_record",
     "metric_title",
     "model_title",
     "number_range",
     "one_class",
+    "open_reference",
     "open_report",
     "plural",
     "predicted_all",
     "score_table",
     "scored_on",
+    "show_notes",
+    "show_reference",
     "show_slips",
     "two_level",
 ]
 
-#: What a cell without a record says.
-MISSING = "not trained in this profile"
 _METRICS = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 #: Runs with the same values of these repeat each other with other seeds. They begin with model, width and resolution.
 _CONFIGURATION = tuple(name for name in BenchmarkSettings().identity() if name != "seed")
@@ -119,21 +123,29 @@ class Report:
         return title
 
     def table1(self) -> pd.DataFrame:
-        """Table 1: time to convergence and IoU of each model at each resolution, the paper's beside ours."""
+        """Table 1: time to convergence and IoU, the paper's and ours. Without records, all rows of the paper's."""
         paper = published.table1().set_index(["model", "resolution"])
         others = {(record.settings.model, record.settings.resolution) for record in self.records} - set(paper.index)
         rows: list[dict[Any, Any]] = []
         for model, resolution in [*paper.index, *sorted(others)]:
             printed = paper.loc[(model, resolution)] if (model, resolution) in paper.index else {}
             theirs = {("paper", "hours"): printed.get("hours"), ("paper", "IoU, %"): printed.get("iou")}
-            for records in self.find(model, resolution) or [[]]:
-                label = self.label(records[0]) if records else model_title(model)
-                ours = _table1_cells(records) if records else {("ours", "IoU, % (95 % interval)"): MISSING}
-                rows.append({"model": label, "resolution": f"{resolution} px", **theirs, **ours})
+            row: dict[Any, Any] = {"resolution": f"{resolution} px", **theirs}
+            for records in self.find(model, resolution):
+                ours = {
+                    ("ours", "IoU, % (95 % interval)"): _mean_score(records, "iou"),
+                    **_seed_cells("ours", records),
+                    ("ours", "images trained"): round(_mean(records, "images_seen")),
+                    ("ours", "images to convergence"): round(_mean(records, "converged_images")),
+                    ("ours", "minutes to convergence"): _mean(records, "converged_seconds") / 60,
+                }
+                rows.append({"model": self.label(records[0]), **row, **ours})
+            if not self.records:
+                rows.append({"model": model_title(model), **row})
         return two_level(rows, ["model", "resolution"])
 
     def table2(self) -> pd.DataFrame:
-        """Table 2: precision, IoU and Dice of each model at 64 x 64, and those of a model that sees no chair."""
+        """Table 2: scores at 64 x 64, and of a model that sees no chair. Without records, all rows of the paper's."""
         ours = "ours (95 % interval)"
         paper = published.table2().set_index("model")
         at_64 = {record.settings.model for record in self.records if record.settings.resolution == 64}
@@ -148,17 +160,60 @@ class Report:
                     (ours, "images trained"): round(_mean(records, "images_seen")),
                 }
                 rows.append({"model": self.label(records[0]), **theirs, **scores, **_seed_cells(ours, records), **more})
-            if not self.find(model):
-                blank = {
-                    (ours, title): MISSING if metric == "precision" else None for metric, title in _METRICS.items()
-                }
-                rows.append({"model": model_title(model), **theirs, **blank})
+            if not at_64:
+                rows.append({"model": model_title(model), **theirs})
         baseline = self._all_background_precision()
         rows.append({"model": "All background", ("paper", "precision, %"): published.ALL_BACKGROUND_PRECISION})
-        rows[-1][ours, "precision, %"] = MISSING if baseline is None else baseline
         if baseline is not None:
-            rows[-1] |= {(ours, "IoU, %"): 0.0, (ours, "Dice, %"): 0.0}
+            rows[-1] |= {(ours, "precision, %"): baseline, (ours, "IoU, %"): 0.0, (ours, "Dice, %"): 0.0}
         return two_level(rows, ["model"])
+
+    def not_trained(self, table: int) -> str:
+        """The line below Table 1 or 2: rows of the paper that this build has not. Empty where it has all, or no run."""
+        paper = published.table1() if table == 1 else published.table2().assign(resolution=64)
+        cells = [(model, size) for model, size in zip(paper["model"], paper["resolution"], strict=True) if self.records]
+        return untrained((model_title(model), f"{size} px") for model, size in cells if not self.find(model, size))
+
+    def differences_from_paper(self) -> list[str]:
+        """Which models change places in Table 2, by IoU, a sentence for each two that were trained alike."""
+        paper, notes = published.table2().set_index("model")["iou"], []
+        found = [(key, found) for key, found in self.configurations().items() if key[0] in paper and key[2] == 64]
+        for ((model, *alike), mine), ((other, *others), theirs) in itertools.combinations(found, 2):
+            gain, printed = _paired_difference(mine, theirs), paper[model] - paper[other]
+            ours = {"higher": 1, "lower": -1}.get(gain.told("higher", "lower"), 0) if gain else 0
+            if gain and alike == others and ours * printed < 0:
+                names = f"{self.label(mine[0])} less that of {self.label(theirs[0])}"
+                interval = f"{gain.mean:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
+                notes.append(f"Table 2, IoU of {names}: {interval} points here, {printed:+.1f} in the paper.")
+        return notes
+
+    def differences(self) -> pd.DataFrame:
+        """Differences in test IoU on the same composites: a row for each pair of runs that differ in one thing.
+
+        At 64 x 64 every model against the U-Net (the first one, where there is none); of each model, every resolution
+        against the one below. Intervals are over segment groups and seeds (:mod:`chairlib.core.statistics`).
+        """
+        found = self.configurations()
+        first = "unet" if self.find("unet") else next((name for name, _, size, *_ in found if size == 64), "")
+        pairs = []
+        for (model, width, size, *rest), records in found.items():
+            smaller = [other[2] for other in found if (*other[:2], *other[3:]) == (model, width, *rest)]
+            below = max((one for one in smaller if one < size), default=size)
+            pairs += [(records, found[model, width, below, *rest])] if below < size else []
+            pairs += [(records, found.get((first, width, 64, *rest), []))] if size == 64 and model != first else []
+        rows = []
+        for pair in pairs:
+            if gain := _paired_difference(*pair):
+                names = [f"{self.label(side[0])} at {side[0].settings.resolution} px" for side in pair]
+                row = {
+                    **dict(zip(("model", "compared with"), names, strict=True)),
+                    "difference in IoU, points (95 % interval)": (gain.mean, gain.low, gain.high),
+                    "groups": gain.n_units,
+                    "seeds": len(gain.by_seed),
+                    "verdict": gain.told("higher", "lower"),
+                }
+                rows.append(row)
+        return pd.DataFrame(rows)
 
     def _hardware(self) -> str:
         return ", ".join(sorted({record.content["hardware"] for record in self.records}))
@@ -189,18 +244,12 @@ class Report:
 
     def figure4(self) -> dict[str, Any]:
         """Arguments of :func:`chairlib.show.pictures.figure4`: test composites, their masks, and each model's masks."""
-        shown: dict[str, np.ndarray] | None = None
-        predicted: dict[str, np.ndarray | None] = {}
+        kept: dict[str, dict[str, np.ndarray]] = {}
         for model in dict.fromkeys([*MODEL_TITLES, *(record.settings.model for record in self.records)]):
-            if not self.find(model):
-                predicted[model_title(model)] = None
             for records in self.find(model):
-                kept = examples(records[0], "fixed")
-                shown = shown or kept
-                # Runs may have been scored on other subsets: only the same composites belong in one figure.
-                same = np.array_equal(kept["images"], shown["images"])
-                predicted[self.label(records[0])] = kept["probabilities"] > 0.5 if same else None
-        return {"images": shown["images"], "targets": shown["targets"], "predictions": predicted} if shown else {}
+                one = examples(records[0], "fixed")
+                kept[self.label(records[0])] = {**one, "predicted": one["probabilities"] > 0.5}
+        return side_by_side(kept, self.not_trained(2))
 
     def sentence(self, profile: str = "", description: str = "") -> str:
         """What this build is and how much was trained, for every page that shows its numbers."""
@@ -243,6 +292,20 @@ class Report:
         return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
 
 
+def _paired_difference(records: Sequence[Record], against: Sequence[Record]) -> Difference | None:
+    """How much higher IoU is, over the groups and seeds of both; None unless the same composites were scored."""
+    one, other = ({record.settings.seed: record.table("test_images") for record in side} for side in (records, against))
+    tables = {seed: (one[seed], other[seed]) for seed in one if seed in other}
+    groups = [table["group"].fillna("") for pair in tables.values() for table in pair]
+    if not groups or not all(groups[0].equals(more) for more in groups):
+        return None
+    gains = pd.DataFrame({seed: mine["iou"] - theirs["iou"] for seed, (mine, theirs) in tables.items()}).dropna()
+    units = gains.groupby(groups[0].where(groups[0] != "", groups[0].index.astype(str)))  # else each image by itself
+    # Groups differ in size: a unit is how far its sum lies from what the mean would give (a ratio of sums, linearised).
+    shares = units.sum() - np.outer(units.size(), gains.mean())
+    return difference([(gains.mean() + shares / units.size().mean()).to_numpy()])
+
+
 def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:
     """Cells under ``heading``: the number of seeds, and for several the standard deviation of their test IoU."""
     ious = np.array([record.metrics["test"]["iou"] for record in records], float)
@@ -250,20 +313,16 @@ def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str]
     return {(heading, "seeds"): len(records), **spread}
 
 
-def _table1_cells(records: Sequence[Record]) -> dict[tuple[str, str], Any]:
-    return {
-        ("ours", "IoU, % (95 % interval)"): _mean_score(records, "iou"),
-        **_seed_cells("ours", records),
-        ("ours", "images trained"): round(_mean(records, "images_seen")),
-        ("ours", "images to convergence"): round(_mean(records, "converged_images")),
-        ("ours", "minutes to convergence"): _mean(records, "converged_seconds") / 60,
-    }
-
-
 def open_report(data: str, runs: list[str] | None = None) -> Report:
     """Gather the records of a collection that match: all, or ``runs``, with RecordError where one does not match."""
     collection = Collection(data)
     return Report(collection.name, *load_records(BenchmarkSettings.kind, collection.hash, runs))
+
+
+def open_reference() -> Report | None:
+    """The report of the reference build that ships with the package; None where none ships."""
+    records = reference_records(BenchmarkSettings.kind)
+    return Report(records[0].content["data"]["name"], records, []) if records else None
 
 
 def _on_coco(record: Record) -> bool:
@@ -330,7 +389,19 @@ def one_class(records: Sequence[Record]) -> str:
     return f" Every test pixel was predicted as one class by {', '.join(found)}." if found else ""
 
 
-def show_slips(where: str) -> HTML:
+def show_slips(where: str) -> HTML | None:
     """What does not add up in a table or figure of the paper (``"table1"``, ``"figure4"``, ...), as a note below it."""
-    notes = "".join(f"<li>{html.escape(text)}</li>" for text in published.SLIPS[where])
-    return HTML(f'<aside class="chair-slips" aria-label="In the paper"><p>In the paper:</p><ul>{notes}</ul></aside>')
+    return show_notes("In the paper", published.SLIPS[where])
+
+
+def show_notes(title: str, notes: Sequence[str]) -> HTML | None:
+    """Sentences as a list below a table; None, which shows nothing, where there are none."""
+    items = "".join(f"<li>{html.escape(text)}</li>" for text in notes)
+    aside = f'<aside class="chair-slips" aria-label="{title}"><p>{title}:</p><ul>{items}</ul></aside>'
+    return HTML(aside) if notes else None
+
+
+def show_reference(record: Record, tables: Iterable[HTML]) -> HTML:
+    """The tables of a reference build, folded below a sentence that says when and by what it was made."""
+    told, body = html.escape(record.content["reference"]), "".join(table.data for table in tables)
+    return HTML(f"<details><summary>Reference build</summary><p>{told}</p>{body}</details>")

@@ -36,10 +36,10 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.notebooks.glob("[0-9]*.ipynb"))
 
 
-def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool = True) -> Path:
+def execute(name: str, parameters: Mapping[str, Any], out: str | Path) -> Path:
     """Run chapter ``name`` (or an .ipynb file) with ``parameters`` and write the executed copy to ``out``, atomically.
 
-    The notebook runs in :data:`chairlib.core.paths.home`; ``log`` repeats its output on stderr. When a cell fails,
+    The notebook runs in :data:`chairlib.core.paths.home`; its output is repeated on stderr. When a cell fails,
     ``out`` stays as it was, the failed copy lies beside it as ``<name>.failed.ipynb``, and :class:`ChairlibError` names
     the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
 
@@ -90,8 +90,8 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path, log: bool
                 cwd=str(paths.home),
                 progress_bar=False,
                 log_output=False,
-                stdout_file=sys.stderr if log else None,
-                stderr_file=sys.stderr if log else None,
+                stdout_file=sys.stderr,
+                stderr_file=sys.stderr,
                 # Or each kernel warns of unencrypted TCP to this process, and of being stopped by Ctrl-C.
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )

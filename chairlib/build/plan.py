@@ -106,11 +106,11 @@ class Plan:
 
     @cached_property
     def _code(self) -> str:
-        """What decides how pages look: the library's code, the paper's tables, and the packages that add commands.
+        """What decides how pages look: the library's code, the tables that ship, and the packages that add commands.
 
         Not given to Snakemake as files: it looks at every waiting job's files each time that a job ends.
         """
-        tables = [path for path in paths.published.rglob("*.*") if path.suffix in (".csv", ".txt")]
+        tables = [path for path in paths.assets.rglob("*.*") if path.suffix in (".csv", ".txt", ".zip")]
         digest = hashlib.sha256()
         for path in sorted([*paths.package.rglob("*.py"), *tables]):
             digest.update(repr((str(path.relative_to(paths.package)), path.read_bytes())).encode())

@@ -1,7 +1,6 @@
 """A leakage audit for the book: a table, a histogram of the distances, and the nearest pairs side by side."""
 
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
 from numpy.typing import NDArray
@@ -10,7 +9,6 @@ from PIL import Image
 from chairlib.collection.collection import KINDS
 from chairlib.collection.leakage import THRESHOLD, LeakageReport
 from chairlib.collection.opacity import object_box
-from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import Figure, legend_above, line_style, new_figure, show, theme
 from chairlib.show.mosaic import Row, as_rgb, mosaic
 from chairlib.show.tables import style_table
@@ -20,20 +18,12 @@ __all__ = ["distances_figure", "leakage_table", "worst_pairs_figure"]
 _SIDE = 160
 
 
-def leakage_table(report: LeakageReport, threshold: int = THRESHOLD, caption: str = "") -> HTML:
+def leakage_table(report: LeakageReport, threshold: int = THRESHOLD) -> HTML:
     """Least and median distance, and the number of images closer than ``threshold``, by kind and pair of splits."""
     found = report.summary(threshold)
-    table = pd.DataFrame(
-        {
-            "images of": found["kind"] + "s, " + found["split"],
-            "nearest in": found["other_split"],
-            "images": found["images"],
-            "least bits": found["least"],
-            "median bits": found["median"],
-            f"closer than {threshold}": found["closer"],
-        }
-    )
-    return style_table(table, caption or "Distance to the nearest image of another split", decimals=0)
+    found["kind"] += "s, " + found.pop("split")
+    found.columns = ["images of", "nearest in", "images", "least bits", "median bits", f"closer than {threshold}"]
+    return style_table(found, "Distance to the nearest image of another split", decimals=0)
 
 
 @theme()
@@ -46,7 +36,7 @@ def distances_figure(report: LeakageReport, threshold: int = THRESHOLD, title: s
     fig = new_figure(3.7)
     ax = fig.subplots()
     described = []
-    for number, kind in enumerate(kind for kind in KINDS if (report.nearest["kind"] == kind).any()):
+    for number, kind in enumerate(KINDS):
         bits = report.nearest.loc[report.nearest["kind"] == kind, "bits"]
         look = {key: line_style(number)[key] for key in ("color", "linestyle")}
         bars = {"bins": np.arange(0, most + 5, 4), "stat": "percent", "element": "step", "fill": False}
@@ -63,15 +53,13 @@ def distances_figure(report: LeakageReport, threshold: int = THRESHOLD, title: s
 
 
 @theme()
-def worst_pairs_figure(report: LeakageReport, n: int = 6, kind: str | None = None, title: str = "") -> Figure:
-    """The ``n`` nearest pairs side by side, of both kinds or of one, each with its splits and its distance in bits.
+def worst_pairs_figure(report: LeakageReport, n: int = 6, title: str = "") -> Figure:
+    """The ``n`` nearest pairs side by side, each with its splits and its distance in bits.
 
     Segments are cropped to their object and all images squashed to a square, as they are before hashing. Raises
-    ParameterError where ``n`` is below 1 or the report has no such kind.
+    ParameterError where ``n`` is below 1.
     """
-    worst = report.worst(n, kind)
-    if not worst:
-        raise ParameterError(f"the report has no {kind}s; found {', '.join(report.nearest['kind'].unique())}.")
+    worst = report.worst(n)
     white = np.full((_SIDE, _SIDE, 3), 255, np.uint8)  # between the two pairs of a row
     rows, labels, described = [], [], []
     for start in range(0, len(worst), 2):
@@ -87,7 +75,7 @@ def worst_pairs_figure(report: LeakageReport, n: int = 6, kind: str | None = Non
     for number, label in enumerate(labels):
         ax = axes[number // 2][3 * (number % 2)]
         ax.text(0, 1.03, label, transform=ax.transAxes, va="bottom", weight="bold")
-    alt = f"{len(worst)} nearest {kind or 'image'}s of two splits: {'; '.join(described)}"
+    alt = f"{len(worst)} nearest images of two splits: {'; '.join(described)}"
     return show(fig, alt, title, dpi=fig.dpi)
 
 

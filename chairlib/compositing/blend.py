@@ -13,8 +13,7 @@ import torch
 from PIL import Image
 
 from chairlib.collection.opacity import MASK_OPACITY
-from chairlib.core.checks import is_whole
-from chairlib.core.errors import ParameterError
+from chairlib.core.checks import check_choice, check_count
 
 __all__ = [
     "RESOLUTIONS",
@@ -33,7 +32,6 @@ __all__ = [
 RESOLUTIONS = (32, 64, 128, 256)
 
 Placement = Literal["stretch", "keep"]
-FITS = get_args(Placement)
 
 # Bilinear has no negative weights, so opacity stays in its range. Pillow widens it when shrinking, so it antialiases.
 _FILTER = Image.Resampling.BILINEAR
@@ -42,8 +40,7 @@ _FILTER = Image.Resampling.BILINEAR
 def check_resolution(resolution: int) -> None:
     """Raise :class:`ParameterError` unless ``resolution`` is a whole number of pixels from 16 to 4096."""
     # In smaller composites nothing can be seen; larger ones are most likely a typing error, and would take much memory.
-    if not is_whole(resolution) or not 16 <= resolution <= 4096:
-        raise ParameterError(f"resolution {resolution!r} is not a whole number of pixels from 16 to 4096.")
+    check_count("resolution", resolution, least=16, most=4096)
 
 
 def padding(resolution: int) -> int:
@@ -65,8 +62,7 @@ def resize_segment(segment: Image.Image, resolution: int, fit: Placement = "stre
     transparent pixels never bleeds in as a fringe.
     """
     free = padding(resolution)
-    if fit not in FITS:
-        raise ParameterError(f"fit {fit!r} is unknown; use one of {', '.join(FITS)}.")
+    check_choice("fit", fit, get_args(Placement))
     if crop:
         opaque = segment.getchannel("A").point(lambda level: 255 if level > 255 * 0.03 else 0)
         segment = segment.crop(opaque.getbbox())  # with nothing opaque, the whole canvas

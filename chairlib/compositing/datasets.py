@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from chairlib.collection import Collection
 from chairlib.compositing.blend import padding
@@ -46,12 +47,9 @@ class ChairSegments(MaskedDataset):
     def __len__(self) -> int:
         return len(self.composites)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"composite {index} of {len(self)}")
-        images, masks = self.composites.batch(torch.tensor([index % len(self)]))
-        image, mask = (to_pillow(tensor[0]) for tensor in (images, masks))
-        return self.transformed(image, mask)
+    def untransformed(self, index: int) -> tuple[Image.Image, Image.Image]:
+        images, masks = self.composites.batch(torch.tensor([index]))
+        return to_pillow(images[0]), to_pillow(masks[0])
 
     def extra_repr(self) -> str:
         d = self.resolution

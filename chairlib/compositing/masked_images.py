@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ _SHOWN = 8
 class MaskedImages(MaskedDataset):
     """Images with masks: ``(Pillow RGB image, Pillow L mask of 0 and 255)``, each in the size of its file.
 
-    A subclass has :meth:`__len__` and :meth:`read`, and sets ``split`` and ``name``. It may set ``groups``, one label
+    A subclass has ``__len__`` and :meth:`read`, and sets ``split`` and ``name``. It may set ``groups``, one label
     per image: intervals resample images of a label together.
     """
 
@@ -39,19 +39,13 @@ class MaskedImages(MaskedDataset):
     name: str
     groups: list[str] | None = None
 
-    def __len__(self) -> int:
-        raise NotImplementedError
-
     def read(self, index: int) -> tuple[Image.Image, Image.Image]:
         """Image and mask number ``index``, untransformed. The mask, mode L, is object where it exceeds 0.4 of 255."""
         raise NotImplementedError
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"image {index} of {len(self)}")
-        image, levels = self.read(index % len(self))
-        mask = to_pillow(mask_from_opacity(torch.from_numpy(np.array(levels)))[None].float())
-        return self.transformed(image, mask)
+    def untransformed(self, index: int) -> tuple[Image.Image, Image.Image]:
+        image, levels = self.read(index)
+        return image, to_pillow(mask_from_opacity(torch.from_numpy(np.array(levels)))[None].float())
 
     def image_set(self, resolution: int = 64, device: str | torch.device = "auto") -> StoredSet:
         """All images for ``device``, squashed to ``resolution`` x ``resolution`` as in the paper; untransformed.

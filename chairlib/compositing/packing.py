@@ -20,6 +20,7 @@ import torch
 from chairlib.collection import KINDS, SPLITS, Collection
 from chairlib.compositing.blend import Placement, check_resolution, resize_background, resize_segment
 from chairlib.core import paths
+from chairlib.core.checks import check_choice
 from chairlib.core.code import code_hash
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
@@ -45,8 +46,7 @@ class PackedSplit:
 
 def check_split(split: str) -> str:
     """Return ``split`` if it is train, val or test; raise :class:`ParameterError` otherwise."""
-    if split not in SPLITS:
-        raise ParameterError(f"split {split!r} is unknown; use one of {', '.join(SPLITS)}.")
+    check_choice("split", split, SPLITS)
     return split
 
 

@@ -38,8 +38,14 @@ class MaskedDataset(torchvision.datasets.VisionDataset):
             if isinstance(given, v2.Transform):
                 _check(given, of_both=given is transforms)
 
-    def transformed(self, image: Image.Image, mask: Image.Image) -> tuple[Any, Any]:
-        """What an index gives for this image and mask."""
+    def untransformed(self, index: int) -> tuple[Image.Image, Image.Image]:
+        """Image and mask number ``index``, from 0 on: modes RGB and L, the mask of 0 and 255. Each subclass has it."""
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        image, mask = self.untransformed(index % len(self))
         if self.transforms is None:
             return image, mask
         # torchvision sets `transforms` in any case: for a pair of functions, to an object that calls each of them.

@@ -2,11 +2,12 @@
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["LARGEST_SEED", "PRECISIONS", "check_count", "check_positive", "check_precision", "is_whole"]
+__all__ = ["LARGEST_SEED", "PRECISIONS", "check_choice", "check_count", "check_positive", "check_precision", "is_whole"]
 
 #: Of what every random generator here takes.
 LARGEST_SEED = 2**32 - 1
@@ -37,7 +38,13 @@ def check_positive(name: str, value: Any, none: bool = False) -> None:
         raise ParameterError(f"{name} {value!r} must be a finite number above 0{', or None' if none else ''}.")
 
 
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raise :class:`ParameterError` unless ``value`` is one of ``choices``."""
+    known = list(choices)
+    if value not in known:
+        raise ParameterError(f"{name} {value!r} is unknown; use one of {', '.join(known)}.")
+
+
 def check_precision(precision: Any) -> None:
     """Raise :class:`ParameterError` unless ``precision`` is auto, float32 or bfloat16."""
-    if precision not in PRECISIONS:
-        raise ParameterError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}.")
+    check_choice("precision", precision, PRECISIONS)

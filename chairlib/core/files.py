@@ -52,17 +52,19 @@ def disk_errors(target: Path) -> Iterator[None]:
         raise ChairlibError(f"cannot write {target}: {reason}") from error
 
 
-def _beside(target: Path) -> Path:
-    return target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """The name of a temporary file or folder beside ``target``, for writing it: in a folder that is there."""
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
 
 
 @contextmanager
 def atomic_path(target: Path | str) -> Iterator[Path]:
     """Give an empty temporary file beside ``target``; move it there, durably, if the block succeeds, else delete it."""
     target = Path(target)
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(target)
+    with _beside(target) as temporary:
         try:
             temporary.touch(exist_ok=False)  # a folder that can't be written to is found out before the work, not after
             yield temporary
@@ -100,9 +102,7 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
     """
     target = Path(target)
     check_free(target)
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(target)
+    with _beside(target) as temporary:
         try:
             temporary.mkdir()
             yield temporary

@@ -14,6 +14,7 @@ import platform
 import re
 import subprocess
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -38,6 +39,7 @@ __all__ = [
     "open_run",
     "read_record",
     "record_file",
+    "reference_records",
     "weights_hash",
 ]
 
@@ -81,7 +83,7 @@ def _version(package: str) -> str:
 class Record:
     """A finished run, as its ``record.json`` tells it."""
 
-    folder: Path
+    folder: Path | zipfile.Path
     content: dict[str, Any] = field(repr=False)
 
     @property
@@ -113,10 +115,11 @@ class Record:
 
     def table(self, name: str) -> pd.DataFrame:
         """``<name>.csv`` of the run's folder."""
-        return pd.read_csv(self.file(f"{name}.csv"))
+        with self.file(f"{name}.csv").open("rb") as file:
+            return pd.read_csv(file)
 
-    def file(self, name: str) -> Path:
-        """A file of the run's folder; :class:`RecordError` where it is missing."""
+    def file(self, name: str) -> Any:
+        """The path of a file of the run's folder; :class:`RecordError` where it is missing."""
         path = self.folder / name
         if not path.is_file():
             raise RecordError(f"{path} is missing although the run is recorded; delete {self.folder} and run it again.")
@@ -153,7 +156,7 @@ def _is_record(content: Any) -> bool:
     return all(isinstance(content.get(part), dict) and keys <= content[part].keys() for part, keys in parts.items())
 
 
-def read_record(folder: Path) -> Record:
+def read_record(folder: Path | zipfile.Path) -> Record:
     """The record in a run's folder; :class:`RecordError` where it is missing or damaged."""
     file = folder / "record.json"
     try:
@@ -272,3 +275,14 @@ def load_records(kind: str, data_hash: str | None, names: list[str] | None = Non
         else:
             records.append(record)
     return records, reasons
+
+
+def reference_records(kind: str) -> list[Record]:
+    """The runs of ``kind`` in the newest archive ``assets/reference/<profile>-<date>.zip``; none where none ships.
+
+    They have neither weights nor images, and are read whatever the code is now; the entry ``reference`` says what they
+    are. ``benchmarks/pack_reference.py`` makes such an archive.
+    """
+    archives = sorted((paths.assets / "reference").glob("*.zip"), key=lambda file: file.stem[-10:])
+    records = [read_record(folder) for file in archives[-1:] for folder in zipfile.Path(file).iterdir()]
+    return [record for record in records if record.kind == kind]

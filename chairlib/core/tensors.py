@@ -49,17 +49,15 @@ def save_rows(path: Path | str, tensors: Mapping[str, tuple[tuple[int, ...], Ite
             stream.writelines(np.ascontiguousarray(row).data for row in rows)
 
 
-def load_tensors(
-    path: Path | str, device: torch.device | str = "cpu", prefix: str = ""
-) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def load_tensors(path: Path | str, prefix: str = "") -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Read what :func:`save_tensors` wrote: ``(tensors, metadata)``; only tensors whose names begin with ``prefix``.
 
-    On the CPU they are mapped from the file: they take memory where they are read, and the system may take it back.
+    They are on the CPU, mapped from the file: they take memory where they are read, and the system may take it back.
 
     Raises :class:`ChairlibError` when the file is missing, cut short or not a safetensors file.
     """
     try:
-        with safetensors.safe_open(str(path), framework="pt", device=str(device)) as file:
+        with safetensors.safe_open(str(path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
             return tensors, file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:

@@ -4,7 +4,7 @@ BatchNorm's running statistics are averages of activations, which depend on the 
 average of their statistics fits neither. Whatever scores a state therefore takes ``batch_norm``:
 
 - ``average``: the statistics that the state has; between two models they were averaged as the weights were.
-- ``recalibrate``: statistics estimated for these weights from training images, see :func:`recalibrate`.
+- ``recalibrate``: statistics estimated for these weights from training images, see :meth:`Evaluator.recalibrated`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from chairlib.benchmark.evaluation import Evaluation, evaluate, segmentation_los
 from chairlib.benchmark.metrics import MaskScorer
 from chairlib.benchmark.models import forward
 from chairlib.compositing.loader import CompositeLoader
-from chairlib.core.checks import check_count
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar
 from chairlib.landscape.space import interpolate
@@ -31,7 +31,6 @@ __all__ = [
     "Evaluator",
     "figures_of",
     "interpolation_curve",
-    "recalibrate",
     "recalibrated_layers",
     "score_ensemble",
 ]
@@ -52,7 +51,7 @@ class Evaluator:
     model: of any weights and mode; copied to the loaders' device, never touched.
     loaders: by split, such as ``{"train": ..., "test": ...}``. Every image is scored once, in order and unchanged.
     recalibrate_on: where ``batch_norm="recalibrate"`` takes its images; by default the loader named ``train``.
-    n_images: how many of them, see :func:`recalibrate`.
+    n_images: how many of them, at most; all where None.
     loss: ``bce`` or ``double_sigmoid``.
     """
 
@@ -81,8 +80,7 @@ class Evaluator:
         Raises :class:`ParameterError` for a state that isn't this model's or is not finite, for an unknown
         ``batch_norm``, and where there is nothing to recalibrate, or nothing to do it with.
         """
-        if batch_norm not in BATCH_NORM:
-            raise ParameterError(f"batch_norm {batch_norm!r} is unknown; use {' or '.join(BATCH_NORM)}.")
+        check_choice("batch_norm", batch_norm, BATCH_NORM)
         self._load(state)
         with torch.inference_mode():
             if batch_norm == "recalibrate":
@@ -97,9 +95,15 @@ class Evaluator:
         return {split: figures_of(found) for split, found in self.evaluations(state, batch_norm).items()}
 
     def recalibrated(self, state: State) -> dict[str, Tensor]:
-        """What :func:`recalibrate` gives for a model with this state, on the loaders' device.
+        """This state with BatchNorm's running statistics estimated anew, on the loaders' device.
 
-        Raises as :meth:`evaluations` does.
+        As in stochastic weight averaging (Izmailov et al. 2018): the plain mean over batches of each batch's mean and
+        unbiased variance, from one pass in which BatchNorm normalises by its batch and every other module is in
+        evaluation mode. The images are taken un-augmented in a fixed shuffled order (in their own, a batch shows one
+        chair or two, and the variance between chairs would be lost). Images that don't fill the last batch are left
+        out, unless they are all there is.
+
+        Raises as :meth:`evaluations` does, and unless ``n_images`` is a whole number above 0.
         """
         self._load(state)
         with torch.inference_mode():
@@ -147,23 +151,6 @@ def figures_of(evaluation: Evaluation) -> dict[str, float]:
     return {**scores, "loss": evaluation.loss}
 
 
-def recalibrate(model: nn.Module, loader: CompositeLoader, n_images: int | None = None) -> dict[str, Tensor]:
-    """The model's state with BatchNorm's running statistics estimated anew; the model stays as it was.
-
-    As in stochastic weight averaging (Izmailov et al. 2018): the plain mean over batches of each batch's mean and
-    unbiased variance, from one pass in which BatchNorm normalises by its batch and every other module is in evaluation
-    mode. The loader's images are taken un-augmented in a fixed shuffled order (in their own, a batch shows one chair or
-    two, and the variance between chairs would be lost). Images that don't fill the last batch are left out, unless they
-    are all there is.
-
-    n_images: how many images, at most; all of the loader's where None.
-
-    Raises :class:`ParameterError` for a model without BatchNorm statistics or with weights that are not finite, and
-    unless ``n_images`` is a whole number above 0.
-    """
-    return Evaluator(model, {"train": loader}, n_images=n_images).recalibrated(model.state_dict())
-
-
 def _recalibration_images(loader: CompositeLoader, n_images: int | None) -> Iterator[Tensor]:
     check_count("n_images", n_images, none=True)
     count = len(loader.indices) if n_images is None else min(n_images, len(loader.indices))
@@ -173,7 +160,7 @@ def _recalibration_images(loader: CompositeLoader, n_images: int | None) -> Iter
 
 
 def recalibrated_layers(model: nn.Module) -> list[_BatchNorm]:
-    """The layers whose running statistics :func:`recalibrate` estimates anew: BatchNorm's, unless it keeps none.
+    """The layers whose statistics :meth:`Evaluator.recalibrated` estimates anew: BatchNorm's, unless it keeps none.
 
     Entries named ``running_mean`` do not tell: frozen BatchNorm has such entries, and InstanceNorm may have them.
     """

@@ -16,7 +16,7 @@ import torch
 
 from chairlib.benchmark.report import model_title
 from chairlib.core import published
-from chairlib.core.runs import Record, load_records
+from chairlib.core.runs import Record, load_records, reference_records
 from chairlib.landscape.barriers import barrier
 from chairlib.landscape.evaluator import BATCH_NORM
 from chairlib.landscape.run import examples
@@ -26,7 +26,7 @@ from chairlib.transfer.photos import protocol_title
 from chairlib.transfer.run import initial_model
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 
-__all__ = ["KINDS", "LandscapeReport", "open_report"]
+__all__ = ["KINDS", "LandscapeReport", "open_reference", "open_report"]
 
 #: The paper's four kinds of pairs: two fine-tuned, two from scratch (Ri), and each with the pretrained model. And a
 #: fifth that it has not: two from scratch that share their random start (Rs, our R).
@@ -127,6 +127,18 @@ class LandscapeReport:
             trained = f"{seeds} seeds; {'one pair each, no spread' if seeds == 2 else 'all pairs'}"
             rows.append({"task": task, **columns, "trained": trained})
         return pd.DataFrame(rows)
+
+    def differences_from_paper(self) -> list[str]:
+        """Which two kinds of pairs have the other one longer here than in the paper's Table 5."""
+        paper = published.table5().set_index("task").loc["segmentation (Chair Segments)"]
+        ours = self.distances().groupby("kind")["l2"].mean()
+        pairs = itertools.combinations(paper.index, 2)
+        shares = [(KINDS[b], KINDS[a], 100 * ours[b] / ours[a], 100 * paper[b] / paper[a]) for a, b in pairs]
+        return [
+            f"Table 5: {one} is {here:.0f} % of {other} here, and {there:.0f} % in the paper."
+            for one, other, here, there in shares
+            if (here - 100) * (there - 100) < 0
+        ]
 
     def distances(self, block: bool = False) -> pd.DataFrame:
         """Rows for :func:`chairlib.show.landscape.distance_bars` (whole models), or for ``block_distances``."""
@@ -325,3 +337,9 @@ def open_report(record: Record, beside: list[str] | None = None) -> LandscapeRep
     names = None if beside is None else [name for name in beside if name != record.name]
     others = [] if names == [] else load_records(LandscapeSettings.kind, None, names)[0]
     return LandscapeReport(record, [other for other in others if other.name != record.name])
+
+
+def open_reference() -> LandscapeReport | None:
+    """The report of the reference build that ships with the package; None where none ships."""
+    records = reference_records(LandscapeSettings.kind)
+    return LandscapeReport(records[0], records[1:]) if records else None

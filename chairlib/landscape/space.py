@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from chairlib.core.checks import check_choice
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.states import State, check_alike, squared_norms, tied, trainable
 
@@ -97,8 +98,7 @@ def rewind(state: State, origin: State, block: str) -> dict[str, Tensor]:
     :func:`l2_distance` does.
     """
     check_alike([state, origin])
-    if block not in blocks(state):
-        raise ParameterError(f"block {block!r} is unknown; use one of {', '.join(blocks(state))}.")
+    check_choice("block", block, blocks(state))
     names = tied([state, origin])
     rewound = {names.get(key, key) for key in state if block_of(key) == block}
     return {key: (origin if names.get(key, key) in rewound else state)[key].detach().clone() for key in state}

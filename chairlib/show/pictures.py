@@ -6,6 +6,7 @@ What images and masks may be is said in :mod:`chairlib.show.mosaic`; every funct
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +37,7 @@ __all__ = [
     "outline_against_mask",
     "predictions",
     "resolution_strip",
+    "side_by_side",
 ]
 
 
@@ -147,54 +149,35 @@ def predictions(
 
 
 def figure4(
-    images: ArrayLike, targets: ArrayLike, predictions: Mapping[str, ArrayLike | None], title: str = ""
+    images: ArrayLike, targets: ArrayLike, predictions: Mapping[str, ArrayLike], title: str = "", caption: str = ""
 ) -> Figure:
     """The paper's Figure 4: test composites in columns; composite, mask and one row a model (and resolution) below.
 
-    ``predictions``: row label -> masks [N, r, r] at any resolution r, or None for a model that was not trained.
+    ``predictions``: row label -> masks [N, r, r] at any resolution r.
     """
-    return _columns_of_images("Composite", images, {"Mask": targets, **predictions}, "Mask", "chair", title)
+    return _columns_of_images("Composite", images, {"Mask": targets, **predictions}, "Mask", "chair", title, caption)
 
 
 def figure5(
-    images: ArrayLike,
-    targets: ArrayLike,
-    predictions: Mapping[str, ArrayLike | str | None],
-    title: str = "",
-    caption: str = "",
+    images: ArrayLike, targets: ArrayLike, predictions: Mapping[str, ArrayLike], title: str = "", caption: str = ""
 ) -> Figure:
-    """The paper's Figure 5: photos in columns; one row a model (and pretraining) between photo and ground truth.
-
-    ``predictions``: row label -> masks [N, r, r] at any resolution r, or in words why there are none (None: not
-    trained).
-    """
+    """The paper's Figure 5: as :func:`figure4`, but of photos, with the true masks in the last row."""
     masks = {**predictions, "Ground truth": targets}
     return _columns_of_images("Photo", images, masks, "Ground truth", "object", title, caption)
 
 
 @theme()
 def _columns_of_images(
-    noun: str,
-    images: ArrayLike,
-    masks: Mapping[str, ArrayLike | str | None],
-    true: str,
-    thing: str,
-    title: str,
-    caption: str = "",
+    noun: str, images: ArrayLike, masks: Mapping[str, ArrayLike], true: str, thing: str, title: str, caption: str
 ) -> Figure:
     """Images in columns with rows of masks below them.
 
-    ``masks``: row label -> masks [N, r, r], or why there are none (None: not trained); the row ``true`` has the true
-    masks. ``noun``: what the images are; ``thing``: what the masks mark.
+    ``masks``: row label -> masks [N, r, r]; the row ``true`` has the true masks. ``noun``: what the images are;
+    ``thing``: what the masks mark.
     """
-    pictures, truth = as_rgb(images), as_masks(masks[true])  # type: ignore[arg-type]
+    pictures, truth = as_rgb(images), as_masks(masks[true])
     rows, described = [Row(list(pictures), noun)], []
     for label, given in masks.items():
-        if given is None or isinstance(given, str):
-            reason = given or "not trained in this profile"
-            rows.append(Row(reason, label))
-            described.append(f"{label}: {reason}")
-            continue
         shown = as_masks(given)
         check_same_count(**{"images": pictures, label: shown})
         rows.append(Row([mask_picture(mask) for mask in shown], label))
@@ -205,3 +188,16 @@ def _columns_of_images(
         described.append(f"{label}: {shown.mean() * 100:.1f} % of the pixels {verb} {thing}{iou}")
     fig, _ = mosaic(rows, len(pictures), largest=1.2)
     return show(fig, f"{len(pictures)} {noun.lower()}s with masks. {'; '.join(described)}", title, caption, dpi=fig.dpi)
+
+
+def side_by_side(examples: Mapping[str, Mapping[str, NDArray[Any]]], note: str) -> dict[str, Any]:
+    """Arguments of :func:`figure4` or :func:`figure5`: row label -> ``images``, ``targets`` and ``predicted`` masks.
+
+    Rows with other images than the first are named in the caption, before ``note``. Empty without examples.
+    """
+    if not examples:
+        return {}
+    images, targets = (next(iter(examples.values()))[part] for part in ("images", "targets"))
+    masks = {name: one["predicted"] for name, one in examples.items() if np.array_equal(one["images"], images)}
+    others = "".join(f"{name} was scored on other images. " for name in examples if name not in masks)
+    return {"images": images, "targets": targets, "predictions": masks, "caption": others + note}

@@ -4,7 +4,7 @@ import html
 import math
 import numbers
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-__all__ = ["style_table"]
+__all__ = ["style_table", "untrained"]
 
 # Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as
 # the box and, within a parent of no width, doesn't widen the table. Cells wrap, but not within an interval, before the
@@ -36,7 +36,6 @@ max-width:none}
 .chair-table-box .chair-table tbody tr{background:none}
 .chair-table-box .chair-table tbody tr+tr>*{border-top:1px solid rgba(128,128,128,.3)}
 .chair-table-box .chair-table :is(th,td).chair-paper{background:rgba(128,128,128,.16);font-style:italic}
-.chair-table-box .chair-table td.chair-missing{font-size:.85em;opacity:.75;min-width:8em}
 </style>"""
 
 
@@ -44,7 +43,7 @@ max-width:none}
 _WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈⇅?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
 
 
-def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, int] = 2) -> HTML:
+def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, int] = 2, note: str = "") -> HTML:
     """A data frame as an HTML table for JupyterLab and the site, light or dark; it scrolls sideways on a phone.
 
     The index gives the row headers; where it is only a count, the first column does. Two-level columns become grouped
@@ -52,8 +51,7 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
 
     Numbers get ``decimals`` places (one number, or one a column label), whole numbers none. A cell of three numbers
     (value, low, high) is shown with its interval, to as many places as show two digits of the interval's width, at
-    most one more than ``decimals``. A text in a column of numbers says why there is none, and is shown as a quiet
-    remark. None and NaN are shown as a dash.
+    most one more than ``decimals``. None and NaN are shown as a dash. ``note``: a line below the table.
     """
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
         frame = frame.set_index(frame.columns[0])
@@ -65,17 +63,26 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
     for key, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
         names = key if isinstance(key, tuple) else (key,)
         cells = "".join(f'<th scope="row">{_cell_html(str(name))}</th>' for name in names)
-        for value, column, (base, numeric) in zip(row, frame.columns, kinds, strict=True):
+        for value, column, classes in zip(row, frame.columns, kinds, strict=True):
             places = decimals if isinstance(decimals, int) else decimals.get(column, 2)
-            quiet = " chair-missing" if numeric and not _is_figure(value) else ""
-            cells += f'<td class="{(base + quiet).strip()}">{_cell_html(_cell_text(value, places))}</td>'
+            cells += f'<td class="{classes}">{_cell_html(_cell_text(value, places))}</td>'
         body.append(f"<tr>{cells}</tr>")
-    title, head = html.escape(caption), _table_head(frame, [base for base, _ in kinds])
+    title, head = html.escape(caption), _table_head(frame, kinds)
     return HTML(
         f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0">'
         f'<table class="chair-table">'
         f"<caption><span><span>{title}</span></span></caption>"
         f"<thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
+        + (f"<p>{html.escape(note)}</p>" if note else "")
+    )
+
+
+def untrained(missing: Iterable[tuple[str, str]]) -> str:
+    """A line about rows (model, what) that a build did not train, and how to get them; empty where there are none."""
+    models = groupby(sorted(missing, key=lambda row: row[0]), lambda row: row[0])
+    names = "; ".join(f"{model} ({', '.join(what for _, what in rows)})" for model, rows in models)
+    return (
+        f"Not trained in this build: {names}. With more compute: make paper PROFILE=evening, or paper" if names else ""
     )
 
 
@@ -90,11 +97,11 @@ def _is_figure(value: Any) -> bool:
     return isinstance(value, tuple) or (isinstance(value, numbers.Number) and not _is_missing(value))
 
 
-def _cell_classes(column: pd.Series, paper: bool) -> tuple[str, bool]:
-    """The CSS classes of a column's cells, and whether it holds numbers, as an empty column does too."""
+def _cell_classes(column: pd.Series, paper: bool) -> str:
+    """The CSS classes of a column's cells. An empty column counts as one of numbers."""
     values = [value for value in column if not _is_missing(value)]
-    numeric = any(map(_is_figure, values)) or not values
-    return " ".join(name for name, yes in (("chair-paper", paper), ("chair-text", not numeric)) if yes), numeric
+    text = values and not any(map(_is_figure, values))
+    return " ".join(name for name, yes in (("chair-paper", paper), ("chair-text", text)) if yes)
 
 
 def _cell_text(value: Any, decimals: int) -> str:

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from chairlib.collection.opacity import Box
 from chairlib.core.errors import ChairlibError, CollectionError
 from chairlib.core.files import find_file
 
-__all__ = ["Box", "CocoPhoto", "box_region", "draw_mask", "natural_order", "outline_box", "read_photos", "unpack_runs"]
+__all__ = ["CocoPhoto", "box_region", "draw_mask", "natural_order", "outline_box", "read_photos", "unpack_runs"]
 
 #: The largest photo, in pixels: pycocotools takes the memory for any size that a file states.
 MAX_PIXELS = 10**8
@@ -27,8 +28,6 @@ _MAX_BITS = 35
 
 #: What every image of a chair must have.
 _FIELDS = ("file_name", "width", "height")
-#: Left, top, right and bottom in pixels, right and bottom excluded.
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)

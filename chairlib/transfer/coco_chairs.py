@@ -27,13 +27,13 @@ import numpy as np
 from PIL import Image
 
 from chairlib.collection.images import exif_note, read_photo
+from chairlib.collection.opacity import Box
 from chairlib.compositing.masked_images import MaskedImages
 from chairlib.compositing.released import COCO_SOURCE, NOTE
 from chairlib.core.errors import CollectionError, ImageError, ParameterError
 from chairlib.core.files import atomic_folder, write_json
 from chairlib.core.progress import progress_bar
 from chairlib.transfer.coco_annotations import (
-    Box,
     CocoPhoto,
     box_region,
     draw_mask,

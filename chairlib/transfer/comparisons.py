@@ -1,57 +1,35 @@
 """Scores of fine-tuned models photo by photo, and what one pretraining adds over another.
 
-Both sides of a comparison score the same photos. So the difference is taken photo by photo, averaged over the seeds
-that both sides have, and its interval resamples photos (a paired bootstrap). That interval says nothing about the luck
-of training. So "helps" and "hurts" are said only where it leaves out zero *and* every one of at least two seeds falls
-on the same side.
+Both sides of a comparison score the same photos. So the difference is taken photo by photo and seed by seed, over the
+seeds that both sides have. Its interval covers the luck of photos and that of training
+(:mod:`chairlib.core.statistics`), so that "helps" or "hurts" is said of two equal sides in at most 5 % of studies.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from chairlib.benchmark.metrics import bootstrap_interval
 from chairlib.benchmark.report import plural
 from chairlib.core.runs import Record
+from chairlib.core.statistics import Difference, difference
 
-__all__ = ["Gain", "mean_score", "paired_gain", "scores_by_photo"]
+__all__ = ["Gain", "mean_score", "paired_gain", "pooled_gain", "scores_by_photo"]
 
 #: The sign of each verdict, for a narrow column.
-MARKS = {"helps": "▲", "hurts": "▼", "no clear difference": "≈", "seeds disagree": "⇅", "one seed": "?"}
+MARKS = {"helps": "▲", "hurts": "▼", "no clear difference": "≈", "one seed": "?"}
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Gain:
+class Gain(Difference):
     """What one pretraining adds to a metric over another, in points, over the photos and seeds that both have."""
-
-    mean: float
-    low: float
-    high: float
-    """The ends of the 95 % interval over photos, for the seeds that were trained."""
-    by_seed: tuple[float, ...]
-    """The gain of each seed alone, in order of the seeds."""
-    n_images: int
-    with_seeds: tuple[float, float]
-    """The ends of the 95 % interval that resamples seeds as well as photos. It is too narrow for two or three seeds."""
 
     @property
     def verdict(self) -> str:
-        """``helps`` or ``hurts``; ``no clear difference`` where the interval over photos holds zero.
-
-        Where the interval leaves out zero, the gain may still be luck of training: ``seeds disagree`` about its sign,
-        or there is only ``one seed``.
-        """
-        if self.low <= 0 <= self.high:
-            return "no clear difference"
-        if len(self.by_seed) == 1:
-            return "one seed"
-        if min(self.by_seed) <= 0 <= max(self.by_seed):
-            return "seeds disagree"
-        return "helps" if self.mean > 0 else "hurts"
+        """``helps``, ``hurts``, ``no clear difference`` where the interval holds zero, or ``one seed``."""
+        return self.told("helps", "hurts")
 
     @property
     def mark(self) -> str:
@@ -96,33 +74,18 @@ def paired_gain(against: Sequence[Record], tuned: Sequence[Record], metric: str 
 
     None where they share no seed, or fewer than two photos.
     """
-    if not against or not tuned:
+    return pooled_gain([(against, tuned)], metric)
+
+
+def pooled_gain(pairs: Sequence[tuple[Sequence[Record], Sequence[Record]]], metric: str = "iou") -> Gain | None:
+    """The mean gain over several categories, each a pair (against, tuned), that count the same.
+
+    A seed's pretraining serves all of them, so the luck of seeds is that of each seed's mean over the categories. None
+    where a category has no runs on one side, where they share no seed, or where one has fewer than two photos.
+    """
+    if not pairs or not all(against and tuned for against, tuned in pairs):
         return None
-    one, other = scores_by_photo(against, metric), scores_by_photo(tuned, metric)
-    shared = one.columns.intersection(other.columns)
-    gains = (other[shared] - one[shared]).dropna().to_numpy()
-    if not len(shared) or len(gains) < 2:
-        return None
-    low, high = bootstrap_interval(gains.mean(axis=1), n_resamples=RESAMPLES)
-    with_seeds = _interval_with_seeds(gains) if len(shared) > 1 else (low, high)
-    by_seed = tuple(map(float, gains.mean(axis=0)))
-    return Gain(float(gains.mean()), low, high, by_seed, len(gains), with_seeds)
-
-
-def _interval_with_seeds(gains: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the mean of ``gains`` [photos, seeds], with photos and seeds resampled."""
-
-    def mean_gain(photos: np.ndarray, seeds: np.ndarray, axis: int) -> np.ndarray:
-        return gains[photos[..., :, None], seeds[..., None, :]].mean(axis=(-2, -1))
-
-    result = stats.bootstrap(
-        tuple(map(np.arange, gains.shape)),
-        mean_gain,
-        vectorized=True,
-        method="percentile",
-        n_resamples=RESAMPLES,
-        batch=200,
-        rng=0,
-    )
-    low, high = result.confidence_interval
-    return float(low), float(high)
+    gains = [scores_by_photo(tuned, metric) - scores_by_photo(against, metric) for against, tuned in pairs]
+    shared = [seed for seed in gains[0] if all(seed in table and table[seed].notna().any() for table in gains)]
+    found = difference([table[shared].dropna().to_numpy() for table in gains]) if shared else None
+    return Gain(**vars(found)) if found else None

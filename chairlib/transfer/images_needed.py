@@ -8,10 +8,7 @@ import pandas as pd
 
 from chairlib.core.runs import Record
 
-__all__ = ["LEAST_VALIDATION_PHOTOS", "count_validation_photos", "curves_by_seed", "images_until"]
-
-#: With fewer validation photos that hold the object, a curve does not tell when it crosses a line.
-LEAST_VALIDATION_PHOTOS = 25
+__all__ = ["count_validation_photos", "curves_by_seed", "images_until"]
 
 
 def curves_by_seed(records: Sequence[Record]) -> dict[int, pd.DataFrame]:

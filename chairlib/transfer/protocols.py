@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from chairlib.compositing.packing import check_split
 from chairlib.core import paths
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.errors import ParameterError
 
 __all__ = [
@@ -74,15 +75,13 @@ def figure_ids(category: str) -> list[str]:
 
 def check_category(category: str) -> str:
     """``category`` itself. Raises :class:`ParameterError` for an unknown one."""
-    if not isinstance(category, str) or category not in CATEGORIES:
-        raise ParameterError(f"category {category!r} is unknown; use one of {', '.join(CATEGORIES)}.")
+    check_choice("category", category, CATEGORIES)
     return category
 
 
 def check_protocol(protocol: str, split: str, fold: int) -> None:
     """Raise :class:`ParameterError` for an unknown protocol, split or fold, and for those that do not go together."""
-    if protocol not in PROTOCOLS:
-        raise ParameterError(f"protocol {protocol!r} is unknown; use one of {', '.join(PROTOCOLS)}.")
+    check_choice("protocol", protocol, PROTOCOLS)
     check_split(split)
     if protocol == "authors" and split == "test":
         raise ParameterError(
@@ -93,5 +92,4 @@ def check_protocol(protocol: str, split: str, fold: int) -> None:
         raise ParameterError(
             f"fold {fold!r} means something under protocol 'folds' only; leave it at 0 for {protocol!r}."
         )
-    if isinstance(fold, bool) or fold not in range(FOLDS):
-        raise ParameterError(f"fold {fold!r} is not a whole number from 0 to {FOLDS - 1}.")
+    check_count("fold", fold, least=0, most=FOLDS - 1)

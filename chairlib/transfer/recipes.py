@@ -29,7 +29,7 @@ def _printed(model: str) -> Recipe:
 
 # Not the benchmark's optimiser: fine-tuning starts from weights that are worth keeping, and small steps keep them. One
 # rate for every model: the two that were tried learned more by it than by a half of it in seven of eight comparisons
-# (benchmarks/records/fine-tuning-rates-2026-11-27.json).
+# (benchmarks/records/fine-tuning-rates-2026-11-27.json; with more seeds: benchmarks/fine_tuning_rates.py).
 _FAST = Recipe(
     "fast",
     "adamw",

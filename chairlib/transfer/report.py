@@ -5,7 +5,7 @@ pretraining helps in :mod:`chairlib.transfer.comparisons`.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -13,17 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chairlib.benchmark.report import MISSING, metric_title, model_title, number_range, one_class, plural, two_level
+from chairlib.benchmark.report import metric_title, model_title, number_range, one_class, plural, two_level
 from chairlib.core import published
 from chairlib.core.errors import CollectionError, RecordError
-from chairlib.core.runs import Record, load_records
-from chairlib.transfer.comparisons import mean_score, paired_gain, scores_by_photo
-from chairlib.transfer.images_needed import (
-    LEAST_VALIDATION_PHOTOS,
-    count_validation_photos,
-    curves_by_seed,
-    images_until,
-)
+from chairlib.core.limits import LEAST_VALIDATION_PHOTOS, POWER
+from chairlib.core.runs import Record, load_records, reference_records
+from chairlib.show.pictures import side_by_side
+from chairlib.show.tables import untrained
+from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain, scores_by_photo
+from chairlib.transfer.images_needed import count_validation_photos, curves_by_seed, images_until
 from chairlib.transfer.object_discovery import photos_name
 from chairlib.transfer.photos import content_hash, photos_root
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
@@ -31,7 +29,7 @@ from chairlib.transfer.run import examples
 from chairlib.transfer.selection import Selection, count_pretrainings
 from chairlib.transfer.settings import NEED_COCO, PRETRAININGS, STAND_IN, TransferSettings
 
-__all__ = ["NO_COCO", "OTHER_PHOTOS", "PRETRAINING_TITLES", "TransferReport", "open_report"]
+__all__ = ["PRETRAINING_TITLES", "TransferReport", "open_reference", "open_report"]
 
 PRETRAINING_TITLES = {
     "none": "–",
@@ -40,9 +38,6 @@ PRETRAINING_TITLES = {
     "coco_chairs": "COCO chairs",
     "chair_segments_matched": "Chair Segments, as many images as COCO chairs",
 }
-#: What a cell without a record says, where it is not just missing.
-NO_COCO = "needs COCO's photos"
-OTHER_PHOTOS = "scored on other photos"
 #: The methods of Table 4 that are the paper's own, and how they were pretrained.
 OURS = {"U-Net": "none", "U-Net (w/ pretraining)": "chair_segments"}
 #: Pretrainings that are compared: what the first adds over the second. Between Chair Segments and COCO's chairs, the
@@ -121,81 +116,117 @@ class TransferReport:
         widths = {record.settings.width for record in self.records if record.settings.model == model}
         return model_title(model, widths.pop()) if len(widths) == 1 else model_title(model)
 
-    def _why_empty(self, pretraining: str) -> str:
-        """Why a row has no run."""
-        has_coco = any(record.settings.pretraining == "coco_chairs" for record in self.records)
-        return NO_COCO if pretraining in NEED_COCO and not has_coco else MISSING
+    def not_trained(self, *categories: str) -> str:
+        """The line below Table 3: what of its rows this build has not. Empty where it has all, or no run."""
+        missing = []
+        for model, arm in self._rows() if self.records else []:
+            lacking = [name for name in categories or CATEGORIES if not self.selection.find(model, arm, name)]
+            where = "" if len(lacking) == len(categories or CATEGORIES) else f" on {' and '.join(lacking)}"
+            coco = ": needs COCO's photos" if arm in NEED_COCO else ""
+            missing += [(self._model_title(model), _label(arm) + where + coco)] if lacking else []
+        return untrained(missing)
+
+    def differences_from_paper(self) -> list[str]:
+        """Where pretraining helps here and lowers the IoU in the paper's Table 3, or the other way round."""
+        paper, find = published.table3().set_index(["model", "pretraining", "category"])["iou"], self.selection.find
+        notes = []
+        for model, (arm, other), category in itertools.product(self.selection.models, COMPARISONS, CATEGORIES):
+            gain = paired_gain(find(model, other, category), find(model, arm, category))
+            theirs = paper.get((model, arm, category), np.nan) - paper.get((model, other, category), np.nan)
+            ours = {"helps": 1, "hurts": -1}.get(gain.verdict, 0) if gain else 0
+            if ours * theirs < 0:  # not where the paper has no such figure: NaN is not below zero
+                what = f"{category}, {self._model_title(model)} {_label(arm)}, against {_label(other)}"
+                notes.append(f"Table 3, {what}: {gain} here, {theirs:+.1f} points of IoU in the paper.")
+        return notes
 
     def table3(self, metric: str = "iou") -> pd.DataFrame:
         """Table 3 for one metric, by model, pretraining and category.
 
-        The paper's score, ours with its interval, and the gain over training from scratch.
+        The paper's score, ours, and the gain over training from scratch. Without records, all rows of the paper's.
         """
         find = self.selection.find
         paper = published.table3().set_index(["model", "pretraining", "category"])[metric]
         rows: list[dict[Any, Any]] = []
         for model, pretraining in self._rows():
             row: dict[Any, Any] = {"model": self._model_title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
-            for category in CATEGORIES:
-                records = find(model, pretraining, category)
+            trained = {category: find(model, pretraining, category) for category in CATEGORIES}
+            if self.records and not any(trained.values()):
+                continue
+            for category, records in trained.items():
                 gain = None if pretraining == "none" else paired_gain(find(model, "none", category), records, metric)
-                ours = mean_score(records, metric) if records else self._why_empty(pretraining)
                 row |= {
                     (category, f"paper, {metric_title(metric)}"): paper.get((model, pretraining, category)),
-                    (category, "ours (95 % interval)"): ours,
+                    (category, "ours (95 % interval)"): mean_score(records, metric),
                     (category, "gain (95 % interval)"): "" if pretraining == "none" else gain and gain.mark,
                 }
             rows.append(row)
         return two_level(rows, ["model", "pretraining"])
 
     def table4(self) -> pd.DataFrame:
-        """Table 4: the U-Nets beside the literature's unsupervised methods; IoU as a fraction, as the paper prints it.
-
-        Ours have a row for each trained protocol, and always one for ``subset100``, the literature's.
-        """
+        """Table 4: the U-Nets, a row for each trained protocol, beside the literature's methods; IoU as a fraction."""
         trained = {record.settings.protocol for record in self.records if record.settings.model == "unet"}
-        ours = [protocol for protocol in PROTOCOLS if protocol in trained | {"subset100"}]
+        ours = [protocol for protocol in PROTOCOLS if protocol in trained] or ["–"]
         paper = published.table4().set_index(["method", "category"])
         rows: list[dict[Any, Any]] = []
         for method in paper.index.unique("method"):
-            blank, supervised = (MISSING, "yes") if method in OURS else (None, "no")
+            supervised = "yes" if method in OURS else "no"
             for protocol in ours if method in OURS else ["–"]:
                 row: dict[Any, Any] = {"method": method, "our protocol": protocol, ("", "supervised"): supervised}
                 for category in CATEGORIES:
                     records = self.selection.find("unet", OURS.get(method), category, protocol=protocol)
                     iou, precision = (mean_score(records, metric) for metric in ("iou", "precision"))
-                    fraction = "{:.2f} ({:.2f}–{:.2f})".format(*(x / 100 for x in iou)) if iou else blank
+                    fraction = "{:.2f} ({:.2f}–{:.2f})".format(*(x / 100 for x in iou)) if iou else None
                     row |= {
                         (category, "paper, precision, %"): paper["precision"][method, category],
                         (category, "paper, IoU"): paper["iou"][method, category],
-                        (category, "ours, precision, %"): precision or blank,
+                        (category, "ours, precision, %"): precision,
                         (category, "ours, IoU"): fraction,
                     }
                 rows.append(row)
         return two_level(rows, ["method", "our protocol"])
 
     def gains(self) -> pd.DataFrame:
-        """Whether pretraining helps, and which more: a row for each of :data:`COMPARISONS` with runs on both sides."""
+        """Whether pretraining helps, and which more: :data:`COMPARISONS` by category, then the mean of categories."""
         rows = []
-        for model, (pretraining, other), category in itertools.product(self.selection.models, COMPARISONS, CATEGORIES):
-            against, tuned = (self.selection.find(model, arm, category) for arm in (other, pretraining))
-            if gain := paired_gain(against, tuned):
-                row = {
-                    "model": self._model_title(model),
-                    "pretrained on": PRETRAINING_TITLES[pretraining],
-                    "compared with": "from scratch" if other == "none" else PRETRAINING_TITLES[other],
-                    "category": category,
-                    "IoU by seed, %": _iou_by_seed(tuned),
-                    "IoU of the other, by seed, %": _iou_by_seed(against),
-                    "gain, points (95 % interval over photos)": (gain.mean, gain.low, gain.high),
-                    "over photos and seeds": "{:+.1f} to {:+.1f}".format(*gain.with_seeds),
-                    "photos": gain.n_images,
-                    "seeds": len(gain.by_seed),
-                    "pretrainings": count_pretrainings(tuned),
-                    "verdict": gain.verdict,
-                }
-                rows.append(row)
+        for model, (pretraining, other) in itertools.product(self.selection.models, COMPARISONS):
+            pairs = self._pairs(model, other, pretraining)
+            shown = {category: [pair] for category, pair in pairs.items()}
+            if len(pairs) > 1:
+                shown["all three" if len(pairs) == len(CATEGORIES) else "both"] = list(pairs.values())
+            for category, several in shown.items():
+                against, tuned = zip(*several, strict=True)
+                if gain := pooled_gain(several):
+                    row = {
+                        "model": self._model_title(model),
+                        "pretrained on": PRETRAINING_TITLES[pretraining],
+                        "compared with": PRETRAINING_TITLES[other].replace("–", "from scratch"),
+                        "category": category,
+                        "IoU before fine-tuning, %": _iou_at_start(itertools.chain(*tuned)),
+                        "IoU by seed, %": _iou_by_seed(tuned),
+                        "IoU of the other, by seed, %": _iou_by_seed(against),
+                        "gain, points (95 % interval over photos and seeds)": (gain.mean, gain.low, gain.high),
+                        "smallest gain found in 80 % of studies, points": gain.smallest_found,
+                        "photos": gain.n_units,
+                        "seeds": len(gain.by_seed),
+                        "pretrainings": count_pretrainings(list(itertools.chain(*tuned))),
+                        "verdict": gain.verdict,
+                    }
+                    rows.append(row)
         return pd.DataFrame(rows)
+
+    def _pairs(self, model: str, other: str, pretraining: str) -> dict[str, tuple[list[Record], list[Record]]]:
+        """(against, tuned) by category, of those that have a gain."""
+        find = self.selection.find
+        pairs = {name: (find(model, other, name), find(model, pretraining, name)) for name in CATEGORIES}
+        return {name: pair for name, pair in pairs.items() if paired_gain(*pair)}
+
+    def smallest_gain(self) -> str:
+        """Which gain of the U-Net by Chair Segments these runs can find, in a sentence; empty where they find none."""
+        gain = pooled_gain(list((pairs := self._pairs("unet", "none", "chair_segments")).values()))
+        if gain is None or gain.smallest_found is None:
+            return ""
+        spent = f"With {gain.n_units} photos of {', '.join(pairs)} and {len(gain.by_seed)} seeds that vary this much,"
+        return f"{spent} a true gain of {gain.smallest_found:.1f} points is found in {100 * POWER:.0f} % of studies."
 
     def images_seen(self) -> pd.DataFrame:
         """How many photos and images each pretraining and share was given, in fine-tuning and before it."""
@@ -223,30 +254,15 @@ class TransferReport:
     def figure5(self, category: str) -> dict[str, Any]:
         """Arguments of :func:`chairlib.show.pictures.figure5`: photos, what each model predicts, and their masks.
 
-        A U-Net that was not trained has an empty row that says so; other models are named in the caption.
+        What was not trained, or was scored on other photos, is named in the caption.
         """
-        shown: dict[str, np.ndarray] | None = None
-        predicted: dict[str, np.ndarray | str] = {}
-        untrained: list[str] = []
-        for model, pretraining in self._rows():
-            records = self.selection.find(model, pretraining, category)
-            title = self._model_title(model)
-            label = title if pretraining == "none" else f"{title}, {PRETRAINING_TITLES[pretraining]}"
-            if records:
-                kept = examples(records[0])
-                if not len(kept["images"]):  # none of its scored photos holds the object
-                    continue
-                shown = shown or kept
-                same = np.array_equal(kept["images"], shown["images"])
-                predicted[label] = kept["predicted"] if same else OTHER_PHOTOS
-            elif model == "unet":
-                predicted[label] = self._why_empty(pretraining)
-            else:
-                untrained.append(label)
-        if shown is None:
-            return {}
-        caption = f"{MISSING.capitalize()}: {'; '.join(untrained)}." if untrained else ""
-        return {"images": shown["images"], "targets": shown["targets"], "predictions": predicted, "caption": caption}
+        kept = {
+            f"{self._model_title(model)}, {_label(arm)}": examples(record)
+            for model, arm in self._rows()
+            for record in self.selection.find(model, arm, category)[:1]
+        }
+        kept = {label: one for label, one in kept.items() if len(one["images"])}  # else no scored photo has the object
+        return side_by_side(kept, self.not_trained(category))
 
     def curves(self, category: str) -> dict[str, list[pd.DataFrame]]:
         """Figure 6: one curve a seed of the U-Net (images, val_iou), by label; empty where nothing was trained."""
@@ -317,12 +333,30 @@ class TransferReport:
                 score = mean_score(records, "iou")
                 values[f"{name}_{category}"] = "{:.1f} % ({:.1f}–{:.1f})".format(*score) if score else "not measured"
             values[f"gain_{category}"] = str(paired_gain(scratch, pretrained) or "not measured")
+            values[f"start_{category}"] = f"{_iou_at_start(pretrained)} %" if pretrained else "not measured"
+        for name, other in (("gain_pooled", "none"), ("gain_pooled_equal_total", "none_equal_total")):
+            pairs = list(self._pairs("unet", other, "chair_segments").values())
+            values[name] = str(pooled_gain(pairs) or "not measured")
+        values["smallest_gain"] = self.smallest_gain() or "not measured"
         return values
 
 
-def _iou_by_seed(records: Sequence[Record]) -> str:
-    """The mean IoU of each seed, over all its folds, in order of the seeds."""
-    return " / ".join(f"{iou:.1f}" for iou in scores_by_photo(records, "iou").mean())
+def _iou_by_seed(categories: Iterable[Sequence[Record]]) -> str:
+    """The mean IoU of each seed, over all its folds and then over categories, in order of the seeds."""
+    means = [scores_by_photo(records, "iou").mean() for records in categories]
+    return " / ".join(f"{iou:.1f}" for iou in pd.concat(means, axis=1).mean(axis=1))
+
+
+def _iou_at_start(records: Iterable[Record]) -> str:
+    """The mean IoU of the weights that runs start from, on the photos that are scored; 0 where all is background."""
+    found = [record.metrics["start"]["iou"] for record in records]
+    return "–" if None in found else f"{np.mean(found):.1f}"
+
+
+def open_reference() -> TransferReport | None:
+    """The report of the reference build that ships with the package; None where none ships."""
+    records = reference_records(TransferSettings.kind)
+    return TransferReport(records[0].settings.data, records, []) if records else None
 
 
 def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> TransferReport:

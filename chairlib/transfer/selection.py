@@ -108,7 +108,7 @@ def _configuration(record: Record) -> tuple[Any, ...]:
 
 def _pretrained_with(record: Record) -> tuple[int, int, str]:
     """Budget in images, number of different images, and recipe of the pretraining; zeros and "" from scratch."""
-    cost = record.content["pretrained_on"] or record.content["matched_to"]
+    cost = record.content["pretrained_on"] or record.content.get("matched_to")
     return (cost["budget"], cost["n_train_images"], cost["recipe"]) if cost else (0, 0, "")
 
 

@@ -5,23 +5,29 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.metrics import bootstrap_interval
 from chairlib.benchmark.report import (
-    MISSING,
     Report,
     describe_record,
+    open_reference,
     open_report,
     score_table,
     scored_on,
+    show_notes,
+    show_reference,
     show_slips,
 )
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import SPLITS
 from chairlib.compositing.released import NOTE, export
 from chairlib.core import paths, published
 from chairlib.core.errors import RecordError
+from chairlib.core.runs import Record
 from chairlib.show.curves import iou_by_resolution, training_curves
 from chairlib.show.pictures import figure4
 from chairlib.show.tables import style_table
@@ -51,9 +57,13 @@ def report(records, collection):
     return open_report(collection.root)
 
 
-def test_table1_has_every_row_of_the_paper_and_ours_beside_it(report, records):
+def test_table1_has_the_rows_of_this_build_and_the_papers_beside_them(report, records):
     table = report.table1()
-    assert len(table) == len(published.table1())
+    assert table.index.tolist() == [
+        ("U-Net, width 2", "32 px"),
+        ("U-Net, width 2", "64 px"),
+        ("FCN-VGG-16, width 2", "64 px"),
+    ]
     row = table.loc[("U-Net, width 2", "64 px")]
     assert row[("paper", "IoU, %")] == 85.08
     assert row[("paper", "hours")] == 0.5
@@ -64,8 +74,19 @@ def test_table1_has_every_row_of_the_paper_and_ours_beside_it(report, records):
     assert row[("ours", "seeds")] == 2
     assert row[("ours", "SD over seeds")] == pytest.approx(np.std(ious, ddof=1))
     assert row[("ours", "images trained")] == 32
-    assert table.loc[("FCN-ResNet-50", "256 px"), ("ours", "IoU, % (95 % interval)")] == MISSING
-    assert "not trained in this profile" in style_table(table, "Table 1").data
+    assert table["ours", "IoU, % (95 % interval)"].notna().all()  # no holes
+
+
+def test_what_was_not_trained_is_one_line(report):
+    assert report.not_trained(1) == (
+        "Not trained in this build: FCN-ResNet-50 (32 px, 64 px, 128 px, 256 px); FCN-VGG-16 (32 px, 128 px, 256 px); "
+        "U-Net (128 px, 256 px). With more compute: make paper PROFILE=evening, or paper"
+    )
+    assert "build: FCN-ResNet-101 (64 px); FCN-ResNet-50 (64 px). With" in report.not_trained(2)
+    assert report.figure4()["caption"] == report.not_trained(2)
+    assert style_table(report.table1(), "Table 1", note=report.not_trained(1)).data.endswith(
+        "PROFILE=evening, or paper</p>"
+    )
 
 
 def test_table2_has_the_baseline(report, records):
@@ -74,15 +95,22 @@ def test_table2_has_the_baseline(report, records):
     ours = table.loc["All background", ("ours (95 % interval)", "precision, %")]
     assert ours == pytest.approx(records[0].metrics["all_background_precision"])
     assert table.loc["All background", ("ours (95 % interval)", "IoU, %")] == 0
-    assert table.loc["FCN-ResNet-101", ("paper", "Dice, %")] == 73.96
+    assert table.index.tolist() == ["U-Net, width 2", "FCN-VGG-16, width 2", "All background"]
+    assert table.loc["FCN-VGG-16, width 2", ("paper", "Dice, %")] == 74.09
     assert table.loc["FCN-VGG-16, width 2", ("ours (95 % interval)", "IoU, %")][0] == records[3].metrics["test"]["iou"]
     style_table(table, "Table 2")
 
 
-def test_without_records_only_the_papers_column_is_filled(collection, own_runs):
+def test_without_records_the_tables_are_the_papers(collection, own_runs):
     report = open_report(collection.root)
     assert report.records == []
-    assert (report.table1()[("ours", "IoU, % (95 % interval)")] == MISSING).all()
+    assert report.table1()["paper", "IoU, %"].tolist() == published.table1()["iou"].tolist()
+    assert report.table2()["paper", "precision, %"].tolist() == [*published.table2()["precision"], 78.01]
+    assert {*report.table1().columns, *report.table2().columns} <= {
+        ("paper", name) for name in ("hours", "precision, %", "IoU, %", "Dice, %")
+    }
+    assert report.not_trained(1) == report.not_trained(2) == ""  # the page says that nothing was trained
+    assert report.differences_from_paper() == []
     assert report.figure4() == {}
     assert "Nothing has been trained" in report.sentence()
     assert report.glued()["unet_iou_64"] == "not trained in this build"
@@ -94,9 +122,52 @@ def test_without_records_only_the_papers_column_is_filled(collection, own_runs):
 
 def test_figure4_compares_models_on_the_same_composites(report):
     shown = report.figure4()
-    assert shown["predictions"]["FCN-ResNet-101"] is None
+    assert list(shown["predictions"]) == ["U-Net, width 2", "FCN-VGG-16, width 2"]
     assert shown["predictions"]["U-Net, width 2"].shape == shown["targets"].shape
     assert "FCN-VGG-16" in figure4(**shown).data
+
+
+def test_models_that_change_places_are_told_with_their_figures(records, tmp_path):
+    """The paper has U-Net 23.99 points above FCN-VGG-16."""
+
+    def made(like, seed, iou):
+        content = copy.deepcopy(like.content)
+        content["parameters"]["seed"] = seed
+        folder = tmp_path / f"{like.settings.model}-{seed}-{iou}"
+        folder.mkdir()
+        ious = iou + np.array([0.0, 1.0, 0.0, 1.0])
+        pd.DataFrame({"iou": ious, "group": list("aabb")}).to_csv(folder / "test_images.csv", index=False)
+        return Record(folder, content)
+
+    unets = [made(records[0], seed, 60.0) for seed in (0, 1)]
+    above, below = ([made(records[3], seed, iou) for seed in (0, 1)] for iou in (70.0, 50.0))
+    assert Report("drawn", [*unets, *above], []).differences_from_paper() == [
+        "Table 2, IoU of U-Net, width 2 less that of FCN-VGG-16, width 2: -10.0 (-10.0 to -10.0) points here, "
+        "+24.0 in the paper."
+    ]
+    assert Report("drawn", [*unets, *below], []).differences_from_paper() == []
+    assert Report("drawn", [unets[0], above[0]], []).differences_from_paper() == []  # one seed tells nothing
+    for record in above:  # by another recipe it is no comparison
+        record.content["parameters"]["recipe"] = "paper"
+    assert Report("drawn", [*unets, *above], []).differences_from_paper() == []
+
+
+def test_notes_are_escaped_and_show_nothing_where_there_are_none():
+    assert "<li>a &lt; b</li>" in show_notes("Where ours differs from the paper", ["a < b"]).data
+    assert show_notes("Where ours differs from the paper", []) is None
+
+
+def test_the_reference_build_is_shown_as_what_it_is(report, ship):
+    assert open_reference() is None
+    ship(report.records, "Made on 2026-01-02 <here>.")
+    reference = open_reference()
+    assert reference.collection == "drawn"
+    for ours, shipped in ((report.table1(), reference.table1()), (report.table2(), reference.table2())):
+        assert style_table(shipped, "").data == style_table(ours, "").data
+    shown = show_reference(reference.records[0], [style_table(reference.table1(), "Table 1, reference build")]).data
+    assert shown.startswith("<details><summary>Reference build</summary><p>Made on 2026-01-02 &lt;here&gt;.</p><style>")
+    assert "Table 1, reference build" in shown
+    assert shown.count("<details") == shown.count("</details>") == 1
 
 
 def test_histories_and_resolutions(report):
@@ -226,3 +297,96 @@ def test_runs_that_differ_are_told_apart(records, collection):
         assert len(report.histories()) == 4
     finally:
         (more.folder / "record.json").unlink()
+
+
+CHANGE = "difference in IoU, points (95 % interval)"
+
+
+def scored(folder, ious, groups, model="unet", resolution=64, seed=0, **more) -> Record:
+    """A record whose test composites have these IoUs (NaN: left out) and are of these groups (None: of none)."""
+    asked = {
+        **BenchmarkSettings().to_dict(),
+        "model": model,
+        "width": 16,
+        "resolution": resolution,
+        "seed": seed,
+        **more,
+    }
+    home = folder / f"{model}-{resolution}-{seed}-{'-'.join(map(str, more.values()))}"
+    home.mkdir(parents=True)
+    table = pd.DataFrame({"iou": ious, "dice": ious, "precision": 90.0, "group": groups})
+    table.to_csv(home / "test_images.csv", index=False)
+    return Record(home, {"kind": "benchmark", "parameters": asked, "finished": "2026-01-01"})
+
+
+GROUPS = np.repeat([f"segment:{number}" for number in range(30)], 20)
+
+
+def hard_and_easy(seed):
+    """IoUs [600] of composites whose segments differ far more than models do."""
+    return np.repeat(np.random.default_rng(0).uniform(30, 80, 30), 20) + np.random.default_rng(seed).normal(0, 2, 600)
+
+
+def test_differences_are_taken_on_the_same_composites(tmp_path):
+    unet, fcn, small = (
+        [scored(tmp_path, hard_and_easy(10 * offset + seed) + offset, GROUPS, model, size, seed) for seed in (0, 1, 2)]
+        for offset, model, size in ((7, "unet", 64), (2, "fcn_vgg16", 64), (1, "unet", 32))
+    )
+    table = Report("drawn", [*fcn, *small, *unet], []).differences().set_index(["model", "compared with"])
+    assert len(table) == 2
+    other = table.loc[("FCN-VGG-16, width 16 at 64 px", "U-Net, width 16 at 64 px")]
+    assert (other["groups"], other["seeds"], other["verdict"]) == (30, 3, "lower")
+    larger = table.loc[("U-Net, width 16 at 64 px", "U-Net, width 16 at 32 px")]
+    mean, low, high = larger[CHANGE]
+    assert mean == pytest.approx(6, abs=0.3)
+    assert low < 6 < high
+    assert high - low < 2  # while IoU of each alone has an interval of more than 10 points
+    assert larger["verdict"] == "higher"
+    assert "higher" in style_table(table.reset_index(), "Differences").data
+
+
+def test_composites_of_one_segment_are_one_unit_and_large_groups_weigh_more(tmp_path):
+    rng = np.random.default_rng(0)
+    groups = [f"segment:{number}" for number in range(60) for _ in range(5 + number % 10)]
+    by_group = {group: 0.5 * int(group[8:]) + rng.normal(0, 5) for group in sorted(set(groups))}
+    gains = np.array([by_group[group] for group in groups]) + rng.normal(0, 1, len(groups))
+    gains[3] = np.nan  # a composite with too few pixels of chair
+    one, other = np.full(len(groups), 20.0), 20 + gains
+    records = [scored(tmp_path, one, groups), scored(tmp_path, other, groups, "fcn_vgg16")]
+    (row,) = Report("drawn", records, []).differences().to_dict("records")
+    mean, low, high = row[CHANGE]
+    assert mean == pytest.approx(np.nanmean(gains))
+    assert (row["groups"], row["verdict"]) == (60, "one seed")
+    below, above = bootstrap_interval(np.nan_to_num(gains), np.isfinite(gains), groups=groups, n_resamples=4000)
+    assert high - low == pytest.approx(above - below, rel=0.1)
+    alone = bootstrap_interval(gains[np.isfinite(gains)], n_resamples=4000)  # as if composites were independent
+    assert high - low > 2 * (alone[1] - alone[0])
+
+
+def test_composites_without_groups_are_units_of_their_own(tmp_path):
+    records = [scored(tmp_path, np.arange(9.0) * k, [None] * 9, model) for k, model in ((1, "unet"), (2, "fcn_vgg16"))]
+    assert Report("drawn", records, []).differences()["groups"].tolist() == [9]
+
+
+def test_what_was_not_scored_on_the_same_composites_is_not_compared(tmp_path):
+    unet = scored(tmp_path, hard_and_easy(0), GROUPS)
+    assert Report("drawn", [unet], []).differences().empty
+    for others in (
+        scored(tmp_path / "order", hard_and_easy(1), GROUPS[::-1], "fcn_vgg16"),
+        scored(tmp_path / "number", hard_and_easy(1)[:400], GROUPS[:400], "fcn_vgg16"),
+        scored(tmp_path / "seed", hard_and_easy(1), GROUPS, "fcn_vgg16", seed=1),
+        scored(tmp_path / "recipe", hard_and_easy(1), GROUPS, "fcn_vgg16", recipe="paper"),
+    ):
+        assert Report("drawn", [unet, others], []).differences().empty
+
+
+def test_models_are_compared_over_the_seeds_that_both_have(tmp_path):
+    unet = [scored(tmp_path, hard_and_easy(seed), GROUPS, seed=seed) for seed in (0, 1, 2)]
+    fcn = [scored(tmp_path, hard_and_easy(9 + seed) - 5, GROUPS, "fcn_vgg16", seed=seed) for seed in (1, 2)]
+    assert Report("drawn", [*unet, *fcn], []).differences()["seeds"].tolist() == [2]
+    (row,) = Report("drawn", [*unet, fcn[0]], []).differences().to_dict("records")
+    assert (row["seeds"], row["verdict"]) == (1, "one seed")
+
+
+def test_real_records_are_compared(report):
+    assert report.differences()["verdict"].tolist() == ["one seed"] * 2

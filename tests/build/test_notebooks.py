@@ -49,7 +49,7 @@ def test_no_grammar_of_addresses_is_compiled_and_it_can_be_afterwards(notebook, 
     pytest.importorskip("rfc3987_syntax")
     code = (
         "import sys\nfrom chairlib.build.notebooks import execute\n"
-        f"execute({notebook('print(depth)')!r}, {{}}, {str(tmp_path / 'out.ipynb')!r}, log=False)\n"
+        f"execute({notebook('print(depth)')!r}, {{}}, {str(tmp_path / 'out.ipynb')!r})\n"
         "assert 'papermill' in sys.modules and 'rfc3987_syntax' not in sys.modules and 'lark' not in sys.modules\n"
         "import rfc3987_syntax"
     )
@@ -106,19 +106,19 @@ def test_a_failure_leaves_the_old_copy_and_shows_the_failed_one(notebook, tmp_pa
     with pytest.raises(
         ChairlibError, match=r"^notebook given failed: ValueError: two lines \(see .*out\.failed\.ipynb"
     ):
-        execute(notebook("print('before')", "raise ValueError('two\\nlines')", "print('after')"), {}, out, log=False)
+        execute(notebook("print('before')", "raise ValueError('two\\nlines')", "print('after')"), {}, out)
     assert out.read_text() == "old"
     assert "before" in output(failed)
     assert "after" not in output(failed)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given.ipynb", "out.failed.ipynb", "out.ipynb"]
-    execute(notebook("print('mended')"), {}, out, log=False)
+    execute(notebook("print('mended')"), {}, out)
     assert output(out) == "mended\n"
     assert not failed.exists()
 
 
 def test_process_that_dies(notebook, tmp_path):
     with pytest.raises(ChairlibError, match="notebook given stopped: its process died"):
-        execute(notebook("import os; os._exit(9)"), {}, tmp_path / "out.ipynb", log=False)
+        execute(notebook("import os; os._exit(9)"), {}, tmp_path / "out.ipynb")
     assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
 
 
@@ -174,7 +174,7 @@ def test_start_up_files_play_no_part(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "startup.py"))
     code = "print('of_python' in globals(), 'of_ipython' in globals())"
-    assert output(execute(notebook(code), {}, tmp_path / "out.ipynb", log=False)) == "False False\n"
+    assert output(execute(notebook(code), {}, tmp_path / "out.ipynb")) == "False False\n"
 
 
 def test_it_runs_under_this_interpreter_whatever_jupyter_calls_python3(notebook, tmp_path, monkeypatch):
@@ -183,7 +183,7 @@ def test_it_runs_under_this_interpreter_whatever_jupyter_calls_python3(notebook,
     (tmp_path / "kernels" / "python3" / "kernel.json").write_text(json.dumps(stale))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     code = "import sys; print(sys.executable)"
-    assert output(execute(notebook(code), {}, tmp_path / "out.ipynb", log=False)) == f"{sys.executable}\n"
+    assert output(execute(notebook(code), {}, tmp_path / "out.ipynb")) == f"{sys.executable}\n"
 
 
 def test_modules_of_ones_own_come_after_pythons(notebook, tmp_path):
@@ -207,7 +207,7 @@ def test_process_that_does_not_start(notebook, tmp_path, monkeypatch, kernel, re
     monkeypatch.setattr(notebooks, "_KERNEL", kernel)
     monkeypatch.setenv(notebooks.START_SECONDS, "1")
     with pytest.raises(ChairlibError, match=f"of notebook given did not start .*{reason}.* longer than 1 s for"):
-        execute(notebook("1"), {}, tmp_path / "out.ipynb", log=False)
+        execute(notebook("1"), {}, tmp_path / "out.ipynb")
     assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
 
 
@@ -215,7 +215,7 @@ def test_process_that_does_not_start(notebook, tmp_path, monkeypatch, kernel, re
 def test_seconds_to_start_that_are_none(notebook, tmp_path, monkeypatch, value):
     monkeypatch.setenv(notebooks.START_SECONDS, value)
     with pytest.raises(ParameterError, match=f"CHAIRLIB_START_SECONDS is '{value}', but must be a whole number"):
-        execute(notebook("1"), {}, tmp_path / "out.ipynb", log=False)
+        execute(notebook("1"), {}, tmp_path / "out.ipynb")
 
 
 def test_ctrl_c_ends_the_notebook_and_leaves_nothing(notebook, tmp_path):

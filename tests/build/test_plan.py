@@ -329,7 +329,9 @@ def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collectio
     table = package / "assets" / "published" / "table1.csv"
     table.parent.mkdir(parents=True)
     (package / "collection").mkdir()
-    files = [package / "figures.py", package / "collection" / "collection.py", table]
+    archive = package / "assets" / "reference" / "evening-2026-01-02.zip"
+    archive.parent.mkdir()
+    files = [package / "figures.py", package / "collection" / "collection.py", table, archive]
     for file in files:
         file.write_text("as it was")
 
@@ -338,7 +340,7 @@ def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collectio
         job = benchmark_jobs(plan)[0]
         with monkeypatch.context() as patch:
             patch.setattr(paths, "package", package)
-            patch.setattr(paths, "published", table.parent)
+            patch.setattr(paths, "assets", package / "assets")
             return plan.fingerprint(job)
 
     seen = {fingerprint()}
@@ -349,7 +351,7 @@ def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collectio
         seen.add(fingerprint())
     files[0].rename(package / "pictures.py")
     seen.add(fingerprint())
-    assert len(seen) == 5
+    assert len(seen) == 6
 
 
 def test_leftovers_go_and_pages_of_the_plan_stay(plan, home):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chairlib.core.checks import check_count, check_positive, is_whole
+from chairlib.core.checks import check_choice, check_count, check_positive, is_whole
 from chairlib.core.errors import ParameterError
 
 
@@ -32,3 +32,11 @@ def test_numbers_above_zero():
     for value in (0, -1.0, float("inf"), float("nan"), "1", True):
         with pytest.raises(ParameterError, match="must be a finite number above 0"):
             check_positive("epochs", value)
+
+
+@pytest.mark.parametrize("value", ["test", ["train"], None, 0])
+def test_choices_are_named(value):
+    check_choice("split", "train", ("train", "val"))
+    with pytest.raises(ParameterError) as caught:
+        check_choice("split", value, iter(("train", "val")))
+    assert str(caught.value) == f"split {value!r} is unknown; use one of train, val."

@@ -1,5 +1,6 @@
 import json
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths, runs
 from chairlib.core.errors import ChairlibError, RecordError
-from chairlib.core.runs import Record, code_hash, load_records, open_run, run_name
+from chairlib.core.runs import Record, code_hash, load_records, open_run, reference_records, run_name
 
 SETTINGS = BenchmarkSettings(width=8, resolution=32)
 
@@ -214,3 +215,32 @@ def test_commit_is_the_checkouts_own(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "package", tmp_path / "site-packages" / "chairlib")
     paths.package.mkdir(parents=True)
     assert runs.commit() is None
+
+
+# -- the reference build ----------------------------------------------------------------------------------------------
+
+
+def test_reference_records_are_read_from_the_newest_archive_whatever_the_code_is_now(own_runs, ship, monkeypatch):
+    assert reference_records("benchmark") == []  # none ships
+    first, second = finish(make(0)), finish(make(1))
+    ship([second], "An old build.", "zebra-2026-01-02")
+    ship([first, second], "A new build.", "evening-2026-02-01")
+    monkeypatch.setattr(runs, "code_hash", lambda kind: "f" * 16)
+    records = reference_records("benchmark")
+    assert [record.name for record in records] == [first.name, second.name]
+    assert [record.content["reference"] for record in records] == ["A new build."] * 2
+    assert records[0].settings == first.settings
+    assert records[0].metrics == first.metrics
+    assert records[0].history().equals(first.history())
+    assert reference_records("transfer") == []
+    with pytest.raises(RecordError, match=r"weights\.safetensors is missing"):
+        records[0].file("weights.safetensors")
+
+
+def test_the_archive_that_ships_can_be_read():
+    found = [record for kind in runs.KINDS for record in reference_records(kind)]
+    assert bool(found) == any((paths.assets / "reference").glob("*.zip"))
+    for record in found:
+        assert record.settings
+        assert record.content["reference"].startswith("Made on ")
+        assert not Path(record.settings.data).is_absolute()

@@ -6,10 +6,9 @@ import torch
 from chairlib.benchmark.evaluation import evaluate, predict
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.landscape import run as landscape
-from chairlib.landscape.evaluator import recalibrate
 from chairlib.transfer import run as transfer
 from chairlib.transfer.photos import open_photos
-from weights import make_unet, member_of
+from weights import make_unet, member_of, recalibrate
 
 PRETRAIN = {"recipe": "fast", "images": 48, "val_images": 8, "test_images": 8, "evaluations": 1}
 TINY = {"width": 2, "resolution": 32, "images": 32, "evaluations": 1, "pretrain": PRETRAIN, "n_alphas": 3}

@@ -19,11 +19,10 @@ from chairlib.landscape.evaluator import (
     FIGURES,
     Evaluator,
     interpolation_curve,
-    recalibrate,
     score_ensemble,
 )
 from chairlib.landscape.space import interpolate
-from weights import Masked, OwnTensors, Tied, figures_of, in_place, loaded, make_unet, out_of_place, same
+from weights import Masked, OwnTensors, Tied, figures_of, in_place, loaded, make_unet, out_of_place, recalibrate, same
 
 
 def test_scores_are_those_of_evaluate(models, states, loaders):

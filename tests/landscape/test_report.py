@@ -15,7 +15,7 @@ from chairlib.core.tensors import save_tensors
 from chairlib.landscape import run as landscape
 from chairlib.landscape.analyses import barriers_of
 from chairlib.landscape.cells import Study
-from chairlib.landscape.report import KINDS, MOST_FRAMES, open_report
+from chairlib.landscape.report import KINDS, MOST_FRAMES, open_reference, open_report
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.states import l2_distance
 from chairlib.show.interpolation import barrier_over_pretraining, interpolation_curves, matching_curves
@@ -211,6 +211,28 @@ def test_rows_of_table_5_say_what_tells_them_apart(own_runs):
     same = tasks({"plane": 2}, {"plane": 3})  # nothing that a setting would tell
     assert len(set(same)) == 2
     assert all(task.startswith(", run landscape-") for task in same)
+
+
+def test_kinds_of_pairs_in_another_order_than_the_papers_are_told(own_runs, report, monkeypatch):
+    assert report.differences_from_paper() == []  # 10, 20, 8.5 and 16.5: the paper's order
+    lengths = {"ft_ft": 10.0, "ri_ri": 20.0, "ft_p": 12.0, "ri_p": 24.1}
+    monkeypatch.setattr(f"{__name__}.LENGTHS", lengths)
+    told = open_report(made(own_runs, n_alphas=7), []).differences_from_paper()
+    assert told == [  # means over two pairs: 12.5 and 24.6
+        "Table 5: Ft & P is 125 % of Ft & Ft here, and 84 % in the paper.",
+        "Table 5: Ri & P is 123 % of Ri & Ri here, and 86 % in the paper.",
+    ]
+
+
+def test_the_reference_build_has_the_same_tables(own_runs, ship):
+    assert open_reference() is None
+    cars, planes = made(own_runs), made(own_runs, category="airplane")
+    planes.content["members"] = {"F1": "another"}
+    ship([planes, cars], "Made on 2026-01-02.")
+    shipped, ours = open_reference(), type(open_report(cars, []))(planes, [cars])
+    assert [shipped.record.name, *(record.name for record in shipped.others)] == [planes.name, cars.name]
+    assert style_table(shipped.table5(), "").data == style_table(ours.table5(), "").data
+    assert style_table(shipped.barriers(), "").data == style_table(ours.barriers(), "").data
 
 
 def test_the_title_says_which_fold(own_runs):

@@ -14,6 +14,7 @@ from chairlib.show.pictures import (
     outline_against_mask,
     predictions,
     resolution_strip,
+    side_by_side,
 )
 from figure_helpers import check_figure, images, masks, pixels
 
@@ -26,8 +27,8 @@ MAKE = {
     "outline_empty": lambda: outline_against_mask(images(1, 64)[0], np.zeros((64, 64), np.uint8)),
     "predictions": lambda: predictions(images(), masks(), np.where(masks(), 0.9, 0.2), [90.0, 80.5, np.nan, 70.0]),
     "predictions_one": lambda: predictions(images(1), masks(1), masks(1), [100.0]),
-    "figure4": lambda: figure4(images(), masks(), {"U-Net": masks(), "coarse": masks(4, 16), "FCN-ResNet-50": None}),
-    "figure5": lambda: figure5(images(), masks(), {"U-Net": ~masks(), "coarse": masks(4, 16), "FCN-VGG-16": None}),
+    "figure4": lambda: figure4(images(), masks(), {"U-Net": masks(), "coarse": masks(4, 16)}, caption="No more."),
+    "figure5": lambda: figure5(images(), masks(), {"U-Net": ~masks(), "coarse": masks(4, 16)}),
     "figure5_none": lambda: figure5(images(), masks(), {}),
 }
 
@@ -44,12 +45,10 @@ ALT = {
     "figure4": [
         "U-Net: 25.0 % of the pixels",
         "mean IoU of these 100.0 %",
-        "FCN-ResNet-50: not trained in this profile",
     ],
     "figure5": [
         "4 photos with masks. U-Net: 75.0 % of the pixels called object",
         "mean IoU of these 0.0 %",
-        "FCN-VGG-16: not trained in this profile",
     ],
     "figure5_none": ["Ground truth: 25.0 % of the pixels are object."],
 }
@@ -70,6 +69,24 @@ def test_alternative_text_holds_the_numbers(name: str) -> None:
     alt = drawn(name).alt
     for words in ALT[name]:
         assert words in alt
+
+
+def test_figures_have_a_caption() -> None:
+    assert "<figcaption" in drawn("figure4").data
+    assert "No more." in drawn("figure4").data
+
+
+def test_only_the_same_images_stand_side_by_side() -> None:
+    def kept(pictures: np.ndarray) -> dict[str, np.ndarray]:
+        return {"images": pictures, "targets": masks(), "predicted": ~masks()}
+
+    same = images()
+    shown = side_by_side({"U-Net": kept(same), "other": kept(same[::-1]), "again": kept(same)}, "A note.")
+    assert list(shown["predictions"]) == ["U-Net", "again"]
+    assert shown["caption"] == "other was scored on other images. A note."
+    np.testing.assert_array_equal(shown["targets"], masks())
+    assert figure5(**shown).alt
+    assert side_by_side({}, "A note.") == {}
 
 
 def test_every_pixel_of_an_image_is_drawn_as_an_equal_square() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chairlib.show.tables import style_table
+from chairlib.show.tables import style_table, untrained
 
 
 class _Cells(HTMLParser):
@@ -36,8 +36,7 @@ class _Cells(HTMLParser):
 
 def table2() -> pd.DataFrame:
     columns = pd.MultiIndex.from_product([("Precision (%)", "IoU (%)"), ("ours", "paper")])
-    missing = "not trained in this profile"
-    rows = [[(95.123, 94.5, 95.7), 97.18, 84.7, 85.08], [missing, 92.04, missing, 60.19]]
+    rows = [[(95.123, 94.5, 95.7), 97.18, 84.7, 85.08], [None, 92.04, None, 60.19]]
     return pd.DataFrame(rows, pd.Index(["U-Net", "FCN-ResNet-50"], name="Model"), columns)
 
 
@@ -56,9 +55,21 @@ def test_values_intervals_and_missing_cells() -> None:
     read = _Cells(style_table(table2(), "Table 2", decimals=1).data)
     first, second = read.texts("td")[:4], read.texts("td")[4:]
     assert first == ["95.1 (94.5–95.7)", "97.2", "84.7", "85.1"]
-    assert second == ["not trained in this profile", "92.0", "not trained in this profile", "60.2"]
-    quiet = [text for tag, attrs, text in read.cells if tag == "td" and "chair-missing" in (attrs.get("class") or "")]
-    assert quiet == ["not trained in this profile"] * 2
+    assert second == ["–", "92.0", "–", "60.2"]
+
+
+def test_a_note_stands_below_the_table() -> None:
+    assert style_table(table2(), "Table 2", note="a < b").data.endswith("</table></div><p>a &lt; b</p>")
+    assert style_table(table2(), "Table 2").data.endswith("</table></div>")
+
+
+def test_what_was_not_trained_is_grouped_by_model() -> None:
+    missing = [("U-Net", "32 px"), ("FCN-VGG-16", "64 px"), ("U-Net", "128 px")]
+    assert untrained(missing) == (
+        "Not trained in this build: FCN-VGG-16 (64 px); U-Net (32 px, 128 px). "
+        "With more compute: make paper PROFILE=evening, or paper"
+    )
+    assert untrained([]) == ""
 
 
 def test_intervals_have_the_places_that_their_width_needs() -> None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +26,6 @@ from torch import Tensor, nn
 
 from chairlib.benchmark.models import name_of
 from chairlib.compositing.loader import CompositeLoader
-from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond.activations import CrossProducts, activations
 from chairlib.landscape.states import State, check_alike, l2_distance, trainable
@@ -164,21 +162,16 @@ class Permutations:
 
     ``orders``: for each group, int64 [n]: the unit at position i of the permuted network is unit ``order[i]`` of the
     network that was given. ``distance_before`` and ``distance_after``: :func:`chairlib.landscape.states.l2_distance` of
-    B from A, as given and permuted; None for permutations that were not matched. ``sweeps``: passes of :func:`match`
-    over all groups, the last one without progress. ``converged``: False where ``max_iterations`` ended them.
+    B from A, as given and permuted; None for permutations that were not matched.
     """
 
     spec: PermutationSpec
     orders: Mapping[str, Tensor]
     distance_before: float | None = None
     distance_after: float | None = None
-    sweeps: int | None = None
-    converged: bool | None = None
 
 
-def match(
-    state_a: State, state_b: State, spec: str | PermutationSpec = "unet", seed: int = 0, max_iterations: int = 100
-) -> Permutations:
+def match(state_a: State, state_b: State, spec: str | PermutationSpec = "unet", seed: int = 0) -> Permutations:
     """The permutations that bring ``state_b`` nearest to ``state_a``, by their weights.
 
     With all other groups held, a group's best permutation is a linear assignment problem; groups are visited in random
@@ -191,20 +184,18 @@ def match(
     state_a, state_b: state dicts of one model; neither is changed. Similarities are computed in float64 on the CPU.
     spec: a model's name as in :func:`permutation_spec`, or a spec.
     seed: of the order in which groups are visited.
-    max_iterations: sweeps over all groups from each start, at most.
 
     Raises :class:`ParameterError` for an unknown model, weights of different models or that the spec does not cover,
-    values that are not finite, and no iterations.
+    and values that are not finite.
     """
     spec = permutation_spec(spec) if isinstance(spec, str) else spec
-    check_count("max_iterations", max_iterations)
     check_alike([state_a, state_b], ["state_a", "state_b"])
     problem = MatchingProblem(spec, spec.sizes(state_a), state_a, state_b)
     ends = [
-        problem.descend(start, np.random.default_rng([seed, number]), max_iterations)
+        problem.descend(start, np.random.default_rng([seed, number]))
         for number, start in enumerate((problem.identity(), problem.forward()))
     ]
-    matched = [_measured(spec, orders, state_a, state_b, *how) for orders, *how in ends]
+    matched = [_measured(spec, orders, state_a, state_b) for orders in ends]
     return min(matched, key=lambda permutations: permutations.distance_after or 0.0)
 
 
@@ -280,12 +271,10 @@ class MatchingProblem:
             orders[group] = _assign(self.similarity(group, orders, known=orders.keys()))
         return orders
 
-    def descend(
-        self, orders: dict[str, Tensor], rng: np.random.Generator, max_iterations: int
-    ) -> tuple[dict[str, Tensor], int, bool]:
-        """Improve one group after another until none can be: the orders, the number of sweeps, whether it converged."""
-        groups = self.spec.groups
-        for sweep in range(1, max_iterations + 1):
+    def descend(self, orders: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Improve one group after another until none can be. It ends, as each step gains more than rounding."""
+        groups, improved = self.spec.groups, True
+        while improved:
             improved = False
             for number in rng.permutation(len(groups)).tolist():
                 group = groups[number]
@@ -293,9 +282,7 @@ class MatchingProblem:
                 order = _assign(similarity)
                 if _gain(similarity, order) > _gain(similarity, orders[group]) + self.least_gain:
                     orders, improved = {**orders, group: order}, True
-            if not improved:
-                return orders, sweep, True
-        return orders, max_iterations, False
+        return orders
 
     def similarity(self, group: str, orders: Mapping[str, Tensor], known: Collection[str] | None = None) -> Tensor:
         """Inner products of the parameters of unit i of A and unit j of B, in one group: float64 [n, n].
@@ -345,9 +332,7 @@ def _gain(similarity: Tensor, order: Tensor) -> float:
     return similarity.gather(1, order[:, None]).sum().item()
 
 
-def _measured(
-    spec: PermutationSpec, orders: Mapping[str, Tensor], state_a: State, state_b: State, *how: Any
-) -> Permutations:
-    """The permutations with the distances before and after, and ``how`` they were found."""
+def _measured(spec: PermutationSpec, orders: Mapping[str, Tensor], state_a: State, state_b: State) -> Permutations:
+    """The permutations with the distances before and after."""
     permuted = permute(state_b, Permutations(spec, orders))
-    return Permutations(spec, orders, l2_distance(state_a, state_b), l2_distance(state_a, permuted), *how)
+    return Permutations(spec, orders, l2_distance(state_a, state_b), l2_distance(state_a, permuted))

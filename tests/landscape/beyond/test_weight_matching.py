@@ -77,7 +77,6 @@ def test_matching_recovers_a_permutation_exactly(name, width):
         found = match(state, permuted, name, seed=seed)
         assert found.distance_before == pytest.approx(distance(state, permuted))
         assert found.distance_after == 0
-        assert found.converged
         restored = permute(permuted, found)
         assert [key for key in state if not torch.equal(state[key], restored[key])] == []
         if width >= 5:
@@ -85,19 +84,17 @@ def test_matching_recovers_a_permutation_exactly(name, width):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from(NAMES), st.integers(1, 4), st.integers(0, 10**6), st.integers(1, 4))
-def test_matching_never_increases_the_distance(name, width, seed, max_iterations):
+@given(st.sampled_from(NAMES), st.integers(1, 4), st.integers(0, 10**6))
+def test_matching_never_increases_the_distance(name, width, seed):
     a, b = (network(name, width, s).state_dict() for s in (seed, seed + 1))
-    found = match(a, b, name, seed, max_iterations)
+    found = match(a, b, name, seed)
     assert found.distance_after == pytest.approx(distance(a, permute(b, found)))
     assert found.distance_after <= found.distance_before * (1 + 1e-12)
-    assert found.sweeps <= max_iterations
 
 
 def test_matching_ends_where_no_swap_of_two_units_helps():
     a, b = (network(width=2, seed=seed).state_dict() for seed in (0, 1))
     found = match(a, b)
-    assert found.converged
     assert found.distance_after < found.distance_before
     for group, order in found.orders.items():
         for i in range(len(order)):
@@ -115,7 +112,7 @@ def test_the_better_end_of_two_starts_is_taken():
         spec = permutation_spec("unet")
         problem = MatchingProblem(spec, spec.sizes(a), a, b)
         ends = [
-            problem.descend(start, np.random.default_rng([0, number]), 100)[0]
+            problem.descend(start, np.random.default_rng([0, number]))
             for number, start in enumerate((problem.identity(), problem.forward()))
         ]
         distances = [distance(a, permute(b, Permutations(spec, orders))) for orders in ends]
@@ -134,15 +131,6 @@ def test_the_same_seed_gives_the_same_permutations_and_nothing_given_is_changed(
         tensor.zero_()
     for state, kept in zip((a, b), before, strict=True):
         assert all(torch.equal(state[key], kept[key]) for key in state)
-
-
-def test_too_few_sweeps_are_reported():
-    a, b = (network(seed=seed).state_dict() for seed in (0, 1))
-    assert match(a, b).converged
-    cut = match(a, b, max_iterations=1)
-    assert (cut.sweeps, cut.converged) == (1, False)
-    with pytest.raises(ParameterError, match="max_iterations"):
-        match(a, b, max_iterations=0)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,19 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from chairlib.collection import Collection
-from chairlib.collection.grouping import (
+from chairfinder.grouping import (
     BACKGROUND_BITS,
     COLOUR_ASPECT,
     COLOUR_BITS,
     SILHOUETTE_ASPECT,
     SILHOUETTE_BITS,
-    Signature,
-    background_signature,
     find_groups,
     near_duplicates,
-    segment_signature,
 )
+from chairlib.collection import Collection
+from chairlib.collection.signatures import Signature, background_signature, segment_signature
 from drawing import blob, recoloured
 
 
