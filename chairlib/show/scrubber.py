@@ -219,7 +219,7 @@ def _read_out(shown: _Scrubbed, treatment: str, number: int) -> str:
 class _Chart:
     """IoU over alpha as SVG in the colours of the page, with a point on each curve."""
 
-    WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 270, 36, 26, 26, 50
+    WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 270, 36, 34, 26, 50
 
     def __init__(self, shown: _Scrubbed, treatment: str) -> None:
         self.shown, self.treatment = shown, treatment

@@ -1,11 +1,18 @@
 """The paper's analyses: lines, distances and planes hold what is computed by hand from the models."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.landscape import run as landscape
+from chairlib.landscape.analyses import Lines
+from chairlib.landscape.barriers import barrier, barrier_interval
+from chairlib.landscape.cells import Study
+from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.space import interpolate
 from chairlib.landscape.states import l2_distance
 from chairlib.transfer import run as transfer
@@ -36,8 +43,40 @@ def test_the_middle_of_a_line_is_the_mean_of_its_ends(full):
     assert found["precision"].item() == pytest.approx(expected.scores.precision)
 
 
+@pytest.mark.parametrize("pair", "FSR")
+@pytest.mark.parametrize("way", ["average", "recalibrate"])
+def test_a_mean_barrier_and_its_interval_are_of_the_scored_photos(full, by_hand, pair, way):
+    (mean,) = (one for one in full.metrics["mean_barriers"] if (one["pair"], one["batch_norm"]) == (pair, way))
+    ends = [state_of(full, f"{pair}{number}") for number in (1, 2)]
+    between = [by_hand(interpolate(*ends, alpha), way == "recalibrate").scores for alpha in (0, 0.5, 1)]
+    assert mean["barrier"] == pytest.approx(barrier([0, 0.5, 1], [scores.iou for scores in between]), abs=1e-2)
+    photos = [scores.per_image["iou"].to_numpy() for scores in between]
+    assert (mean["low"], mean["high"]) == pytest.approx(barrier_interval([0, 0.5, 1], [photos]), abs=1e-2)
+
+
+def test_a_mean_barrier_is_over_all_pairs_of_a_set():
+    """Lines with holes of known depths half-way. One of five photos has no object."""
+    depths = {"F1": {"F2": 2.0, "F3": 4.0}, "F2": {"F3": 9.0}, "S1": {"S2": 40.0, "S3": 42.0}, "S2": {"S3": 50.0}}
+    depths |= {"R1": {"R2": 10.0, "R3": 11.0}, "R2": {"R3": 30.0}}
+    photos = np.array([10.0, 40.0, np.nan, 20.0, 30.0])
+
+    def result(cell):
+        _, first, second, _, alpha = cell.key
+        hole = depths[first][second] * (alpha == "alpha 0.5")
+        # Photos that are alike but for their level have the mean's barrier in every resample.
+        return {"photos": (photos - hole).tolist()}
+
+    study = Study(LandscapeSettings(n_seeds=3, n_alphas=3), ("average",), (), ())
+    found = Lines(study).mean_barriers(SimpleNamespace(result=result))
+    assert [(mean["pair"], mean["batch_norm"]) for mean in found] == [(pair, "average") for pair in "FSR"]
+    for mean, expected in zip(found, (5, 44, 17), strict=True):
+        assert (mean["barrier"], mean["low"], mean["high"]) == pytest.approx((expected,) * 3)
+
+
 def test_distances_are_between_the_members(full):
-    whole = full.table("distances").query("block == 'total'").set_index("name")["l2"]
+    table = full.table("distances").query("block == 'total'").set_index("name")
+    whole = table["l2"]
+    assert table["kind"].tolist() == ["ft_ft", "ri_ri", "rs_rs", "ft_p", "ft_p", "ri_p", "ri_p"]
     assert list(whole.index) == ["F1 & F2", "S1 & S2", "R1 & R2", "F1 & P", "F2 & P", "S1 & P", "S2 & P"]
     for name, distance in whole.items():
         first, second = str(name).split(" & ")

@@ -9,10 +9,10 @@ import pytest
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import UNet
 from chairlib.core import paths
+from chairlib.landscape import jobs, trained
 from chairlib.landscape import run as landscape
 from chairlib.landscape.cells import Cell, CellStore, Study, unique_cells
 from chairlib.landscape.evaluator import Evaluator
-from chairlib.landscape.jobs import count_images
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.trained import TrainedModels
 from chairlib.transfer import run as transfer
@@ -38,15 +38,15 @@ def computed(monkeypatch, tmp_path):
 def test_a_stopped_analysis_goes_on_where_it_was(full, tiny, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "cache", tmp_path / "cache")
     scored = []
-    score = Evaluator.score
+    evaluations = Evaluator.evaluations
 
     def stop_at_the_fifth(self, *arguments, **options):
         if len(scored) == 4:
             raise KeyboardInterrupt
         scored.append(1)
-        return score(self, *arguments, **options)
+        return evaluations(self, *arguments, **options)
 
-    monkeypatch.setattr(Evaluator, "score", stop_at_the_fifth)
+    monkeypatch.setattr(Evaluator, "evaluations", stop_at_the_fifth)
     run = landscape.open_run(**tiny)
     with pytest.raises(KeyboardInterrupt):
         landscape.analyse(run, progress=False)
@@ -57,18 +57,18 @@ def test_a_stopped_analysis_goes_on_where_it_was(full, tiny, monkeypatch, tmp_pa
 
     def count(self, *arguments, **options):
         scored.append(1)
-        return score(self, *arguments, **options)
+        return evaluations(self, *arguments, **options)
 
-    monkeypatch.setattr(Evaluator, "score", count)
+    monkeypatch.setattr(Evaluator, "evaluations", count)
     landscape.analyse(run, progress=False)
-    assert len(scored) == 2 * 2 * 3  # pairs, ways and alphas, each once
+    assert len(scored) == 3 * 2 * 3  # sets, ways and alphas, each once
     assert {file: file.stat().st_mtime_ns for file in cells} == before
 
     # A finer grid computes only what is new; a damaged cell is computed again.
     scored.clear()
     cells[0].write_text("{")
     finer = landscape.analyse(landscape.open_run(**{**tiny, "n_alphas": 5}), progress=False)
-    assert len(scored) == 2 * 2 * 2 + 1
+    assert len(scored) == 3 * 2 * 2 + 1
     json.loads(cells[0].read_text())
     assert finer.table("curves")["alpha"].nunique() == 5
 
@@ -127,9 +127,14 @@ def test_all_that_is_computed_was_listed_before_and_nothing_is_computed_twice(ti
     assert again.metrics == record.metrics
 
 
-@pytest.mark.parametrize("changes", CHANGES)
-def test_the_images_of_an_analysis_are_counted(tiny, monkeypatch, computed, changes):
-    """What its cells send through the network, the examples' masks aside, and the total of the progress bar."""
+@pytest.mark.parametrize(("changes", "n_train"), [*((changes, 16) for changes in CHANGES), ({"plane": 3}, 6)])
+def test_the_images_of_an_analysis_are_counted(tiny, monkeypatch, computed, changes, n_train):
+    """What its cells send through the network, the examples' masks aside, and the total of the progress bar.
+
+    Of 16 training photos, all are used or a part.
+    """
+    for module in (jobs, trained):
+        monkeypatch.setattr(module, "N_TRAIN", n_train)
     run = landscape.open_run(**{**tiny, **changes, "n_alphas": 2})
     for label, member in landscape.members(run.settings).items():
         (benchmark if label.startswith("P") else transfer).train(member, False)
@@ -145,9 +150,9 @@ def test_the_images_of_an_analysis_are_counted(tiny, monkeypatch, computed, chan
     monkeypatch.setattr(CellStore, "get", counted)
     record = landscape.analyse(run, progress=False)
     shown = len({key for key in computed if key[0] == "line"}) * len(landscape.examples(record)["images"])
-    # The estimate takes a plane for a square: each cell that it has not would recalibrate on 16 photos and score 4.
+    # The estimate takes a plane for a square: each cell that it has not would recalibrate, and score 4 photos.
     missing = 2 * run.settings.plane**2 - len(record.table("planes"))
-    assert count_images(run) == (0, sum(seen) - shown + missing * (16 + 4))
+    assert jobs.count_images(run) == (0, sum(seen) - shown + missing * (n_train + 4))
     assert set(totals) == {len(computed)}
 
 

@@ -36,7 +36,7 @@ def test_a_profile_lists_each_analysis_once_and_p_is_a_run_of_the_benchmark(tiny
     # Seed 0 of the two pretrainings of this model, width and resolution.
     assert {landscape.members(run.settings)["P"].name for run in runs} == {pretrainings[1].name}
     needed = jobs.members(runs)
-    assert len(needed) == len({run.name for run in needed}) == 1 + 2 * 4
+    assert len(needed) == len({run.name for run in needed}) == 1 + 2 * 5  # R1 is S1, so it is not needed as well
     with pytest.raises(ParameterError, match="no benchmark run of unet with width 4 at 32 px to pretrain from"):
         jobs.open_runs([{**common, "width": 4}], inputs, pretrainings)
 

@@ -28,9 +28,9 @@ from chairlib.transfer.settings import TransferSettings
 
 WAYS = ("average", "recalibrate")
 #: l2 of the first pair of each kind; every further pair is one longer.
-LENGTHS = {"ft_ft": 10.0, "ri_ri": 20.0, "ft_p": 8.0, "ri_p": 16.0}
-#: Deepest points below the line: F, S, and S matched by weights or by activations; half of it when recalibrated.
-DEPTHS = {"F": 4.0, "S": 40.0, "weights": 20.0, "activations": 12.0}
+LENGTHS = {"ft_ft": 10.0, "rs_rs": 14.0, "ri_ri": 20.0, "ft_p": 8.0, "ri_p": 16.0}
+#: Deepest points below the line: F, S, R, and S matched by weights or by activations; half of it when recalibrated.
+DEPTHS = {"F": 4.0, "S": 40.0, "R": 30.0, "weights": 20.0, "activations": 12.0}
 #: What recalibrating does to every trained model.
 SHIFT = -3.0
 #: The paper profile's: 41 points from 0 to 1, and a quarter beyond both ends.
@@ -62,13 +62,22 @@ def distances(n_seeds):
 def curves(settings):
     rows = []
     pairs = list(combinations(range(1, settings.n_seeds + 1), 2))
-    grid = product("FS", enumerate(pairs), WAYS, alphas_of(settings), ("train", "test"))
+    grid = product("FSR", enumerate(pairs), WAYS, alphas_of(settings), ("train", "test"))
     for pair, (number, (i, j)), way, alpha, split in grid:
         iou = parabola(alpha, DEPTHS[pair] + number, way) + (10 if split == "train" else 0)
         scores = {"iou": iou, "dice": iou + 5, "precision": 90.0, "loss": 1 - iou / 100}
         at = {"alpha": alpha, "extrapolated": not 0 <= alpha <= 1}
         rows.append({"pair": pair, "name": f"{i} & {j}", "batch_norm": way, **at, "split": split, **scores})
     return pd.DataFrame(rows)
+
+
+def mean_barriers(settings):
+    """Each set's mean barrier, a point more for three models, and an interval that is not even around it."""
+    rows, more = [], (settings.n_seeds - 2)
+    for pair, way in product("FSR", WAYS):
+        height = (DEPTHS[pair] + more) * (0.5 if way == "recalibrate" else 1.0)
+        rows.append({"pair": pair, "batch_norm": way, "barrier": height, "low": height - 1, "high": height + 2})
+    return rows
 
 
 def matched(settings):
@@ -107,13 +116,14 @@ def made(own_runs, size=8, cells=0, **changes):
         run.write_table(name, frame)
     generator, n_alphas = torch.Generator().manual_seed(0), len(alphas_of(settings))
     shape = (6, size, size)
-    masks = {f"masks.{pair}.{way}": masks_of(n_alphas, shape, generator) for pair, way in product("FS", WAYS)}
+    masks = {f"masks.{pair}.{way}": masks_of(n_alphas, shape, generator) for pair, way in product("FSR", WAYS)}
     images = torch.randint(0, 256, (6, 3, size, size), generator=generator, dtype=torch.uint8)
     save_tensors(
         run.folder / "examples.safetensors",
         {"images": images, "targets": masks_of(6, (1, size, size), generator), **masks},
     )
-    metrics = {"barriers": barriers_of(tables["curves"]), "points": points, "matched_l2": lengths}
+    metrics = {"barriers": barriers_of(tables["curves"]), "mean_barriers": mean_barriers(settings)}
+    metrics |= {"points": points, "matched_l2": lengths}
     seen = {
         "seconds": 60.0,
         "images_seen": 0,
@@ -156,7 +166,10 @@ def test_table_5_has_the_papers_rows_and_ours(report):
     ]
     assert table["Ft & Ft / Ri & Ri"].tolist()[1:] == [0.587, 0.5]
     assert table["Ft & P / Ri & P"].tolist()[1:] == [0.569, pytest.approx(8.5 / 16.5, abs=1e-3)]
-    assert [table[title].iloc[2] for title in ("Ft & Ft", "Ri & Ri")] == [10, 20]  # one pair: no spread
+    assert table["Rs & Rs / Ri & Ri"].iloc[2] == 0.7
+    assert [table[title].iloc[2] for title in ("Ft & Ft", "Rs & Rs", "Ri & Ri")] == [10, 14, 20]  # one pair: no spread
+    # The paper has no models from one random start.
+    assert table[["Rs & Rs", "Rs & Rs / Ri & Ri"]].iloc[:2].isna().all(axis=None)
     assert table["Ft & P"].iloc[2] == (8.5, 8, 9)
     assert table["trained"].iloc[2] == "2 seeds; one pair each, no spread"
 
@@ -228,14 +241,14 @@ def test_the_title_says_which_fold(own_runs):
 
 
 def test_whole_models_by_kind(report, of_three):
-    table = report.whole_distances().iloc[:4]
+    table = report.whole_distances().iloc[:5]
     assert table["models"].tolist() == list(KINDS.values())
-    assert table["pairs"].tolist() == [1, 1, 2, 2]
-    assert table["l2 distance"].tolist() == [10, 20, (8.5, 8, 9), (16.5, 16, 17)]
-    assert table["mean norm of the two"].tolist() == [40, 40, (40, 40, 40), (40, 40, 40)]
-    assert table["relative to it"].tolist()[:2] == [0.25, 0.5]
-    assert table["relative to it"].iloc[2] == pytest.approx((0.2125, 0.2, 0.225))
-    assert of_three.whole_distances()["l2 distance"].tolist()[:2] == [(11, 10, 12), (21, 20, 22)]
+    assert table["pairs"].tolist() == [1, 1, 1, 2, 2]
+    assert table["l2 distance"].tolist() == [10, 14, 20, (8.5, 8, 9), (16.5, 16, 17)]
+    assert table["mean norm of the two"].tolist() == [40, 40, 40, (40, 40, 40), (40, 40, 40)]
+    assert table["relative to it"].tolist()[:3] == [0.25, 0.35, 0.5]
+    assert table["relative to it"].iloc[3] == pytest.approx((0.2125, 0.2, 0.225))
+    assert of_three.whole_distances()["l2 distance"].tolist()[:3] == [(11, 10, 12), (15, 14, 16), (21, 20, 22)]
 
 
 def test_the_yardstick_of_distances_is_two_fresh_models_of_this_architecture(own_runs):
@@ -260,16 +273,18 @@ def test_the_yardstick_of_distances_is_two_fresh_models_of_this_architecture(own
 def test_blocks_have_absolute_distances(report):
     table = report.block_distances()
     assert table["block"].tolist() == ["stem", "classifier"]
+    assert table.columns.tolist() == ["block", *KINDS.values()]
     assert table["Ri & Ri"].tolist() == [12, 16]
+    assert table["Rs & Rs"].tolist() == pytest.approx([8.4, 11.2])
     assert table["Ft & P"].iloc[0] == pytest.approx((5.1, 4.8, 5.4))
     assert (report.distances()["block"] == "total").all()
     assert set(report.distances(block=True)["block"]) == {"stem", "classifier"}
 
 
 def test_one_pair_is_said_to_have_no_spread(report, of_three):
-    assert "one pair each of Ft & Ft and of Ri & Ri" in report.pairs
+    assert "one pair of each set" in report.pairs
     assert "no spread" in report.pairs
-    assert "3 pairs each" in of_three.pairs
+    assert "3 pairs of each set" in of_three.pairs
     assert "no spread" not in of_three.pairs
 
 
@@ -282,21 +297,31 @@ def test_values_are_shown_with_the_places_they_need(report):
 # -- lines ---
 
 
-def test_barriers_by_pair_and_way(report, of_three):
+def test_barriers_by_set_and_way(report, of_three):
     table = report.barriers()
-    assert table["models"].tolist() == ["fine-tuned (F)"] * 2 + ["from scratch (S)"] * 2
-    assert table["BatchNorm"].tolist() == [*WAYS, *WAYS]
-    for column in ("val images, points of IoU", "train images, points of IoU"):
-        assert table[column].tolist() == pytest.approx([4, 2, 40, 20])
-    assert of_three.barriers()["val images, points of IoU"].tolist()[2] == pytest.approx((41, 40, 42))
+    titles = ["fine-tuned (F)", "from scratch (S)", "from scratch, one start (R)"]
+    assert list(zip(table["models"], table["BatchNorm"], strict=True)) == list(product(titles, WAYS))
+    heights = [4, 2, 40, 20, 30, 15]
+    assert table["val images, points of IoU"].tolist() == [(height, height - 1, height + 2) for height in heights]
+    for column in ("each pair, val images", "each pair, train images"):
+        assert table[column].tolist() == [f"{height:.1f}" for height in heights]
+    table = of_three.barriers()
+    assert table["val images, points of IoU"].iloc[4] == (31, 30, 33)
+    assert table["each pair, train images"].iloc[4] == "30.0 / 31.0 / 32.0"
+
+
+def test_a_barrier_is_shown_with_its_interval(report):
+    shown = style_table(report.barriers(), "").data
+    assert "4.0" in shown
+    assert "(3.0–6.0)" in shown
 
 
 def test_recalibrating_shifts_the_trained_models(report):
     table = report.recalibration_shift()
-    assert table["model"].tolist() == ["F1", "F2", "S1", "S2"]
-    assert table["as trained"].tolist() == [80] * 4
-    assert table["recalibrated"].tolist() == [77] * 4
-    assert table["shift, points"].tolist() == [SHIFT] * 4
+    assert table["model"].tolist() == ["F1", "F2", "R1", "R2", "S1", "S2"]
+    assert table["as trained"].tolist() == [80] * 6
+    assert table["recalibrated"].tolist() == [77] * 6
+    assert table["shift, points"].tolist() == [SHIFT] * 6
 
 
 def test_matching_in_numbers(report, of_three):
@@ -339,9 +364,14 @@ def test_the_report_shows_the_papers_rows_and_ours(full):
     whole = report.distances().query("kind == 'ft_p'")["l2"]
     assert (mean, low, high) == pytest.approx((whole.mean(), whole.min(), whole.max()))
     assert set(report.distances()["kind"]) == set(KINDS)
-    assert len(report.barriers()) == 4
+    barriers = report.barriers()
+    assert len(barriers) == 6
+    # The mean of one pair's barrier is that of the pair, and its interval is of the same photos.
+    for mean, own in zip(barriers.iloc[:, 2], barriers["each pair, val images"], strict=True):
+        assert f"{mean[0]:.1f}" == own
+        assert 0 <= mean[1] <= mean[2]
     shift = report.recalibration_shift()
-    assert shift["model"].tolist() == ["F1", "F2", "S1", "S2"]
+    assert shift["model"].tolist() == ["F1", "F2", "R1", "R2", "S1", "S2"]
     assert report.scrubber()["alphas"] == [0, 0.5, 1]
     assert report.plane("F")["values"].shape == (len(report.plane("F")["y"]), len(report.plane("F")["x"]))
     values = report.glued("toy", "A toy.")
@@ -382,12 +412,16 @@ def test_the_prose_is_given_its_values(report):
     values = report.glued("toy", "A toy.")
     assert values["landscape_sentence"] == (
         "A toy. U-Net, width 2 on car, the stand-in, protocol authors, val images (4; 16 for training). 2 models "
-        "fine-tuned, 2 from scratch; 2.0 minutes of training, P's too, 1.0 of analysis on a CPU."
+        "fine-tuned, 2 from scratch, 2 from one random start; 2.0 minutes of training, P's too, 1.0 of analysis on a "
+        "CPU."
     )
     assert (values["ratio_ft_ft"], values["paper_ratio_ft_ft"]) == ("0.500", "0.587")
-    assert [values[f"barrier_{pair}_{way}"] for pair in ("fine_tuned", "scratch") for way in WAYS] == [
-        *("4.0", "2.0"),
-        *("40.0", "20.0"),
+    assert values["ratio_rs_rs"] == "0.700"
+    assert "paper_ratio_rs_rs" not in values
+    assert [values[f"barrier_{pair}_{way}"] for pair in ("fine_tuned", "scratch", "one_start") for way in WAYS] == [
+        *("4.0 (3.0–6.0)", "2.0 (1.0–4.0)"),
+        *("40.0 (39.0–42.0)", "20.0 (19.0–22.0)"),
+        *("30.0 (29.0–32.0)", "15.0 (14.0–17.0)"),
     ]
 
 
@@ -397,6 +431,7 @@ def test_the_prose_is_given_its_values(report):
 def test_a_scrubber_has_few_frames_each_with_its_own_masks(own_runs, grid):
     record = made(own_runs, **grid)
     shown, alphas = open_report(record, []).scrubber(), alphas_of(record.settings)
+    assert set(shown["predicted"]) == set(product("FSR", WAYS))
     assert len(shown["alphas"]) <= MOST_FRAMES
     assert {0, 1} <= set(shown["alphas"]) <= set(alphas)
     steps = np.diff(shown["alphas"])

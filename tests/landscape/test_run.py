@@ -36,11 +36,29 @@ def test_fine_tuned_members_share_a_pretraining_and_differ_in_order(tiny):
         assert [settings["init_seed"] for settings in pair] == [None, None]
     same = set(tuned[0]) - {"pretraining", "pretrained", "seed"}
     assert all(tuned[0][name] == scratch[1][name] for name in same)
-    # A shared pretraining of 0 images: the same initial weights, another order. The first of them is S1 itself.
-    assert opened["F1@0"].name == opened["S1"].name
-    assert (opened["F2@0"].settings.seed, opened["F2@0"].settings.init_seed) == (1, 0)
+    # A shared pretraining of 0 images: the random start in common.
+    assert [opened[f"F{number}@0"].name for number in (1, 2)] == [opened[f"R{number}"].name for number in (1, 2)]
     assert opened["P@12"].settings.images == 12  # a quarter of P's 48
     assert opened["F2@12"].settings.pretrained == opened["P@12"].name
+
+
+def test_a_third_set_shares_a_random_start_and_differs_as_the_fine_tuned_ones_do(tiny):
+    opened = landscape.members(LandscapeSettings.of({**tiny, "n_seeds": 3}))
+    scratch, shared = ([opened[f"{pair}{n}"] for n in (1, 2, 3)] for pair in "SR")
+    assert shared[0].name == scratch[0].name  # it is not trained twice
+    assert len({run.name for run in [*scratch, *shared]}) == 5
+    changed = {"init_seed": None}
+    assert [run.settings.with_changes(**changed) for run in shared] == [run.settings for run in scratch]
+    start, *others = (transfer.initial_model(run.settings).state_dict() for run in shared)
+    assert all(torch.equal(other[name], weights) for other in others for name, weights in start.items())
+    start, *others = (transfer.initial_model(run.settings).state_dict() for run in scratch)
+    assert not any(torch.equal(other["classifier.weight"], start["classifier.weight"]) for other in others)
+
+
+def test_models_from_one_start_end_apart(full):
+    """They see the photos in another order."""
+    assert torch.equal(state_of(full, "R1")["classifier.weight"], state_of(full, "S1")["classifier.weight"])
+    assert 0 < l2_distance(state_of(full, "R1"), state_of(full, "R2"))
 
 
 def test_a_model_from_scratch_shares_nothing_with_a_pretrained_one_of_its_seed():
@@ -123,7 +141,7 @@ def test_everything_that_was_asked_for_is_there(full):
 def test_examples_are_the_masks_of_each_alpha(full):
     shown = landscape.examples(full)
     assert shown["images"].shape[1:] == (32, 32, 3)
-    assert set(shown["predicted"]) == {(pair, way) for pair in "FS" for way in ("average", "recalibrate")}
+    assert set(shown["predicted"]) == {(pair, way) for pair in "FSR" for way in ("average", "recalibrate")}
     model = transfer.initial_model(TransferSettings(width=4, resolution=32)).eval()
     model.load_state_dict(state_of(full, "F2"))
     with torch.no_grad():
@@ -199,7 +217,7 @@ def test_the_seconds_of_an_analysis_hold_no_training(tiny, monkeypatch, tmp_path
         monkeypatch.setattr(chapter, "train", a_minute_later)
     monkeypatch.setattr(landscape, "time", SimpleNamespace(monotonic=lambda: clock.seconds))
     record = landscape.analyse(landscape.open_run(**{**tiny, "n_alphas": 4}), progress=False)
-    assert clock.seconds == 60 * 5
+    assert clock.seconds == 60 * (1 + 3 * 2)  # P, and two models of each set
     assert record.content["seconds"] == 0
     assert record.content["member_seconds"] > 0
 

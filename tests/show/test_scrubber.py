@@ -36,9 +36,10 @@ images = rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
 targets = np.zeros((3, 16, 16), bool)
 targets[:2, 4:12, 4:12] = True
 predicted, rows = {}, []
-for number, (pair, way) in enumerate([("F", "average"), ("S", "average"), ("F", "recalibrate"), ("S", "recalibrate")]):
+keys = [(pair, way) for way in ("average", "recalibrate") for pair in "FSR"]
+for number, (pair, way) in enumerate(keys):
     predicted[pair, way] = rng.random((7, 3, 16, 16)) < 0.5
-    depth = (4, 60, 2, 30)[number]
+    depth = (4, 60, 20, 2, 30, 10)[number]
     for alpha in alphas:
         rows.append((pair, way, alpha, 80 - number - 3 * alpha - depth * 4 * max(0.0, alpha * (1 - alpha))))
 curves = pd.DataFrame(rows, columns=["pair", "batch_norm", "alpha", "iou"])
@@ -49,6 +50,7 @@ ALPHAS, CURVES, IMAGES, TARGETS, PREDICTED = (
     GIVEN[name] for name in ("alphas", "curves", "images", "targets", "predicted")
 )
 WAYS = ("average", "recalibrate")
+PAIRS = {"F": "fine-tuned", "S": "from scratch", "R": "one random start"}
 COLOURS = {"found": (255, 255, 255), "false alarm": (213, 94, 0), "missed": (86, 180, 233)}
 
 
@@ -104,18 +106,22 @@ def test_there_is_a_frame_for_every_alpha_and_way_with_text_of_its_own() -> None
     assert len(curves) == len(masks) == 2 * len(ALPHAS)
     told = [*(re.search('aria-label="(.*?)"', text).group(1) for text in curves)]
     told += [alt for text in masks for alt in re.findall('alt="(.*?)"', text)]
-    assert len(set(told)) == len(told) == 6 * len(ALPHAS)
+    assert len(set(told)) == len(told) == 2 * (1 + len(PAIRS)) * len(ALPHAS)
     half = next(text for text in told if "alpha 0.50," in text and "averaged" in text and "over alpha" in text)
-    for figures in ("F, fine-tuned, has 74.5 %, 4.0 points below", "S, from scratch, has 17.5 %, 60.0 points below"):
+    for figures in (
+        "F, fine-tuned, has 74.5 %, 4.0 points below",
+        "S, from scratch, has 17.5 %, 60.0 points below",
+        "R, one random start, has 56.5 %, 20.0 points below the line between its ends; its barrier is 20.0 points.",
+    ):
         assert figures in half
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("pair", "FS")
+@pytest.mark.parametrize("pair", PAIRS)
 def test_masks_show_what_was_found_missed_and_wrongly_called(pair: str, way: str) -> None:
     frames = [text for text in contents(scrubber()) if "Masks predicted" in text and BATCH_NORM_TITLES[way] in text]
     for number, frame in enumerate(frames):
-        alt, source = re.findall('alt="(.*?)".*?src="(.*?)"', frame)["FS".index(pair)]
+        alt, source = re.findall('alt="(.*?)".*?src="(.*?)"', frame)[[*PAIRS].index(pair)]
         assert f"{pair} at alpha {ALPHAS[number]:.2f}".replace("-", "−") in alt
         np.testing.assert_array_equal(strip(source), expected_masks(pair, way, number))
         masks = PREDICTED[pair, way][number]
@@ -132,19 +138,24 @@ def test_images_and_true_masks_stand_above_every_frame() -> None:
 
 def test_the_read_out_gives_figures_gaps_and_barriers_and_marks_extrapolation() -> None:
     averaged = [words(text.split("<svg")[0]) for text in read_outs(scrubber())][: len(ALPHAS)]
-    assert averaged[0].startswith("α = −0.25 : extrapolated, past F₂ and S₂")
-    assert averaged[1].startswith("α = 0.00 : the trained F₂ and S₂")
+    assert averaged[0].startswith("α = −0.25 : extrapolated, past F₂, S₂, R₂")
+    assert averaged[1].startswith("α = 0.00 : the trained F₂, S₂, R₂")
     assert averaged[3].startswith("α = 0.50 : between the trained models")
-    assert averaged[5].startswith("α = 1.00 : the trained F₁ and S₁")
-    assert averaged[6].startswith("α = 1.25 : extrapolated, past F₁ and S₁")
-    assert averaged[3].endswith("● F α , fine-tuned 74.5 4.0 4.0 ■ S α , from scratch 17.5 60.0 60.0")
-    assert averaged[6].endswith("● F α , fine-tuned 76.2 – 4.0 ■ S α , from scratch 75.2 – 60.0")
+    assert averaged[5].startswith("α = 1.00 : the trained F₁, S₁, R₁")
+    assert averaged[6].startswith("α = 1.25 : extrapolated, past F₁, S₁, R₁")
+    assert averaged[3].endswith(
+        "● F α , fine-tuned 74.5 4.0 4.0 ■ S α , from scratch 17.5 60.0 60.0 ▲ R α , one random start 56.5 20.0 20.0"
+    )
+    assert averaged[6].endswith(
+        "● F α , fine-tuned 76.2 – 4.0 ■ S α , from scratch 75.2 – 60.0 ▲ R α , one random start 74.2 – 20.0"
+    )
 
 
 def test_a_curve_above_its_line_has_no_barrier() -> None:
     bulging = CURVES.assign(iou=60.0 + 10 * CURVES["alpha"].between(0.1, 0.9))
     half = words(read_outs(scrubber(curves=bulging))[3].split("<svg")[0])
-    assert half.endswith("● F α , fine-tuned 70.0 −10.0 0.0 ■ S α , from scratch 70.0 −10.0 0.0")
+    for mark, (pair, title) in zip("●■▲", PAIRS.items(), strict=True):
+        assert f"{mark} {pair} α , {title} 70.0 −10.0 0.0" in half
 
 
 def test_points_lie_on_the_curves() -> None:
@@ -153,19 +164,17 @@ def test_points_lie_on_the_curves() -> None:
         lines = [
             [tuple(map(float, p.split(","))) for p in points.split()] for points in re.findall('points="(.*?)"', text)
         ]
-        for pair, line, (x, y) in zip("FS", lines, points_of(text), strict=True):
+        for pair, line, (x, y) in zip(PAIRS, lines, points_of(text), strict=True):
             assert (x, y) == pytest.approx(line[number % len(ALPHAS)], abs=0.06)
             assert value_of(text, y) == pytest.approx(iou_at(pair, way, alpha), abs=0.1)
 
 
 def points_of(svg: str) -> list[tuple[float, float]]:
-    """Where F's and S's points are, in the drawing's own units."""
-    circle = re.search(r'<circle class="alpha-point-F" cx="(.*?)" cy="(.*?)"', svg)
-    square = re.search(r'<rect class="alpha-point-S" x="(.*?)" y="(.*?)" width="(.*?)"', svg)
-    assert circle is not None
-    assert square is not None
-    x, y, side = map(float, square.groups())
-    return [(float(circle.group(1)), float(circle.group(2))), (x + side / 2, y + side / 2)]
+    """Where the points of F, S and R are, in the drawing's own units."""
+    places = re.findall(r'<g transform="translate\((\S+) (\S+)\)"><\w+ class="alpha-point-(\w)"', svg)
+    found = {pair: (float(x), float(y)) for x, y, pair in places}
+    assert len(places) == len(found) == len(PAIRS)
+    return [found[pair] for pair in PAIRS]
 
 
 def value_of(svg: str, y: float) -> float:
@@ -211,7 +220,7 @@ def test_one_way_alone_needs_no_switch() -> None:
 
 def test_curves_may_be_finer_and_alphas_off_by_a_rounding_error() -> None:
     steps = -0.25 + np.cumsum([0.0, *[0.05] * 30])
-    fine = pd.concat([pd.DataFrame({"pair": p, "batch_norm": "average", "alpha": steps, "iou": 50.0}) for p in "FS"])
+    fine = pd.concat([pd.DataFrame({"pair": p, "batch_norm": "average", "alpha": steps, "iou": 50.0}) for p in PAIRS])
     told = [words(text.split("<svg")[0]) for text in read_outs(scrubber(curves=fine))]
     assert len(told) == len(ALPHAS)
     assert told[1].startswith("α = 0.00 : the trained")
@@ -234,8 +243,8 @@ def test_21_alphas_of_six_images_keep_to_their_share_of_a_page() -> None:
     y, x = np.mgrid[:64, :64]
     targets = np.stack([np.hypot(x - 32, y - 30) < r for r in (12, 16, 20, 22, 24, 26)])
     alphas = np.linspace(0, 1, 21)
-    predicted = {(p, w): targets ^ (rng.random((21, 6, 64, 64)) < 0.02) for p in "FS" for w in WAYS}
-    curves = pd.DataFrame([(p, w, a, 70.0) for p in "FS" for w in WAYS for a in alphas], columns=CURVES.columns)
+    predicted = {(p, w): targets ^ (rng.random((21, 6, 64, 64)) < 0.02) for p in PAIRS for w in WAYS}
+    curves = pd.DataFrame([(p, w, a, 70.0) for p in PAIRS for w in WAYS for a in alphas], columns=CURVES.columns)
     widget = alpha_scrubber(alphas, curves, rng.integers(90, 160, (6, 64, 64, 3), np.uint8), targets, predicted)
     assert 200_000 < embed_size(widget) < 1_200_000
 
@@ -246,6 +255,7 @@ def test_21_alphas_of_six_images_keep_to_their_share_of_a_page() -> None:
         ({"alphas": [0, 1]}, r"must be \[2, 3, 16, 16\]; found \[7, 3, 16, 16\]"),
         ({"alphas": [*ALPHAS[:6], 1.3]}, r"\('F', 'average'\) lacks alpha = 1.3"),
         ({"curves": CURVES[CURVES["pair"] == "F"]}, r"\('S', 'average'\) lacks alpha = -0.25"),
+        ({"curves": CURVES[CURVES["pair"] != "R"]}, r"\('R', 'average'\) lacks alpha = -0.25"),
         ({"curves": CURVES[CURVES["alpha"] != 0]}, "lacks alpha = 0"),
         ({"targets": TARGETS[:2]}, r"must be \[7, 2, 16, 16\]"),
         ({"images": IMAGES / 1.0}, "found float64"),
@@ -296,7 +306,7 @@ def opened(page_of_book: Path, browser: Any) -> Iterator[Callable[..., Any]]:
         page.on("console", lambda said: failed.append(said.text) if said.type == "error" else None)
         page.goto(page_of_book.as_uri())
         page.wait_for_selector("svg.alpha-curve")
-        page.wait_for_selector("img[alt^='Masks predicted by S']")
+        page.wait_for_selector("img[alt^='Masks predicted by R']")
         return page
 
     yield open_page
@@ -321,17 +331,17 @@ def wait_for_frame(page: Any, way: str, number: int) -> None:
     shown = """([here, way]) => [...document.querySelectorAll("svg.alpha-curve")]
         .map(svg => svg.ariaLabel.toLowerCase())
         .concat([...document.querySelectorAll("img[alt^='Masks']")].map(image => image.alt))
-        .filter(told => told.includes(here) && told.includes(way)).length === 3"""
+        .filter(told => told.includes(here) && told.includes(way)).length === 4"""
     page.wait_for_function(shown, arg=[here, BATCH_NORM_TITLES[way]], timeout=5000)
     seen = page.evaluate(SEEN)
     assert len(seen["svgs"]) == 1
-    assert len(seen["masks"]) == 2
+    assert len(seen["masks"]) == len(PAIRS)
     assert f"α = {alpha}:" in seen["readOut"]
     ((label, svg),) = seen["svgs"]
-    for pair, (_, y), (alt, source) in zip("FS", points_of(svg), seen["masks"], strict=True):
+    for pair, (_, y), (alt, source) in zip(PAIRS, points_of(svg), seen["masks"], strict=True):
         iou = iou_at(pair, way, ALPHAS[number])
         assert re.search(rf"\s{iou:.1f}\s", seen["readOut"])
-        assert f"{pair}, {'fine-tuned' if pair == 'F' else 'from scratch'}, has {iou:.1f} %" in label
+        assert f"{pair}, {PAIRS[pair]}, has {iou:.1f} %" in label
         assert value_of(svg, y) == pytest.approx(iou, abs=0.1)
         assert alt.startswith(f"Masks predicted by {pair} at alpha {alpha},")
         np.testing.assert_array_equal(strip(source), expected_masks(pair, way, number))
@@ -403,13 +413,28 @@ def test_it_fits_a_phone_and_is_legible_in_the_dark(opened: Callable[..., Any], 
         ".widget-subarea :is(svg.alpha-curve, img.chair-frame, .alpha-read-out, .widget-slider, select)",
         "all => all.map(part => part.getBoundingClientRect()).map(box => [box.left, box.right, box.width])",
     )
-    assert len(boxes) == 8
+    assert len(boxes) == 4 + 2 + len(PAIRS)  # images and true masks, and a picture a set of models
     assert all(0 <= left < right <= width and wide >= 150 for left, right, wide in boxes)
     ink = page.evaluate("() => getComputedStyle(document.querySelector('svg.alpha-curve text')).fill")
     ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
     lightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) / 3 for colour in (ink, ground)]
     assert abs(lightness[0] - lightness[1]) > 120
     assert (lightness[0] > lightness[1]) == (scheme == "dark")
+
+
+def test_no_label_of_a_chart_is_cut_off(browser: Any) -> None:
+    """Where curves end at the trained models, their names stand at the chart's very edges."""
+    kept = slice(1, 6)
+    ends = CURVES[CURVES["alpha"].between(0, 1)]
+    masks = {key: frames[kept] for key, frames in PREDICTED.items()}
+    page = browser.new_page()
+    page.set_content(read_outs(scrubber(alphas=ALPHAS[kept], curves=ends, predicted=masks))[0])
+    boxes = page.evaluate("""() => [...document.querySelectorAll('svg, svg text')]
+        .map(part => part.getBoundingClientRect()).map(box => [box.left, box.right])""")
+    page.close()
+    (left, right), *labels = boxes
+    assert len(labels) > 10
+    assert all(left <= start < end <= right for start, end in labels)
 
 
 def test_scrubbing_does_not_move_the_page(opened: Callable[..., Any]) -> None:
