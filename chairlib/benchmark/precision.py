@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from chairlib.core import paths
-from chairlib.core.checks import check_precision
+from chairlib.core.checks import PRECISIONS, check_choice
 from chairlib.core.devices import describe_hardware
 from chairlib.core.files import write_json
 
@@ -25,7 +25,7 @@ def training_dtype(device: torch.device, precision: str = "auto") -> torch.dtype
     ``auto`` takes the faster one. x86 processors (AMX or AVX512_BF16) and CUDA say what they have. On other devices,
     such as Apple's and Arm's, both are timed once, and the answer is kept in ``paths.cache``.
     """
-    check_precision(precision)
+    check_choice("precision", precision, PRECISIONS)
     if precision != "auto":
         return getattr(torch, precision)
     has = _has_bfloat16(device)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from chairlib.core.checks import check_count, check_positive
+from chairlib.core.checks import check_choice, check_count, check_positive
 from chairlib.core.errors import ParameterError
 
 __all__ = ["RECIPES", "Recipe", "get_recipe"]
@@ -61,15 +61,13 @@ class Recipe:
         for name in ("warm_up", "half_until"):
             if not 0 <= getattr(self, name) < 1:
                 raise ParameterError(f"{name} {getattr(self, name)!r} must be a share of the steps, from 0 to below 1.")
-        if self.select not in ("iou", "loss", "last"):
-            raise ParameterError(f"select {self.select!r} is unknown; use one of iou, loss, last.")
+        check_choice("select", self.select, ("iou", "loss", "last"))
+        check_choice("schedule", self.schedule, ("constant", "one_cycle", "linear"))
 
     def rate_at(self, step: int, n_steps: int) -> float:
         """The learning rate of step number ``step``, from 0, of ``n_steps``."""
         if self.schedule == "constant":
             return self.learning_rate
-        if self.schedule not in ("one_cycle", "linear"):
-            raise ParameterError(f"schedule {self.schedule!r} is unknown; use one of constant, one_cycle, linear.")
         progress = (step + 1) / (n_steps + 1)
         if progress < self.warm_up:
             return self.learning_rate * progress / self.warm_up
@@ -134,8 +132,7 @@ def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]
     ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an
     unknown recipe or value, and where there is no such recipe for the model.
     """
-    if not isinstance(name, str) or name not in recipes:
-        raise ParameterError(f"recipe {name!r} is unknown; use one of {', '.join(recipes)}.")
+    check_choice("recipe", name, recipes)
     by_model = recipes[name]
     recipe = by_model.get(model, by_model.get("*"))
     if recipe is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chairlib.core.checks import LARGEST_SEED, check_count, check_precision
+from chairlib.core.checks import LARGEST_SEED, PRECISIONS, check_choice, check_count
 from chairlib.core.settings import Settings, parameter
 
 __all__ = ["BenchmarkSettings"]
@@ -31,7 +31,7 @@ class BenchmarkSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_precision(self.precision)
+        check_choice("precision", self.precision, PRECISIONS)
         for name in ("width", "images", "train_images", "val_images", "test_images", "evaluations"):
             check_count(name, getattr(self, name), none=True)
         check_count("seed", self.seed, least=0, most=LARGEST_SEED)

@@ -7,7 +7,7 @@ from typing import Any
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["LARGEST_SEED", "PRECISIONS", "check_choice", "check_count", "check_positive", "check_precision", "is_whole"]
+__all__ = ["LARGEST_SEED", "PRECISIONS", "check_choice", "check_count", "check_positive", "is_whole"]
 
 #: Of what every random generator here takes.
 LARGEST_SEED = 2**32 - 1
@@ -43,8 +43,3 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     known = list(choices)
     if value not in known:
         raise ParameterError(f"{name} {value!r} is unknown; use one of {', '.join(known)}.")
-
-
-def check_precision(precision: Any) -> None:
-    """Raise :class:`ParameterError` unless ``precision`` is auto, float32 or bfloat16."""
-    check_choice("precision", precision, PRECISIONS)

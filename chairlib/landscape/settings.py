@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from chairlib.benchmark.settings import BenchmarkSettings
-from chairlib.core.checks import check_count, check_precision
+from chairlib.core.checks import PRECISIONS, check_choice, check_count
 from chairlib.core.errors import ParameterError
 from chairlib.core.settings import Settings, parameter
 from chairlib.transfer.settings import STAND_IN
@@ -49,7 +49,7 @@ class LandscapeSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_precision(self.precision)
+        check_choice("precision", self.precision, PRECISIONS)
         check_count("n_seeds", self.n_seeds, least=2)
         check_count("n_alphas", self.n_alphas, least=2)
         for name in ("plane", "n_early"):

@@ -17,15 +17,7 @@ from chairlib.core.checks import check_choice
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.states import State, check_alike, squared_norms, tied, trainable
 
-__all__ = [
-    "average",
-    "block_of",
-    "blocks",
-    "combine",
-    "distances",
-    "interpolate",
-    "rewind",
-]
+__all__ = ["average", "block_of", "blocks", "combine", "distances", "interpolate", "rewind"]
 
 
 def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str, Tensor]:

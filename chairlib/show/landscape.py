@@ -35,13 +35,7 @@ from chairlib.show.canvas import (
 )
 from chairlib.show.interpolation import PAIR_COLOURS, PAIR_TITLES
 
-__all__ = [
-    "block_distances",
-    "cka_by_layer",
-    "criticality_bars",
-    "distance_bars",
-    "soup_bars",
-]
+__all__ = ["block_distances", "cka_by_layer", "criticality_bars", "distance_bars", "soup_bars"]
 
 #: Between which models a distance or similarity is: the columns of Table 5.
 _KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P", "rs_rs": "Rs & Rs"}

@@ -336,7 +336,7 @@ class TransferReport:
             values[f"start_{category}"] = f"{_iou_at_start(pretrained)} %" if pretrained else "not measured"
         for name, other in (("gain_pooled", "none"), ("gain_pooled_equal_total", "none_equal_total")):
             pairs = list(self._pairs("unet", other, "chair_segments").values())
-            values[name] = str(pooled_gain(pairs) or "not measured")
+            values[name] = str((pooled_gain(pairs) if len(pairs) > 1 else None) or "not measured")
         values["smallest_gain"] = self.smallest_gain() or "not measured"
         return values
 

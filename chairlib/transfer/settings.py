@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chairlib.core.checks import LARGEST_SEED, check_count, check_precision
-from chairlib.core.errors import ParameterError
+from chairlib.core.checks import LARGEST_SEED, PRECISIONS, check_choice, check_count
 from chairlib.core.settings import Settings, parameter
 
 __all__ = ["NEED_COCO", "PRETRAININGS", "STAND_IN", "TransferSettings"]
@@ -47,11 +46,10 @@ class TransferSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_precision(self.precision)
+        check_choice("precision", self.precision, PRECISIONS)
         for name in ("width", "images", "evaluations"):
             check_count(name, getattr(self, name), none=True)
         check_count("seed", self.seed, least=0, most=LARGEST_SEED)
         check_count("init_seed", self.init_seed, least=0, most=LARGEST_SEED, none=True)
         check_count("share", self.share, most=100)
-        if self.pretraining not in PRETRAININGS:
-            raise ParameterError(f"pretraining {self.pretraining!r} is unknown; use one of {', '.join(PRETRAININGS)}.")
+        check_choice("pretraining", self.pretraining, PRETRAININGS)

@@ -155,7 +155,7 @@ def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
         (BenchmarkSettings, {"test_images": -3}, "test_images -3"),
         (BenchmarkSettings, {"seed": 2**32}, "seed 4294967296"),
         (BenchmarkSettings, {"images": True}, "images True"),
-        (TransferSettings, {"pretraining": "sofas"}, "pretraining 'sofas' is unknown; use one of none, none_equal_total"),
+        (TransferSettings, {"pretraining": "sofas"}, "pretraining 'sofas' is unknown; use one of none, none_equal"),
         (TransferSettings, {"share": 101}, "share 101"),
         (TransferSettings, {"init_seed": -1}, "init_seed -1"),
         (LandscapeSettings, {"n_seeds": 1}, "n_seeds 1"),
