@@ -19,7 +19,7 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.runs import run_name
 from chairlib.core.settings import check_parameters, settings_class
 from chairlib.landscape.settings import LandscapeSettings
-from chairlib.transfer.settings import TransferSettings
+from chairlib.transfer.settings import PRETRAININGS, TransferSettings
 
 ALL = [BenchmarkSettings, TransferSettings, LandscapeSettings]
 
@@ -45,6 +45,13 @@ def test_unknown_names(kind):
 def test_every_parameter_has_help_that_is_a_sentence(kind):
     for field in settings.fields(kind):
         assert field.metadata["help"].endswith("."), field.name
+
+
+def test_the_help_of_a_pretraining_names_every_one_there_is():
+    (field,) = (field for field in settings.fields(TransferSettings) if field.name == "pretraining")
+    for pretraining in PRETRAININGS:
+        assert TransferSettings(pretraining=pretraining).pretraining == pretraining
+        assert f" {pretraining}" in field.metadata["help"]
 
 
 def test_a_record_is_read_whatever_was_imported_before():
@@ -155,7 +162,11 @@ def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
         (BenchmarkSettings, {"test_images": -3}, "test_images -3"),
         (BenchmarkSettings, {"seed": 2**32}, "seed 4294967296"),
         (BenchmarkSettings, {"images": True}, "images True"),
-        (TransferSettings, {"pretraining": "sofas"}, "pretraining 'sofas' is unknown; use one of none, chair_segments"),
+        (
+            TransferSettings,
+            {"pretraining": "sofas"},
+            "pretraining 'sofas' is unknown; use one of none, none_equal_total, ",
+        ),
         (TransferSettings, {"share": 101}, "share 101"),
         (TransferSettings, {"init_seed": -1}, "init_seed -1"),
         (LandscapeSettings, {"n_seeds": 1}, "n_seeds 1"),
