@@ -1,4 +1,4 @@
-"""Which records a report shows: each arm by the records of its largest pretraining, matched to it or started from it."""
+"""Which records a report shows: each arm by those of its largest pretraining."""
 
 import pytest
 
