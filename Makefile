@@ -1,7 +1,7 @@
 # The front door. `make paper` builds the paper, `make test` runs the tests. Both set up .venv first, and need git, make
 # and Python 3.11, 3.12 or 3.13 with venv.
 #
-#   make paper PROFILE=smoke|quick|paper DATA=mini|<collection> PHOTOS=stand-in|<folder> COCO=<folder> \
+#   make paper PROFILE=smoke|quick|evening|paper DATA=mini|<collection> PHOTOS=stand-in|<folder> COCO=<folder> \
 #       DEVICE=auto|cpu|cuda
 
 PYTHON ?= python3

@@ -207,7 +207,7 @@ def run(
 
 @app.command()
 def paper(
-    profile: Annotated[str, typer.Option(help="smoke, quick, paper, or a .yaml file.")] = "quick",
+    profile: Annotated[str, typer.Option(help="smoke, quick, evening, paper, or a .yaml file.")] = "quick",
     data: Annotated[str, typer.Option(help="A collection: a folder, or 'mini'.")] = "mini",
     photos: Annotated[
         str, typer.Option(help="Photos to fine-tune on: a folder in Object Discovery's layout, or 'stand-in'.")

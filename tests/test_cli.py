@@ -44,6 +44,12 @@ def test_version_and_help(call):
     assert "render-book" not in out
 
 
+def test_the_help_of_a_build_names_every_profile(call):
+    _, out, _ = call("paper", "--help")
+    for profile in (paths.home / "profiles").glob("*.yaml"):
+        assert profile.stem in re.findall(r"\w+", out)
+
+
 def test_help_does_not_wait_for_torch():
     code = "import sys; from chairlib.cli import app; assert not {'torch', 'pandas', 'PIL'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)

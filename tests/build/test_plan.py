@@ -395,6 +395,18 @@ def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
     assert measured == [(32, 32), (64, get_recipe("fast", "unet").batch_size)]
 
 
+def test_estimate_counts_the_images_of_a_pretraining_that_another_run_trains_as_long_as(home, collection, monkeypatch):
+    arms = TRANSFER.replace("category: [car, horse]", "category: horse").replace("chair_segments", "none_equal_total")
+    (home / "profiles" / "toy.yaml").write_text(PROFILE + arms)
+    plan = Plan("toy", str(collection.root))
+    plan.extra_runs, plan.landscape_runs = [], []
+    monkeypatch.setattr("chairlib.benchmark.jobs.measure_speed", lambda *_: (1.0, 0.0))
+    assert build.estimate(plan) == 20 + 20 + 8 + (8 + 20)
+    assert plan.benchmark_runs[0].settings.resolution == 64  # the pretraining; it is done, but its number still counts
+    plan.benchmark_runs[0].finish({}, seconds=1, images_seen=1, hardware="")
+    assert build.estimate(plan) == 20 + 8 + (8 + 20)
+
+
 def test_second_build_is_refused(home):
     held = paths.cache / "build.lock"
     held.parent.mkdir()

@@ -1,6 +1,7 @@
 import pytest
 
 from chairlib.benchmark import open_run
+from chairlib.build.plan import Plan
 from chairlib.build.profiles import load_profile
 from chairlib.core import paths
 from chairlib.core.errors import ParameterError
@@ -17,22 +18,63 @@ def profile(tmp_path):
     return load
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("name", ["smoke", "quick", "evening", "paper"])
 def test_shipped_profiles(name, collection):
     shipped = load_profile(name)
     assert shipped.name == name
     assert shipped.description.endswith(".")
     assert shipped.estimate == (name == "paper")
     names = [open_run(**settings, data=collection.root).name for settings in shipped.benchmark]
-    assert len(set(names)) == len(names) == {"smoke": 3, "quick": 4, "paper": 56}[name]
+    assert len(set(names)) == len(names) == {"smoke": 3, "quick": 16, "evening": 30, "paper": 56}[name]
     featured = shipped.benchmark[0]
     assert (featured["model"], featured["resolution"]) == ("unet", 64)
 
 
-def test_quick_compares_on_the_same_budget():
-    settings = load_profile("quick").benchmark
-    for shared in ("recipe", "width", "images", "val_images", "test_images", "evaluations", "seed"):
-        assert len({run[shared] for run in settings}) == 1
+@pytest.mark.parametrize("name", ["quick", "evening"])
+def test_runs_are_compared_on_the_same_budget(name):
+    shipped = load_profile(name)
+    for shared in ("width", "images", "val_images", "test_images", "evaluations"):
+        assert len({run[shared] for run in shipped.benchmark}) == 1
+    # Models of a landscape are trained as those of the tables.
+    for shared in ("recipe", "width", "images", "evaluations"):
+        assert len({run[shared] for run in [*shipped.transfer, *shipped.landscape]}) == 1
+
+
+def test_every_model_of_quick_is_one_of_evening(own_runs):
+    """Whoever goes on from quick to evening trains nothing again."""
+
+    def trained(name):
+        return {run.name for run in Plan(name).runs if run.kind != "landscape"}
+
+    quick, evening = trained("quick"), trained("evening")
+    assert quick
+    assert quick < evening
+
+
+def test_evening_asks_what_paper_asks():
+    """Other budgets and widths, and fewer seeds and shares; but for 256 pixels, for which mini is too small."""
+    evening, paper = load_profile("evening"), load_profile("paper")
+    for section in ("benchmark", "transfer", "landscape"):
+        for name in ("model", "category", "protocol", "n_seeds", "beyond"):
+            asked, full = ({run.get(name) for run in getattr(one, section)} for one in (evening, paper))
+            assert asked == full, f"{name} of {section}"
+    resolutions = [{run["resolution"] for run in one.benchmark} for one in (evening, paper)]
+    assert resolutions[0] == resolutions[1] - {256}
+    pretrainings = [{run["pretraining"] for run in one.transfer} for one in (evening, paper)]
+    assert pretrainings[0] == pretrainings[1] - {"coco_chairs", "chair_segments_matched"}
+    assert all(run["n_early"] and run["plane"] for run in evening.landscape)
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "evening", "paper"])
+def test_every_profile_has_the_control_of_training_as_long(name):
+    """For every pretrained U-Net on all photos of the authors' protocol, with the same seed."""
+    runs = [run for run in load_profile(name).transfer if run["model"] == "unet"]
+    runs = [run for run in runs if not run.keys() & {"share", "protocol"}]
+    arms = {
+        arm: {(run["category"], run["seed"]) for run in runs if run["pretraining"] == arm}
+        for arm in ("none", "none_equal_total", "chair_segments")
+    }
+    assert arms["none"] == arms["none_equal_total"] == arms["chair_segments"] != set()
 
 
 def test_paper_is_the_papers():
@@ -132,7 +174,9 @@ def test_not_text(tmp_path):
 
 @pytest.mark.parametrize("name", ["nope", "nope.yaml", "", "../profiles/nope"])
 def test_profile_that_does_not_exist(name):
-    with pytest.raises(ParameterError, match=r"does not exist; use paper, quick, smoke, or the path of a \.yaml file"):
+    with pytest.raises(
+        ParameterError, match=r"does not exist; use evening, paper, quick, smoke, or the path of a \.yaml file"
+    ):
         load_profile(name)
 
 

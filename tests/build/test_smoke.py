@@ -78,10 +78,10 @@ def built(tmp_path_factory):
 
 def test_a_build_leaves_records_pages_and_the_book(built):
     home, log = built
-    assert "profile smoke: 8 runs, 8 to train, on mini" in log
-    assert len(records(home)) == 8
+    assert "profile smoke: 10 runs, 10 to train, on mini" in log
+    assert len(records(home)) == 10
     trained = {name: record for name, record in records(home).items() if not name.startswith("landscape")}
-    assert len(trained) == 7
+    assert len(trained) == 9
     for record in trained.values():
         assert record["images_seen"] >= 256
         assert 0 <= record["metrics"]["test"]["precision"] <= 100
@@ -91,7 +91,7 @@ def test_a_build_leaves_records_pages_and_the_book(built):
         assert (site / f"{page}.html").is_file()
     assert (site / "notebooks" / "07_loss_landscape.html").stat().st_size < 3_000_000
     assert len(list((site / "notebooks" / "runs").glob("*.html"))) == 2
-    assert len(list((site / "notebooks" / "transfer").glob("*.html"))) == 3  # two of them for the landscape
+    assert len(list((site / "notebooks" / "transfer").glob("*.html"))) == 5  # three of them for the landscape
     leftovers = [path for path in (home / "runs").rglob("*") if "checkpoint" in path.name or path.suffix == ".tmp"]
     assert leftovers == []
     assert "Traceback" not in log
@@ -112,7 +112,7 @@ def test_what_is_done_is_not_done_again(built):
     home, _ = built
     before, page = written(home), (home / "_build/html/index.html").stat().st_mtime_ns
     log = build(home)
-    assert "8 runs, 0 to train" in log
+    assert "10 runs, 0 to train" in log
     assert written(home) == before
     assert (home / "_build/html/index.html").stat().st_mtime_ns == page
 
@@ -123,7 +123,7 @@ def test_a_deleted_run_alone_is_trained_again(built):
     lost = next(name for name in before if "32px" in name)
     shutil.rmtree(home / "runs" / lost)
     log = build(home)
-    assert "8 runs, 1 to train" in log
+    assert "10 runs, 1 to train" in log
     assert records(home) == results  # the same seed gives the same bits
     after = written(home)
     assert {name for name in after if after[name] != before[name]} == {lost}

@@ -19,7 +19,7 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.runs import run_name
 from chairlib.core.settings import check_parameters, settings_class
 from chairlib.landscape.settings import LandscapeSettings
-from chairlib.transfer.settings import TransferSettings
+from chairlib.transfer.settings import PRETRAININGS, TransferSettings
 
 ALL = [BenchmarkSettings, TransferSettings, LandscapeSettings]
 
@@ -45,6 +45,13 @@ def test_unknown_names(kind):
 def test_every_parameter_has_help_that_is_a_sentence(kind):
     for field in settings.fields(kind):
         assert field.metadata["help"].endswith("."), field.name
+
+
+def test_the_help_of_a_pretraining_names_every_one_there_is():
+    (field,) = (field for field in settings.fields(TransferSettings) if field.name == "pretraining")
+    for pretraining in PRETRAININGS:
+        assert TransferSettings(pretraining=pretraining).pretraining == pretraining
+        assert f" {pretraining}" in field.metadata["help"]
 
 
 def test_a_record_is_read_whatever_was_imported_before():

@@ -19,12 +19,13 @@ LONG = "validation IoU on airplane, the stand-in (%)"
 
 
 def kinds(key: str, value: str, names: str = "ab") -> pd.DataFrame:
-    base = {"ft_ft": 0.2, "ri_ri": 0.8, "ft_p": 0.1, "ri_p": 0.7}
+    base = {"ft_ft": 0.2, "ri_ri": 0.8, "ft_p": 0.1, "ri_p": 0.7, "rs_rs": 0.5}
     rows = product(base, enumerate(names), BLOCKS)
     return pd.DataFrame([{"kind": k, "name": n, key: block, value: base[k] + 0.1 * i} for k, (i, n), block in rows])
 
 
-DISTANCES = pd.DataFrame({"kind": ["ft_ft", "ft_ft", "ri_ri", "ft_p", "ri_p"], "l2": [18.0, 22.0, 80.0, 12.0, 60.0]})
+LENGTHS = [("ft_ft", 18.0), ("ft_ft", 22.0), ("ri_ri", 80.0), ("ft_p", 12.0), ("ri_p", 60.0), ("rs_rs", 40.0)]
+DISTANCES = pd.DataFrame(LENGTHS, columns=["kind", "l2"])
 SOUP = pd.DataFrame(
     {
         "label": ["F1", "F2", "soup, recalibrated", "ensemble"],
@@ -56,13 +57,15 @@ MAKE = {
 ALT = {
     "distance_bars": [
         "Ft & Ft: 20 (18 to 22 over 2 pairs); Ri & Ri: 80; Ft & P: 12",
-        "ours: Ft & Ft 25 %, Ri & Ri 100 %, Ft & P 15 %, Ri & P 75 %",
-        "the paper, segmentation (Chair Segments): Ft & Ft 59 %, Ri & Ri 100 %, Ft & P 49 %, Ri & P 86 %",
+        "Rs & Rs: 40",
+        "ours: Ft & Ft 25 %, Ri & Ri 100 %, Ft & P 15 %, Ri & P 75 %, Rs & Rs 50 %",
+        "the paper, segmentation (Chair Segments): Ft & Ft 59 %, Ri & Ri 100 %, Ft & P 49 %, Ri & P 86 %;",
         "the paper, classification (Neyshabur et al. 2020): Ft & Ft 24 %",
     ],
     "block_distances": [
         "mean of up to 2 repetitions",
         "Ft & P: stem 0.15, down.0 0.15, up.0 0.15, classifier 0.15",
+        "Rs & Rs: stem 0.55, down.0 0.55",
     ],
     "cka_by_layer": [
         "from the network's input down to its output. Ft & Ft: stem 0.20",

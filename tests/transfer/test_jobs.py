@@ -34,6 +34,14 @@ def test_each_run_starts_from_the_benchmark_run_of_its_model_and_seed(photos, ch
         jobs.open_runs([{**TINY, "width": 3, "pretraining": "chair_segments"}], inputs(photos), chairs)
 
 
+def test_training_as_long_waits_for_the_pretraining_of_its_seed_for_its_number_of_images(photos, chairs):
+    entries = [{**TINY, "pretraining": "none_equal_total", "seed": seed} for seed in (0, 1)]
+    runs, further = jobs.open_runs(entries, inputs(photos), chairs)
+    assert [run.settings.pretrained for run in runs] == [run.name for run in chairs]
+    assert further == []
+    assert [job.needs for job in jobs.jobs(runs)] == [(record_file(run.name),) for run in chairs]
+
+
 def test_runs_that_need_coco_are_left_out_without_it(photos, chairs):
     runs, further = jobs.open_runs(ENTRIES, inputs(photos), chairs)
     assert [run.settings.pretraining for run in runs] == ["none", "chair_segments"]

@@ -38,12 +38,15 @@ def test_a_pretrained_record_may_be_given_by_its_name(photos, pretrained):
         fine_tune(pretrained=5, data=str(photos), **TINY)
 
 
-def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained, own_runs):
+@pytest.mark.parametrize("pretraining", ["chair_segments", "none_equal_total"])
+def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained, own_runs, pretraining):
+    """One that has only the number of its images from there, too: that number may be another one now."""
     copy = own_runs / pretrained.name
     copy.mkdir(parents=True)
     for file in pretrained.folder.iterdir():
         (copy / file.name).write_bytes(file.read_bytes())
-    record = fine_tune(pretrained=pretrained, data=str(photos), progress=False, **TINY)
+    asked = {"pretrained": pretrained, "pretraining": pretraining, "data": str(photos), **TINY}
+    record = fine_tune(progress=False, **asked)
     assert record.mismatch() is None
     weights, _ = load_tensors(copy / "weights.safetensors")
     changed = {name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in weights.items()}

@@ -13,7 +13,7 @@ from chairlib.benchmark import training
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
 from chairlib.core import paths, runs
-from chairlib.core.errors import ParameterError
+from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.tensors import load_tensors
 from chairlib.show.pictures import composite_grid
 from chairlib.transfer import run as transfer
@@ -27,6 +27,13 @@ TINY = {"width": 2, "resolution": 32, "images": 64, "evaluations": 2, "device": 
 @pytest.fixture(scope="module")
 def tuned(photos, pretrained):
     return fine_tune(pretrained=pretrained, data=str(photos), progress=False, **TINY)
+
+
+@pytest.fixture(scope="module")
+def as_long(photos, pretrained):
+    """From scratch, on as many images as the pretrained model has seen in all."""
+    changed = {"pretraining": "none_equal_total", "data": str(photos), "progress": False}
+    return fine_tune(pretrained=pretrained, **changed, **TINY)
 
 
 def test_a_record_tells_everything(scratch):
@@ -75,6 +82,49 @@ def test_both_arms_differ_in_nothing_but_where_they_start(scratch, tuned, pretra
         "n_train_images": 60,
         "recipe": "fast",
     }
+
+
+def test_the_control_of_equal_total_trains_as_long_as_pretraining_and_fine_tuning(as_long, tuned, pretrained):
+    total = tuned.content["images_seen"] + pretrained.content["images_seen"]
+    assert total <= as_long.content["images_seen"] < total + as_long.content["recipe"]["batch_size"]
+    assert as_long.history()["images"].iloc[-1] == as_long.content["images_seen"]
+    assert (as_long.content["pretrained_on"], tuned.content["matched_to"]) == (None, None)
+    assert as_long.content["matched_to"] == tuned.content["pretrained_on"]
+    for what in ("recipe", "n_train_images", "made_from"):
+        assert as_long.content[what] == tuned.content[what]
+
+
+def test_the_control_of_equal_total_starts_from_the_weights_of_the_run_from_scratch(photos, pretrained, monkeypatch):
+    starts, lengths = [], []
+
+    def look(model, *_, images, **__):
+        starts.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        lengths.append(images)
+        raise ChairlibError("seen enough")
+
+    monkeypatch.setattr(transfer, "fit", look)
+    for arm in ({}, {"pretraining": "none_equal_total", "pretrained": pretrained.name}):
+        with pytest.raises(ChairlibError, match="seen enough"):
+            transfer.train(transfer.open_run(data=str(photos), **TINY, seed=3, **arm), progress=False)
+    assert all(torch.equal(starts[1][name], tensor) for name, tensor in starts[0].items())
+    assert lengths == [64, 64 + pretrained.content["images_seen"]]
+
+
+def test_scores_before_fine_tuning_are_those_of_the_weights_that_it_starts_from(
+    scratch, tuned, as_long, pretrained, photos
+):
+    image_set = ObjectDiscovery(photos, "car", "val").image_set(32, "cpu")
+    model = build_model("unet", width=2)
+    model.load_state_dict(load_tensors(pretrained.file("weights.safetensors"))[0])
+    fresh = transfer.initial_model(scratch.settings)
+    for record, start in ((tuned, model), (scratch, fresh), (as_long, fresh)):
+        expected = evaluate(start, CompositeLoader(image_set, "val", batch_size=256))
+        found = record.metrics["start"]
+        assert found["loss"] == pytest.approx(expected.loss)
+        assert found["iou"] == pytest.approx(expected.scores.iou)
+        assert (found["n_images"], found["n_left_out"]) == (4, 1)
+        assert found["loss"] != record.metrics["test"]["loss"]
+    assert tuned.metrics["start"]["loss"] != scratch.metrics["start"]["loss"]
 
 
 def test_every_figure_of_the_chapter_names_the_protocol(photos):
@@ -168,6 +218,7 @@ def test_the_weights_are_those_that_were_scored(scratch, photos):
         ({"model": "my.module:net", "recipe": "paper"}, "no 'paper' recipe for model"),
         ({"pretraining": "imagenet"}, "pretraining 'imagenet' is unknown"),
         ({"pretraining": "chair_segments"}, "do not go together"),
+        ({"pretraining": "none_equal_total"}, "do not go together"),
         ({"pretrained": "benchmark-x"}, "do not go together"),
         ({"model": "resnet"}, "resnet"),
         ({"data": None}, "data None must be text; found the type NoneType"),
@@ -199,5 +250,6 @@ def test_a_run_that_stops_goes_on_to_the_same_weights(photos, own_runs, monkeypa
         transfer.train(run, progress=False)
     assert run.checkpoint.is_file()
     again = transfer.train(run, progress=False)
+    assert again.metrics["start"] == whole.metrics["start"]
     resumed = load_tensors(again.file("weights.safetensors"))[0]
     assert all(torch.equal(resumed[name], tensor) for name, tensor in expected.items())
