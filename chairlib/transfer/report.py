@@ -107,10 +107,11 @@ class TransferReport:
         return [*self.unmatched, *(f"{record.name}: {self.selection.why_not_shown(record)}" for record in others)]
 
     def _rows(self) -> list[tuple[str, str]]:
-        """(model, pretraining) of Table 3's nine rows, then of others that were trained."""
-        ours = sorted({(record.settings.model, record.settings.pretraining) for record in self.records})
-        printed = published.table3()[["model", "pretraining"]].itertuples(index=False, name=None)
-        return list(dict.fromkeys([*printed, *ours]))
+        """(model, pretraining) of Table 3's nine rows and of others that were trained: the paper's models first."""
+        ours = {(record.settings.model, record.settings.pretraining) for record in self.records}
+        printed = [*published.table3()[["model", "pretraining"]].itertuples(index=False, name=None)]
+        models = [*dict.fromkeys(model for model, _ in [*printed, *sorted(ours)])]
+        return sorted(ours.union(printed), key=lambda row: (models.index(row[0]), PRETRAININGS.index(row[1])))
 
     def _model_title(self, model: str) -> str:
         widths = {record.settings.width for record in self.records if record.settings.model == model}

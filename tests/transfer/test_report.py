@@ -273,8 +273,8 @@ def test_table_3_has_the_rows_of_this_build_and_a_line_says_which_are_missing(tm
     coco = "pretrained on COCO chairs: needs COCO's photos"
     on = "on horse and airplane"
     assert full.not_trained() == (
-        f"Not trained in this build: {others}; U-Net, width 16 (from scratch {on}, {coco}, pretrained on Chair "
-        f"Segments {on}). With more compute: make paper PROFILE=evening, or paper"
+        f"Not trained in this build: {others}; U-Net, width 16 (from scratch {on}, pretrained on Chair Segments {on}, "
+        f"{coco}). With more compute: make paper PROFILE=evening, or paper"
     )
     assert full.not_trained("car") == (
         f"Not trained in this build: {others}; U-Net, width 16 ({coco}). "
