@@ -176,7 +176,7 @@ def test_fine_tuning_starts_from_the_benchmark_run_of_the_same_model(home, colle
     ("changed", "message"),
     [
         ("width: 4, images: 8", "no benchmark run of unet with width 8 at 64 px to pretrain from"),
-        ("chair_segments]", "pretraining 'sofas' is unknown; use one of none, chair_segments, coco_chairs"),
+        ("chair_segments]", "pretraining 'sofas' is unknown; use one of none, none_equal_total"),
     ],
 )
 def test_pretraining_that_no_run_gives_is_told(home, collection, changed, message):
@@ -201,8 +201,9 @@ def test_landscapes_share_their_models_with_fine_tuning(home, collection):
     horse, car = plan.landscape_runs  # the featured one first
     assert (horse.settings.category, car.settings.category) == ("horse", "car")
     pretrained = next(run for run in plan.benchmark_runs if run.settings.resolution == 64)
-    # Fine-tuning has seed 0 of both arms of both categories; seeds 1 and 2 are the landscape's own.
-    assert len(extra_runs(plan, "transfer")) == 2 * 2 * 2
+    # Fine-tuning has seed 0 of both arms of both categories; seeds 1 and 2 are the landscape's own, and so are those
+    # from the random start of seed 0.
+    assert len(extra_runs(plan, "transfer")) == 2 * 2 * 2 + 2 * 2
     assert not extra_runs(plan, "benchmark")
     started = {run.settings.pretrained for run in extra_runs(plan, "transfer")}
     assert started == {None, pretrained.name}  # one pretraining for all: or they could share no basin
@@ -528,7 +529,7 @@ def test_a_cell_that_fails_after_training_costs_no_training(checkout, collection
     assert done.returncode == 1
     assert "chairlib: notebook 03_benchmark failed: ZeroDivisionError: division by zero (see " in log
     assert list((checkout / "runs").glob("benchmark-*/record.json"))
-    count, n_made = 1 + 1 + 1 + 4 + 1, len(list((checkout / "runs").glob("*/record.json")))
+    count, n_made = 1 + 1 + 1 + 5 + 1, len(list((checkout / "runs").glob("*/record.json")))
     planned = subprocess.run([*command, "--dry-run"], env=environment, capture_output=True, text=True).stdout
     assert f"{count} runs, {count - n_made} to train" in planned
 
