@@ -1,8 +1,9 @@
 """How often "helps" or "hurts" is said of two equal pretrainings, and which true gain is found in 80 % of studies.
 
-Claim: whatever part of the luck is that of photos and whatever part that of seeds, at most 5 % of studies of two equal
-pretrainings say "helps" or "hurts". Measured on 2026-11-27, the worst of 63 settings for each number of seeds (20,000
-studies each, so that 5 % is known to 0.15; with one seed, nothing is said):
+Claim: whatever part of the luck is that of photos and whatever part that of seeds, at most 6 % of studies of two equal
+pretrainings say "helps" or "hurts", of one category of photos (a mean over several is not simulated). Measured on
+2026-11-27, the worst of 63 settings for each number of seeds (20,000 studies each, so that 5 % is known to 0.15; with
+one seed, nothing is said):
 
     rule                                                   2 seeds   3 seeds   5 seeds
     ours, :mod:`chairlib.core.statistics`                     5.0       5.2       5.2  %
@@ -41,8 +42,9 @@ from chairlib.transfer.protocols import CATEGORIES
 from chairlib.transfer.report import open_report
 
 #: Standard deviations of a gain in IoU, in points: over photos, over seeds, and of what is left, by photo and seed.
-#: Rounded means of U-Nets of width 16, fine-tuned by `fast` on 28 and 30 photos of the rendered stand-in with 3 seeds,
-#: on 2026-11-27 (cars: 10.9, 0.0 and 11.1; horses: 4.2, 1.4 and 5.8).
+#: Rounded (photos and rest: means; seeds: root mean square), of U-Nets of width 16, fine-tuned by `fast` on 28 and
+#: 30 photos of the rendered stand-in with 3 seeds, on 2026-11-27 (cars: 10.9, 0.0 and 11.1; horses: 4.2, 1.4 and
+#: 5.8).
 TYPICAL = {"photos": 7.5, "seeds": 1.0, "rest": 8.5}
 #: The seeds' part of the variance of a mean gain over the photos' part: from nothing to nearly all.
 RATIOS = (0, 0.1, 0.3, 1, 3, 10, 100)

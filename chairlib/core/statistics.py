@@ -3,9 +3,10 @@
 Units are what is scored: photos, or groups of composites. The variance of the mean difference has two parts: that of
 the n units' means over n, less the noise of training in it, and that of the m seeds' means over m, which holds this
 noise. With Student's 97.5 % quantiles t, the interval reaches ``sqrt(t(n-1)^2 * units + t(m-1)^2 * seeds)`` to both
-sides. Such intervals miss the truth in at most 5 % of studies, whichever part dominates: Banerjee (Sankhya 22, 1960)
-proved it of independent parts, and `benchmarks/verdicts.py` measures it for these. Intervals with Welch's and
-Satterthwaite's degrees of freedom are shorter, but miss the truth in up to 13 % with two seeds and 8 % with three.
+sides. Of independent parts Banerjee (Sankhya 22, 1960) proved that such intervals miss the truth in at most 5 % of
+studies, whichever part dominates. Ours are not quite independent: `benchmarks/verdicts.py` measures 5.2 % at worst.
+Intervals with Welch's and Satterthwaite's degrees of freedom are shorter, but miss the truth in up to 13 % with two
+seeds and 8 % with three.
 """
 
 from collections.abc import Sequence

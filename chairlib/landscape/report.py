@@ -22,6 +22,7 @@ from chairlib.landscape.evaluator import BATCH_NORM
 from chairlib.landscape.run import examples
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.space import distances
+from chairlib.landscape.trained import N_TRAIN
 from chairlib.transfer.photos import protocol_title
 from chairlib.transfer.run import initial_model
 from chairlib.transfer.settings import STAND_IN, TransferSettings
@@ -39,9 +40,7 @@ RATIOS = {
 }
 SETS = {"F": "fine-tuned (F)", "S": "from scratch (S)", "R": "from scratch, one start (R)"}
 #: Shown in place of an analysis that the profile leaves out.
-NOT_HERE = (
-    "Not part of this profile; <code>make paper PROFILE=paper</code> has it (matching: for U-Net and FCN-VGG-16)."
-)
+NOT_HERE = "Not part of this profile; the profiles evening and paper have it (matching: for U-Net and FCN-VGG-16)."
 #: Shown in place of an analysis that is not possible for this model.
 NOT_POSSIBLE = {
     "matched": "Matching knows the units of U-Net and FCN-VGG-16, not those of this model.",
@@ -135,7 +134,7 @@ class LandscapeReport:
         pairs = itertools.combinations(paper.index, 2)
         shares = [(KINDS[b], KINDS[a], 100 * ours[b] / ours[a], 100 * paper[b] / paper[a]) for a, b in pairs]
         return [
-            f"Table 5: {one} is {here:.0f} % of {other} here, and {there:.0f} % in the paper."
+            f"Table 5: {one} is {here:.0f} % of {other} here ({self.photos}), and {there:.0f} % in the paper."
             for one, other, here, there in shares
             if (here - 100) * (there - 100) < 0
         ]
@@ -254,7 +253,8 @@ class LandscapeReport:
         content = self.record.content
         count, minutes = self.record.settings.n_seeds, content["member_seconds"] / 60
         return (
-            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training). {count} models "
+            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training, of which lines score at "
+            f"most {N_TRAIN}). {count} models "
             f"fine-tuned, {count} from scratch, {count} from one random start; {minutes:.1f} minutes of training, P's "
             "too, "
             f"{content['seconds'] / 60:.1f} of analysis on {content['hardware']}."

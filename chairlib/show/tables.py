@@ -40,7 +40,7 @@ max-width:none}
 
 
 #: What a line must not break within: "(71.5–77.7)", "(+0.9 to +7.9)", "▲ 2 seeds", "width 16", "FCN-VGG-16".
-_WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈⇅?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
+_WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
 
 
 def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, int] = 2, note: str = "") -> HTML:
@@ -81,9 +81,7 @@ def untrained(missing: Iterable[tuple[str, str]]) -> str:
     """A line about rows (model, what) that a build did not train, and how to get them; empty where there are none."""
     models = groupby(sorted(missing, key=lambda row: row[0]), lambda row: row[0])
     names = "; ".join(f"{model} ({', '.join(what for _, what in rows)})" for model, rows in models)
-    return (
-        f"Not trained in this build: {names}. With more compute: make paper PROFILE=evening, or paper" if names else ""
-    )
+    return f"Not trained in this build: {names}. The profiles evening and paper have more." if names else ""
 
 
 def _is_missing(value: Any) -> bool:
@@ -112,7 +110,7 @@ def _cell_text(value: Any, decimals: int) -> str:
             return f"{_cell_text(value[0], decimals)} (no interval)"
         places = _interval_places(float(value[2]) - float(value[1]), decimals)
         middle, low, high = (_cell_text(float(part), places) for part in value)
-        return f"{middle} ({low}–{high})"
+        return f"{middle} ({low}–{high})" if float(value[1]) >= 0 else f"{middle} ({low} to {high})"
     if isinstance(value, bool | np.bool_ | str):
         return str(value)
     if isinstance(value, numbers.Integral):

@@ -2,7 +2,7 @@
 
 Both sides of a comparison score the same photos. So the difference is taken photo by photo and seed by seed, over the
 seeds that both sides have. Its interval covers the luck of photos and that of training
-(:mod:`chairlib.core.statistics`), so that "helps" or "hurts" is said of two equal sides in at most 5 % of studies.
+(:mod:`chairlib.core.statistics`), so that "helps" or "hurts" is said of two equal sides in about 5 % of studies.
 """
 
 from collections.abc import Sequence

@@ -227,7 +227,8 @@ class TransferReport:
         if gain is None or gain.smallest_found is None:
             return ""
         spent = f"With {gain.n_units} photos of {', '.join(pairs)} and {len(gain.by_seed)} seeds that vary this much,"
-        return f"{spent} a true gain of {gain.smallest_found:.1f} points is found in {100 * POWER:.0f} % of studies."
+        found = f"{gain.smallest_found:.1f} points is found in {100 * POWER:.0f} % of studies."
+        return f"{spent} a true gain, the mean over these categories, of {found}"
 
     def images_seen(self) -> pd.DataFrame:
         """How many photos and images each pretraining and share was given, in fine-tuning and before it."""

@@ -50,7 +50,7 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
     if (settings.pretraining == "none") != (settings.pretrained is None):
         raise ParameterError(
             f"pretraining {settings.pretraining!r} and pretrained {settings.pretrained!r} do not go together; give the "
-            "name of a record with a pretraining, and neither from scratch."
+            "name of a record with every pretraining but 'none', and with that none."
         )
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)

@@ -10,11 +10,11 @@ __all__ = ["NEED_COCO", "PRETRAININGS", "STAND_IN", "TransferSettings"]
 
 #: The rendered photos that ship with the package. Never to be called Object Discovery.
 STAND_IN = "stand-in"
+#: Pretrainings that need COCO's photos: the matched composites need them for their number.
+NEED_COCO = ("coco_chairs", "chair_segments_matched")
 #: What a model may have learned before. ``none_equal_total``: nothing, but it trains on as many photos more as the
 #: pretrained model had seen chairs: a control of what the longer training alone does. ``chair_segments_matched``: as
 #: many different composites as there are crops of COCO's chairs, so that both saw as many images.
-#: Those that need COCO's photos: the matched composites need them for their number.
-NEED_COCO = ("coco_chairs", "chair_segments_matched")
 PRETRAININGS = ("none", "none_equal_total", "chair_segments", "coco_chairs", "chair_segments_matched")
 
 
