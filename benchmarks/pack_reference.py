@@ -5,10 +5,11 @@ digits, and folders are named without the path to them. The same records give th
 archive in `chairlib/assets/reference` below the build's own tables.
 
     python benchmarks/pack_reference.py [--profile evening] [--data mini] [--photos stand-in] [--coco FOLDER] \
-        [--out FILE] [--all]
+        [--out FILE] [--all] [--note TEXT]
 
 The runs are those that the reports of the profile show, with `--all` every finished run in the folder of runs. Without
-`--out`, the archive is `chairlib/assets/reference/<profile>-<date>.zip`, with the date of the newest record.
+`--out`, the archive is `chairlib/assets/reference/<profile>-<date>.zip`, with the date of the newest record. A note
+says what the records do not, in the sentence that the reports print.
 """
 
 import argparse
@@ -80,11 +81,12 @@ def main() -> None:
     parser.add_argument("--coco")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--note", default="")
     arguments = parser.parse_args()
 
     records = finished_runs(arguments)
     profile = Path(arguments.profile).stem
-    sentence = describe(records, profile)
+    sentence = f"{describe(records, profile)} {arguments.note}".strip()
     out = arguments.out or paths.assets / "reference" / f"{profile}-{date(records)}.zip"
     with atomic_path(out) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for record in records:

@@ -9,6 +9,8 @@ import pytest
 import torch
 from ipywidgets.embed import dependency_state
 
+import chairlib.benchmark.report as benchmark_report
+import chairlib.transfer.report as transfer_report
 from chairlib.core import runs
 from chairlib.core.errors import RecordError
 from chairlib.core.tensors import save_tensors
@@ -486,3 +488,12 @@ def papers_figures(report):
 def scrubber_state(report):
     """The widgets of the scrubber, and no other that this process has made, as a page carries them."""
     return json.dumps(dependency_state([alpha_scrubber(**report.scrubber())], drop_defaults=False))
+
+
+def test_the_reference_build_that_ships_opens_in_every_report():
+    """Whatever settings and records are by now: it is never refused."""
+    trained, tuned = benchmark_report.open_reference(), transfer_report.open_reference()
+    assert len(trained.table2()) > 4
+    assert {"helps", "hurts"} & set(tuned.gains()["verdict"])
+    assert len(open_reference().table5()) == 2 + 3
+    assert "evening" in trained.records[0].content["reference"]
