@@ -1,7 +1,6 @@
 import pytest
 
 from chairlib.benchmark import open_run
-from chairlib.build.plan import Plan
 from chairlib.build.profiles import load_profile
 from chairlib.core import paths
 from chairlib.core.errors import ParameterError
