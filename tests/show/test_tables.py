@@ -67,7 +67,7 @@ def test_what_was_not_trained_is_grouped_by_model() -> None:
     missing = [("U-Net", "32 px"), ("FCN-VGG-16", "64 px"), ("U-Net", "128 px")]
     assert untrained(missing) == (
         "Not trained in this build: FCN-VGG-16 (64 px); U-Net (32 px, 128 px). "
-        "With more compute: make paper PROFILE=evening, or paper"
+        "The profiles evening and paper have more."
     )
     assert untrained([]) == ""
 

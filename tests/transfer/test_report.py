@@ -197,7 +197,7 @@ def test_the_gain_over_categories_is_known_better_than_that_of_one(tmp_path):
     assert last["smallest gain found in 80 % of studies, points"] == pytest.approx(pooled.smallest_found)
     assert full.glued()["gain_pooled"] == str(pooled)
     assert full.smallest_gain() == (
-        f"With 90 photos of car, horse, airplane and 3 seeds that vary this much, a true gain of "
+        f"With 90 photos of car, horse, airplane and 3 seeds that vary this much, a true gain, the mean over these categories, of "
         f"{pooled.smallest_found:.1f} points is found in 80 % of studies."
     )
     assert full.glued()["smallest_gain"] == full.smallest_gain()
@@ -274,11 +274,10 @@ def test_table_3_has_the_rows_of_this_build_and_a_line_says_which_are_missing(tm
     on = "on horse and airplane"
     assert full.not_trained() == (
         f"Not trained in this build: {others}; U-Net, width 16 (from scratch {on}, pretrained on Chair Segments {on}, "
-        f"{coco}). With more compute: make paper PROFILE=evening, or paper"
+        f"{coco}). The profiles evening and paper have more."
     )
     assert full.not_trained("car") == (
-        f"Not trained in this build: {others}; U-Net, width 16 ({coco}). "
-        "With more compute: make paper PROFILE=evening, or paper"
+        f"Not trained in this build: {others}; U-Net, width 16 ({coco}). The profiles evening and paper have more."
     )
     assert table.loc[("U-Net, width 16", "–")][("car", "gain (95 % interval)")] == ""
 
