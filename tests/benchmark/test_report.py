@@ -85,7 +85,7 @@ def test_what_was_not_trained_is_one_line(report):
     assert "build: FCN-ResNet-101 (64 px); FCN-ResNet-50 (64 px). The" in report.not_trained(2)
     assert report.figure4()["caption"] == report.not_trained(2)
     assert style_table(report.table1(), "Table 1", note=report.not_trained(1)).data.endswith(
-        "PROFILE=evening, or paper</p>"
+        "The profiles evening and paper have more.</p>"
     )
 
 

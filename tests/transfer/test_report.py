@@ -197,8 +197,8 @@ def test_the_gain_over_categories_is_known_better_than_that_of_one(tmp_path):
     assert last["smallest gain found in 80 % of studies, points"] == pytest.approx(pooled.smallest_found)
     assert full.glued()["gain_pooled"] == str(pooled)
     assert full.smallest_gain() == (
-        f"With 90 photos of car, horse, airplane and 3 seeds that vary this much, a true gain, the mean over these categories, of "
-        f"{pooled.smallest_found:.1f} points is found in 80 % of studies."
+        f"With 90 photos of car, horse, airplane and 3 seeds that vary this much, a true gain, the mean over these "
+        f"categories, of {pooled.smallest_found:.1f} points is found in 80 % of studies."
     )
     assert full.glued()["smallest_gain"] == full.smallest_gain()
     both = report(*(record for pair in pairs[:2] for arm in pair for record in arm)).gains()
