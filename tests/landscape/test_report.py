@@ -221,8 +221,8 @@ def test_kinds_of_pairs_in_another_order_than_the_papers_are_told(own_runs, repo
     monkeypatch.setattr(f"{__name__}.LENGTHS", lengths)
     told = open_report(made(own_runs, n_alphas=7), []).differences_from_paper()
     assert told == [  # means over two pairs: 12.5 and 24.6
-        "Table 5: Ft & P is 125 % of Ft & Ft here, and 84 % in the paper.",
-        "Table 5: Ri & P is 123 % of Ri & Ri here, and 86 % in the paper.",
+        "Table 5: Ft & P is 125 % of Ft & Ft here (car, the stand-in), and 84 % in the paper.",
+        "Table 5: Ri & P is 123 % of Ri & Ri here (car, the stand-in), and 86 % in the paper.",
     ]
 
 
@@ -413,7 +413,8 @@ def test_planes_say_that_models_lie_between_the_cells(own_runs):
 def test_the_prose_is_given_its_values(report):
     values = report.glued("toy", "A toy.")
     assert values["landscape_sentence"] == (
-        "A toy. U-Net, width 2 on car, the stand-in, protocol authors, val images (4; 16 for training). 2 models "
+        "A toy. U-Net, width 2 on car, the stand-in, protocol authors, val images (4; 16 for training, of "
+        "which lines score at most 128). 2 models "
         "fine-tuned, 2 from scratch, 2 from one random start; 2.0 minutes of training, P's too, 1.0 of analysis on a "
         "CPU."
     )
