@@ -54,16 +54,24 @@ GLUED_06 = {
     "photos": "the stub",
     **{
         f"{arm}_{thing}": "12.3 %"
-        for arm in ("scratch", "pretrained", "gain")
+        for arm in ("scratch", "pretrained", "gain", "start")
         for thing in ("airplane", "car", "horse")
     },
+    "gain_pooled": "12.3 %",
+    "gain_pooled_equal_total": "12.3 %",
+    "smallest_gain": "With 9 photos, 12.3 points are found.",
 }
 
 GLUED_07 = {
     "landscape_sentence": "This is a stub of an analysis: its figures are invented, to test the pages that show them.",
     "landscape_photos": "car, the stub",
     **{f"{whose}ratio_{pair}": "0.123" for whose in ("", "paper_") for pair in ("ft_ft", "ft_p")},
-    **{f"barrier_{pair}_{way}": "1.2" for pair in ("fine_tuned", "scratch") for way in ("average", "recalibrate")},
+    **{
+        f"barrier_{pair}_{way}": "1.2"
+        for pair in ("fine_tuned", "scratch", "one_start")
+        for way in ("average", "recalibrate")
+    },
+    "ratio_rs_rs": "0.123",
 }
 
 WIDGET = """

@@ -215,7 +215,10 @@ def test_make_paper_of_a_profile_that_does_not_exist(make, checkout):
     done = make("paper", "PROFILE=nope")
     assert done.returncode != 0
     lines = done.stderr.splitlines()
-    assert lines[0] == "chairlib: profile 'nope' does not exist; use paper, quick, smoke, or the path of a .yaml file."
+    assert (
+        lines[0]
+        == "chairlib: profile 'nope' does not exist; use evening, paper, quick, smoke, or the path of a .yaml file."
+    )
     assert len(lines) == 2  # and make's own
 
 

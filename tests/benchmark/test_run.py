@@ -113,7 +113,6 @@ def test_examples_are_kept_for_reports(record, which):
         ({"device": "warp"}, "warp"),
         ({"widht": 4}, "widht"),
         ({"data": "no-such-folder"}, "no-such-folder"),
-        ({"model": "fcn_resnet50"}, "width"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(collection, change, words):

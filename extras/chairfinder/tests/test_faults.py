@@ -13,7 +13,14 @@ from figure_helpers import check_figure, images
 
 #: Least share of segments on which a plain fault is refused for its own reason. Where a fault cannot show on every
 #: design (a chair without gaps has no room for white patches; tubes are all fringe), it is lower.
-RATES = dict.fromkeys(FAULTS, 0.9) | {"white_remnant": 0.6, "cut": 0.7, "faded": 0.8, "checkerboard_islands": 0.85}
+RATES = dict.fromkeys(FAULTS, 0.9) | {
+    "white_remnant": 0.6,
+    "cut": 0.7,
+    "faded": 0.8,
+    "checkerboard_islands": 0.85,
+    "halo": 0.85,
+    "haze": 0.85,
+}
 
 
 @pytest.fixture(scope="module")
