@@ -64,7 +64,7 @@ def test_audit(call):
     assert status == 1
     assert "nearest pairs" in out
     assert errors.replace("\r", "\n").split("\n")[-2].startswith("chairlib: ")
-    assert re.search(r"differ in \d\d bits of 256 \(\w+\), fewer than 64, so they are near-duplicates \(", errors)
+    assert "differ in 36 bits of 256 (silhouette), fewer than 64, so they are near-duplicates (" in errors
     assert call("audit", "mini", "--threshold", 300)[0] == 2
 
 

@@ -256,8 +256,7 @@ class LandscapeReport:
             f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training, of which lines score at "
             f"most {N_TRAIN}). {count} models "
             f"fine-tuned, {count} from scratch, {count} from one random start; {minutes:.1f} minutes of training, P's "
-            "too, "
-            f"{content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
+            f"too, {content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:

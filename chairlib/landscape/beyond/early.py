@@ -25,11 +25,13 @@ class EarlyPretraining:
     study: Study
 
     def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        """Shorter pretrainings, and last P's own, whose line is one of Figure 7's."""
+        """No pretraining, shorter ones, and P's own. The lines of the first and the last are among Figure 7's."""
+        of_figure7 = {"@0": ("R1", "R2"), "": ("F1", "F2")}
         for start in (*(f"@{images}" for images in self.study.early_budgets), ""):
+            pair = of_figure7.get(start, (f"F1{start}", f"F2{start}"))
             for way in self.study.batch_norm:
                 for alpha in self.study.alphas:
-                    cell = (_line_cell if start else line_cell)(f"F1{start}", f"F2{start}", alpha, way)
+                    cell = (line_cell if start in of_figure7 else _line_cell)(*pair, alpha, way)
                     yield cell, {"start": f"P{start}", "batch_norm": way, "alpha": alpha}
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
