@@ -49,9 +49,9 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
     defaults = BenchmarkSettings().to_dict()
     given = {name: value for name, value in parameters.items() if value is not None or defaults.get(name, "") is None}
     settings = settings.with_changes(**given)
-    if given.get("protocol") is not None:
+    if (protocol := given.get("protocol")) is not None:
         asked = {name for name, value in given.items() if value is not None}
-        settings = follow(get_protocol(settings.protocol, settings.data), settings, asked)
+        settings = follow(get_protocol(protocol, settings.data), settings, asked)
     if settings.weights not in (None, AS_BUILT):
         settings = settings.with_changes(weights=Path(settings.weights))
     check_resolution(settings.resolution)
