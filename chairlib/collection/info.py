@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.collection import KINDS, SPLITS, Collection
 from chairlib.collection.opacity import MASK_OPACITY
-from chairlib.collection.splits import SPLITS
 from chairlib.core.published import FOREGROUND_SHARE
 from chairlib.show.tables import style_table
 
