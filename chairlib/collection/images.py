@@ -19,9 +19,9 @@ level of rounding.
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,11 @@ MAX_SCANS = 100
 
 #: Decoders that are let near files from anywhere. Pillow has more; one of them starts an interpreter (PostScript).
 _FORMATS = ("PNG", "WEBP", "JPEG", "MPO", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
-_NAMES = "PNG, WebP, JPEG, GIF, BMP, TIFF, AVIF, JPEG 2000"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB, _PNG_RGBA = 0, 2, 6
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Deflate makes at most this many bytes of one.
 _DEFLATE_RATIO = 1032
-_BAND = 256
 #: How to turn an image that is stored with an EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -159,30 +157,25 @@ def _readable() -> list[str]:
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _as_image_errors(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]:
+@contextmanager
+def _explained(data: bytes) -> Iterator[None]:
     """Turn every exception of a decoder into an ImageError: for damaged files Pillow raises nearly any built-in one."""
-
-    @wraps(decode)
-    def explained(data: bytes) -> Decoded:
-        try:
-            return decode(data)
-        except ImageError:
-            raise
-        except UnidentifiedImageError as error:
-            raise ImageError(f"not an image: {_describe(data)}") from error
-        except Image.DecompressionBombError as error:
-            raise ImageError(f"too many pixels: at most {MAX_PIXELS:,} are decoded") from error
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ImageError(f"damaged: {reason}") from error
-
-    return explained
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"not an image: {_describe(data)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"too many pixels: at most {MAX_PIXELS:,} are decoded") from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"damaged: {reason}") from error
 
 
-@_as_image_errors
 def decode_segment(data: bytes) -> Decoded:
     """As :func:`read_segment`, from a file's bytes. Raises ImageError with the bare reason."""
-    with _open(data) as image:
+    with _explained(data), _open(data) as image:
         if getattr(image, "is_animated", False):
             raise ImageError(f"animated: {getattr(image, 'n_frames', 'several')} frames; a segment is one still image")
         image.load()
@@ -191,10 +184,9 @@ def decode_segment(data: bytes) -> Decoded:
         return Decoded(_without_metadata(_to_rgba(upright, data)), finished)
 
 
-@_as_image_errors
 def decode_photo(data: bytes) -> Decoded:
     """As :func:`read_photo`, from a file's bytes. Raises ImageError with the bare reason."""
-    with _open(data) as image:
+    with _explained(data), _open(data) as image:
         image.load()
         upright, turned = _turn_upright(image)
         finished = image.format == "JPEG" and image.mode == "RGB" and not turned
@@ -206,9 +198,8 @@ def decode_photo(data: bytes) -> Decoded:
         return Decoded(_without_metadata(rgba.convert("RGB")), finished)
 
 
-@_as_image_errors
 def _decode_upright(data: bytes) -> Decoded:
-    with _open(data) as image:
+    with _explained(data), _open(data) as image:
         if (count := getattr(image, "n_frames", 1)) > 1:
             raise ImageError(f"{count} frames or pages, of which a mask has one")
         image.load()
@@ -283,11 +274,7 @@ def _to_rgba(image: Image.Image, data: bytes) -> Image.Image:
 
 def _grey16_to_rgba(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
-    grey = np.empty(values.shape, np.uint8)
-    for row in range(
-        0, len(values), _BAND
-    ):  # a whole copy with 32 bits would take as much memory as the finished image
-        grey[row : row + _BAND] = (values[row : row + _BAND].astype(np.uint32) * 255 + 32767) // 65535
+    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 is 257 times 255
     key = image.info.get("transparency")
     opacity = np.full_like(grey, 255) if key is None else np.where(values == key, 0, 255).astype(np.uint8)
     return Image.fromarray(np.stack([grey, grey, grey, opacity], axis=-1))
@@ -321,10 +308,7 @@ def _without_metadata(image: Image.Image) -> Image.Image:
 
 
 _SIGNATURES = (
-    (
-        b"version https://git-lfs",
-        "a Git LFS pointer that stands for the image; fetch the image itself with `git lfs pull`",
-    ),
+    (b"version https://git-lfs", "a Git LFS pointer to the image; fetch the image itself with `git lfs pull`"),
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -353,5 +337,5 @@ def _describe(data: bytes) -> str:
     if start.startswith(("<!doctype html", "<html", "<head", "<body")):
         return "an HTML page, as servers send in place of a missing image"
     if "\0" in start:
-        return f"none of the formats read here ({_NAMES})"
+        return f"none of the formats read here ({', '.join(_FORMATS)})"
     return "a text file"
