@@ -5,10 +5,9 @@ be decoded in full is refused with a reason: Pillow's leniency towards truncated
 fill memory is refused from its header alone. Damaged metadata beside sound pixels is dropped.
 
 Memory: :data:`MAX_PIXELS` bounds the image, and decoding it takes at most :data:`BYTES_PER_PIXEL` bytes for each of its
-pixels and three times the file's own size (at most :data:`MAX_BYTES`) beside it. A PNG whose compressed data cannot
-fill the size that its header claims is refused before any of that is taken, as is a JPEG of more than :data:`MAX_SCANS`
-scans, which would take hours: each scan goes over the whole image again, and may have few bytes. Compressed text and
-colour profiles are limited by Pillow (1 MiB each, 64 MiB together).
+pixels and three times the file's own size (at most :data:`MAX_BYTES`) beside it. What would take more memory, or hours
+(:data:`MAX_SCANS`), is refused before it is decoded. Compressed text and colour profiles are limited by Pillow (1 MiB
+each, 64 MiB together).
 
 Where Pillow 13 needs help (established with files made byte by byte, see the tests): 16-bit grey is clipped at 255 by
 ``convert`` instead of scaled, and the transparent colour (tRNS) of grey or RGB pixels that have other than 8 bits is
@@ -39,7 +38,6 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_SCANS",
     "Decoded",
-    "count_pixels",
     "decode_photo",
     "decode_segment",
     "exif_note",
@@ -48,16 +46,16 @@ __all__ = [
     "read_photo",
     "read_segment",
     "read_upright",
+    "readable_formats",
 ]
 
 #: Largest image that is decoded, in pixels. Below Pillow's own limit, so that the reason given is always this one.
 MAX_PIXELS = 80_000_000
-#: Most memory that decoding takes for each pixel of the image, in bytes: turned or 16-bit images take the most (20
-#: measured).
+#: Most memory that decoding takes for each pixel of the image, in bytes: turned images take the most (20 measured).
 BYTES_PER_PIXEL = 24
 #: Largest file that is read.
 MAX_BYTES = 256 * 1024**2
-#: Most scans of a JPEG that is decoded; libtiff's own limit. Encoders write about ten.
+#: Most scans of a JPEG that is decoded, each over the whole image; libtiff's own limit. Encoders write about ten.
 MAX_SCANS = 100
 
 #: Decoders that are let near files from anywhere. Pillow has more; one of them starts an interpreter (PostScript).
@@ -118,7 +116,7 @@ def read_upright(path: str | Path) -> Image.Image:
 
 def exif_note(path: Path) -> str:
     """For a message about sizes: what the EXIF orientation of a readable image does; empty where it does nothing."""
-    with Image.open(path, formats=_readable()) as image:
+    with Image.open(path, formats=readable_formats()) as image:
         size, turn = image.size, _turn(image)
     return "" if turn is None else f" (turned by its EXIF orientation; stored as {size[0]} x {size[1]})"
 
@@ -138,21 +136,13 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(f"unreadable: {error.strerror or error}") from error
 
 
-def count_pixels(source: bytes | Path) -> int:
-    """The number of pixels that an image's header states, at most :data:`MAX_PIXELS`; 0 where it is no image."""
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_readable()) as image:
-            return min(image.width * image.height, MAX_PIXELS)
-    except Exception:  # decoding it says what is wrong
-        return 0
-
-
 def is_image_name(path: Path) -> bool:
     """Whether a file's suffix is that of a format that is read: ``.png``, ``.JPG``, ``.webp``, ``.jfif``, ..."""
     return Image.registered_extensions().get(path.suffix.lower()) in _FORMATS
 
 
-def _readable() -> list[str]:
+def readable_formats() -> list[str]:
+    """The formats that are read, of those that this Pillow knows."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
@@ -217,7 +207,7 @@ def _open(data: bytes) -> Image.Image:
     """The image's header. Frames and pixels are not decoded yet."""
     if not data:
         raise ImageError("not an image: an empty file")
-    image = Image.open(io.BytesIO(data), formats=_readable())
+    image = Image.open(io.BytesIO(data), formats=readable_formats())
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(
             f"too many pixels: {image.width} x {image.height}, at most {MAX_PIXELS:,} are decoded: make it smaller"

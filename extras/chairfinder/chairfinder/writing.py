@@ -26,7 +26,9 @@ from chairlib.core.files import atomic_folder
 
 __all__ = ["BACKGROUND_RATIOS", "SEGMENT_RATIOS", "Item", "assign_splits", "guard_table", "write_collection"]
 
+#: How many segments of each split for how many of the others, as in the paper.
 SEGMENT_RATIOS: Mapping[str, float] = {"train": 500, "val": 200, "test": 200}
+#: The same for backgrounds.
 BACKGROUND_RATIOS: Mapping[str, float] = {"train": 60, "val": 20, "test": 20}
 _RATIOS = {"segment": SEGMENT_RATIOS, "background": BACKGROUND_RATIOS}
 
