@@ -68,7 +68,7 @@ class Plan:
         return [*self._all_of("benchmark"), *self._all_of("transfer"), *self.landscape_runs]
 
     def _all_of(self, kind: str) -> list[Run[Any]]:
-        every = (*self.benchmark_runs, *self.transfer_runs, *self.extra_runs)
+        every: list[Run[Any]] = [*self.benchmark_runs, *self.transfer_runs, *self.extra_runs]
         return [run for run in every if run.kind == kind]
 
     @cached_property
