@@ -31,8 +31,8 @@ from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
 __all__ = ["app", "main"]
 
-#: Commands of the packages that make collections, which the library does without.
-_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "collect", "fetch")
+#: Commands of the packages that make collections and other data, which the library does without.
+_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "collect", "fetch", "coco-chairs")
 
 
 class _Commands(TyperGroup):
@@ -120,21 +120,6 @@ def export(
     from chairlib.compositing.released import export as write
 
     print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
-
-
-@app.command()
-def coco_chairs(
-    images: Annotated[Path, typer.Option(help="Folder of COCO photos.")],
-    annotations: Annotated[Path, typer.Option(help="Their annotations, instances_*.json.")],
-    out: Out,
-) -> None:
-    """Crop the chairs of COCO photos to files in the authors' layout, to pretrain on."""
-    from chairlib.transfer.coco_chairs import export as write
-
-    for split, data in write(images, annotations, out).items():
-        left_out = ", ".join(f"{count} {reason}" for reason, count in data.n_left_out.items() if count) or "none"
-        print(f"{split}: {len(data)} crops of {len(set(data.groups or []))} photos (left out: {left_out})")
-    print(f"pretrain with: chairlib benchmark --data {out}, or in a build: make paper PROFILE=paper COCO={out}")
 
 
 def benchmark(sweep: bool, **parameters: Any) -> None:
