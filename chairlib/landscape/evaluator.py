@@ -81,10 +81,8 @@ class Evaluator:
         ``batch_norm``, and where there is nothing to recalibrate, or nothing to do it with.
         """
         check_choice("batch_norm", batch_norm, BATCH_NORM)
-        self._load(state)
+        self._load(state, batch_norm == "recalibrate")
         with torch.inference_mode():
-            if batch_norm == "recalibrate":
-                self._recalibrate()
             return {split: evaluate(self.model, loader, self.loss) for split, loader in self._loaders.items()}
 
     def score(self, state: State, batch_norm: str = "average") -> dict[str, dict[str, float]]:
@@ -105,17 +103,16 @@ class Evaluator:
 
         Raises as :meth:`evaluations` does, and unless ``n_images`` is a whole number above 0.
         """
-        self._load(state)
-        with torch.inference_mode():
-            self._recalibrate()
+        self._load(state, recalibrate=True)
         return {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
 
-    def _load(self, state: State) -> None:
+    @torch.inference_mode()
+    def _load(self, state: State, recalibrate: bool) -> None:
+        """Give the private copy this state, with new running statistics where that is asked for."""
         check_fits(state, self.model, "the state")
         self.model.load_state_dict(state)
-
-    def _recalibrate(self) -> None:
-        """Estimate the running statistics of the private copy anew, and leave it in evaluation mode."""
+        if not recalibrate:
+            return
         if self._recalibrate_on is None:
             raise ParameterError("recalibrating needs training images: name a loader 'train', or give recalibrate_on.")
         layers = recalibrated_layers(self.model)

@@ -27,11 +27,7 @@ from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors, save_tensors
 from chairlib.landscape.analyses import Lines, Planes, all_distances, barriers_of
-from chairlib.landscape.beyond.criticality import Criticality
-from chairlib.landscape.beyond.early import EarlyPretraining
-from chairlib.landscape.beyond.matching import Matching
-from chairlib.landscape.beyond.similarity import Similarities
-from chairlib.landscape.beyond.soups import Soups
+from chairlib.landscape.beyond.analyses import Criticality, EarlyPretraining, Matching, Similarities, Soups
 from chairlib.landscape.cells import Analysis, Study, unique_cells
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.trained import TrainedModels

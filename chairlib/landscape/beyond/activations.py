@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -137,25 +138,22 @@ class CrossProducts:
 @torch.no_grad()
 def _features(network: nn.Module, images: Tensor, layers: Sequence[str], grid: int | None) -> dict[str, Tensor]:
     captured: dict[str, Tensor] = {}
-    handles = [network.get_submodule(layer).register_forward_hook(_hook(captured, layer, grid)) for layer in layers]
-    try:
-        forward(network, images, torch.channels_last)
-    finally:
-        for handle in handles:
-            handle.remove()
-    missing = [layer for layer in layers if layer not in captured]
-    if missing:
-        raise ParameterError(f"layer {missing[0]!r} did not run: name one that the model uses.")
-    return {layer: captured[layer] for layer in layers}
 
-
-def _hook(captured: dict[str, Tensor], layer: str, grid: int | None) -> Callable[[nn.Module, object, object], None]:
-    def keep(module: nn.Module, inputs: object, output: object) -> None:
+    def keep(layer: str, _module: nn.Module, _inputs: object, output: object) -> None:
         if layer in captured:
             raise ParameterError(f"layer {layer!r} runs twice a pass, so it has no output of its own: name another.")
         captured[layer] = _as_examples(output, layer, grid)
 
-    return keep
+    hooks = [network.get_submodule(layer).register_forward_hook(partial(keep, layer)) for layer in layers]
+    try:
+        forward(network, images, torch.channels_last)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for layer in layers:
+        if layer not in captured:
+            raise ParameterError(f"layer {layer!r} did not run: name one that the model uses.")
+    return {layer: captured[layer] for layer in layers}
 
 
 def _as_examples(output: object, layer: str, grid: int | None) -> Tensor:
