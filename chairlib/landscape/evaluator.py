@@ -42,17 +42,12 @@ FIGURES = ("iou", "dice", "precision", "loss")
 
 
 class Evaluator:
-    """Scores any number of states of one model on the same images.
+    """Scores any number of states of one model on the same images, in one private copy of the model.
 
-    Each state is copied into the tensors of one private copy of the model: no module is built again.
-
-    Parameters
-    ----------
-    model: of any weights and mode; copied to the loaders' device, never touched.
-    loaders: by split, such as ``{"train": ..., "test": ...}``. Every image is scored once, in order and unchanged.
-    recalibrate_on: where ``batch_norm="recalibrate"`` takes its images; by default the loader named ``train``.
-    n_images: how many of them, at most; all where None.
-    loss: ``bce`` or ``double_sigmoid``.
+    model: of any weights and mode; copied to the loaders' device, never touched. loaders: by split, such as
+    ``{"train": ..., "test": ...}``; every image is scored once, in order and unchanged. recalibrate_on: where
+    ``batch_norm="recalibrate"`` takes its images; by default the loader named ``train``. n_images: how many of them,
+    at most; all where None. loss: ``bce`` or ``double_sigmoid``.
     """
 
     def __init__(
@@ -200,10 +195,8 @@ def interpolation_curve(
 ) -> pd.DataFrame:
     """Scores of train and test images along the line between two models (the paper's Figure 7).
 
-    model: says what is computed; it is never touched. states: on any device. alphas, batch_norm: see
-    :func:`interpolate` and the top of this module; a repeated alpha is scored once. loss: ``bce`` or
-    ``double_sigmoid``. n_images: for recalibration, all training images where None. To keep each point as it comes, use
-    :class:`Evaluator` and :func:`interpolate`.
+    states: on any device. alphas: see :func:`interpolate`; a repeated one is scored once. To keep each point as it
+    comes, use :class:`Evaluator` and :func:`interpolate`, which also say what the other arguments are.
 
     Returns a row per alpha and split (``train``, ``test``): alpha, split, iou, dice, precision (per cent), loss (mean
     per pixel), and extrapolated (bool: alpha lies outside [0, 1]).

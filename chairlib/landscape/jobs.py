@@ -7,11 +7,10 @@ from chairlib.benchmark.jobs import find_run
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.jobs import Inputs, Job, run_job, unique
 from chairlib.core.runs import Run
-from chairlib.landscape.cells import Study, unique_cells
+from chairlib.landscape.cells import N_TRAIN, Study, unique_cells
 from chairlib.landscape.run import analyses, open_run
 from chairlib.landscape.run import members as members_of
 from chairlib.landscape.settings import LandscapeSettings
-from chairlib.landscape.trained import N_TRAIN
 from chairlib.transfer.photos import open_datasets, splits_of
 
 __all__ = ["NOTEBOOK", "count_images", "jobs", "members", "open_runs"]

@@ -28,9 +28,8 @@ from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors, save_tensors
 from chairlib.landscape.analyses import Lines, Planes, all_distances, barriers_of
 from chairlib.landscape.beyond.analyses import Criticality, EarlyPretraining, Matching, Similarities, Soups
-from chairlib.landscape.cells import Analysis, Study, unique_cells
+from chairlib.landscape.cells import Analysis, Study, TrainedModels, unique_cells
 from chairlib.landscape.settings import LandscapeSettings
-from chairlib.landscape.trained import TrainedModels
 from chairlib.transfer import run as transfer
 from chairlib.transfer.photos import open_photos
 from chairlib.transfer.recipes import RECIPES, get_recipe
@@ -60,17 +59,17 @@ def open_run(settings: LandscapeSettings | None = None, /, **parameters: Any) ->
 
 def _check_recipe(settings: LandscapeSettings) -> None:
     """Refuse, before anything is trained, a recipe whose models may end at different lengths of training."""
+
+    def is_fair(recipe: Recipe) -> bool:
+        return recipe.select == "last" and recipe.patience is None
+
     recipe = get_recipe(settings.recipe, settings.model)
-    if not _keeps_last(recipe):
-        fair = [name for name, by_model in RECIPES.items() if all(map(_keeps_last, by_model.values()))]
+    if not is_fair(recipe):
+        fair = [name for name, by_model in RECIPES.items() if all(map(is_fair, by_model.values()))]
         raise ParameterError(
             f"recipe {recipe.name!r} stops early or keeps the weights that validate best, but a landscape compares "
             f"models of one length of training; use one that does neither: {', '.join(fair)}."
         )
-
-
-def _keeps_last(recipe: Recipe) -> bool:
-    return recipe.select == "last" and recipe.patience is None
 
 
 def members(settings: LandscapeSettings) -> dict[str, Run[Any]]:
@@ -207,11 +206,8 @@ def examples(record: Record) -> dict[str, Any]:
     N, d, d]. Raises :class:`RecordError` where the file is missing.
     """
     tensors, _ = load_tensors(record.file("examples.safetensors"))
-    masks = {
-        tuple(name.split(".")[1:]): value.numpy().astype(bool)
-        for name, value in tensors.items()
-        if name.startswith("masks.")
-    }
+    names = [name for name in tensors if name.startswith("masks.")]
+    masks = {tuple(name.split(".")[1:]): tensors[name].numpy().astype(bool) for name in names}
     if not masks:
         raise RecordError(f"{record.folder} has no masks; delete it and run it again.")
     return {

@@ -1,8 +1,6 @@
 """Weights as points of a space (the paper's section 6): lines between models, averages, distances, rewound blocks.
 
-P stands for a pretrained model, F1 and F2 for two fine-tuned from it, S1 and S2 for two trained from scratch (the
-paper's Ri). A *state* is a module's ``state_dict`` (:mod:`chairlib.landscape.states`). Nothing here changes a state
-that it is given.
+Nothing here changes a state (:mod:`chairlib.landscape.states`) that it is given.
 """
 
 import math

@@ -1,7 +1,6 @@
 """Grids of images: composites, masks, predictions, and the paper's Figures 3, 4 and 5.
 
-What images and masks may be is said in :mod:`chairlib.show.mosaic`; every function gives a
-:class:`~chairlib.show.canvas.Figure`, with its ``title`` below the picture.
+What images and masks may be is said in :mod:`chairlib.show.mosaic`.
 """
 
 import math

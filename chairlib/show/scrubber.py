@@ -1,9 +1,8 @@
 """The alpha scrubber: walk from one set of weights to another and watch what the networks on the way predict.
 
-Section 6.2 of the paper defines ``W_alpha = alpha W_1 + (1 - alpha) W_2`` for two fine-tuned models (F) and for two
-trained from scratch (S). A third pair (R) is from scratch too, but from the same random weights. Everything is computed
-beforehand, as in :mod:`chairlib.show.widgets`: a slider, a Play button and a list choose among frames inside the page,
-with no kernel and no network.
+Section 6.2 of the paper defines ``W_alpha = alpha W_1 + (1 - alpha) W_2`` for two models of a set (F or S; R is ours,
+see :data:`~chairlib.show.interpolation.PAIR_TITLES`). Everything is computed beforehand, as in
+:mod:`chairlib.show.widgets`: a slider, a Play button and a list choose among frames inside the page.
 """
 
 import html

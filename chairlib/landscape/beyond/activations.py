@@ -56,14 +56,11 @@ def activations(
 ) -> Iterator[dict[str, dict[str, Tensor]]]:
     """Each layer's outputs as features, by batch, for ``model`` with each of ``states``.
 
-    Parameters
-    ----------
-    model: only its architecture counts. Copies of it are run in evaluation mode on the loader's device.
-    states: weights by name; the name is that of the result and of errors.
-    layers: names as in ``model.named_modules()``, each of which gives one tensor [B, C, H, W] (or [B, C]) a pass. None:
-        :func:`default_layers`.
-    n_images: that many of the loader's images, evenly spread, in order and un-augmented; None for all.
-    grid: average every output to ``grid`` x ``grid`` positions first; None keeps all positions.
+    model: only its architecture counts. Copies of it are run in evaluation mode on the loader's device. states: by a
+    name, which results and errors have too. layers: names as in ``model.named_modules()``, each of which gives one
+    tensor [B, C, H, W] (or [B, C]) a pass; :func:`default_layers` where None. n_images: that many of the loader's
+    images, evenly spread, in order and un-augmented; None for all. grid: average every output to ``grid`` x ``grid``
+    positions first; None keeps all.
 
     Yields ``{state: {layer: float64 [examples, channels]}}``, where every position of every image is one example.
 

@@ -16,11 +16,10 @@ from chairlib.landscape.barriers import barrier
 from chairlib.landscape.beyond import weight_matching
 from chairlib.landscape.beyond.activations import default_layers
 from chairlib.landscape.beyond.similarity import layer_similarity
-from chairlib.landscape.cells import Cell, Study
+from chairlib.landscape.cells import Cell, Study, TrainedModels
 from chairlib.landscape.evaluator import score_ensemble
 from chairlib.landscape.space import average, interpolate, rewind
 from chairlib.landscape.states import State
-from chairlib.landscape.trained import TrainedModels
 from chairlib.transfer.run import initial_model
 from chairlib.transfer.settings import TransferSettings
 

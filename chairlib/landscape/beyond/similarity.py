@@ -65,13 +65,9 @@ def layer_similarity(
 ) -> pd.DataFrame:
     """Linear CKA between corresponding layers of one model with two sets of weights: a row (layer, cka) for each.
 
-    Parameters
-    ----------
-    model, loader, layers, n_images, grid: as in :func:`chairlib.landscape.beyond.activations.activations`, which says
-        what is raised. The loader is of the test split, as a rule.
-    state_a, state_b: state dicts that fit the model. BatchNorm uses their running statistics.
-
-    ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size.
+    ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size. The
+    loader is of the test split, as a rule; for the other arguments, and for what is raised, see
+    :func:`chairlib.landscape.beyond.activations.activations`. BatchNorm uses the states' running statistics.
     """
     sums: dict[str, list[CrossProducts]] = {}
     for features in activations(model, {"state_a": state_a, "state_b": state_b}, loader, layers, n_images, grid):
