@@ -83,9 +83,8 @@ def rewind(state: State, origin: State, block: str) -> dict[str, Tensor]:
 
     A parameter that the block shares with another one is taken from ``origin`` under all its names.
 
-    For module criticality (Zhang, Bengio and Singer 2019): a block whose rewinding costs no score was not needed by
-    what was learnt since. ``block``: one of :func:`blocks`. Raises :class:`ParameterError` for another, and as
-    :func:`l2_distance` does.
+    A block whose rewinding costs no score was not needed by what was learnt since. ``block``: one of :func:`blocks`.
+    Raises :class:`ParameterError` for another, and as :func:`l2_distance` does.
     """
     check_alike([state, origin])
     check_choice("block", block, blocks(state))

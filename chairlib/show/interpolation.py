@@ -1,4 +1,4 @@
-"""Metrics on the line ``alpha W_1 + (1 - alpha) W_2`` between two models, and barriers: the paper's Figure 7, and more."""
+"""Metrics on the line ``alpha W_1 + (1 - alpha) W_2`` between models, and barriers: the paper's Figure 7 and more."""
 
 import math
 import textwrap
@@ -59,8 +59,8 @@ def interpolation_curves(
         ends = f"{values[0]} at alpha {mean.index[0]:g} and {values[-1]} at {mean.index[-1]:g}"
         ends += f", at worst {values[worst]} at {mean.index[worst]:g}"
         described.append(f"{pair}, {treatment}: {scored} {metrics[metric].split(' ')[0]} {ends}")
-    alt = f"{canvas.join_words(list(metrics.values()))} over alpha{canvas.describe_repetitions(frame)}. {'; '.join(described)}"
-    return canvas.show(fig, alt, title)
+    names = f"{canvas.join_words(list(metrics.values()))} over alpha{canvas.describe_repetitions(frame)}"
+    return canvas.show(fig, f"{names}. {'; '.join(described)}", title)
 
 
 @canvas.theme()
@@ -81,8 +81,8 @@ def matching_curves(frame: pd.DataFrame, data_label: str = "test IoU (%)", title
     for (treatment, name), rows in frame.groupby(["batch_norm", "permuted"], observed=True):
         mean = rows.groupby("alpha")["iou"].mean()
         described.append(f"{name}, {treatment}: at worst {mean.min():.1f} % at alpha {mean.idxmin():g}")
-    alt = f"{data_label} between models from scratch over alpha{canvas.describe_repetitions(frame)}. {'; '.join(described)}"
-    return canvas.show(fig, alt, title)
+    names = f"{data_label} between models from scratch over alpha{canvas.describe_repetitions(frame)}"
+    return canvas.show(fig, f"{names}. {'; '.join(described)}", title)
 
 
 def _with_titles(frame: pd.DataFrame, **columns: Mapping[Any, str]) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import base64
 import html
 import io
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
 
 import ipywidgets
 import numpy as np
@@ -123,7 +122,7 @@ class WidgetParts:
         return self.text(image_tag(picture, alt, f"{css}image-rendering:pixelated;") + note)
 
     def slider(self, labels: Sequence[str], description: str, start: int = 0) -> ipywidgets.SelectionSlider:
-        options = list(zip(labels, count()))
+        options = [(label, number) for number, label in enumerate(labels)]
         return ipywidgets.SelectionSlider(
             options=options, index=start, description=description, layout=self._slider_layout, style=self._slider_style
         )

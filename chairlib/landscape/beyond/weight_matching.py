@@ -94,7 +94,7 @@ class PermutationSpec:
         """
         parts = ("weight", "bias", "running_mean", "running_var") if norm else ()
         self.axes[f"{name}.weight"] = axes
-        self.axes |= dict.fromkeys([f"{name}.bias", *(f"{norm}.{part}" for part in parts)], ((group,),))
+        self.axes.update(dict.fromkeys([f"{name}.bias", *(f"{norm}.{part}" for part in parts)], ((group,),)))
         if norm:
             self.axes[f"{norm}.num_batches_tracked"] = ()
         self.outputs[group] = (*self.outputs.get(group, ()), observed)
