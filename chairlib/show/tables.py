@@ -16,6 +16,7 @@ from chairlib.core import paths
 
 __all__ = ["style_table", "untrained"]
 
+_STYLE = (paths.assets / "table.css").read_text(encoding="utf-8")
 #: What a line must not break within: "(71.5–77.7)", "(+0.9 to +7.9)", "▲ 2 seeds", "width 16", "FCN-VGG-16".
 _WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
 
@@ -44,9 +45,9 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
             places = decimals if isinstance(decimals, int) else decimals.get(column, 2)
             cells += f'<td class="{classes}">{_cell_html(_cell_text(value, places))}</td>'
         body.append(f"<tr>{cells}</tr>")
-    title, head, style = html.escape(caption), _table_head(frame, kinds), (paths.assets / "table.css").read_text()
+    title, head = html.escape(caption), _table_head(frame, kinds)
     return HTML(
-        f'<style>{style}</style><div class="chair-table-box" role="region" aria-label="{title}" tabindex="0">'
+        f'<style>{_STYLE}</style><div class="chair-table-box" role="region" aria-label="{title}" tabindex="0">'
         f'<table class="chair-table"><caption><span><span>{title}</span></span></caption>'
         f"<thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
         + (f"<p>{html.escape(note)}</p>" if note else "")
