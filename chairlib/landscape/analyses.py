@@ -18,8 +18,6 @@ from chairlib.landscape.plane import Plane
 from chairlib.landscape.space import distances, interpolate
 from chairlib.landscape.states import State
 
-__all__ = ["Lines", "Planes", "all_distances", "barriers_of", "line_cell", "scored_cell"]
-
 #: Sets of models: the kind of a pair within one, as Table 5 calls it (the paper has no third), and its letter.
 _KINDS = {"ft_ft": "F", "ri_ri": "S", "rs_rs": "R"}
 

@@ -9,8 +9,6 @@ from scipy import stats
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["TOLERANCE", "barrier", "barrier_interval", "below_line"]
-
 #: Alphas this near to 0 or 1 are those of the models themselves: steps added up miss them by rounding.
 TOLERANCE = 1e-6
 

@@ -33,8 +33,6 @@ from chairlib.landscape.space import blocks
 from chairlib.landscape.states import State, copy_of
 from chairlib.transfer.photos import open_photos
 
-__all__ = ["N_TRAIN", "Analysis", "Cell", "CellStore", "Study", "TrainedModels", "unique_cells"]
-
 #: Photos whose predicted masks are kept for every alpha.
 N_EXAMPLES = 6
 #: Training photos that are scored on lines and that recalibrate BatchNorm, evenly spread: each point of a line sends

@@ -25,16 +25,6 @@ from chairlib.core.progress import progress_bar
 from chairlib.landscape.space import interpolate
 from chairlib.landscape.states import State, check_fits, copy_of, loaded_copy
 
-__all__ = [
-    "BATCH_NORM",
-    "FIGURES",
-    "Evaluator",
-    "figures_of",
-    "interpolation_curve",
-    "recalibrated_layers",
-    "score_ensemble",
-]
-
 #: What is done about BatchNorm's running statistics; see the top of this module.
 BATCH_NORM = ("average", "recalibrate")
 #: What :meth:`Evaluator.score` gives for a split: per cent, and the mean per-pixel loss.

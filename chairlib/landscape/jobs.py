@@ -13,8 +13,6 @@ from chairlib.landscape.run import members as members_of
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.transfer.photos import open_datasets, splits_of
 
-__all__ = ["NOTEBOOK", "count_images", "jobs", "members", "open_runs"]
-
 NOTEBOOK = "07_loss_landscape"
 #: Parameters of a pretraining that an analysis sets itself.
 _OWN = ("data", "device", "model", "precision", "resolution", "width")

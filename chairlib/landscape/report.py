@@ -27,8 +27,6 @@ from chairlib.transfer.photos import protocol_title
 from chairlib.transfer.run import initial_model
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 
-__all__ = ["KINDS", "LandscapeReport", "open_reference", "open_report"]
-
 #: The paper's four kinds of pairs: two fine-tuned, two from scratch (Ri), and each with the pretrained model. And a
 #: fifth that it has not: two from scratch that share their random start (Rs, our R).
 KINDS = {"ft_ft": "Ft & Ft", "rs_rs": "Rs & Rs", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P"}

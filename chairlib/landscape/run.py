@@ -35,8 +35,6 @@ from chairlib.transfer.photos import open_photos
 from chairlib.transfer.recipes import RECIPES, get_recipe
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["analyse", "analyses", "examples", "members", "open_run"]
-
 #: Shared pretrainings grow by this factor.
 _EARLY_FACTOR = 4
 #: What goes from an analysis to its models as it is.

@@ -15,8 +15,6 @@ from chairlib.core.checks import check_choice
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.states import State, check_alike, squared_norms, tied, trainable
 
-__all__ = ["average", "block_of", "blocks", "combine", "distances", "interpolate", "rewind"]
-
 
 def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str, Tensor]:
     """The sum of coefficient times state, computed in float64, as new tensors of the states' own dtypes.

@@ -31,29 +31,6 @@ from PIL import Image
 
 from chairlib.core.errors import ParameterError
 
-__all__ = [
-    "BAND",
-    "GREY",
-    "PALETTE",
-    "WIDTH",
-    "Figure",
-    "annotate_bar",
-    "bar_style",
-    "describe_interval",
-    "describe_repetitions",
-    "grouped_bars",
-    "images_axis",
-    "join_words",
-    "legend_above",
-    "legend_line",
-    "line_style",
-    "new_figure",
-    "outline_text",
-    "rows_down",
-    "show",
-    "theme",
-]
-
 #: Okabe and Ito's colours, told apart with every common colour blindness. Their yellow is left out: too faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#666666"

@@ -15,16 +15,6 @@ from numpy.typing import ArrayLike
 from chairlib.core.errors import ParameterError
 from chairlib.show import canvas
 
-__all__ = [
-    "foreground_histogram",
-    "iou_by_resolution",
-    "iou_by_share",
-    "iou_over_steps",
-    "over_seeds",
-    "steps_to_reach",
-    "training_curves",
-]
-
 
 @canvas.theme()
 def foreground_histogram(shares: Mapping[str, ArrayLike], title: str = "") -> canvas.Figure:

@@ -14,8 +14,6 @@ from matplotlib.ticker import EngFormatter
 from chairlib.core.errors import ParameterError
 from chairlib.show import canvas
 
-__all__ = ["PAIR_COLOURS", "PAIR_TITLES", "barrier_over_pretraining", "interpolation_curves", "matching_curves"]
-
 #: The metrics of Figure 7, in order, with their units.
 _METRICS = {"iou": "IoU (%)", "dice": "Dice (%)", "loss": "loss (BCE)"}
 #: Sets of models whose pairs are compared, and how they are drawn. F1 and F2 are fine-tuned from one pretrained model,

@@ -17,8 +17,6 @@ from chairlib.core import published
 from chairlib.show import canvas
 from chairlib.show.interpolation import PAIR_COLOURS, PAIR_TITLES
 
-__all__ = ["block_distances", "cka_by_layer", "criticality_bars", "distance_bars", "soup_bars"]
-
 #: Between which models a distance or similarity is: the columns of Table 5.
 _KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P", "rs_rs": "Rs & Rs"}
 _KIND_COLOURS = dict(zip(_KINDS, canvas.PALETTE, strict=False))

@@ -29,16 +29,6 @@ from chairlib.show.mosaic import (
 )
 from chairlib.show.outlines import polygon_outline, rasterise
 
-__all__ = [
-    "composite_grid",
-    "figure4",
-    "figure5",
-    "outline_against_mask",
-    "predictions",
-    "resolution_strip",
-    "side_by_side",
-]
-
 
 @theme()
 def composite_grid(

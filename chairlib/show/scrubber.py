@@ -29,8 +29,6 @@ from chairlib.show.mosaic import (
 )
 from chairlib.show.widgets import WidgetParts, image_tag
 
-__all__ = ["BATCH_NORM_TITLES", "alpha_scrubber"]
-
 #: What becomes of BatchNorm's running statistics in a model of interpolated weights.
 BATCH_NORM_TITLES = {
     "average": "statistics averaged like weights",

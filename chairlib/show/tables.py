@@ -14,8 +14,6 @@ from IPython.display import HTML
 
 from chairlib.core import paths
 
-__all__ = ["style_table", "untrained"]
-
 _STYLE = (paths.assets / "table.css").read_text(encoding="utf-8")
 #: What a line must not break within: "(71.5–77.7)", "(+0.9 to +7.9)", "▲ 2 seeds", "width 16", "FCN-VGG-16".
 _WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")

@@ -18,8 +18,6 @@ from PIL import Image
 
 from chairlib.collection.opacity import MASK_THRESHOLD
 
-__all__ = ["CHECKERBOARD", "WidgetParts", "compositing_explorer", "encode", "image_tag"]
-
 #: CSS of what shows through a transparent picture.
 CHECKERBOARD = "background:#fff repeating-conic-gradient(#ccc 0% 25%,#fff 0% 50%) 0 0/16px 16px;"
 

@@ -21,8 +21,6 @@ from chairlib.core.checks import check_count
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.landscape.states import State, copy_of, loaded_copy
 
-__all__ = ["CrossProducts", "activations", "default_layers"]
-
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 #: A feature whose squares about its mean are less than this share of its squares is constant: float32 resolves 1e-14.
 CONSTANT = 1e-20

@@ -23,8 +23,6 @@ from chairlib.landscape.states import State
 from chairlib.transfer.run import initial_model
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["Criticality", "EarlyPretraining", "Matching", "Similarities", "Soups"]
-
 _BATCH_NORM = {"average": "not recalibrated", "recalibrate": "recalibrated"}
 #: Ways to match the units of one model to another's.
 _METHODS: dict[str, Callable[[TrainedModels, State, State], weight_matching.Permutations]] = {

@@ -28,8 +28,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond.activations import CrossProducts, activations
 from chairlib.landscape.states import State
 
-__all__ = ["GRID", "layer_similarity", "linear_cka"]
-
 #: Positions along each side to which layers are averaged; 16 positions and more describe where a chair is.
 GRID = 8
 

@@ -26,17 +26,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond.activations import CrossProducts, activations
 from chairlib.landscape.states import State, check_alike, l2_distance, trainable
 
-__all__ = [
-    "SUPPORTED",
-    "MatchingProblem",
-    "PermutationSpec",
-    "Permutations",
-    "match",
-    "match_activations",
-    "permutation_spec",
-    "permute",
-]
-
 #: A step must gain at least this share of |A| |B|, so that rounding is never taken for progress.
 TOLERANCE = 1e-12
 
