@@ -37,8 +37,8 @@ from chairlib.transfer.settings import TransferSettings
 
 #: Shared pretrainings grow by this factor.
 _EARLY_FACTOR = 4
-#: What goes from an analysis to its models as it is.
-_SHARED = ("model", "width", "resolution", "precision", "device")
+#: What goes from an analysis to all its models as it is.
+SHARED = ("model", "width", "resolution", "precision", "device")
 _TUNING = ("category", "protocol", "fold", "recipe", "images", "evaluations")
 
 
@@ -76,7 +76,7 @@ def members(settings: LandscapeSettings) -> dict[str, Run[Any]]:
     P, F1, S1, R1, F2, S2, R2, ..., and for a shared pretraining of N images P@N, F1@N, F2@N (without P@0: untrained
     weights).
     """
-    shared = {name: getattr(settings, name) for name in _SHARED}
+    shared = {name: getattr(settings, name) for name in SHARED}
     pretraining = BenchmarkSettings.of({**settings.pretrain, **shared, "data": settings.data})
     opened: dict[str, Run[Any]] = {"P": benchmark.open_run(pretraining)}
     for number in range(1, settings.n_seeds + 1):
@@ -100,7 +100,7 @@ def _tuned_run(
     if pretraining is not None:
         kind = "chair_segments_matched" if pretraining.settings.train_images else "chair_segments"
         more |= {"pretraining": kind, "pretrained": pretraining.name}
-    tuning = {name: getattr(settings, name) for name in (*_SHARED, *_TUNING)}
+    tuning = {name: getattr(settings, name) for name in (*SHARED, *_TUNING)}
     return transfer.open_run(**tuning, data=settings.photos, **more)
 
 

@@ -16,17 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.barriers import TOLERANCE, barrier, below_line
+from chairlib.show import mosaic
 from chairlib.show.interpolation import PAIR_COLOURS, PAIR_TITLES
-from chairlib.show.mosaic import (
-    FALSE_ALARM,
-    HIT,
-    MISS,
-    agreement_picture,
-    as_masks,
-    as_rgb,
-    mask_iou,
-    mask_picture,
-)
 from chairlib.show.widgets import WidgetParts, image_tag
 
 #: What becomes of BatchNorm's running statistics in a model of interpolated weights.
@@ -81,7 +72,7 @@ def alpha_scrubber(
     frames = np.asarray(alphas, dtype=float)
     # Steps added up may miss the trained models by a rounding error.
     frames = np.where(np.abs(frames) <= TOLERANCE, 0.0, frames)
-    pictures, truth = as_rgb(images), as_masks(targets)
+    pictures, truth = mosaic.as_rgb(images), mosaic.as_masks(targets)
     treatments = [name for name in BATCH_NORM_TITLES if (curves["batch_norm"] == name).any()]
     shown = [_Treatment(name, frames, curves, truth, predicted, data_label) for name in treatments]
     parts = WidgetParts(_HALF)
@@ -99,7 +90,7 @@ def alpha_scrubber(
     )
     alt = f"The true masks of these {len(pictures)} images: {truth.mean() * 100:.1f} % of the pixels are object"
     given = _picture_row("Images", pictures, f"{len(pictures)} scored images")
-    given += _picture_row("Ground truth", np.stack(list(map(mask_picture, truth))), alt)
+    given += _picture_row("Ground truth", np.stack(list(map(mosaic.mask_picture, truth))), alt)
     below = [parts.text(given), parts.stack(masks, treatment_list), parts.text(_legend())]
     panel = ipywidgets.Layout(margin="0", width="100%", max_width=f"{_HALF}px", overflow="hidden")
     panels = [parts.stack(charts, treatment_list), ipywidgets.VBox(below, layout=panel)]
@@ -253,11 +244,11 @@ class _Treatment:
         look = "display:grid;grid-auto-flow:column;grid-auto-columns:1fr;text-align:center;line-height:1.4"
         for pair, title in PAIR_TITLES.items():
             masks, what = self.predicted[pair][number], title.removeprefix(pair)
-            ious = ["–" if math.isnan(iou) else f"{iou:.0f}" for iou in map(mask_iou, masks, self.targets)]
+            ious = ["–" if math.isnan(iou) else f"{iou:.0f}" for iou in map(mosaic.mask_iou, masks, self.targets)]
             alt = f"Masks predicted by {pair} at alpha {self.labels[number]}{what}, BatchNorm {self.title}: IoU in per "
             alt += f"cent {', '.join(ious)}"
             heading = f"{pair}{_ALPHA}{what}: α = {self.labels[number]}"
-            rows += _picture_row(heading, agreement_picture(masks, self.targets), alt)
+            rows += _picture_row(heading, mosaic.agreement_picture(masks, self.targets), alt)
             numbers = "".join(f"<span>{iou}</span>" for iou in ious)
             rows += f'<div aria-hidden="true" style="{look};font-size:.9em">{numbers}</div>'
         return rows
@@ -278,7 +269,7 @@ def _legend() -> str:
     boxes = "".join(
         f'<span style="white-space:nowrap"><span aria-hidden="true" style="display:inline-block;width:.8em;height:.8em;'
         f'background:rgb{colour};border:1px solid currentColor"></span> {name}</span>'
-        for name, colour in (("found", HIT), ("false alarm", FALSE_ALARM), ("missed", MISS))
+        for name, colour in (("found", mosaic.HIT), ("false alarm", mosaic.FALSE_ALARM), ("missed", mosaic.MISS))
     )
     look = "display:flex;flex-wrap:wrap;gap:0 14px;line-height:1.5;font-size:.9em"
     return f'<div style="{look}">{boxes}<span>below each mask: its IoU (%)</span></div>'
