@@ -132,14 +132,14 @@ def benchmark(sweep: bool, **parameters: Any) -> None:
     from chairlib.benchmark.run import open_run, train
 
     given = _given(parameters)
-    protocol, seed = given.pop("protocol", None), given.get("seed")
+    protocol = given.pop("protocol", None)
     if protocol is None:
         if sweep:
             raise ParameterError("--sweep tries a protocol's learning rates: name one with --protocol.")
         records = [train(open_run(**given))]
     else:
-        seeds = None if given.pop("seed", None) is None else [seed]
-        records = judge(protocol, seeds=seeds, try_rates=sweep, **given)
+        seed = given.pop("seed", None)
+        records = judge(protocol, seeds=None if seed is None else [int(seed)], try_rates=sweep, **given)
     for record in records:
         print(f"{describe_record(record)}\n  {record.folder}")
     if len(records) > 1:
