@@ -2,13 +2,14 @@
 
 The official release unpacks to ``Data/{Airplane,Car,Horse}/ID.jpg`` with ``GroundTruth/ID.png`` for the labelled images
 only, and to ``Data/{Airplane100,Car100,Horse100}/``, subsets of about 100 images. :class:`ObjectDiscovery` reads any
-folder of that layout. A protocol (:mod:`chairlib.transfer.protocols`) decides which images train, validate and test.
+folder of that layout, with categories of one's own too: each folder with a ``GroundTruth/`` is one, by its name in
+lower case. A protocol (:mod:`chairlib.transfer.protocols`) decides which images train, validate and test.
 
 ``Data/source.json`` may say what a folder is (:func:`photos_name`): a copy of the stand-in keeps its name.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from PIL import Image
@@ -17,17 +18,17 @@ from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_
 from chairlib.compositing.masks import MaskReader
 from chairlib.compositing.released import read_note
 from chairlib.core.errors import CollectionError, ParameterError
+from chairlib.core.files import is_leftover
 from chairlib.transfer.protocols import (
     CATEGORIES,
     FOLDS,
-    check_category,
     check_protocol,
     fold_ids,
     published_ids,
     split_off,
 )
 
-__all__ = ["ObjectDiscovery", "photos_folder", "photos_name"]
+__all__ = ["ObjectDiscovery", "categories_of", "photos_folder", "photos_name"]
 
 _MASKS = "GroundTruth"
 
@@ -45,7 +46,15 @@ def photos_name(root: str | Path) -> str:
     Raises :class:`CollectionError` for another layout, and for a ``source.json`` that cannot be read.
     """
     home = photos_folder(root).resolve()
-    return read_note(_data_folder(home)).get("name", home.parent.name if home.name == "Data" else home.name)
+    data, own = _look_into(home)
+    home = data if own and data.name == "Data" else home
+    return read_note(data).get("name", home.parent.name if home.name == "Data" else home.name)
+
+
+def categories_of(root: str | Path) -> list[str]:
+    """The categories below ``root``; of a category's own folder, that one. Raises as :func:`photos_name` does."""
+    data, own = _look_into(photos_folder(root))
+    return [own] if own else list(_category_folders(data))
 
 
 class ObjectDiscovery(MaskedImages):
@@ -53,8 +62,9 @@ class ObjectDiscovery(MaskedImages):
 
     Parameters
     ----------
-    root: the folder that holds ``ObjectDiscovery-data/`` or ``Data/``, or ``Data/`` itself; ``~`` is expanded.
-    category: ``"airplane"``, ``"car"`` or ``"horse"``.
+    root: the folder that holds ``ObjectDiscovery-data/`` or ``Data/``, or ``Data/`` itself, or a category's own folder;
+    ``~`` is expanded.
+    category: ``"airplane"``, ``"car"``, ``"horse"``, or another folder that is there; the only one by default.
     split: ``"train"``, ``"val"`` or ``"test"``.
     protocol: ``"authors"`` (no test), ``"subset100"`` or ``"folds"``; see :mod:`chairlib.transfer.protocols`.
     transforms, transform, target_transform: see :class:`chairlib.compositing.transforms.MaskedDataset`.
@@ -67,7 +77,7 @@ class ObjectDiscovery(MaskedImages):
     def __init__(
         self,
         root: str | Path,
-        category: str,
+        category: str | None = None,
         split: str = "train",
         protocol: str = "authors",
         transforms: Callable | None = None,
@@ -76,20 +86,23 @@ class ObjectDiscovery(MaskedImages):
         *,
         fold: int = 0,
     ):
-        check_category(category)
+        if not isinstance(category, str | None):
+            raise ParameterError(f"category {category!r} must be text; name a folder of photos, as 'car'.")
         check_protocol(protocol, split, fold)
         home = photos_folder(root)
         super().__init__(str(home), transforms, transform, target_transform)
-        self.category, self.split, self.protocol, self.fold = category, split, protocol, fold
+        data, own = _look_into(home)
+        folder, self.category = _find_category(data, own, category)
+        self.split, self.protocol, self.fold = split, protocol, fold
         #: Whether the labelled ids are those of the authors' lists, so that `authors` means their very split.
         self.is_published = False
-        self.name = f"{photos_name(home)} {category}"
-        self._files = self._find_files(_data_folder(home))
+        name = photos_name(home)  # of a category's own folder, it may be that of the category
+        self.name = name if name.lower() == self.category else f"{name} {self.category}"
+        self._files = self._find_files(data, folder)
         self.ids = list(self._files)
 
-    def _find_files(self, data: Path) -> dict[str, tuple[Path, Path]]:
+    def _find_files(self, data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
         """(image, mask) of each id of the split, in order of id."""
-        folder_name = CATEGORIES[self.category]
         files = full = _labelled(data, folder_name)
         ids = sorted(full)
         if self.protocol == "folds":
@@ -133,20 +146,62 @@ class ObjectDiscovery(MaskedImages):
         return f"Category: {self.category}\nSplit: {self.split}\nProtocol: {self.protocol}{fold}{lists}"
 
 
-def _data_folder(root: Path) -> Path:
-    """The folder that holds the categories."""
-    candidates = (root / "ObjectDiscovery-data" / "Data", root / "Data", root)
-    for folder in candidates:
-        if any((folder / f"{name}{end}").is_dir() for name in CATEGORIES.values() for end in ("", "100")):
-            return folder
+def _look_into(root: Path) -> tuple[Path, str | None]:
+    """The folder that holds the categories, and, where ``root`` is itself the folder of a category, which."""
+    for folder in (root / "ObjectDiscovery-data" / "Data", root / "Data", root):
+        if _category_folders(folder, subsets=True):
+            return folder, None
+    if (root / _MASKS).is_dir():
+        folder = root.resolve()
+        return folder.parent, folder.name.lower()
     found = "it is not a folder" if root.exists() else "there is no such folder"
     if root.is_dir():
         wanted = ", ".join(f"{name}/" for name in CATEGORIES.values())
-        found = f"none of {wanted} or their ...100/ is in ObjectDiscovery-data/Data/, in Data/ or in the folder itself"
-        found += f", which holds: {list_folder(root)}"
+        found = (
+            f"neither {wanted} nor another folder with {_MASKS}/ is in ObjectDiscovery-data/Data/, in Data/ or in the "
+        )
+        found += f"folder itself, which holds: {list_folder(root)}"
     raise CollectionError(
         f"{root} is not the Object Discovery release: {found}. Name the folder that Data/ was unpacked into."
     )
+
+
+def _category_folders(data: Path, subsets: bool = False) -> dict[str, list[str]]:
+    """The names of folders by category: the release's, and those that hold masks. ``subsets``: Car100/ and such too."""
+    folders: dict[str, list[str]] = {}
+    for path in sorted(data.iterdir()) if data.is_dir() else []:
+        name = path.name.lower()
+        known = name.removesuffix("100") in CATEGORIES or (path / _MASKS).is_dir()
+        if known and path.is_dir() and not is_leftover(path.name):
+            folders.setdefault(name, []).append(path.name)
+    return {name: found for name, found in folders.items() if subsets or not _is_subset(name, folders)}
+
+
+def _is_subset(name: str, folders: Collection[str]) -> bool:
+    whole = name.removesuffix("100")
+    return whole != name and (whole in CATEGORIES or whole in folders)
+
+
+def _find_category(data: Path, own: str | None, category: str | None) -> tuple[str, str]:
+    """The name of a category's folder, and of the category. ``own``: the one whose folder was given, if any."""
+    folders = _category_folders(data)
+    there = f"{data} has {', '.join(folders) or 'none'}"
+    if category is None:
+        category = own or (next(iter(folders)) if len(folders) == 1 else None)
+        if category is None:
+            raise ParameterError(f"a category is missing: {there}; name one of them.")
+    category = category.lower()
+    if own not in (None, category):
+        raise ParameterError(
+            f"category {category!r} is not in {data / str(own)}; {there}; give that folder, or {own!r}."
+        )
+    found = folders.get(category, [])
+    if not found and category in CATEGORIES:
+        return CATEGORIES[category], category  # reading it says what the folder holds instead
+    if len(found) != 1:
+        what = f"is that of {' and '.join(found)}" if found else "is unknown"
+        raise ParameterError(f"category {category!r} {what}: {there}; a category is a folder's name in lower case.")
+    return found[0], category
 
 
 def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:

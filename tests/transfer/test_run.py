@@ -181,6 +181,21 @@ def test_the_chapter_says_in_words_what_needs_photos_with_the_object(tmp_path, o
     ]
 
 
+def test_a_category_of_ones_own_from_one_folder(tmp_path, own_runs):
+    draw_photos(tmp_path / "mine", ("Bicycle",))
+    record = fine_tune(data=str(tmp_path / "mine"), progress=False, **TINY)
+    assert record.settings.category == "bicycle"
+    assert record.name.startswith("transfer-bicycle-unet")
+    own_folder = str(tmp_path / "mine" / "Data" / "Bicycle")
+    assert fine_tune(category="Bicycle", data=own_folder, progress=False, **TINY).folder == record.folder
+    with pytest.raises(ParameterError, match=r"category 'boat' is unknown: .*Data has bicycle"):
+        fine_tune(category="boat", data=str(tmp_path / "mine"), **TINY)
+    report = open_report(str(tmp_path / "mine"))
+    assert [record.name for record in report.records] == [record.name]
+    assert report.left_out == []
+    assert report.table3()["bicycle"].columns.tolist() == ["ours (95 % interval)", "gain (95 % interval)"]
+
+
 def test_folds_are_scored_on_their_test_split(photos, own_runs):
     record = transfer.train(transfer.open_run(data=str(photos), **TINY, protocol="folds", fold=2), progress=False)
     assert record.content["scored_split"] == "test"
