@@ -85,7 +85,7 @@ def test_names_that_mean_no_run_or_several_are_one_line(fails, own_runs):
     assert f"(similar: {one.name})" in fails("runs", "show", one.name[:-3] + "xyz")
     record(seed=1)
     line = fails("runs", "show", "unet")
-    assert line.startswith("2 runs have names that begin with 'unet': benchmark-unet-w16-64px-fast-seed0-")
+    assert line.startswith("2 runs have names that begin with 'unet' (similar: benchmark-unet-w16-64px-fast-seed0-")
     assert fails("runs", "show", "").startswith("no finished run is called ''")
 
 
@@ -96,7 +96,9 @@ def test_compare_prints_the_difference_and_writes_a_page(call, own_runs):
     for seed in (0, 1):
         record(seed, ious=(15.0, 27.0, 66.0))
         record(seed, "fcn_vgg16")
-    status, out, errors = call("runs", "compare", "unet", "fcn", "--html", "page.html")
+    status, out, errors = call(
+        "runs", "compare", "unet-w16-64px-fast-seed0", "fcn_vgg16-w16-64px-fast-seed1", "--html", "page.html"
+    )
     assert (status, errors) == (0, "")
     assert out.startswith("U-Net, width 16 less FCN-VGG-16, width 16: +6.0 points of IoU (")
     assert "by seed: +6.0, +6.0" in out
@@ -106,7 +108,10 @@ def test_compare_prints_the_difference_and_writes_a_page(call, own_runs):
     assert "<img" in page
     names = [name for name in finished() if "unet" in name]
     assert "by seed: +6.0\n" in call("runs", "compare", names[0], "fcn_vgg16-w16-64px-fast-seed0", "--alone")[1]
-    assert "by seed: +6.0, +6.0" in call("runs", "compare", ",".join(names), "fcn")[1]
+    assert (
+        "by seed: +6.0, +6.0"
+        in call("runs", "compare", ",".join(names), ",".join(n for n in finished() if "fcn" in n))[1]
+    )
 
 
 # -- rm ---------------------------------------------------------------------------------------------------------------

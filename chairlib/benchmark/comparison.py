@@ -27,7 +27,6 @@ from chairlib.core.runs import (
     code_hash,
     find_record,
     finished,
-    matching_names,
     read_record,
     readable_records,
 )
@@ -44,7 +43,20 @@ __all__ = ["Comparison", "compare_runs", "load_model", "load_runs", "paired_diff
 _COMPARED = ("model", "width", "model_args", "normalise", "outputs", "seed", "init_seed", "pretraining")
 #: Where a run computes and where its data lie, as BenchmarkSettings and TransferSettings have them, and its seed.
 _NO_CONFIGURATION = ("data", "device", "seed")
-_METRICS = ("iou", "dice", "precision", "pooled_iou")
+#: Where the columns of a table of runs stand in a record.
+_COLUMNS = {
+    "name": "name",
+    **{f"parameters.{name}": name for name in ("protocol", "model", "width", "resolution", "recipe", "seed")},
+    "images_seen": "images",
+    "metrics.test.iou": "iou",
+    "metrics.test.intervals.iou": "interval",
+    **{f"metrics.test.{name}": name for name in ("dice", "precision", "pooled_iou")},
+    "seconds": "seconds",
+    "n_parameters": "parameters",
+    "finished": "finished",
+    "data.name": "data",
+    "usable": "usable",
+}
 #: Rows of a printed table of learning curves, and images at either end of the difference, at most.
 _N_STEPS, _N_IMAGES = 8, 3
 
@@ -60,8 +72,6 @@ def load_runs(kind: str | None = "benchmark", data: str | Path | None = None) ->
     if kind is not None:
         check_choice("kind", kind, KINDS)
     asked = None if data is None else {str(data), str(Path(data).expanduser().resolve())}
-    columns = ["name", "protocol", "model", "width", "resolution", "recipe", "seed", "images", "iou", "low", "high"]
-    columns += ["dice", "precision", "pooled_iou", "seconds", "parameters", "finished", "data", "usable"]
     hash_now, rows = cache(_hash_now), []
     for name in finished(kind):
         try:
@@ -69,33 +79,18 @@ def load_runs(kind: str | None = "benchmark", data: str | Path | None = None) ->
         except RecordError as error:
             rows += [{"name": name, "usable": str(error)}] if asked is None else []
             continue
-        content, asked_for = record.content, record.content["parameters"]
-        on, test = content["data"]["name"], record.metrics.get("test") or {}
-        if asked is not None and not asked & {on, on.rpartition(" ")[0], str(asked_for.get("data"))}:
-            continue
-        mine = {column: asked_for.get(column) for column in ("model", "width", "resolution", "recipe", "seed")}
-        low, high = test.get("intervals", {}).get("iou", (None, None))
-        now = hash_now(asked_for.get("data")) if record.kind == "benchmark" else None
-        row = {
-            "name": name,
-            "protocol": asked_for.get("protocol"),
-            **mine,
-            "images": content.get("images_seen"),
-            **{metric: test.get(metric) for metric in _METRICS},
-            "low": low,
-            "high": high,
-            "seconds": content.get("seconds"),
-            "parameters": content.get("n_parameters"),
-            "finished": content.get("finished"),
-            "data": on,
-            "usable": record.mismatch(now) or "yes",
-        }
-        rows.append(row)
-    return pd.DataFrame(rows, columns=columns)
+        on, path = record.content["data"]["name"], record.content["parameters"].get("data")
+        if asked is None or asked & {on, on.rpartition(" ")[0], path}:
+            now = hash_now(path) if record.kind == "benchmark" else None
+            rows.append({**record.content, "name": name, "usable": record.mismatch(now) or "yes"})
+    table = pd.json_normalize(rows).reindex(columns=list(_COLUMNS)).rename(columns=_COLUMNS)
+    ends = table["interval"].astype(object).str
+    order = [column for name in table for column in (("low", "high") if name == "interval" else (name,))]
+    return table.assign(low=ends[0], high=ends[1])[order]
 
 
 def _hash_now(data: str) -> str | None:
-    """The hash of a collection as it is now; None where that is not to be had, as of one on a disk that is elsewhere."""
+    """The hash of a collection as it is now; None where it is not here, or may be: a relative path."""
     try:
         return Collection(data).hash if data == "mini" or Path(data).is_absolute() else None
     except ChairlibError:
@@ -291,9 +286,7 @@ def _side(given: str | Sequence[str], seeds: bool) -> list[Record]:
     names = [given] if isinstance(given, str) else list(given)
     if not names:
         raise ParameterError("there is no run to compare; give the name of one, or a list of names.")
-    found = [read_record(paths.runs / name) for name in matching_names(names[0])]
-    if names != [given] or not seeds or len(set(map(_configuration, found))) > 1:
-        found = [find_record(name) for name in names]  # which says where a name is ambiguous
+    found = [find_record(name) for name in names]
     for record in found:
         _check_kind(record)
         # Two runs of the same older code may be compared; a note says so.

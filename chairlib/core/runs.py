@@ -43,7 +43,6 @@ __all__ = [
     "find_record",
     "finished",
     "load_records",
-    "matching_names",
     "open_run",
     "read_record",
     "readable_records",
@@ -274,27 +273,19 @@ def finished(kind: str | None = None) -> list[str]:
     return sorted(name for name in found if name.partition("-")[0] in ((kind,) if kind else KINDS))
 
 
-def matching_names(name: str) -> list[str]:
-    """The finished run of this name, or all whose names begin with it, with or without the kind in front.
+def find_record(name: str) -> Record:
+    """The record of a finished run by its name, or a beginning of it (the kind may be left out) that no other has.
 
-    Raises :class:`RecordError`, which names similar ones, where there is none.
+    Raises :class:`RecordError`, which names similar or all such runs, unless that is one run.
     """
     known = finished()
     found = [one for one in known if name and (one.startswith(name) or one.partition("-")[2].startswith(name))]
-    if not found:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"similar: {', '.join(near)}" if near else f"there are {len(known)} in {paths.runs}"
-        raise RecordError(f"no finished run is called {name!r} ({hint}); `chairlib runs list` lists all.")
-    return [name] if name in found else found
-
-
-def find_record(name: str) -> Record:
-    """The record of a finished run by its name or the beginning of it; :class:`RecordError` unless that is one run."""
-    found = matching_names(name)
-    if len(found) > 1:
-        shown = ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
-        raise RecordError(f"{len(found)} runs have names that begin with {name!r}: {shown}; give more of the name.")
-    return read_record(paths.runs / found[0])
+    if name in found or len(found) == 1:
+        return read_record(paths.runs / (name if name in found else found[0]))
+    near = found or difflib.get_close_matches(name, known, n=3, cutoff=0.5) or ["none"]
+    shown = ", ".join(near[:4]) + (f" and {len(near) - 4} more" if len(near) > 4 else "")
+    what = f"{len(found)} runs have names that begin with" if found else "no finished run is called"
+    raise RecordError(f"{what} {name!r} (similar: {shown}); `chairlib runs list` lists all.")
 
 
 def readable_records(kind: str | None = None) -> list[Record]:

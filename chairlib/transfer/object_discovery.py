@@ -9,7 +9,7 @@ lower case. A protocol (:mod:`chairlib.transfer.protocols`) decides which images
 """
 
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -18,7 +18,6 @@ from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_
 from chairlib.compositing.masks import MaskReader
 from chairlib.compositing.released import read_note
 from chairlib.core.errors import CollectionError, ParameterError
-from chairlib.core.files import is_leftover
 from chairlib.transfer.protocols import (
     CATEGORIES,
     FOLDS,
@@ -46,15 +45,14 @@ def photos_name(root: str | Path) -> str:
     Raises :class:`CollectionError` for another layout, and for a ``source.json`` that cannot be read.
     """
     home = photos_folder(root).resolve()
-    data, own = _look_into(home)
-    home = data if own and data.name == "Data" else home
+    data, _ = _look_into(home)
+    home = data if data.name == "Data" else home  # of a category's own folder too
     return read_note(data).get("name", home.parent.name if home.name == "Data" else home.name)
 
 
 def categories_of(root: str | Path) -> list[str]:
     """The categories below ``root``; of a category's own folder, that one. Raises as :func:`photos_name` does."""
-    data, own = _look_into(photos_folder(root))
-    return [own] if own else list(_category_folders(data))
+    return list(_look_into(photos_folder(root))[1])
 
 
 class ObjectDiscovery(MaskedImages):
@@ -91,14 +89,22 @@ class ObjectDiscovery(MaskedImages):
         check_protocol(protocol, split, fold)
         home = photos_folder(root)
         super().__init__(str(home), transforms, transform, target_transform)
-        data, own = _look_into(home)
-        folder, self.category = _find_category(data, own, category)
+        data, folders = _look_into(home)
+        if category is None and len(folders) != 1:
+            raise ParameterError(f"a category is missing: {data} has {', '.join(folders) or 'none'}; name one of them.")
+        self.category = next(iter(folders)) if category is None else category.lower()
+        found = folders.get(self.category, [])
+        if len(found) != 1:
+            what = f"both {' and '.join(found)}" if found else f"no category {self.category!r}"
+            raise CollectionError(
+                f"{data} has {what}; it has {', '.join(folders) or 'none'}. Name one: a folder's name in lower case."
+            )
         self.split, self.protocol, self.fold = split, protocol, fold
         #: Whether the labelled ids are those of the authors' lists, so that `authors` means their very split.
         self.is_published = False
         name = photos_name(home)  # of a category's own folder, it may be that of the category
         self.name = name if name.lower() == self.category else f"{name} {self.category}"
-        self._files = self._find_files(data, folder)
+        self._files = self._find_files(data, found[0])
         self.ids = list(self._files)
 
     def _find_files(self, data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
@@ -146,14 +152,20 @@ class ObjectDiscovery(MaskedImages):
         return f"Category: {self.category}\nSplit: {self.split}\nProtocol: {self.protocol}{fold}{lists}"
 
 
-def _look_into(root: Path) -> tuple[Path, str | None]:
-    """The folder that holds the categories, and, where ``root`` is itself the folder of a category, which."""
-    for folder in (root / "ObjectDiscovery-data" / "Data", root / "Data", root):
-        if _category_folders(folder, subsets=True):
-            return folder, None
+def _look_into(root: Path) -> tuple[Path, dict[str, list[str]]]:
+    """The folder that holds the categories, and the names of their folders by category, in lower case.
+
+    Where ``root`` is itself the folder of a category, only that one.
+    """
+    for data in (root / "ObjectDiscovery-data" / "Data", root / "Data", root):
+        if folders := _folders_with_masks(data):
+            # Car100/ is a subset of a category, whether Car/ is there or not.
+            whole = {*CATEGORIES, *folders}
+            is_subset = {name: name.endswith("100") and name[:-3] in whole for name in folders}
+            return data, {name: found for name, found in folders.items() if not is_subset[name]}
     if (root / _MASKS).is_dir():
         folder = root.resolve()
-        return folder.parent, folder.name.lower()
+        return folder.parent, {folder.name.lower(): [folder.name]}
     found = "it is not a folder" if root.exists() else "there is no such folder"
     if root.is_dir():
         wanted = ", ".join(f"{name}/" for name in CATEGORIES.values())
@@ -166,42 +178,14 @@ def _look_into(root: Path) -> tuple[Path, str | None]:
     )
 
 
-def _category_folders(data: Path, subsets: bool = False) -> dict[str, list[str]]:
-    """The names of folders by category: the release's, and those that hold masks. ``subsets``: Car100/ and such too."""
+def _folders_with_masks(data: Path) -> dict[str, list[str]]:
+    """The names of the folders in ``data`` that are the release's, or hold masks, by their name in lower case."""
     folders: dict[str, list[str]] = {}
     for path in sorted(data.iterdir()) if data.is_dir() else []:
         name = path.name.lower()
-        known = name.removesuffix("100") in CATEGORIES or (path / _MASKS).is_dir()
-        if known and path.is_dir() and not is_leftover(path.name):
+        if path.is_dir() and (name.removesuffix("100") in CATEGORIES or (path / _MASKS).is_dir()):
             folders.setdefault(name, []).append(path.name)
-    return {name: found for name, found in folders.items() if subsets or not _is_subset(name, folders)}
-
-
-def _is_subset(name: str, folders: Collection[str]) -> bool:
-    whole = name.removesuffix("100")
-    return whole != name and (whole in CATEGORIES or whole in folders)
-
-
-def _find_category(data: Path, own: str | None, category: str | None) -> tuple[str, str]:
-    """The name of a category's folder, and of the category. ``own``: the one whose folder was given, if any."""
-    folders = _category_folders(data)
-    there = f"{data} has {', '.join(folders) or 'none'}"
-    if category is None:
-        category = own or (next(iter(folders)) if len(folders) == 1 else None)
-        if category is None:
-            raise ParameterError(f"a category is missing: {there}; name one of them.")
-    category = category.lower()
-    if own not in (None, category):
-        raise ParameterError(
-            f"category {category!r} is not in {data / str(own)}; {there}; give that folder, or {own!r}."
-        )
-    found = folders.get(category, [])
-    if not found and category in CATEGORIES:
-        return CATEGORIES[category], category  # reading it says what the folder holds instead
-    if len(found) != 1:
-        what = f"is that of {' and '.join(found)}" if found else "is unknown"
-        raise ParameterError(f"category {category!r} {what}: {there}; a category is a folder's name in lower case.")
-    return found[0], category
+    return folders
 
 
 def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
