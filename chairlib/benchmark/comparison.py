@@ -41,12 +41,13 @@ __all__ = ["Comparison", "compare_runs", "load_model", "load_runs", "paired_diff
 
 #: What is compared, and what it is compared over: runs that differ in nothing else follow one protocol.
 _COMPARED = ("model", "width", "model_args", "normalise", "outputs", "seed", "init_seed", "pretraining")
-#: Where a run computes and where its data lie, as BenchmarkSettings and TransferSettings have them, and its seed.
-_NO_CONFIGURATION = ("data", "device", "seed")
+#: The seed, where a run computes, and what the hash of its data or its other settings say too.
+_NO_CONFIGURATION = ("data", "device", "protocol", "seed")
 #: Where the columns of a table of runs stand in a record.
 _COLUMNS = {
     "name": "name",
-    **{f"parameters.{name}": name for name in ("protocol", "model", "width", "resolution", "recipe", "seed")},
+    "protocol": "protocol",
+    **{f"parameters.{name}": name for name in ("model", "width", "resolution", "recipe", "seed")},
     "images_seen": "images",
     "metrics.test.iou": "iou",
     "metrics.test.intervals.iou": "interval",
@@ -82,7 +83,8 @@ def load_runs(kind: str | None = "benchmark", data: str | Path | None = None) ->
         on, path = record.content["data"]["name"], record.content["parameters"].get("data")
         if asked is None or asked & {on, on.rpartition(" ")[0], path}:
             now = hash_now(path) if record.kind == "benchmark" else None
-            rows.append({**record.content, "name": name, "usable": record.mismatch(now) or "yes"})
+            usable = record.mismatch(now) or "yes"
+            rows.append({**record.content, "name": name, "protocol": _protocol(record), "usable": usable})
     table = pd.json_normalize(rows).reindex(columns=list(_COLUMNS)).rename(columns=_COLUMNS)
     ends = table["interval"].astype(object).str
     order = [column for name in table for column in (("low", "high") if name == "interval" else (name,))]
@@ -97,6 +99,11 @@ def _hash_now(data: str) -> str | None:
         return None
 
 
+def _protocol(record: Record) -> str | None:
+    """The protocol that a benchmark run follows, or the one that chose the photos of a fine-tuning run."""
+    return record.content.get("protocol", record.content["parameters"].get("protocol"))
+
+
 def load_model(run: str | Record) -> "nn.Module":
     """The model of a benchmark or fine-tuning run with its weights, on the CPU, in evaluation mode.
 
@@ -104,12 +111,12 @@ def load_model(run: str | Record) -> "nn.Module":
     logits [B, 1, H, W]. Raises :class:`RecordError` for an unknown run, and for weights that are missing or do not fit.
     """
     from chairlib.benchmark.models import build_model  # torch, which a table of runs does not wait for
-    from chairlib.core.tensors import load_weights
+    from chairlib.benchmark.weights import load_recorded
 
     record = _check_kind(run if isinstance(run, Record) else find_record(run))
     settings = record.settings
     model = build_model(settings.model, settings.width, resolution=settings.resolution)
-    load_weights(model, record)
+    load_recorded(model, record)
     return model.eval()
 
 
@@ -314,7 +321,8 @@ def _labels(one: Record, other: Record) -> tuple[str, str]:
     """What to call two runs: their models, and whatever else tells them apart."""
     from chairlib.benchmark.report import model_title  # which imports this module
 
-    texts = [model_title(record.settings.model, record.settings.width) for record in (one, other)]
+    titles = ((record.content.get("title"), record.settings) for record in (one, other))
+    texts = [title or model_title(settings.model, settings.width) for title, settings in titles]
     for name, values in _differing(one, other).items():
         if texts[0] == texts[1] or name not in _COMPARED:
             texts = [f"{text}, {name.replace('_', ' ')} {value}" for text, value in zip(texts, values, strict=True)]
@@ -330,9 +338,11 @@ def _differing(one: Record, other: Record) -> dict[str, tuple[Any, Any]]:
 def _notes(one: Record, other: Record, left: set[int]) -> list[str]:
     differing = _differing(one, other)
     words = [f"{name} {values[0]} and {values[1]}" for name, values in differing.items() if name not in _COMPARED]
+    names = [record.content["protocol"] for record in (one, other) if "protocol" in record.content]
     notes = []
-    if words:
-        notes.append(f"they follow different protocols: {', '.join(words)}; the difference is not the model's alone")
+    if words and len(set(names)) != 1:
+        named = f" ({' and '.join(names)})" if names else ""
+        notes.append(f"they follow different protocols{named}: {', '.join(words)}; so not the model alone differs")
     if "seed" in differing:
         notes.append(f"seed {one.settings.seed} is compared with seed {other.settings.seed}")
     elif left:

@@ -11,11 +11,10 @@ import safetensors
 import torch
 from safetensors.torch import save_file
 
-from chairlib.core.errors import ChairlibError, RecordError
+from chairlib.core.errors import ChairlibError
 from chairlib.core.files import atomic_path
-from chairlib.core.runs import Record
 
-__all__ = ["load_tensors", "load_weights", "save_rows", "save_tensors"]
+__all__ = ["load_tensors", "save_rows", "save_tensors"]
 
 
 def save_tensors(
@@ -64,16 +63,4 @@ def load_tensors(path: Path | str, prefix: str = "") -> tuple[dict[str, torch.Te
     except (OSError, safetensors.SafetensorError) as error:
         raise ChairlibError(
             f"cannot read {path} as safetensors: {error}. Where it is damaged, delete it and run it again."
-        ) from error
-
-
-def load_weights(model: torch.nn.Module, record: Record) -> None:
-    """Fill ``model`` with a record's weights; :class:`RecordError` where they are missing, damaged or do not fit."""
-    file = record.file("weights.safetensors")
-    try:
-        model.load_state_dict(load_tensors(file)[0])
-    except (ChairlibError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecordError(
-            f"the weights of {record.name} are none of model {record.settings.model!r} ({reason}); run it again."
         ) from error

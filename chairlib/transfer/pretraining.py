@@ -7,10 +7,10 @@ from typing import Any
 from torch import nn
 
 from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.benchmark.weights import load_recorded
 from chairlib.core import paths
 from chairlib.core.errors import RecordError
 from chairlib.core.runs import Record, read_record
-from chairlib.core.tensors import load_weights
 from chairlib.transfer.settings import TransferSettings
 
 __all__ = [
@@ -54,7 +54,7 @@ def load_pretrained(model: nn.Module, record: Record, settings: TransferSettings
             "for; correct one of them."
         )
     check_same_model(record, {name: getattr(settings, name) for name in MODEL_PARAMETERS})
-    load_weights(model, record)
+    load_recorded(model, record)
 
 
 def check_same_model(record: Record, asked: Mapping[str, Any]) -> None:

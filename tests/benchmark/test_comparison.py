@@ -154,10 +154,21 @@ def test_another_protocol_is_compared_with_a_note(own_runs):
     one, other = record(), record(hard_and_easy(5), model="fcn_vgg16", recipe="paper", images=400)
     (note,) = compare_runs(one.name, other.name).notes
     assert note == (
-        "they follow different protocols: recipe fast and paper, images None and 400; "
-        "the difference is not the model's alone"
+        "they follow different protocols: recipe fast and paper, images None and 400; so not the model alone differs"
     )
     assert compare_runs(one.name, other.name).labels[1] == "FCN-VGG-16, width 16, recipe paper, images 400"
+
+
+def test_runs_of_one_protocol_have_no_note_whatever_their_rates(own_runs):
+    one, other = record(), record(model="fcn_vgg16", learning_rate=0.06)
+    for run in (one, other):
+        rewrite(run, protocol="mini-64-v1")
+    assert compare_runs(one.name, other.name).notes == []
+    assert load_runs()["protocol"].tolist() == ["mini-64-v1"] * 2
+    rewrite(other, protocol="custom-12345678", title="A net")
+    found = compare_runs(one.name, other.name)
+    assert found.notes[0].startswith("they follow different protocols (mini-64-v1 and custom-12345678): learning_rate ")
+    assert found.labels[1] == "A net, learning rate 0.06"
 
 
 def test_images_at_both_ends_and_those_left_out(own_runs):
@@ -252,10 +263,10 @@ def test_the_model_of_a_run(own_runs, collection):
         with torch.inference_mode():
             assert np.allclose(model(images)[:, 0].sigmoid(), kept["probabilities"], atol=0.01)
     rewrite(made, parameters={**made.content["parameters"], "width": 4})
-    with pytest.raises(RecordError, match=r"are none of model 'unet' \(.*size mismatch.*\); run it again"):
+    with pytest.raises(RecordError, match=r"cannot be used: weights .* do not fit the model \(.*size mismatch"):
         load_model(made.name)
     (made.folder / "weights.safetensors").write_bytes(b"cut short")
-    with pytest.raises(RecordError, match=r"cannot read .*weights"):
+    with pytest.raises(RecordError, match=r"cannot be used: cannot read .*weights"):
         load_model(made.name)
     (made.folder / "weights.safetensors").unlink()
     with pytest.raises(RecordError, match=r"weights.safetensors is missing although the run is recorded"):
