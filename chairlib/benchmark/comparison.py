@@ -73,7 +73,7 @@ def load_runs(kind: str | None = "benchmark", data: str | Path | None = None) ->
     if kind is not None:
         check_choice("kind", kind, KINDS)
     asked = None if data is None else {str(data), str(Path(data).expanduser().resolve())}
-    hash_now, rows = cache(_hash_now), []
+    hash_now, rows = cache(_hash_now), list[dict[str, Any]]()
     for name in finished(kind):
         try:
             record = read_record(paths.runs / name)

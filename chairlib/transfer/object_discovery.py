@@ -46,7 +46,7 @@ def photos_name(root: str | Path) -> str:
     """
     home = photos_folder(root).resolve()
     data, _ = _look_into(home)
-    home = data if data.name == "Data" else home  # of a category's own folder too
+    home = data if (data, data.name) == (home.parent, "Data") else home  # for a category's own folder
     return read_note(data).get("name", home.parent.name if home.name == "Data" else home.name)
 
 

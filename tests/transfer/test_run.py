@@ -8,7 +8,7 @@ import torch
 from IPython.display import HTML
 from PIL import Image
 
-from chairlib import CompositeLoader, ObjectDiscovery, fine_tune
+from chairlib import CompositeLoader, ObjectDiscovery, compare_runs, fine_tune, load_model
 from chairlib.benchmark import training
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
@@ -194,6 +194,17 @@ def test_a_category_of_ones_own_from_one_folder(tmp_path, own_runs):
     assert [record.name for record in report.records] == [record.name]
     assert report.left_out == []
     assert report.table3()["bicycle"].columns.tolist() == ["ours (95 % interval)", "gain (95 % interval)"]
+
+
+def test_two_runs_are_compared_photo_by_photo(scratch, tuned):
+    found = compare_runs(tuned.name, scratch.name)
+    gains = tuned.table("test_images")["iou"] - scratch.table("test_images")["iou"]
+    assert found.mean == pytest.approx(gains.mean())
+    assert found.n_groups == gains.notna().sum()
+    assert found.labels == ("U-Net, width 2, pretraining chair_segments", "U-Net, width 2, pretraining none")
+    assert found.notes == []
+    weights, _ = load_tensors(tuned.file("weights.safetensors"))
+    assert all(torch.equal(load_model(tuned.name).state_dict()[name], tensor) for name, tensor in weights.items())
 
 
 def test_folds_are_scored_on_their_test_split(photos, own_runs):
