@@ -23,7 +23,7 @@ from typing import Annotated, Any, NoReturn, get_args, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from chairlib import __version__
+from chairlib import __version__, cli_runs
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths
 from chairlib.core.code import look_for_modules_in
@@ -57,6 +57,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(cli_runs.app)
 
 Data = Annotated[
     str, typer.Argument(metavar="C", help="A collection: a folder, or 'mini', the one that ships with chairlib.")
