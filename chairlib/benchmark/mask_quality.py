@@ -1,23 +1,20 @@
 """More than one number about masks: boundaries, thin parts, calibration, and IoU by foreground share, all in per cent.
 
 boundary IoU
-    IoU of the inner bands of both masks (Cheng et al., CVPR 2021): their pixels within a width of their edge. The width
-    is 2 % of the image's diagonal, rounded, and at least 1 pixel. IoU of a large mask hardly depends on its edge.
+    IoU of the inner bands of both masks (Cheng et al., CVPR 2021): their pixels within a width of their edge, which is
+    2 % of the image's diagonal, rounded, and at least 1 pixel. IoU of a large mask hardly depends on its edge.
 thin IoU
-    IoU on thin parts, such as legs. Thin are the target's pixels that a morphological opening removes: those in no
-    square of 2 r + 1 pixels a side inside the target, with r 3 % of the image's shorter side, rounded, and at least 1.
-    So the same legs are thin at every resolution. It counts these pixels and, in a band around them as wide as that of
-    the boundary, those that are no chair: so it falls for legs that are drawn too thick as well. The thick parts
-    beside are left out: most models find them, and they would hide the legs.
+    IoU on thin parts, such as legs: the target's pixels that a morphological opening removes, as they lie in no square
+    of 2 r + 1 pixels a side inside the target, with r 3 % of the image's shorter side, rounded, and at least 1. So the
+    same legs are thin at every resolution. Beside these pixels, those that are no chair count, in a band as wide as
+    the boundary's: legs drawn too thick lose too. Thick parts don't count: they are easy, and would hide the legs.
 calibration error
     Expected calibration error (Naeini et al., AAAI 2015): pixels lie in 15 equal bins by their probability of chair.
     It is the mean over all pixels of the gap between their bin's mean probability and its share of chair pixels.
-IoU by foreground share
-    The mean IoU in each fifth of the images, by the share of chair pixels in the target.
 
 Boundary IoU is undefined where IoU is, thin IoU on images with fewer than 6 thin pixels, and calibration where a
-probability is not a number. Such images are left out there, and counted. Images are counted in whole numbers, so no
-figure depends on how they were batched.
+probability is not a number. Such images are left out there, and counted. Counts are whole numbers per image, so no
+figure depends on how images were batched.
 """
 
 import math

@@ -1,8 +1,7 @@
 """How far a model's score holds: test images made worse in six ways, each in five strengths (:data:`CORRUPTIONS`).
 
-After the corruptions of Hendrycks and Dietterich (ICLR 2019), in strengths for composites of 32 to 256 pixels. Masks
-stay as they are. What is random depends on the seed, the kind and the image's number only: every model is scored on the
-same images, however they are batched.
+After the corruptions of Hendrycks and Dietterich (ICLR 2019), in strengths for composites of 32 to 256 pixels. What is
+random depends on the seed, the kind and the image's number only: every model meets the same images, in any batches.
 """
 
 import copy
@@ -41,35 +40,6 @@ _GAMMA = 2.2
 _PHOTONS = 1000
 #: Photos that other places are taken from.
 _PLACES = 200
-functional = torchvision.transforms.v2.functional
-#: Gives standard normal noise of the images' shape.
-Draw = Callable[[], Tensor]
-
-
-def _blur(images: Tensor, amount: float, _: Draw) -> Tensor:
-    sigma = amount / 100 * images.shape[-1]
-    size = 2 * math.ceil(3 * sigma) + 1
-    for window in ([size, 1], [1, size]):  # in turn: many times as fast
-        images = functional.gaussian_blur(images, window, sigma)
-    return images
-
-
-def _jpeg(images: Tensor, amount: float, _: Draw) -> Tensor:
-    # torchvision's own needs its compiled library, which cannot be loaded beside a CPU build of torch.
-    def round_trip(image: np.ndarray) -> np.ndarray:
-        file = io.BytesIO()
-        Image.fromarray(image).save(file, "JPEG", quality=int(amount))
-        return np.asarray(Image.open(file))
-
-    levels, _masks = to_arrays(images, images[:, :1])
-    back = torch.from_numpy(np.stack([round_trip(image) for image in levels])).movedim(-1, 1)
-    return unit_range(back.to(images.device).float())
-
-
-def _low_light(images: Tensor, amount: float, draw: Draw) -> Tensor:
-    # The number of photons is Poisson distributed: about normal, with a variance as large as its mean.
-    photons = images**_GAMMA * (amount / 100 * _PHOTONS)
-    return ((photons + photons.sqrt() * draw()).clamp(min=0) / _PHOTONS) ** (1 / _GAMMA)
 
 
 class Corruption(NamedTuple):
@@ -78,29 +48,41 @@ class Corruption(NamedTuple):
     title: str
     unit: str
     amounts: tuple[float, ...]
-    apply: Callable[[Tensor, float, Draw], Tensor] | None
-    """From images in [0, 1], an amount, and normal noise if called. None: :class:`Corrupted` does it itself."""
 
 
-#: All kinds by name. (Noise of torchvision takes no generator: it would depend on what was drawn before.)
+#: All kinds by name. The amount of an image that is no JPEG is NaN.
 CORRUPTIONS = {
-    "blur": Corruption("Gaussian blur", "standard deviation, % of the side", (0, 1.5, 2.5, 4, 6, 8), _blur),
-    "noise": Corruption(
-        "Gaussian noise",
-        "standard deviation, % of white",
-        (0, 4, 8, 12, 18, 26),
-        lambda x, amount, draw: x + amount / 100 * draw(),
-    ),
-    "jpeg": Corruption("JPEG", "quality", (math.nan, 60, 35, 20, 10, 5), _jpeg),
-    "low_light": Corruption("Low light", "light left, %", (100, 40, 20, 10, 5, 2), _low_light),
-    "contrast": Corruption(
-        "Low contrast",
-        "contrast left, %",
-        (100, 70, 50, 35, 20, 10),
-        lambda x, amount, _: functional.adjust_contrast(x, amount / 100),
-    ),
-    "place": Corruption("Another place", "opacity of the other place, %", (0, 20, 40, 60, 80, 100), None),
+    "blur": Corruption("Gaussian blur", "standard deviation, % of the side", (0, 1.5, 2.5, 4, 6, 8)),
+    "noise": Corruption("Gaussian noise", "standard deviation, % of white", (0, 4, 8, 12, 18, 26)),
+    "jpeg": Corruption("JPEG", "quality", (math.nan, 60, 35, 20, 10, 5)),
+    "low_light": Corruption("Low light", "light left, %", (100, 40, 20, 10, 5, 2)),
+    "contrast": Corruption("Low contrast", "contrast left, %", (100, 70, 50, 35, 20, 10)),
+    "place": Corruption("Another place", "opacity of the other place, %", (0, 20, 40, 60, 80, 100)),
 }
+
+
+def _made_worse(kind: str, images: Tensor, amount: float, draw: Callable[[], Tensor]) -> Tensor:
+    """Images in [0, 1] made worse, which may leave that range; ``draw`` gives normal noise of their shape."""
+    transforms = torchvision.transforms.v2.functional
+    if kind == "blur":
+        sigma = amount / 100 * images.shape[-1]
+        size = 2 * math.ceil(3 * sigma) + 1
+        # In one direction, then in the other: many times as fast.
+        return transforms.gaussian_blur(transforms.gaussian_blur(images, [size, 1], sigma), [1, size], sigma)
+    if kind == "noise":  # torchvision's takes no generator
+        return images + amount / 100 * draw()
+    if kind == "contrast":
+        return transforms.adjust_contrast(images, amount / 100)
+    if kind == "low_light":
+        # The number of photons is Poisson distributed: about normal, with a variance as large as its mean.
+        photons = images**_GAMMA * (amount / 100 * _PHOTONS)
+        return ((photons + photons.sqrt() * draw()).clamp(min=0) / _PHOTONS) ** (1 / _GAMMA)
+    # torchvision's JPEG needs its compiled library, which cannot be loaded beside a CPU build of torch.
+    levels, files = to_arrays(images, images[:, :1])[0], [io.BytesIO() for _ in images]
+    for image, file in zip(levels, files, strict=True):
+        Image.fromarray(image).save(file, "JPEG", quality=int(amount))
+    back = torch.from_numpy(np.stack([np.asarray(Image.open(file)) for file in files]))
+    return unit_range(back.movedim(-1, 1).to(images.device).float())
 
 
 class Corrupted:
@@ -132,20 +114,20 @@ class Corrupted:
         images, masks = self.image_set.batch(indices)
         if self.strength == 0:
             return images, masks
-        _, _, amounts, apply = CORRUPTIONS[self.kind]
         # An image draws the same at every strength, so that only the amount differs.
         generators = [np.random.default_rng([self.seed, *self.kind.encode(), index]) for index in indices.tolist()]
+        amount = CORRUPTIONS[self.kind].amounts[self.strength]
+        if isinstance(self.image_set, CompositeSet) and self.kind == "place":
+            segments, backgrounds = self.image_set.parts(indices)
+            places = _places(images.shape[-1])[[int(generator.integers(_PLACES)) for generator in generators]]
+            behind = backgrounds.float().lerp(places.to(self.device).float(), amount / 100)
+            return unit_range(blend(segments, behind.round())), masks
 
         def draw() -> Tensor:
             noise = [generator.standard_normal(images.shape[1:], np.float32) for generator in generators]
             return torch.from_numpy(np.stack(noise)).to(self.device)
 
-        if apply is not None:
-            return apply(images, amounts[self.strength], draw).clamp(0, 1), masks
-        segments, backgrounds = self.image_set.parts(indices)  # type: ignore[attr-defined]
-        places = _places(images.shape[-1])[[int(generator.integers(_PLACES)) for generator in generators]]
-        behind = backgrounds.float().lerp(places.to(self.device).float(), amounts[self.strength] / 100)
-        return unit_range(blend(segments, behind.round())), masks
+        return _made_worse(self.kind, images, amount, draw).clamp(0, 1), masks
 
 
 @cache
@@ -172,7 +154,7 @@ def robustness(
 
     ``kinds``: names of :data:`CORRUPTIONS`, by default all that can be applied. ``strengths``: how many of the five,
     evenly spread up to the strongest: fewer take less time. Columns: kind, title, strength (0 to 5), amount and unit
-    (what the strength is; NaN for an image that is no JPEG), and iou with its 95 % interval low, high, in per cent.
+    (what the strength is), and iou with its 95 % interval low, high, in per cent.
     Strength 0 is what :func:`~chairlib.benchmark.evaluation.evaluate` gives. Raises ParameterError as
     :class:`Corrupted` does.
     """
@@ -187,7 +169,7 @@ def robustness(
         worse = copy.copy(loader)
         worse.image_set = images
         scores = evaluate(model, worse).scores if images.strength else clean
-        title, unit, amounts, _ = CORRUPTIONS[images.kind]
-        amount = amounts[images.strength]
-        rows.append((images.kind, title, images.strength, amount, unit, scores.iou, *scores.interval("iou")))
+        title, unit, amounts = CORRUPTIONS[images.kind]
+        what = (images.kind, title, images.strength, amounts[images.strength], unit)
+        rows.append((*what, scores.iou, *scores.interval("iou")))
     return pd.DataFrame(rows, columns=["kind", "title", "strength", "amount", "unit", "iou", "low", "high"])

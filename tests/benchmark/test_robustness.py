@@ -13,6 +13,7 @@ from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.robustness import CORRUPTIONS, Corrupted, robustness
 from chairlib.compositing.image_sets import ImageSet, StoredSet
 from chairlib.compositing.loader import CompositeLoader
+from chairlib.core import paths
 from chairlib.core.errors import ParameterError
 from weights import OwnTensors, make_unet
 
@@ -209,3 +210,13 @@ def test_impossible_values_are_refused_before_anything_is_scored(loader):
             robustness(None, loader, progress=False, **values)
     with pytest.raises(ParameterError, match="strength 7 must be a whole number from 0 to 5"):
         Corrupted(loader.image_set, "blur", 7)
+
+
+def test_the_book_has_the_amounts_of_every_strength():
+    text = (paths.book / "definitions.md").read_text(encoding="utf-8")
+    for kind in CORRUPTIONS.values():
+        amounts = ", ".join(f"{amount:g}" for amount in kind.amounts[1:])
+        assert any(
+            line.startswith(f"| {kind.title.lower()}") and line.endswith(f"| {amounts} |")
+            for line in text.lower().splitlines()
+        )
