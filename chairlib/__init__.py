@@ -25,6 +25,8 @@ _MODULES = {
     "interpolation_curve": "chairlib.landscape.evaluator",
     "l2_distance": "chairlib.landscape.states",
     "linear_cka": "chairlib.landscape.beyond.similarity",
+    "quality": "chairlib.benchmark.mask_quality",
+    "robustness": "chairlib.benchmark.robustness",
     "score_masks": "chairlib.benchmark.metrics",
 }
 __all__ = ["__version__", *_MODULES]

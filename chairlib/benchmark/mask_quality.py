@@ -108,7 +108,7 @@ def quality(model: nn.Module, loader: CompositeLoader, progress: bool = False) -
                 counts.append(_count_bands(part[0] > 0, part[1]))
                 bins.append(_count_bins(*part))
     scores = scorer.compute(loader.groups)
-    target, thin, both_edges, any_edge, both_thin, any_thin = torch.cat(counts).double().cpu().numpy().T
+    target, thin, both_edges, any_edge, both_thin, any_thin = torch.cat(counts).cpu().double().numpy().T
     reliability, gaps = _calibration(torch.cat(bins).cpu().numpy())
     per_image = scores.per_image[["iou"]].copy()
     per_image["boundary_iou"] = _iou(both_edges, any_edge, target)
