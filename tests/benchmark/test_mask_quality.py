@@ -196,6 +196,11 @@ def test_iou_by_share_is_the_mean_of_each_fifth():
     assert (found["iou"] <= found["high"]).all()
 
 
+def test_images_with_the_same_share_are_in_the_same_fifth():
+    targets = torch.stack([chair()] * 8 + [torch.ones(64, 64, dtype=torch.bool)] * 2)
+    assert judge(targets, targets).by_share[["fifth", "n_images"]].to_numpy().tolist() == [[3, 8], [5, 2]]
+
+
 def test_intervals_resample_groups():
     """Of one group there is no interval; of many images of two groups it is as wide as of two images."""
     targets = chair().expand(12, -1, -1)
