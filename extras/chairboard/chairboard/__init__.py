@@ -7,7 +7,7 @@ from chairlib.core.lazy import lazy_names
 
 _MODULES = {
     "quality": "chairboard.mask_quality",
-    "robustness": "chairboard.robustness",
+    "robustness": "chairboard.corruptions",
     "submit": "chairboard.leaderboard",
     "verify": "chairboard.leaderboard",
 }

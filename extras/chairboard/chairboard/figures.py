@@ -30,7 +30,7 @@ def mask_regions(
     """What boundary IoU and thin IoU look at: an image [d, d, 3], its mask, the band along its edge, its thin parts.
 
     ``boundary``, ``thin`` and the pixels ``beside`` the thin ones are masks [d, d], made by the functions
-    ``boundary`` and ``thin_parts`` of :mod:`chairlib.benchmark.mask_quality`.
+    ``boundary`` and ``thin_parts`` of :mod:`chairboard.mask_quality`.
     """
     whole, edge, legs, near = (as_masks(part)[0] for part in (mask, boundary, thin, beside))
     band = np.where(whole[..., None], np.array(_REST, np.uint8), np.uint8(0))
@@ -97,7 +97,7 @@ def iou_by_foreground(tables: Mapping[str, pd.DataFrame], title: str = "") -> Fi
 def robustness_curves(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """IoU against the strength of what makes images worse, with 95 % intervals: a panel a kind, a line a model.
 
-    ``tables``: by label, as :func:`chairlib.benchmark.robustness.robustness` gives them.
+    ``tables``: by label, as :func:`chairboard.corruptions.robustness` gives them.
     """
     kinds = pd.concat(_given(tables).values()).groupby("kind", sort=False)
     rows = math.ceil(len(kinds) / 2)

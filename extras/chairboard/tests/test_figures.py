@@ -8,7 +8,7 @@ import pytest
 
 from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import PALETTE, Figure
-from chairlib.show.quality import iou_by_foreground, mask_regions, reliability, robustness_curves
+from chairboard.figures import iou_by_foreground, mask_regions, reliability, robustness_curves
 from figure_helpers import check_figure, has_colour, images, masks
 
 BINS = pd.DataFrame(

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from chairlib.benchmark.evaluation import evaluate
-from chairlib.benchmark.robustness import CORRUPTIONS, Corrupted, robustness
+from chairboard.corruptions import CORRUPTIONS, Corrupted, robustness
 from chairlib.compositing.image_sets import ImageSet, StoredSet
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths

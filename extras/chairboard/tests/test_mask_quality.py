@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from chairlib.benchmark.evaluation import evaluate
-from chairlib.benchmark.mask_quality import QUALITIES, Quality, boundary, quality, thin_parts
+from chairboard.mask_quality import QUALITIES, Quality, boundary, quality, thin_parts
 from chairlib.benchmark.models import build_model
 from chairlib.compositing.image_sets import StoredSet
 from chairlib.compositing.loader import CompositeLoader
