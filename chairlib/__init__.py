@@ -16,6 +16,7 @@ _MODULES = {
     "ObjectDiscovery": "chairlib.transfer.object_discovery",
     "ReleasedChairSegments": "chairlib.compositing.released",
     "barrier": "chairlib.landscape.barriers",
+    "benchmark": "chairlib.benchmark",
     "build_model": "chairlib.benchmark.models",
     "evaluate": "chairlib.benchmark.evaluation",
     "fine_tune": "chairlib.transfer.run",

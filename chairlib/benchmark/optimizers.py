@@ -17,6 +17,7 @@ _TORCH: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
 }
+#: Names of optimisers that a recipe may have.
 OPTIMIZERS = (*_TORCH, "muon")
 
 

@@ -31,6 +31,7 @@ from chairlib.core.files import atomic_folder
 
 __all__ = ["KINDS", "MANIFEST_COLUMNS", "Collection", "Item", "image_file", "write_collection"]
 
+#: The two kinds of images: what is cut out, and what it is pasted on.
 KINDS = ("segment", "background")
 #: The columns of every manifest, in order; :data:`chairlib.collection.provenance.OPTIONAL_COLUMNS` may follow.
 MANIFEST_COLUMNS = ("id", "kind", *PROVENANCE_COLUMNS, "width", "height", "group", "split")

@@ -14,8 +14,11 @@ from chairlib.core.errors import CollectionError
 
 __all__ = ["BACKGROUND_RATIOS", "SEGMENT_RATIOS", "SPLITS", "assign_splits"]
 
+#: The splits, in the order in which a run needs them.
 SPLITS = ("train", "val", "test")
+#: How many segments of each split for how many of the others, as in the paper.
 SEGMENT_RATIOS: Mapping[str, float] = {"train": 500, "val": 200, "test": 200}
+#: The same for backgrounds.
 BACKGROUND_RATIOS: Mapping[str, float] = {"train": 60, "val": 20, "test": 20}
 
 

@@ -16,6 +16,7 @@ from chairlib.transfer.photos import open_datasets, splits_of
 
 __all__ = ["NOTEBOOK", "count_images", "jobs", "members", "open_runs"]
 
+#: The chapter that makes one analysis.
 NOTEBOOK = "07_loss_landscape"
 #: Parameters of a pretraining that an analysis sets itself.
 _OWN = ("data", "device", "model", "precision", "resolution", "width")

@@ -41,6 +41,7 @@ __all__ = ["PAIR_COLOURS", "PAIR_TITLES", "barrier_over_pretraining", "interpola
 _METRICS = {"iou": "IoU (%)", "dice": "Dice (%)", "loss": "loss (BCE)"}
 #: Sets of models whose pairs are compared: their letters, what they are, and how they are drawn.
 PAIR_TITLES = {"F": "F, fine-tuned", "S": "S, from scratch", "R": "R, one random start"}
+#: By the same letters.
 PAIR_COLOURS = {"F": PALETTE[0], "S": PALETTE[1], "R": PALETTE[2]}
 _PAIR_MARKERS = {"F": "o", "S": "s", "R": "^"}
 _BATCH_NORM = {"average": "BatchNorm averaged", "recalibrate": "BatchNorm recalibrated"}
