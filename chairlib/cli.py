@@ -112,7 +112,7 @@ def audit(
 def export(
     data: Data,
     out: Out,
-    resolution: Annotated[int, typer.Option(help="Pixels a side, at least 16.")] = 64,
+    resolution: Annotated[int, typer.Option(help="Pixels a side, from 16 to 4096.")] = 64,
     soft: Annotated[bool, typer.Option("--soft", help="Masks hold the opacity itself instead of 0 and 255.")] = False,
 ) -> None:
     """Write every composite to files, in the layout of the authors' archives."""

@@ -6,7 +6,6 @@ added below them with all names in it. ``api/index.rst`` gets the names that ``c
 
 import importlib
 import inspect
-import os
 import pkgutil
 import re
 from typing import Any
@@ -36,12 +35,12 @@ def api_page(name: str) -> str:
     if name == "index":
         face = importlib.import_module("chairlib")
         objects = {public: getattr(face, public) for public in face.__all__ if not public.startswith("__")}
-        lines = [
-            f"- :obj:`{public} <{found.__module__}.{found.__qualname__}>`: {str(inspect.getdoc(found)).splitlines()[0]}\n"
+        chapters = {public for public, found in objects.items() if inspect.ismodule(found)}  # each has a page
+        return "".join(
+            f"- :obj:`{public} <{found.__module__}.{found.__qualname__}>`: {inspect.getdoc(found).splitlines()[0]}\n"
             for public, found in objects.items()
-            if not inspect.ismodule(found)  # a chapter, which has a page
-        ]
-        return "".join(lines)
+            if public not in chapters
+        )
     return "\n".join(
         f"{module}\n{'-' * len(module)}\n\n.. automodule:: {module}\n   :members:\n   :undoc-members:\n"
         for module in public_modules(f"chairlib.{name}")
@@ -69,18 +68,20 @@ def _process(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, 
 
 
 def _find(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element) -> nodes.Element | None:
-    """A role that names an object of ours without its module, as docstrings do: the nearest one with that name."""
+    """A role that names an object of ours without its module, as docstrings do: found where one has that name."""
     if node.get("refdomain") != "py":
         return None
     objects = env.get_domain("py").objects  # type: ignore[attr-defined]
     # ``chairlib.fit`` is the library's face; the function lives deeper.
     target = re.sub(r"^chairlib\.(?=\w+$)", "", node["reftarget"])
-    near = {name: len(os.path.commonprefix([name, node.get("py:module") or ""])) for name in objects}
-    found = sorted((name for name in objects if name.endswith(f".{target}")), key=near.get, reverse=True)
-    if not found or (found[1:] and near[found[0]] == near[found[1]]):
+    found = [name for name in objects if name.endswith(f".{target}")]
+    # Two chapters have a get_recipe: each means its own.
+    chapter = ".".join((node.get("py:module") or "").split(".")[:2])
+    nearest = [name for name in found if name.startswith(f"{chapter}.")] or found
+    if len(nearest) != 1:
         return None
-    place = objects[found[0]]
-    return make_refnode(app.builder, node["refdoc"], place.docname, place.node_id, contnode, found[0])
+    place = objects[nearest[0]]
+    return make_refnode(app.builder, node["refdoc"], place.docname, place.node_id, contnode, nearest[0])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

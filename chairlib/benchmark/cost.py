@@ -36,12 +36,11 @@ def flops(model: nn.Module, resolution: int) -> int:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Let :func:`peak_memory` count from here on. On a CPU that takes Linux; elsewhere it counts from the start."""
+    """Let :func:`peak_memory` count from here on; on a CPU under Linux only, elsewhere from the process's start."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    else:
-        with suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory(device: torch.device) -> int | None:

@@ -10,19 +10,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import (
-    GREY,
-    PALETTE,
-    Figure,
-    describe_interval,
-    join_words,
-    legend_above,
-    legend_line,
-    new_figure,
-    outline_text,
-    show,
-    theme,
-)
+from chairlib.show import canvas
+from chairlib.show.canvas import GREY, PALETTE, Figure, join_words, legend_line
 
 __all__ = ["cheap_and_good", "iou_against_cost"]
 
@@ -42,7 +31,7 @@ def cheap_and_good(table: pd.DataFrame, cost: str) -> pd.Series:
     return pd.Series(front, index=table.index, dtype=bool)
 
 
-@theme()
+@canvas.theme()
 def iou_against_cost(table: pd.DataFrame, title: str = "", on: str = "") -> Figure:
     """IoU with its interval against seconds and against FLOPs an image, a point a model, on logarithmic axes.
 
@@ -55,10 +44,10 @@ def iou_against_cost(table: pd.DataFrame, title: str = "", on: str = "") -> Figu
     places = {cost: rows for cost in _COSTS if len(rows := table[table[cost] > 0])}
     if not places:
         raise ParameterError("there is nothing to show: give at least one model with an IoU, and its seconds or flops.")
-    fig = new_figure(0.8 + 3.4 * len(places))
+    fig = canvas.new_figure(0.8 + 3.4 * len(places))
     axes = fig.subplots(len(places), squeeze=False)[:, 0]
-    rows = table.to_dict("records")
-    ious = [f"{row['model']} {row['iou']:.1f} %{describe_interval(row['low'], row['high'])}" for row in rows]
+    parts = zip(table["model"], table["iou"], table["low"], table["high"], strict=True)
+    ious = [f"{model} {iou:.1f} %{canvas.describe_interval(low, high)}" for model, iou, low, high in parts]
     described = [f"Test IoU, with 95 % intervals: {', '.join(ious)}"]
     for ax, (cost, there) in zip(axes, places.items(), strict=True):
         label, unit = _COSTS[cost]
@@ -78,31 +67,33 @@ def iou_against_cost(table: pd.DataFrame, title: str = "", on: str = "") -> Figu
         described.append(f"By {label}: {values}{absent}; no other model beats {join_words(list(best['model']))}")
     words = ("no other model is as cheap and as good", "another model is")
     handles = [legend_line(text, **look) for text, look in zip(words, (_FRONT, _BEATEN), strict=True)]
-    legend_above(fig, handles)
+    canvas.legend_above(fig, handles)
     fig.draw_without_rendering()  # names find their places on finished axes
     for ax, (cost, there) in zip(axes, places.items(), strict=True):
         _name_points(ax, there, cost)
-    return show(fig, ". ".join(described), title)
+    return canvas.show(fig, ". ".join(described), title)
 
 
 def _name_points(ax: Axes, rows: pd.DataFrame, cost: str) -> None:
     """Name each point at the first place beside it where the name covers no point, no interval and no other name."""
-    low, high = (rows[name].fillna(rows["iou"]) for name in ("low", "high"))
-    ends = (ax.transData.transform([*zip(rows[cost], iou, strict=True)]) for iou in (low, high))
-    taken = [Bbox([first - 9, last + 9]) for first, last in zip(*ends, strict=True)]  # 9 pixels: half a point's mark
+    ends = [
+        ax.transData.transform(list(zip(rows[cost], rows[end].fillna(rows["iou"]), strict=True)))
+        for end in ("low", "high")
+    ]
+    around = 0.6 * _POINT["markersize"] * ax.figure.dpi / 72  # half a point's mark, in pixels
+    taken = [Bbox([low - around, high + around]) for low, high in zip(*ends, strict=True)]
     line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8}
     for row in rows.to_dict("records"):
         for dy, dx in itertools.product((0, 13, -13, 26, -26, 39, -39), (9, -9)):
             look: dict[str, Any] = {"ha": "left" if dx > 0 else "right", "va": "center", "fontsize": 11, "zorder": 5}
-            place = {"xytext": (dx, dy), "textcoords": "offset points", "arrowprops": line if dy else None}
-            name = ax.annotate(row["model"], (row[cost], row["iou"]), **place, **look)
+            look |= {"xytext": (dx, dy), "textcoords": "offset points", "arrowprops": line if dy else None}
+            name = ax.annotate(row["model"], (row[cost], row["iou"]), **look)
             name.set_in_layout(False)
-            outline_text(name, "white", 3)
+            canvas.outline_text(name, "white", 3)
             name.get_window_extent()  # finds the place of the text; what it returns has the line in it
             box = Text.get_window_extent(name)
-            if ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 and not box.count_overlaps(taken):
+            if ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1) and not box.count_overlaps(taken):
                 break
-            name.remove()
-        else:
-            ax.add_artist(name)  # no place is free: the last one all the same
+            name.set_visible(False)
+        name.set_visible(True)  # where no place is free, the last one
         taken.append(box)
