@@ -7,12 +7,12 @@ from typing import Any
 from tqdm import tqdm as text_bar
 from tqdm.auto import tqdm as suitable_bar
 
-__all__ = ["HEADLESS", "note", "progress_bar"]
+__all__ = ["HEADLESS", "SECONDS", "note", "progress_bar"]
 
 #: Environment variable that is set where a notebook runs without anyone looking: nobody wants widgets in its log.
 HEADLESS = "CHAIRLIB_HEADLESS"
-#: Between two lines in a log.
-_SECONDS = 30
+#: From one line in a log to the next.
+SECONDS = 30
 
 
 def note(text: str) -> None:
@@ -39,6 +39,6 @@ def progress_bar(*args: Any, **options: Any) -> Any:
     """
     widget = any(base.__module__ == "tqdm.notebook" for base in suitable_bar.__mro__)
     if os.environ.get(HEADLESS) or not (widget or sys.stderr.isatty()):
-        rare = {"mininterval": _SECONDS, "maxinterval": _SECONDS, "delay": _SECONDS, "miniters": 1}
+        rare = {"mininterval": SECONDS, "maxinterval": SECONDS, "delay": SECONDS, "miniters": 1}
         return text_bar(*args, **options | rare | {"ascii": True, "ncols": 100, "file": _Log()})
     return suitable_bar(*args, **options)
