@@ -13,7 +13,7 @@ from chairlib.core.errors import ParameterError
 from chairlib.show import canvas
 from chairlib.show.canvas import GREY, PALETTE, Figure, join_words, legend_line
 
-__all__ = ["cheap_and_good", "iou_against_cost"]
+__all__ = ["iou_against_cost"]
 
 #: By column: the label of its axis, and how a value is read out.
 _COSTS = {
@@ -24,23 +24,16 @@ _POINT: dict[str, Any] = {"marker": "o", "markersize": 8, "linestyle": "none"}
 _FRONT, _BEATEN = _POINT | {"color": PALETTE[0]}, _POINT | {"color": GREY, "markerfacecolor": "white"}
 
 
-def cheap_and_good(table: pd.DataFrame, cost: str) -> pd.Series:
-    """For each row, whether none has an ``iou`` as high at a ``cost`` as low, and one of the two better."""
-    pairs = list(zip(table[cost], -table["iou"], strict=True))
-    front = [not any(a <= price and b <= loss and (a, b) != (price, loss) for a, b in pairs) for price, loss in pairs]
-    return pd.Series(front, index=table.index, dtype=bool)
-
-
 @canvas.theme()
 def iou_against_cost(table: pd.DataFrame, title: str = "", on: str = "") -> Figure:
     """IoU with its interval against seconds and against FLOPs an image, a point a model, on logarithmic axes.
 
     ``table``: a row a model, columns model; iou with its 95 % interval low, high (per cent; the interval may be NaN);
-    seconds of training; flops of an image. Filled points are those that no other model beats
-    (:func:`cheap_and_good`). Where a cost is NaN or 0, the alternative text says that the axis has no place for it.
-    ``on``: the data, for the axes. Raises ParameterError where nothing can be drawn.
+    seconds of training; flops of an image. A point is filled where no other model has an IoU as high at a cost as low:
+    a line joins these. Where a cost is NaN or 0, the alternative text says that the axis has no place for it. ``on``:
+    the data, for the axes. Raises ParameterError where nothing can be drawn.
     """
-    table = table.dropna(subset=["iou"])
+    table = table.dropna(subset=["iou"], ignore_index=True)
     places = {cost: rows for cost in _COSTS if len(rows := table[table[cost] > 0])}
     if not places:
         raise ParameterError("there is nothing to show: give at least one model with an IoU, and its seconds or flops.")
@@ -51,10 +44,10 @@ def iou_against_cost(table: pd.DataFrame, title: str = "", on: str = "") -> Figu
     described = [f"Test IoU, with 95 % intervals: {', '.join(ious)}"]
     for ax, (cost, there) in zip(axes, places.items(), strict=True):
         label, unit = _COSTS[cost]
-        front = cheap_and_good(there, cost)
-        best = there[front].sort_values([cost, "iou"])
+        ordered = there.sort_values([cost, "iou"], ascending=[True, False])
+        best = ordered[ordered["iou"] > ordered["iou"].cummax().shift(fill_value=-1)]
         ax.plot(best[cost], best["iou"], color=PALETTE[0], linewidth=1, linestyle=":")
-        for look, own in ((_FRONT, best), (_BEATEN, there[~front])):
+        for look, own in ((_FRONT, best), (_BEATEN, there.drop(best.index))):
             spread = [own["iou"] - own["low"], own["high"] - own["iou"]]
             ax.errorbar(own[cost], own["iou"], yerr=spread, capsize=4, elinewidth=1.4, **look)
         ax.set(xscale="log", xlabel=label, ylabel=f"test IoU{f' on {on}' if on else ''} (%)")
