@@ -10,7 +10,7 @@ import torch
 from chairlib.benchmark.evaluation import predict
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.precision import training_dtype
-from chairlib.benchmark.recipes import Recipe, get_recipe
+from chairlib.benchmark.recipes import Recipe, recipe_of
 from chairlib.benchmark.run import count_composites, open_run, training_budget
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.steps import Stepper, halve, takes_half
@@ -62,9 +62,10 @@ def beside_coco(run: Run[BenchmarkSettings], coco: Path, matched: bool) -> Run[B
     evaluations is fixed, and the recipe never stops early.
     """
     settings, budget = run.settings, training_budget(run.settings)
-    recipe = get_recipe(settings.recipe, settings.model)
+    recipe = recipe_of(settings)
     an_epoch = training_budget(settings.with_changes(images=None)) / recipe.epochs
     fixed = settings.with_changes(
+        protocol=None,
         images=budget,
         evaluations=settings.evaluations or max(8, round(budget / an_epoch)),
         recipe=settings.recipe if recipe.patience is None else "fast",

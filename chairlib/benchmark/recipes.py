@@ -12,12 +12,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.checks import check_choice, check_count, check_positive
 from chairlib.core.errors import ParameterError
 
-__all__ = ["LOSSES", "OPTIMIZERS", "RECIPES", "Recipe", "get_recipe"]
+__all__ = ["LOSSES", "OPTIMIZERS", "RECIPES", "Recipe", "get_recipe", "recipe_of"]
 
 #: Optimisers that a recipe may name, see :mod:`chairlib.benchmark.optimizers`.
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "muon")
@@ -139,7 +143,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 }
 
 
-def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, **changes: Any) -> Recipe:
+def get_recipe(
+    name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, /, **changes: Any
+) -> Recipe:
     """The recipe ``name`` for ``model``, with single values changed by keyword.
 
     ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an
@@ -156,3 +162,33 @@ def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]
     if unknown:
         raise ParameterError(f"a recipe has no {', '.join(sorted(unknown))}; it has {', '.join(asdict(recipe))}.")
     return replace(recipe, **changes)
+
+
+def recipe_of(settings: BenchmarkSettings) -> Recipe:
+    """The recipe of a run: by name, or from a file, with the learning rate and batch size that were asked for.
+
+    A file is YAML: ``start: fast`` (another name, or nothing for ``fast``) and the values that it changes. Raises
+    :class:`ParameterError` for a file that cannot be read or has other entries, and as :func:`get_recipe` does.
+    """
+    name, changes = settings.recipe, {}
+    if name.endswith((".yaml", ".yml")):
+        try:
+            content = yaml.safe_load(Path(name).expanduser().read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise ParameterError(f"recipe {name} cannot be read ({' '.join(str(error).split())}).") from error
+        if not isinstance(content, dict):
+            raise ParameterError(f"recipe {name} must hold values by name, as in: learning_rate: 0.001")
+        # YAML takes 1e-3 for text: only 1.0e-3 is a number to it.
+        changes = {"name": Path(name).stem, **{key: _number(value) for key, value in content.items()}}
+        name = str(changes.pop("start", "fast"))
+    for changed in ("learning_rate", "batch_size"):
+        if (value := getattr(settings, changed)) is not None:
+            changes[changed] = value
+    return get_recipe(name, settings.model, **changes)
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

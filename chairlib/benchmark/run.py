@@ -1,7 +1,9 @@
 """One benchmark run: a model trained on a collection at a resolution, and scored once on its test split (5.1, 5.2)."""
 
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,15 @@ from torch import nn
 from chairlib.benchmark.evaluation import Evaluation, evaluate, predict
 from chairlib.benchmark.metrics import Scores, none_if_nan
 from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, model_code_hash
-from chairlib.benchmark.recipes import Recipe, get_recipe
+from chairlib.benchmark.protocols import data_identity, follow, get_protocol, protocol_of
+from chairlib.benchmark.recipes import RECIPES, Recipe, recipe_of
 from chairlib.benchmark.settings import BenchmarkSettings
-from chairlib.benchmark.training import Fit, fit
+from chairlib.benchmark.training import Fit, fit, untrained
+from chairlib.benchmark.weights import AS_BUILT, load_weights, weights_digest
 from chairlib.collection import KINDS, SPLITS, Collection
 from chairlib.compositing.blend import check_resolution
 from chairlib.compositing.image_sets import BACKGROUNDS_PER_SEGMENT
-from chairlib.compositing.loader import CompositeLoader, foreground_shares, open_images
+from chairlib.compositing.loader import CompositeLoader, foreground_shares
 from chairlib.compositing.released import ReleasedChairSegments, is_released, read_note
 from chairlib.core import runs
 from chairlib.core.devices import describe_hardware, pick_device
@@ -35,37 +39,55 @@ N_FIXED, N_EXTREME = 6, 4
 def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) -> Run[BenchmarkSettings]:
     """The run with these settings, with single ``parameters`` changed by name; nothing is computed yet.
 
+    A ``protocol`` gives all its terms; a parameter beside it makes the run one of another protocol. None stands for a
+    parameter's default, or for the protocol's.
+
     Raises :class:`ParameterError` for an unknown name or an impossible value, :class:`CollectionError` for unusable
     data.
     """
-    settings = (settings or BenchmarkSettings()).with_changes(**parameters)
+    settings = settings or BenchmarkSettings()
+    defaults = BenchmarkSettings().to_dict()
+    given = {name: value for name, value in parameters.items() if value is not None or defaults.get(name, "") is None}
+    settings = settings.with_changes(**given)
+    if (protocol := given.get("protocol")) is not None:
+        asked = {name for name, value in given.items() if value is not None}
+        settings = follow(get_protocol(protocol, settings.data), settings, asked)
+    if settings.weights not in (None, AS_BUILT):
+        settings = settings.with_changes(weights=Path(settings.weights))
     check_resolution(settings.resolution)
     if settings.resolution < MIN_SIZE:
         raise ParameterError(
             f"resolution {settings.resolution} is too small for a model; use at least {MIN_SIZE} pixels."
         )
     check_model(settings.model, settings.width, settings.resolution)
-    get_recipe(settings.recipe, settings.model)
+    if settings.recipe not in RECIPES:
+        settings = settings.with_changes(recipe=Path(settings.recipe))
+    recipe, default = recipe_of(settings), recipe_of(settings.with_changes(learning_rate=None))
+    if recipe.learning_rate == default.learning_rate:  # the same run, whether its rate was named or not
+        settings = settings.with_changes(learning_rate=None)
     pick_device(settings.device)
-    if is_released(settings.data):
-        cpu = torch.device("cpu")
-        sets = [open_images(settings.data, split, settings.resolution, cpu) for split in SPLITS]
-        name, content_hash = sets[0].name, "".join(image_set.data_hash[:5] for image_set in sets)
-    else:
-        collection = Collection(settings.data)
-        name, content_hash = collection.name, collection.hash
-    return runs.open_run(settings, name, content_hash, model_code=model_code_hash(settings.model))
+    return runs.open_run(
+        settings,
+        *data_identity(settings.data, settings.resolution),
+        model_code=model_code_hash(settings.model),
+        recipe=json.dumps(vars(recipe)) if settings.recipe not in RECIPES else None,
+        weights=weights_digest(settings.weights),
+    )
 
 
-def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
+def train(
+    run: Run[BenchmarkSettings], progress: bool = True, model: nn.Module | None = None, title: str | None = None
+) -> Record:
     """Train the run's model, score it on the test split, and leave its record; a finished run is only read.
 
     Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights.
+    With ``weights`` in the settings, the model is scored as it is. ``model``: one that cannot be built by its name.
+    ``title``: what tables call it, where that is not its name.
     """
     if run.record is not None:
         return run.record
     settings = run.settings
-    recipe, device = get_recipe(settings.recipe, settings.model), pick_device(settings.device)
+    recipe, device = recipe_of(settings), pick_device(settings.device)
 
     def loader(split: str, **options: Any) -> CompositeLoader:
         return CompositeLoader(settings.data, split, settings.resolution, device=device, **options)
@@ -76,19 +98,24 @@ def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
     test_loader = loader("test", batch_size=256, limit=settings.test_images)
 
     torch.manual_seed(seed)
-    model = build_model(settings.model, settings.width, recipe.backbone_weights, settings.resolution).to(device)
-    result = fit(
-        model,
-        train_loader,
-        val_loader,
-        recipe,
-        images=settings.images,
-        evaluations=settings.evaluations,
-        checkpoint=run.checkpoint,
-        precision=settings.precision,
-        seed=seed,
-        progress=progress,
-    )
+    model = model or build_model(settings.model, settings.width, recipe.backbone_weights, settings.resolution)
+    model.to(device)
+    if settings.weights is not None:
+        load_weights(model, settings.weights)
+        result = untrained(evaluate(model, val_loader, recipe.loss))
+    else:
+        result = fit(
+            model,
+            train_loader,
+            val_loader,
+            recipe,
+            images=settings.images,
+            evaluations=settings.evaluations,
+            checkpoint=run.checkpoint,
+            precision=settings.precision,
+            seed=seed,
+            progress=progress,
+        )
     test = evaluate(model, test_loader, recipe.loss, progress)
 
     return leave_record(
@@ -103,6 +130,8 @@ def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
             "val": {"n_images": val_loader.n_images},
             "all_background_precision": 100 - float(foreground_shares(test_loader).mean()),
         },
+        protocol=protocol_of(settings, run.data["hash"]),
+        title=title,
         n_train_images=len(train_loader.indices),
         trained_on=read_note(settings.data)["source"] if is_released(settings.data) else "chair_segments",
     )
@@ -199,5 +228,6 @@ def count_composites(settings: BenchmarkSettings) -> dict[str, int]:
 
 def training_budget(settings: BenchmarkSettings) -> int:
     """How many images a run with these settings trains on at most: its budget, or its recipe's epochs."""
-    epochs = get_recipe(settings.recipe, settings.model).epochs
-    return settings.images or math.ceil(epochs * count_composites(settings)["train"])
+    if settings.weights is not None:
+        return 0
+    return settings.images or math.ceil(recipe_of(settings).epochs * count_composites(settings)["train"])

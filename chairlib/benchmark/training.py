@@ -27,7 +27,7 @@ from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.progress import note, progress_bar
 from chairlib.core.tensors import load_tensors, save_tensors
 
-__all__ = ["Fit", "fit"]
+__all__ = ["Fit", "fit", "untrained"]
 
 #: At most this many seconds of training are lost by a kill.
 CHECKPOINT_SECONDS = 60
@@ -337,6 +337,14 @@ def fit(
         bar.close()
     model.load_state_dict(trainer.best)
     return _summarise(trainer)
+
+
+def untrained(validation: Evaluation) -> Fit:
+    """What stands in a record for training that happened elsewhere: one row, of the model as it is."""
+    row = {"images": 0, "seconds": 0.0, "scoring_seconds": 0.0, "learning_rate": math.nan, "train_loss": math.nan}
+    row |= {"val_loss": validation.loss}
+    row |= {f"val_{name}": getattr(validation.scores, name) for name in ("iou", "dice", "precision")}
+    return Fit(pd.DataFrame([row]), 0, 0.0, 0, 0, 0.0, False, 0, "float32")
 
 
 def _summarise(trainer: _Trainer) -> Fit:

@@ -13,7 +13,7 @@ from typing import Any
 import chairlib.benchmark.jobs as benchmark
 import chairlib.landscape.jobs as landscape
 import chairlib.transfer.jobs as transfer
-from chairlib.benchmark.recipes import get_recipe as get_benchmark_recipe
+from chairlib.benchmark.recipes import recipe_of
 from chairlib.build.profiles import Profile, load_profile
 from chairlib.collection import Collection
 from chairlib.compositing.released import COCO_SOURCE, is_released, read_note
@@ -24,7 +24,7 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.jobs import Inputs, Job, executed_notebook, report_job, unique
 from chairlib.core.runs import Run
 from chairlib.transfer.photos import looked_at_once
-from chairlib.transfer.recipes import get_recipe as get_transfer_recipe
+from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import STAND_IN
 
 __all__ = ["Plan", "estimate"]
@@ -150,8 +150,7 @@ def estimate(plan: Plan) -> float:
             continue
         settings = run.settings
         # A landscape is about models that were fine-tuned: theirs is the recipe, and the speed.
-        get_recipe = get_benchmark_recipe if run.kind == "benchmark" else get_transfer_recipe
-        recipe = get_recipe(settings.recipe, settings.model)
+        recipe = recipe_of(settings) if run.kind == "benchmark" else get_recipe(settings.recipe, settings.model)
         same = (settings.model, settings.width, settings.resolution, settings.device)
         speeds = speed_of(*same, recipe, settings.precision)
         trained, scored = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]

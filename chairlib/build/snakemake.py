@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from chairlib.benchmark.models import build_model
-from chairlib.benchmark.recipes import get_recipe
+from chairlib.benchmark.recipes import recipe_of
 from chairlib.build.plan import Plan, estimate
 from chairlib.compositing.blend import padding
 from chairlib.core import paths
@@ -75,8 +75,8 @@ def _announce(plan: Plan, dry_run: bool) -> None:
 
 def _check_backbones(plan: Plan) -> None:
     """Have the ImageNet weights that runs start from before the first of them is trained, not hours later."""
-    asked = dict.fromkeys((run.settings.recipe, run.settings.model) for run in plan.benchmark_runs)
-    for model in dict.fromkeys(model for recipe, model in asked if get_recipe(recipe, model).backbone_weights):
+    settings = [run.settings for run in plan.benchmark_runs]
+    for model in dict.fromkeys(one.model for one in settings if recipe_of(one).backbone_weights):
         try:
             build_model(model, backbone_weights="imagenet")
         except ChairlibError as error:

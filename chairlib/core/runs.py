@@ -229,12 +229,11 @@ class Run(Generic[S]):
         return read_record(self.folder)
 
 
-def run_name(settings: Settings, data_hash: str, model_code: str | None = None) -> str:
+def run_name(settings: Settings, data_hash: str, **contents: str | None) -> str:
     """``<kind>-<some of the settings>-<8 digits>``; the digits are a hash of all that makes this run another one."""
-    identity = settings.identity()
+    identity = settings.named()
     whole = {"kind": settings.kind, "data": data_hash, **identity}
-    if model_code:
-        whole["model_code"] = model_code
+    whole |= {name: content for name, content in contents.items() if content}
     forms = {"category": "{}", "model": "{}", "width": "w{}", "resolution": "{}px"}
     forms |= {"pretraining": "{}", "recipe": "{}", "seed": "seed{}"}
     parts = [form.format(identity[name]) for name, form in forms.items() if identity.get(name) is not None]
@@ -242,9 +241,12 @@ def run_name(settings: Settings, data_hash: str, model_code: str | None = None) 
     return f"{slug}-{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
-def open_run(settings: S, data_name: str, data_hash: str, model_code: str | None = None) -> Run[S]:
-    """The run with these settings on this data, done or not; ``model_code``: a hash of code of one's own in it."""
-    folder = paths.runs / run_name(settings, data_hash, model_code)
+def open_run(settings: S, data_name: str, data_hash: str, **contents: str | None) -> Run[S]:
+    """The run with these settings on this data, done or not.
+
+    ``contents``: what stands behind a setting that only names it, as a hash of the code of a model of one's own.
+    """
+    folder = paths.runs / run_name(settings, data_hash, **contents)
     return Run(settings, {"name": data_name, "hash": data_hash}, folder)
 
 

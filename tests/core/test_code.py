@@ -140,7 +140,7 @@ def test_words_make_no_record_stale(copied_library):
 
 def test_help_and_descriptions_make_no_record_stale(copied_library):
     before = code_hashes()
-    change(copied_library / "benchmark" / "settings.py", 'help="paper, released or fast."', 'help="A recipe."')
+    change(copied_library / "benchmark" / "settings.py", "Validation composites; all by default.", "A number.")
     change(copied_library / "core" / "published.py", '"U-Net"', '"A U-Net"')
     change(copied_library / "benchmark" / "metrics.py", "def _repr_html_(self) -> str:", "def _repr_html_(self):")
     assert code_hashes() == before
