@@ -1,7 +1,7 @@
 """Sphinx extension: the API reference, written from docstrings when the book is rendered.
 
-A page ``api/FOLDER.rst`` holds a title and a sentence. Every module of ``chairlib/FOLDER`` that has an ``__all__`` is
-added below them with all names in it. ``api/index.rst`` gets the names that ``chairlib`` itself has.
+A page ``api/FOLDER.rst`` holds a title and a sentence. Every module of ``chairlib/FOLDER`` is added below them with its
+public names: those in its ``__all__``, or all that it defines. ``api/index.rst`` gets the names of ``chairlib`` itself.
 """
 
 import importlib
@@ -23,11 +23,10 @@ FOLDER = "api/"
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 
 
-def public_modules(package: str) -> list[str]:
-    """The modules below a package that say what is public in them; packages only pass on the names of these."""
+def modules_of(package: str) -> list[str]:
+    """The modules below a package; packages in it only pass on the names of these."""
     folder = importlib.import_module(package)
-    found = [module for module in pkgutil.walk_packages(folder.__path__, f"{package}.") if not module.ispkg]
-    return [module.name for module in found if hasattr(importlib.import_module(module.name), "__all__")]
+    return [module.name for module in pkgutil.walk_packages(folder.__path__, f"{package}.") if not module.ispkg]
 
 
 def api_page(name: str) -> str:
@@ -43,7 +42,7 @@ def api_page(name: str) -> str:
         )
     return "\n".join(
         f"{module}\n{'-' * len(module)}\n\n.. automodule:: {module}\n   :members:\n   :undoc-members:\n"
-        for module in public_modules(f"chairlib.{name}")
+        for module in modules_of(f"chairlib.{name}")
     )
 
 
@@ -51,10 +50,13 @@ def without_sections(docstring: str) -> str:
     """The docstring with its sections in NumPy's style as bold headings, each entry in them as an item of a list."""
     before, *sections = SECTION.split(docstring)
     for heading, text in zip(sections[::2], sections[1::2], strict=True):
-        items = re.sub(r"^(\w[\w, ]*?): ", r"\n- **\1**: ", text, flags=re.MULTILINE)
-        # What goes on below an entry belongs to it; a paragraph of its own ends the list.
-        items = re.sub(r"^ {4}(?=\S)", "  ", items, flags=re.MULTILINE)
-        before += f"**{heading}**\n{items}"
+        # An entry ends with its paragraph: what comes after a blank line stands below the list.
+        entries, blank, rest = text.strip("\n").partition("\n\n")
+        lines = ["", f"**{heading}**", ""]
+        for line in entries.split("\n"):
+            item = re.sub(r"^(\w[\w, ]*?): ", r"- **\1**: ", line)
+            lines.append(item if item != line else f"  {line.strip()}")
+        before += "\n".join(lines) + blank + rest
     return before
 
 
@@ -64,7 +66,9 @@ def _fill(_app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def _process(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
-    lines[:] = without_sections("\n".join(lines)).split("\n")
+    # Bars are absolute values here: reStructuredText would take |x| for a substitution.
+    text = re.sub(r"(``.*?``)|\|", lambda found: found[1] or r"\|", "\n".join(lines), flags=re.DOTALL)
+    lines[:] = without_sections(text).split("\n")
 
 
 def _find(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.Element) -> nodes.Element | None:
@@ -72,12 +76,15 @@ def _find(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: node
     if node.get("refdomain") != "py":
         return None
     objects = env.get_domain("py").objects  # type: ignore[attr-defined]
-    # ``chairlib.fit`` is the library's face; the function lives deeper.
-    target = re.sub(r"^chairlib\.(?=\w+$)", "", node["reftarget"])
-    found = [name for name in objects if name.endswith(f".{target}")]
+    # ``chairlib.fit`` and ``chairlib.benchmark.open_run`` are passed on by packages; the functions live deeper.
+    passed_on = re.fullmatch(r"chairlib\.(?:(\w+)\.)?(\w+)", node["reftarget"])
+    target = passed_on[2] if passed_on else node["reftarget"]
+    modules = {name for name, place in objects.items() if place.objtype == "module" and node["reftype"] != "mod"}
+    found = [name for name in objects if name.endswith(f".{target}") and name not in modules]
     # Two chapters have a get_recipe: each means its own.
-    chapter = ".".join((node.get("py:module") or "").split(".")[:2])
-    nearest = [name for name in found if name.startswith(f"{chapter}.")] or found
+    own = (node.get("py:module") or "").split(".")[1:2]
+    chapter = (passed_on and passed_on[1]) or "".join(own)
+    nearest = [name for name in found if name.startswith(f"chairlib.{chapter}.")] or found
     if len(nearest) != 1:
         return None
     place = objects[nearest[0]]

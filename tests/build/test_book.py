@@ -202,14 +202,20 @@ def test_the_site_carries_no_picture_twice(built_site):
 
 
 def public_names() -> dict[str, list[str]]:
-    """By folder of the library, every name that one of its modules declares public, in full."""
+    """By folder of the library, every public name of its modules, in full: those in ``__all__``, or all it defines."""
     names: dict[str, list[str]] = {folder: [] for folder in CHAPTERS}
     for file in sorted(paths.package.glob("*/**/*.py")):
         module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
         if file.name != "__init__.py":
             found = importlib.import_module(module)
+            defined = [
+                name
+                for name, value in vars(found).items()
+                if getattr(value, "__module__", None) == module and not name.startswith("_")
+            ]
+            public = getattr(found, "__all__", defined)
             # vision passes torchvision on, which is described elsewhere.
-            own = [name for name in found.__all__ if not isinstance(getattr(found, name), types.ModuleType)]
+            own = [name for name in public if not isinstance(getattr(found, name), types.ModuleType)]
             names[module.split(".")[1]] += [f"{module}.{name}" for name in own]
     return names
 
@@ -239,9 +245,9 @@ def test_sections_of_a_docstring_become_lists(monkeypatch):
     monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
     from api_pages import without_sections
 
-    text = "Do it.\n\nParameters\n----------\na: one, in\n    two lines.\nb, c: see: this.\n\nIt raises."
-    listed = "Do it.\n\n**Parameters**\n\n\n- **a**: one, in\n  two lines.\n\n- **b, c**: see: this.\n\nIt raises."
-    assert without_sections(text) == listed
+    entries = "a: one, in\n    two lines.\nb, c: see: this,\nin two.\n\nIt raises: x."
+    items = "- **a**: one, in\n  two lines.\n- **b, c**: see: this,\n  in two.\n\nIt raises: x."
+    assert without_sections(f"Do it.\n\nParameters\n----------\n{entries}") == f"Do it.\n\n\n**Parameters**\n\n{items}"
     assert without_sections("No section.\n\na: b") == "No section.\n\na: b"
 
 

@@ -3,7 +3,7 @@
 Kornblith, Norouzi, Lee & Hinton, *Similarity of Neural Network Representations Revisited* (ICML 2019), section 3. For
 centred feature matrices X [N, p] and Y [N, q] of the same N examples,
 
-    ``CKA(X, Y) = |X^T Y|^2 / (|X^T X| |Y^T Y|)``    (Frobenius norms; their equation 4)
+    CKA(X, Y) = |X^T Y|^2 / (|X^T X| |Y^T Y|)    (Frobenius norms; their equation 4)
 
 is 1 where X and Y are the same up to rotation and scale and 0 where no linear direction of one varies with one of the
 other. It asks for no correspondence of units, so two networks trained from scratch can be compared.
