@@ -10,7 +10,6 @@ __version__ = "0.1.0"
 _MODULES = {
     "ChairSegments": "chairlib.compositing.datasets",
     "ChairlibError": "chairlib.core.errors",
-    "CocoChairs": "chairlib.transfer.coco_chairs",
     "Collection": "chairlib.collection",
     "CompositeLoader": "chairlib.compositing.loader",
     "ObjectDiscovery": "chairlib.transfer.object_discovery",
@@ -18,6 +17,7 @@ _MODULES = {
     "barrier": "chairlib.landscape.barriers",
     "benchmark": "chairlib.benchmark",
     "build_model": "chairlib.benchmark.models",
+    "compare_runs": "chairlib.benchmark.comparison",
     "evaluate": "chairlib.benchmark.evaluation",
     "fine_tune": "chairlib.transfer.run",
     "fit": "chairlib.benchmark.training",
@@ -26,6 +26,8 @@ _MODULES = {
     "interpolation_curve": "chairlib.landscape.evaluator",
     "l2_distance": "chairlib.landscape.states",
     "linear_cka": "chairlib.landscape.beyond.similarity",
+    "load_model": "chairlib.benchmark.comparison",
+    "load_runs": "chairlib.benchmark.comparison",
     "score_masks": "chairlib.benchmark.metrics",
 }
 __all__ = ["__version__", *_MODULES]

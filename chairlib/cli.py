@@ -23,7 +23,7 @@ from typing import Annotated, Any, NoReturn, get_args, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from chairlib import __version__
+from chairlib import __version__, cli_runs
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths
 from chairlib.core.code import look_for_modules_in
@@ -31,8 +31,8 @@ from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
 __all__ = ["app", "main"]
 
-#: Commands of the packages that make collections, which the library does without.
-_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "collect", "fetch")
+#: Commands of the packages that make collections and other data, which the library does without.
+_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "collect", "fetch", "coco-chairs")
 
 
 class _Commands(TyperGroup):
@@ -57,6 +57,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(cli_runs.app)
 
 Data = Annotated[
     str, typer.Argument(metavar="C", help="A collection: a folder, or 'mini', the one that ships with chairlib.")
@@ -122,21 +124,6 @@ def export(
     print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
 
 
-@app.command()
-def coco_chairs(
-    images: Annotated[Path, typer.Option(help="Folder of COCO photos.")],
-    annotations: Annotated[Path, typer.Option(help="Their annotations, instances_*.json.")],
-    out: Out,
-) -> None:
-    """Crop the chairs of COCO photos to files in the authors' layout, to pretrain on."""
-    from chairlib.transfer.coco_chairs import export as write
-
-    for split, data in write(images, annotations, out).items():
-        left_out = ", ".join(f"{count} {reason}" for reason, count in data.n_left_out.items() if count) or "none"
-        print(f"{split}: {len(data)} crops of {len(set(data.groups or []))} photos (left out: {left_out})")
-    print(f"pretrain with: chairlib benchmark --data {out}, or in a build: make paper PROFILE=paper COCO={out}")
-
-
 def benchmark(sweep: bool, **parameters: Any) -> None:
     """Train one model and score it; started again, it goes on where it stopped.
 
@@ -147,14 +134,14 @@ def benchmark(sweep: bool, **parameters: Any) -> None:
     from chairlib.benchmark.run import open_run, train
 
     given = _given(parameters)
-    protocol, seed = given.pop("protocol", None), given.get("seed")
+    protocol = given.pop("protocol", None)
     if protocol is None:
         if sweep:
             raise ParameterError("--sweep tries a protocol's learning rates: name one with --protocol.")
         records = [train(open_run(**given))]
     else:
-        seeds = None if given.pop("seed", None) is None else [seed]
-        records = judge(protocol, seeds=seeds, try_rates=sweep, **given)
+        seed = given.pop("seed", None)
+        records = judge(protocol, seeds=None if seed is None else [int(seed)], try_rates=sweep, **given)
     for record in records:
         print(f"{describe_record(record)}\n  {record.folder}")
     if len(records) > 1:

@@ -7,7 +7,7 @@ pretraining helps in :mod:`chairlib.transfer.comparisons`.
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from chairlib.show.tables import untrained
 from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain, scores_by_photo
 from chairlib.transfer.images_needed import count_validation_photos, curves_by_seed, images_until
 from chairlib.transfer.object_discovery import photos_name
-from chairlib.transfer.photos import content_hash, photos_root
+from chairlib.transfer.photos import looked_at_once, name_and_hash, photos_root
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.run import examples
 from chairlib.transfer.selection import Selection, count_pretrainings
@@ -122,8 +122,9 @@ class TransferReport:
         """The line below Table 3: what of its rows this build has not. Empty where it has all, or no run."""
         missing = []
         for model, arm in self._rows() if self.records else []:
-            lacking = [name for name in categories or CATEGORIES if not self.selection.find(model, arm, name)]
-            where = "" if len(lacking) == len(categories or CATEGORIES) else f" on {' and '.join(lacking)}"
+            asked = categories or tuple(self.selection.categories)
+            lacking = [name for name in asked if not self.selection.find(model, arm, name)]
+            where = "" if len(lacking) == len(asked) else f" on {' and '.join(lacking)}"
             coco = ": needs COCO's photos" if arm in NEED_COCO else ""
             missing += [(self._model_title(model), _label(arm) + where + coco)] if lacking else []
         return untrained(missing)
@@ -151,13 +152,14 @@ class TransferReport:
         rows: list[dict[Any, Any]] = []
         for model, pretraining in self._rows():
             row: dict[Any, Any] = {"model": self._model_title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
-            trained = {category: find(model, pretraining, category) for category in CATEGORIES}
+            trained = {category: find(model, pretraining, category) for category in self.selection.categories}
             if self.records and not any(trained.values()):
                 continue
             for category, records in trained.items():
                 gain = None if pretraining == "none" else paired_gain(find(model, "none", category), records, metric)
+                if category in CATEGORIES:  # the paper has no figure of a category of one's own
+                    row[category, f"paper, {metric_title(metric)}"] = paper.get((model, pretraining, category))
                 row |= {
-                    (category, f"paper, {metric_title(metric)}"): paper.get((model, pretraining, category)),
                     (category, "ours (95 % interval)"): mean_score(records, metric),
                     (category, "gain (95 % interval)"): "" if pretraining == "none" else gain and gain.mark,
                 }
@@ -194,7 +196,7 @@ class TransferReport:
             pairs = self._pairs(model, other, pretraining)
             shown = {category: [pair] for category, pair in pairs.items()}
             if len(pairs) > 1:
-                shown["all three" if len(pairs) == len(CATEGORIES) else "both"] = list(pairs.values())
+                shown[{2: "both", 3: "all three"}.get(len(pairs), f"all {len(pairs)}")] = list(pairs.values())
             for category, several in shown.items():
                 against, tuned = zip(*several, strict=True)
                 if gain := pooled_gain(several):
@@ -219,7 +221,7 @@ class TransferReport:
     def _pairs(self, model: str, other: str, pretraining: str) -> dict[str, tuple[list[Record], list[Record]]]:
         """(against, tuned) by category, of those that have a gain."""
         find = self.selection.find
-        pairs = {name: (find(model, other, name), find(model, pretraining, name)) for name in CATEGORIES}
+        pairs = {name: (find(model, other, name), find(model, pretraining, name)) for name in self.selection.categories}
         return {name: pair for name, pair in pairs.items() if paired_gain(*pair)}
 
     def smallest_gain(self) -> str:
@@ -236,7 +238,9 @@ class TransferReport:
         rows = []
         shares = sorted({record.settings.share for record in self.selection.shown})
         for model, pretraining, share in itertools.product(self.selection.models, PRETRAININGS, shares):
-            records = [self.selection.find(model, pretraining, category, share) for category in CATEGORIES]
+            records = [
+                self.selection.find(model, pretraining, category, share) for category in self.selection.categories
+            ]
             contents = [record.content for record in itertools.chain(*records)]
             costs = [content["pretrained_on"] for content in contents if content["pretrained_on"]]
             different = [min(cost["n_train_images"], cost["images_seen"]) for cost in costs]
@@ -293,7 +297,7 @@ class TransferReport:
         there; and undecided, why the numbers tell nothing ("" where they do).
         """
         rows = []
-        for category in CATEGORIES:
+        for category in self.selection.categories:
             arms = {name: self.selection.find("unet", name, category) for name in _ARMS}
             n_photos = count_validation_photos(list(itertools.chain(*arms.values())))
             undecided = f"{n_photos} validation photos" if n_photos < LEAST_VALIDATION_PHOTOS else ""
@@ -370,21 +374,21 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
     name = photos_name(photos_root(data))
     records, unmatched = load_records(TransferSettings.kind, None, runs)
     matching = []
-
-    @cache  # many records share a category and protocol, and each call asks for the state of every file
-    def hash_of(category: str, protocol: str, fold: int) -> str | None:
-        try:
-            return content_hash(TransferSettings(data=data, category=category, protocol=protocol, fold=fold))
-        except CollectionError:  # this folder has no such category, or none of its photos under that protocol
-            return None
-
-    for record in records:
-        settings = record.settings
-        reason = f"it was made from other photos ({record.content['data']['name']})"
-        if hash_of(settings.category, settings.protocol, settings.fold) == record.content["data"]["hash"]:
-            matching.append(record)
-        elif runs:
-            raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
-        else:
-            unmatched.append(f"{record.name}: {reason}")
+    with looked_at_once():
+        for record in records:
+            reason = f"it was made from other photos ({record.content['data']['name']})"
+            if _hash_in(data, record.settings) == record.content["data"]["hash"]:
+                matching.append(record)
+            elif runs:
+                raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
+            else:
+                unmatched.append(f"{record.name}: {reason}")
     return TransferReport(name, matching, unmatched)
+
+
+def _hash_in(data: str, settings: TransferSettings) -> str | None:
+    """What the photos of a run with these settings are in the folder ``data``; None where it has none of them."""
+    try:
+        return name_and_hash(settings.with_changes(data=data))[1]
+    except CollectionError:
+        return None

@@ -185,7 +185,6 @@ def test_modules_that_decide_numbers_are_among_them(kind):
         "chairlib.benchmark.recipes",
         "chairlib.benchmark.settings",
         "chairlib.benchmark.training",
-        "chairlib.collection.splits",
         "chairlib.compositing.augmentation",
         "chairlib.compositing.blend",
         "chairlib.compositing.packing",
