@@ -9,15 +9,12 @@ from torch import nn
 
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
 from chairlib.benchmark.models import evaluation_mode, forward
+from chairlib.benchmark.recipes import LOSSES
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_choice
 from chairlib.core.progress import progress_bar
 
-__all__ = ["LOSSES", "Evaluation", "evaluate", "holds_objects", "predict", "segmentation_loss"]
-
-
-#: Losses by name, see :func:`segmentation_loss`.
-LOSSES = ("bce", "bce_jaccard", "double_sigmoid")
+__all__ = ["Evaluation", "evaluate", "holds_objects", "predict", "segmentation_loss"]
 
 
 def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bce") -> torch.Tensor:

@@ -22,6 +22,7 @@ from chairlib.core.runs import Run
 
 __all__ = ["NOTEBOOK", "beside_coco", "count_images", "find_run", "jobs", "measure_speed", "open_runs"]
 
+#: The chapter that makes one run.
 NOTEBOOK = "03_benchmark"
 #: Training steps that are timed.
 _STEPS = 3

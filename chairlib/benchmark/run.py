@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from chairlib.benchmark.cost import measure_cost, reset_peak_memory
 from chairlib.benchmark.evaluation import Evaluation, evaluate, predict
 from chairlib.benchmark.metrics import Scores, none_if_nan
 from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, model_code_hash
@@ -97,6 +99,7 @@ def train(
     val_loader = loader("val", batch_size=256, limit=settings.val_images)
     test_loader = loader("test", batch_size=256, limit=settings.test_images)
 
+    reset_peak_memory(device)
     torch.manual_seed(seed)
     model = model or build_model(settings.model, settings.width, recipe.backbone_weights, settings.resolution)
     model.to(device)
@@ -116,7 +119,9 @@ def train(
             seed=seed,
             progress=progress,
         )
+    began = time.perf_counter()
     test = evaluate(model, test_loader, recipe.loss, progress)
+    scoring, trained = time.perf_counter() - began, result if settings.weights is None else None
 
     return leave_record(
         run,
@@ -132,6 +137,7 @@ def train(
         },
         protocol=protocol_of(settings, run.data["hash"]),
         title=title,
+        cost=measure_cost(model, trained, len(test_loader.indices), scoring, settings.resolution),
         n_train_images=len(train_loader.indices),
         trained_on=read_note(settings.data)["source"] if is_released(settings.data) else "chair_segments",
     )

@@ -320,8 +320,10 @@ def fit(
             trainer.seconds = time.monotonic() - began
             if trainer.seconds - shown > 0.5:  # reading the loss waits for the device, so not at every step
                 shown = trainer.seconds
-                iou = trainer.history[-1]["val_iou"] if trainer.history else math.nan
-                bar.set_postfix(loss=f"{trainer.train_loss:.3f}", val_iou=f"{iou:.1f}", refresh=False)
+                figures = {"loss": f"{trainer.train_loss:.3f}"}
+                if trainer.history:
+                    figures["val_iou"] = f"{trainer.history[-1]['val_iou']:.1f}"
+                bar.set_postfix({name: text for name, text in figures.items() if text != "nan"}, refresh=False)
                 bar.update(trainer.images - bar.n)
             if trainer.step in marks:
                 evaluation = trainer.score(val)

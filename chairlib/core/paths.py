@@ -12,6 +12,7 @@ from pathlib import Path
 
 __all__ = ["assets", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs", "stand_in"]
 
+#: The folder of the package itself.
 package = Path(__file__).resolve().parent.parent
 #: Data that ships inside the package.
 assets = package / "assets"
@@ -33,6 +34,7 @@ def _find_home() -> Path:
     return checkout if (checkout / "pyproject.toml").is_file() else own
 
 
+#: Where records, caches and the book lie, see above.
 home = _find_home()
 #: Packed images and whatever else can be made again at any time.
 cache = home / ".cache"

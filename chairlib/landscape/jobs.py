@@ -13,6 +13,7 @@ from chairlib.landscape.run import members as members_of
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.transfer.photos import open_datasets, splits_of
 
+#: The chapter that makes one analysis.
 NOTEBOOK = "07_loss_landscape"
 
 

@@ -220,7 +220,7 @@ class LandscapeReport:
     def scrubber(self) -> dict[str, Any]:
         """Arguments of :func:`chairlib.show.scrubber.alpha_scrubber`: the first pair of each kind.
 
-        At most :data:`MOST_FRAMES` frames, 0 and 1 among them; the curves keep all their points.
+        At most ``MOST_FRAMES`` frames, 0 and 1 among them; the curves keep all their points.
         """
         curves = self.record.table("curves")
         curves = curves[(curves["split"] == "test") & (curves["name"] == "1 & 2")]

@@ -14,6 +14,7 @@ from chairlib.transfer.settings import NEED_COCO, TransferSettings
 
 __all__ = ["NOTEBOOK", "count_images", "jobs", "open_runs"]
 
+#: The chapter that makes one run.
 NOTEBOOK = "05_object_discovery"
 
 

@@ -29,14 +29,14 @@ class TransferSettings(Settings):
     protocol: str = parameter(
         "authors", help="Which photos train, validate and are scored: authors, folds or subset100."
     )
-    fold: int = parameter(0, help="Which fold is scored, under the protocol folds.")
+    fold: int = parameter(0, help="Which fold is scored under the protocol folds, 0 to 4.")
     model: str = parameter("unet", help="unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
     width: int | None = parameter(None, help="Channels of the first convolution; the paper's by default.")
     resolution: int = parameter(64, help="Pixels a side, at least 32.")
     pretraining: str = parameter("none", help=f"One of {', '.join(PRETRAININGS)}.")
     pretrained: str | None = parameter(None, help="Name of the record whose weights, or number of images, it takes.")
-    recipe: str = parameter("fast", help="paper or fast.")
-    share: int = parameter(100, help="Per cent of the training photos that are used.")
+    recipe: str = parameter("fast", help="paper or fast; for a model of one's own only fast.")
+    share: int = parameter(100, help="Per cent of the training photos that are used, from 1 to 100.")
     images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
     evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")
     seed: int = parameter(0, help="Seed of initial weights, order, augmentation, and of which photos a share holds.")

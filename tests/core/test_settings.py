@@ -1,8 +1,10 @@
 """One dataclass a kind of run: names, defaults and values are checked against it."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chairlib import benchmark, transfer
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import settings
 from chairlib.core.errors import ParameterError
@@ -229,3 +232,42 @@ def test_variables_of_ones_own_do_no_harm(value):
 def test_parameter_that_is_gone():
     with pytest.raises(ParameterError, match="notebook n lacks the parameter resolution; give it a value"):
         check_parameters("n", namespace(), ["data", "width", "resolution"])
+
+
+def limits(help: str) -> list[int]:
+    """The numbers in a help text."""
+    return [int(number) for number in re.findall(r"\d+", help)]
+
+
+def test_help_states_the_resolutions_that_are_taken(collection, photos):
+    ways = {
+        "benchmark": lambda resolution: benchmark.open_run(data=collection.root, resolution=resolution),
+        "transfer": lambda resolution: transfer.open_run(data=photos, resolution=resolution),
+    }
+    for kind, way in ways.items():
+        (field,) = (field for field in fields(settings_class(kind)) if field.name == "resolution")
+        least, *most = limits(field.metadata["help"])
+        way(least)
+        for value in [least - 1, *(limit + 1 for limit in most)]:
+            with pytest.raises(ParameterError, match="resolution"):
+                way(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "limit", "wrong"),
+    [
+        ("transfer", "share", 100, 101),
+        ("landscape", "n_seeds", 2, 1),
+        ("landscape", "n_alphas", 2, 1),
+        ("landscape", "plane", 2, 1),
+        ("landscape", "n_early", 2, 1),
+        ("landscape", "beyond_ends", 2, 3),
+    ],
+)
+def test_help_states_the_limit_of_a_count(kind, name, limit, wrong):
+    kind = settings_class(kind)
+    (field,) = (field for field in fields(kind) if field.name == name)
+    assert limit in limits(field.metadata["help"])
+    kind(**{name: limit})
+    with pytest.raises(ParameterError, match=name):
+        kind(**{name: wrong})
