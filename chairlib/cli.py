@@ -142,6 +142,7 @@ def benchmark(**parameters: Any) -> None:
     from chairlib.benchmark.run import open_run, train
 
     look_for_modules_in(Path.cwd())
+    parameters["model_args"] = _json_object("--model-args", parameters["model_args"])
     if parameters["data"] != "mini":
         parameters["data"] = str(Path(parameters["data"]).expanduser().resolve())
     run = open_run(**parameters)
@@ -150,12 +151,12 @@ def benchmark(**parameters: Any) -> None:
 
 
 # An option for each parameter of the settings: typer reads them from a function's signature and annotations.
-_types = get_type_hints(BenchmarkSettings)
+_types = get_type_hints(BenchmarkSettings) | {"model_args": str}  # JSON text
 _options_of_benchmark = [
     Parameter(
         field.name,
         Parameter.KEYWORD_ONLY,
-        default=field.default,
+        default="{}" if field.name == "model_args" else field.default,
         annotation=Annotated[_types[field.name], typer.Option(help=field.metadata["help"])],
     )
     for field in fields(BenchmarkSettings)
@@ -167,18 +168,23 @@ app.command()(benchmark)
 
 def read_parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
     """``-p name=value`` pairs (values as JSON where they are, else text) over a JSON object."""
-    try:
-        found = json.loads(mapping or "{}")
-    except ValueError as error:
-        raise ParameterError(f"-P {mapping!r} is not JSON ({error}).") from error
-    if not isinstance(found, dict):
-        raise ParameterError(f"-P {mapping!r} is not a JSON object of parameters.")
+    found = _json_object("-P", mapping or "{}")
     for pair in pairs:
         name, equals, found[name] = pair.partition("=")
         if not equals:
             raise ParameterError(f"-p {pair!r} is not of the form name=value.")
         with suppress(ValueError):
             found[name] = json.loads(found[name])
+    return found
+
+
+def _json_object(option: str, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ParameterError(f"{option} {text!r} is not JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise ParameterError(f"{option} {text!r} is not a JSON object of parameters.")
     return found
 
 

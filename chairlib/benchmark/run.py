@@ -11,7 +11,7 @@ from torch import nn
 
 from chairlib.benchmark.evaluation import Evaluation, evaluate, predict
 from chairlib.benchmark.metrics import Scores, none_if_nan
-from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, model_code_hash
+from chairlib.benchmark.models import MIN_SIZE, check_model, count_parameters, model_code_hash, model_of
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.training import Fit, fit
@@ -44,7 +44,7 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
         raise ParameterError(
             f"resolution {settings.resolution} is too small for a model; use at least {MIN_SIZE} pixels."
         )
-    check_model(settings.model, settings.width, settings.resolution)
+    check_model(settings)
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
     if is_released(settings.data):
@@ -76,7 +76,7 @@ def train(run: Run[BenchmarkSettings], progress: bool = True) -> Record:
     test_loader = loader("test", batch_size=256, limit=settings.test_images)
 
     torch.manual_seed(seed)
-    model = build_model(settings.model, settings.width, recipe.backbone_weights, settings.resolution).to(device)
+    model = model_of(settings, recipe.backbone_weights).to(device)
     result = fit(
         model,
         train_loader,

@@ -32,13 +32,14 @@ _TYPES: dict[Any, tuple[Any, str]] = {
 }
 
 
-def parameter(default: Any, help: str, *, identity: bool = True) -> Any:
+def parameter(default: Any, help: str, *, identity: bool = True, later: bool = False) -> Any:
     """A field of a settings dataclass: its default, and a sentence that the command line shows.
 
     ``identity``: whether another value makes another run. Where a run computes and where its data lies do not.
+    ``later``: runs were made before there was this parameter, so at its default it makes no other run.
     """
     make = {"default_factory": default} if callable(default) else {"default": default}
-    return field(**make, metadata={"help": help, "identity": identity})
+    return field(**make, metadata={"help": help, "identity": identity, "later": later})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,11 @@ class Settings:
     """
 
     kind: ClassVar[str]
-    """The kind of run: the name of the chapter's folder in chairlib."""
+    """The kind of run: the name of the chapter's folder in chairlib. What several kinds share has none."""
 
     def __init_subclass__(cls) -> None:
-        _CLASSES[cls.kind] = cls
+        if "kind" in vars(cls):
+            _CLASSES[cls.kind] = cls
 
     def __post_init__(self) -> None:
         types = get_type_hints(type(self))
@@ -86,9 +88,14 @@ class Settings:
         return asdict(self)
 
     def identity(self) -> dict[str, Any]:
-        """The parameters that make this run another one than its neighbours."""
-        values = self.to_dict()
-        return {field.name: values[field.name] for field in fields(self) if field.metadata.get("identity", True)}
+        """The parameters that make this run another one than its neighbours.
+
+        Names of runs are a hash of these. Those that came later are left out at their defaults: with them, every run
+        made before would have another name, and its record would not be found.
+        """
+        values, defaults, told = self.to_dict(), type(self)().to_dict(), {f.name: f.metadata for f in fields(self)}
+        kept = [name for name in values if not told[name]["later"] or values[name] != defaults[name]]
+        return {name: values[name] for name in kept if told[name]["identity"]}
 
 
 def _in_type(name: str, value: Any, declared: Any) -> Any:

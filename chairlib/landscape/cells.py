@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from chairlib.benchmark.models import build_model
+from chairlib.benchmark.models import model_of
 from chairlib.core.files import write_text
 from chairlib.core.progress import progress_bar
 from chairlib.landscape.evaluator import BATCH_NORM, recalibrated_layers
@@ -43,7 +43,7 @@ class Study:
     @classmethod
     def of(cls, settings: LandscapeSettings, labels: Iterable[str]) -> Study:
         """The study with these settings of the models with these ``labels``."""
-        model = build_model(settings.model, settings.width, resolution=settings.resolution)
+        model = model_of(settings)
         batch_norm = BATCH_NORM if recalibrated_layers(model) else BATCH_NORM[:1]
         early = sorted(int(label.partition("@")[2]) for label in labels if label.startswith("F1@"))
         return cls(settings, batch_norm, tuple(blocks(model.state_dict())), tuple(early))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chairlib.benchmark.jobs import find_run
-from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.benchmark.settings import BenchmarkSettings, ModelSettings
 from chairlib.core.jobs import Inputs, Job, run_job, unique
 from chairlib.core.runs import Run
 from chairlib.landscape.cells import Study, unique_cells
@@ -18,7 +18,7 @@ __all__ = ["NOTEBOOK", "count_images", "jobs", "members", "open_runs"]
 
 NOTEBOOK = "07_loss_landscape"
 #: Parameters of a pretraining that an analysis sets itself.
-_OWN = ("data", "device", "model", "precision", "resolution", "width")
+_OWN = ("data", "device", "precision", "resolution", *ModelSettings.names())
 
 
 def open_runs(
@@ -35,8 +35,8 @@ def open_runs(
             {**entry, "data": inputs.data, "photos": inputs.photos, "device": inputs.device}
         )
         if "pretrain" not in entry:
-            chosen = find_run(pretrainings, settings.model, settings.width, settings.resolution, seed=0)
-            parameters = {name: value for name, value in chosen.settings.to_dict().items() if name not in _OWN}
+            chosen = find_run(pretrainings, settings, seed=0)
+            parameters = {name: value for name, value in chosen.settings.identity().items() if name not in _OWN}
             settings = settings.with_changes(pretrain=parameters)
         runs.append(open_run(settings))
     return unique(runs)

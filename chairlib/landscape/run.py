@@ -45,7 +45,7 @@ __all__ = ["analyse", "analyses", "examples", "members", "open_run"]
 #: Shared pretrainings grow by this factor.
 _EARLY_FACTOR = 4
 #: What goes from an analysis to its models as it is.
-_SHARED = ("model", "width", "resolution", "precision", "device")
+_SHARED = ("model", "width", "model_args", "normalise", "outputs", "resolution", "precision", "device")
 _TUNING = ("category", "protocol", "fold", "recipe", "images", "evaluations")
 
 

@@ -40,8 +40,7 @@ def load_pretrained(model: nn.Module, record: Record, settings: TransferSettings
             f"record {record.name} was pretrained on {pretraining}, but pretraining {settings.pretraining!r} is asked "
             "for; correct one of them."
         )
-    asked = {"model": settings.model, "width": settings.width}
-    found = {"model": record.settings.model, "width": record.settings.width}
+    asked, found = settings.model_terms(), record.settings.model_terms()
     if found != asked:
         raise RecordError(
             f"record {record.name} holds a model with {found}, but {asked} is asked for; pretrain that model first."

@@ -14,7 +14,7 @@ from torch import nn
 
 from chairlib.benchmark.evaluation import evaluate, predict
 from chairlib.benchmark.metrics import MaskScorer
-from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, model_code_hash
+from chairlib.benchmark.models import MIN_SIZE, check_model, model_code_hash, model_of
 from chairlib.benchmark.run import leave_record
 from chairlib.benchmark.training import fit
 from chairlib.compositing.augmentation import Augment
@@ -54,7 +54,7 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
         )
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
-    check_model(settings.model, settings.width, settings.resolution)
+    check_model(settings)
     return runs.open_run(settings, *name_and_hash(settings), model_code=model_code_hash(settings.model))
 
 
@@ -69,7 +69,7 @@ def initial_model(settings: TransferSettings) -> nn.Module:
     seed = settings.seed if settings.init_seed is None else settings.init_seed
     # Not the benchmark's random stream: a model from scratch must not share its initial weights with a pretrained one.
     torch.manual_seed(int(np.random.SeedSequence([seed, _INIT_STREAM]).generate_state(1, np.uint32)[0]))
-    return build_model(settings.model, settings.width, resolution=settings.resolution)
+    return model_of(settings)
 
 
 def train(run: Run[TransferSettings], progress: bool = True) -> Record:
@@ -178,16 +178,17 @@ def fine_tune(
 ) -> Record:
     """Train ``model`` on a category, from scratch or from the weights of a ``pretrained`` record; returns the record.
 
-    ``pretrained``: a record, or its name. ``more``: any other parameter of :class:`TransferSettings`; ``width`` is the
-    pretrained record's by default. A finished run is only read. Raises as :func:`open_run` and :func:`train` do.
+    ``pretrained``: a record, or its name. ``more``: any other parameter of :class:`TransferSettings`; ``width`` and
+    what else says how a model is made are the pretrained record's by default. A finished run is only read. Raises as
+    :func:`open_run` and :func:`train` do.
     """
     if isinstance(pretrained, str):
         pretrained = read_pretrained(pretrained)
     if not isinstance(pretrained, Record | None):
         raise ParameterError(f"pretrained {pretrained!r} is no record; give a record, or its name.")
     if pretrained is not None:
-        more = {"pretraining": pretraining_of(pretrained), "pretrained": pretrained.name, **more}
-        more.setdefault("width", pretrained.settings.width)
+        made = {name: value for name, value in pretrained.settings.model_terms().items() if name != "model"}
+        more = {"pretraining": pretraining_of(pretrained), "pretrained": pretrained.name, **made, **more}
     return train(open_run(model=model, category=category, recipe=recipe, seed=seed, **more), progress)
 
 
