@@ -15,6 +15,7 @@ _MODULES = {
     "CompositeLoader": "chairlib.compositing.loader",
     "ObjectDiscovery": "chairlib.transfer.object_discovery",
     "ReleasedChairSegments": "chairlib.compositing.released",
+    "adapt": "chairlib.benchmark.adapters",
     "barrier": "chairlib.landscape.barriers",
     "build_model": "chairlib.benchmark.models",
     "evaluate": "chairlib.benchmark.evaluation",
