@@ -202,10 +202,14 @@ def test_raw_modules_are_adapted_by_every_door(collection):
 
 
 def test_a_model_that_returns_something_else_in_training_is_refused(collection):
-    net = Net(lambda x: {"out": x}, in_training=lambda x: (x, x))
     train = CompositeLoader(collection, "train", 32, 8, "cpu")
-    with pytest.raises(ParameterError, match="returned a tuple of 2, but something else in evaluation mode"):
-        fit(net, train, train, "fast", images=16, progress=False)
+    for made, words in (
+        (lambda x: {"out": x}, "model Net returned a tuple of 2, but something else in evaluation mode"),
+        (lambda x: x, "model Net returned something else in training mode than the logits that it gives in evaluation"),
+    ):
+        net = Net(made, in_training=lambda x: (x, x))
+        with pytest.raises(ParameterError, match=words):
+            fit(net, train, train, "fast", images=16, progress=False)
 
 
 def test_frozen_weights_are_scored_and_not_trained():
