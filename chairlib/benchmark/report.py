@@ -112,9 +112,7 @@ class Report:
         """Records by configuration, in the order they were asked for: for each seed the newest."""
         rows: dict[tuple[Any, ...], dict[int, Record]] = {}
         for record in self.records:
-            values = [getattr(record.settings, name) for name in _CONFIGURATION]
-            configuration = tuple(str(value) if isinstance(value, dict) else value for value in values)
-            by_seed, seed = rows.setdefault(configuration, {}), record.settings.seed
+            by_seed, seed = rows.setdefault(record.settings.key(_CONFIGURATION), {}), record.settings.seed
             by_seed[seed] = max(by_seed.get(seed, record), record, key=lambda one: one.content["finished"])
         return {configuration: list(by_seed.values()) for configuration, by_seed in rows.items()}
 

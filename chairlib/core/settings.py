@@ -5,6 +5,7 @@ against that dataclass, and code reads its attributes.
 """
 
 import ast
+import json
 import os
 import reprlib
 import sys
@@ -86,6 +87,11 @@ class Settings:
     def to_dict(self) -> dict[str, Any]:
         """The parameters by name, as they stand in a record."""
         return asdict(self)
+
+    def key(self, names: Iterable[str]) -> tuple[Any, ...]:
+        """The values of these parameters, as a key of a dictionary: a mapping among them as text."""
+        values = [getattr(self, name) for name in names]
+        return tuple(json.dumps(value, sort_keys=True) if isinstance(value, dict) else value for value in values)
 
     def identity(self) -> dict[str, Any]:
         """The parameters that make this run another one than its neighbours.
