@@ -39,7 +39,8 @@ def parameter(default: Any, help: str, *, identity: bool = True, later: bool = F
     ``identity``: whether another value makes another run. Where a run computes and where its data lies do not.
     ``later``: runs were made before there was this parameter, so at its default it makes no other run.
     """
-    make = {"default_factory": default} if callable(default) else {"default": default}
+    # A mapping, which has no hash, is left out of that of the settings.
+    make = {"default_factory": default, "hash": False} if callable(default) else {"default": default}
     return field(**make, metadata={"help": help, "identity": identity, "later": later})
 
 

@@ -166,6 +166,13 @@ def test_what_came_later_makes_another_run_where_it_is_not_at_its_default(kind):
     assert run_name(kind(**at_default), "hash") == run_name(kind(), "hash")
 
 
+def test_values_as_a_key_of_a_dictionary():
+    names = ["model", "model_args"]
+    made = [BenchmarkSettings(model_args=args).key(names) for args in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1})]
+    assert len({made[0]: 0, made[1]: 1, made[2]: 2}) == 2
+    assert made[0][0] == "unet"
+
+
 def test_arguments_of_a_model_are_json():
     made = BenchmarkSettings(model_args={"depths": (1, 2), "block": {"norm": None}})
     assert made.model_args == {"depths": [1, 2], "block": {"norm": None}}  # as a record gives them back
