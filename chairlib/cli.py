@@ -157,7 +157,7 @@ def _given(parameters: dict[str, Any]) -> dict[str, Any]:
     if given.get("data", "mini") != "mini":
         given["data"] = str(Path(given["data"]).expanduser().resolve())
     if "model_args" in given:
-        given["model_args"] = read_parameters([], given["model_args"], "--model-args")
+        given["model_args"] = _json_object("--model-args", given["model_args"])
     return given
 
 
@@ -192,20 +192,25 @@ _add_run_command(
 )
 
 
-def read_parameters(pairs: list[str], mapping: str | None, option: str = "-P") -> dict[str, Any]:
+def read_parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
     """``-p name=value`` pairs (values as JSON where they are, else text) over a JSON object."""
-    try:
-        found = json.loads(mapping or "{}")
-    except ValueError as error:
-        raise ParameterError(f"{option} {mapping!r} is not JSON ({error}).") from error
-    if not isinstance(found, dict):
-        raise ParameterError(f"{option} {mapping!r} is not a JSON object of parameters.")
+    found = _json_object("-P", mapping or "{}")
     for pair in pairs:
         name, equals, found[name] = pair.partition("=")
         if not equals:
             raise ParameterError(f"-p {pair!r} is not of the form name=value.")
         with suppress(ValueError):
             found[name] = json.loads(found[name])
+    return found
+
+
+def _json_object(option: str, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ParameterError(f"{option} {text!r} is not JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise ParameterError(f"{option} {text!r} is not a JSON object of parameters.")
     return found
 
 

@@ -90,6 +90,11 @@ def test_a_model_in_the_current_folder(call, collection, own_runs):
     status, out, errors = call("benchmark", "--data", collection.root, "--model", "my_own_model:Net", *arguments)
     assert status == 0, errors
     assert "(28 parameters)" in out
+    Path("quarter_model.py").write_text("import torch\ndef net(out): return torch.nn.Conv2d(3, out, 4, stride=4)\n")
+    adapted = ["--model", "quarter_model:net", "--model-args", '{"out": 2}', "--normalise", "imagenet"]
+    status, out, errors = call("benchmark", "--data", collection.root, *adapted, *arguments)
+    assert status == 0, errors
+    assert "(98 parameters)" in out
     status, _, errors = call("benchmark", "--data", collection.root, "--model", "no_such_module:Net", *arguments)
     assert status == 1
     assert "go to the folder that the package is in, put that folder on PYTHONPATH, or install the package." in errors
@@ -205,6 +210,9 @@ def test_names_that_are_unknown(fails, collection):
     data = ["--data", collection.root]
     assert "Did you mean 'unet'?" in fails("benchmark", *data, "--model", "unett")
     assert "no_such_module" in fails("benchmark", *data, "--model", "no_such_module:build")
+    assert "--model-args '{x' is not JSON" in fails("benchmark", *data, "--model-args", "{x")
+    assert "--model-args '[3]' is not a JSON object" in fails("benchmark", *data, "--model-args", "[3]")
+    assert "outputs 'masks' is unknown" in fails("benchmark", *data, "--outputs", "masks")
     assert "recipe 'slow' is unknown; use one of paper, released, fast" in fails("benchmark", *data, "--recipe", "slow")
     assert "device 'gpu' cannot be used here" in fails("benchmark", *data, "--device", "gpu")
     assert "profile 'nope' does not exist; use evening, paper, quick, smoke" in fails("paper", "--profile", "nope")

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from chairlib.benchmark.adapters import ready
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
 from chairlib.benchmark.models import evaluation_mode, forward
 from chairlib.benchmark.recipes import LOSSES
@@ -49,11 +50,15 @@ class Evaluation:
 def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progress: bool = False) -> Evaluation:
     """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
 
+    A model that gives something else than logits is adapted, see :func:`chairlib.benchmark.adapters.adapt`, or refused
+    with a ParameterError.
+
     On NVIDIA's GPUs, torch rounds the products of float32 convolutions to TF32, unless
     ``torch.backends.cudnn.allow_tf32`` is off.
 
     Its mode and the images stay as they were, so no score depends on what was scored before.
     """
+    model = ready(model, loader.image_set.batch(loader.indices[:1].to(loader.device))[0])
     scorer, losses = MaskScorer(), []
     total = math.ceil(len(loader.indices) / loader.batch_size)
     with evaluation_mode(model):
@@ -67,7 +72,11 @@ def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progr
 
 
 def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; both stay as they were."""
+    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; both stay as they were.
+
+    ``model`` is adapted or refused as by :func:`evaluate`.
+    """
+    model = ready(model, images[:1])
     with evaluation_mode(model):
         return torch.sigmoid(forward(model, images))
 

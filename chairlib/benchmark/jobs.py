@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from chairlib.benchmark.evaluation import predict
-from chairlib.benchmark.models import build_model
+from chairlib.benchmark.models import model_of
 from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import Recipe, recipe_of
 from chairlib.benchmark.run import count_composites, open_run, training_budget
@@ -40,17 +40,17 @@ def jobs(runs: Sequence[Run[BenchmarkSettings]]) -> list[Job]:
     return [run_job(NOTEBOOK, run, NOTEBOOK if number == 0 else f"runs/{run.name}") for number, run in enumerate(runs)]
 
 
-def find_run(runs: Sequence[Run[BenchmarkSettings]], model: str, width: int | None, resolution: int, seed: int) -> Run:
-    """The run to pretrain with: of this model, width and resolution, and of this seed where there is one.
+def find_run(runs: Sequence[Run[BenchmarkSettings]], settings: Any, seed: int) -> Run:
+    """The run to pretrain with: of the model and resolution of ``settings``, and of this seed where there is one.
 
     Raises ParameterError where there is none.
     """
-    wanted = (model, width, resolution)
-    same = [run for run in runs if (run.settings.model, run.settings.width, run.settings.resolution) == wanted]
+    wanted, size = settings.model_terms(), settings.resolution
+    same = [run for run in runs if (run.settings.model_terms(), run.settings.resolution) == (wanted, size)]
     if not same:
         raise ParameterError(
-            f"the profile has no benchmark run of {model} with width {width} at {resolution} px to pretrain from; "
-            "add one under benchmark: runs:."
+            f"the profile has no benchmark run of {settings.model} with width {settings.width} at {size} px to "
+            "pretrain from, with the same model_args, normalise and outputs; add one under benchmark: runs:."
         )
     return next((run for run in same if run.settings.seed == seed), same[0])
 
@@ -82,23 +82,16 @@ def count_images(run: Run[BenchmarkSettings]) -> tuple[int, int]:
     return trained, evaluations * sizes["val"] + sizes["test"]
 
 
-def measure_speed(
-    model: str,
-    width: int | None,
-    resolution: int,
-    device: str,
-    recipe: Recipe,
-    precision: str = "auto",
-    clock: Callable[[], float] = time.perf_counter,
-) -> tuple[float, float]:
+def measure_speed(settings: Any, recipe: Recipe, clock: Callable[[], float] = time.perf_counter) -> tuple[float, float]:
     """Seconds that a training image and a scored image take here in batches of ``recipe``.
 
-    A training image takes what the recipe's steps at half and at full resolution take on average.
+    ``settings``: of any kind of run; its model, resolution, device and precision count. A training image takes what the
+    recipe's steps at half and at full resolution take on average.
     """
-    on = pick_device(device)
-    network = build_model(model, width, resolution=resolution)
+    on, resolution = pick_device(settings.device), settings.resolution
+    network = model_of(settings)
     network.to(device=on, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    stepper = Stepper(network, recipe, training_dtype(on, precision))
+    stepper = Stepper(network, recipe, training_dtype(on, settings.precision))
     images = torch.rand(recipe.batch_size, 3, resolution, resolution, device=on)
     masks = torch.zeros(recipe.batch_size, 1, resolution, resolution, device=on)
 

@@ -106,7 +106,7 @@ def score_model(
         outputs=settings.outputs,
         name=name,
     )
-    load_weights(built, settings.weights)
+    load_weights(built, weights or AS_BUILT)
     digest = hashlib.sha256(type(built).__qualname__.encode())
     for key, tensor in built.state_dict().items():
         digest.update(key.encode() + tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())

@@ -31,9 +31,9 @@ def open_runs(
             {**entry, "data": inputs.data, "photos": inputs.photos, "device": inputs.device}
         )
         if "pretrain" not in entry:
-            chosen = find_run(pretrainings, settings.model, settings.width, settings.resolution, seed=0)
+            chosen = find_run(pretrainings, settings, seed=0)
             own = ("data", *SHARED)  # what an analysis sets itself
-            parameters = {name: value for name, value in chosen.settings.to_dict().items() if name not in own}
+            parameters = {name: value for name, value in chosen.settings.identity().items() if name not in own}
             settings = settings.with_changes(pretrain=parameters)
         runs.append(open_run(settings))
     return unique(runs)

@@ -147,7 +147,7 @@ class LandscapeReport:
 
         A row a kind, and last the yardstick: two models of this architecture before they have learned anything.
         """
-        shared = {name: getattr(self.record.settings, name) for name in ("model", "width", "resolution")}
+        shared = {**self.record.settings.model_terms(), "resolution": self.record.settings.resolution}
         with torch.random.fork_rng(devices=[]):  # a report leaves the caller's random numbers as they were
             fresh = [initial_model(TransferSettings(**shared, seed=seed)) for seed in (0, 1)]
         one, other = (model.state_dict(keep_vars=True) for model in fresh)  # which tells what is a parameter

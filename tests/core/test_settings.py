@@ -154,8 +154,40 @@ def test_a_value_of_any_type_is_taken_as_declared_or_named_in_one_line(data):
 
 
 def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
-    assert BenchmarkSettings().identity().keys() == set(BenchmarkSettings.names()) - {"data", "device", "protocol"}
-    assert LandscapeSettings().identity().keys() == set(LandscapeSettings.names()) - {"data", "photos", "device"}
+    later = {
+        "model_args",
+        "normalise",
+        "outputs",
+        "learning_rate",
+        "batch_size",
+        "weights",
+    }  # at their defaults, see below
+    assert (
+        BenchmarkSettings().identity().keys() == set(BenchmarkSettings.names()) - {"data", "device", "protocol"} - later
+    )
+    assert (
+        LandscapeSettings().identity().keys() == set(LandscapeSettings.names()) - {"data", "photos", "device"} - later
+    )
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_what_came_later_makes_another_run_where_it_is_not_at_its_default(kind):
+    changes = [{}, {"model_args": {"classes": 1}}, {"normalise": "imagenet"}, {"outputs": "probabilities"}]
+    assert len({run_name(kind(**change), "hash") for change in changes}) == len(changes)
+    at_default = {"model_args": {}, "normalise": None, "outputs": "logits"}
+    assert run_name(kind(**at_default), "hash") == run_name(kind(), "hash")
+
+
+def test_values_as_a_key_of_a_dictionary():
+    names = ["model", "model_args"]
+    made = [BenchmarkSettings(model_args=args).key(names) for args in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1})]
+    assert len({made[0]: 0, made[1]: 1, made[2]: 2}) == 2
+    assert made[0][0] == "unet"
+
+
+def test_arguments_of_a_model_are_json():
+    made = BenchmarkSettings(model_args={"depths": (1, 2), "block": {"norm": None}})
+    assert made.model_args == {"depths": [1, 2], "block": {"norm": None}}  # as a record gives them back
 
 
 @pytest.mark.parametrize(
@@ -181,6 +213,13 @@ def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
         (BenchmarkSettings, {5: 5, "imags": 3}, "has no parameter 5, imags; it has"),
         (LandscapeSettings, {"beyond": 1}, "beyond 1 must be True or False"),
         (LandscapeSettings, {"pretrain": [3]}, r"pretrain \[3\] must be parameters"),
+        (LandscapeSettings, {"pretrain": {"model_args": {"a": 3}}}, "pretrain takes model_args from the run itself"),
+        (BenchmarkSettings, {"model_args": {"act": torch.relu}}, "model_args .* must be JSON"),
+        (BenchmarkSettings, {"model_args": {"rate": float("nan")}}, "model_args .* must be JSON"),
+        (TransferSettings, {"model_args": {5: 3}}, "model_args {5: 3} must have names of arguments as keys"),
+        (TransferSettings, {"model_args": "classes=1"}, "model_args 'classes=1' must be parameters by name"),
+        (TransferSettings, {"normalise": "cifar"}, "normalise 'cifar' is unknown; use 'imagenet', or None"),
+        (LandscapeSettings, {"outputs": "masks"}, "outputs 'masks' is unknown; use one of logits, probabilities"),
         (LandscapeSettings, {"pretrain": {"width": 3}}, "pretrain takes width from the run itself"),
         (LandscapeSettings, {"pretrain": {"seed": 0.0}}, "pretrain: seed 0.0 must be a whole number; found .* float"),
     ],
