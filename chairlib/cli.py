@@ -22,7 +22,7 @@ from typing import Annotated, Any, NoReturn, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from chairlib import __version__
+from chairlib import __version__, cli_board
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths
 from chairlib.core.code import look_for_modules_in
@@ -163,6 +163,7 @@ _options_of_benchmark = [
 benchmark.__annotations__ = {option.name: option.annotation for option in _options_of_benchmark}
 benchmark.__signature__ = Signature(_options_of_benchmark)  # type: ignore[attr-defined]
 app.command()(benchmark)
+cli_board.add_commands(app)
 
 
 def read_parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:

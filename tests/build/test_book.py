@@ -110,6 +110,7 @@ def test_contents_name_every_page_of_prose_once():
         "notebooks/05_object_discovery",
         "notebooks/06_transfer_report",
         "notebooks/07_loss_landscape",
+        "notebooks/08_leaderboard",
     ]
 
 
