@@ -16,15 +16,19 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(verify)
 
 
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="A run; of what was trained elsewhere, all runs.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of rows; the repository's by default.")]
+Title = Annotated[str, typer.Option(help="What the table calls the model; its name by default.")]
+File = Annotated[Path, typer.Argument(help="A row: leaderboard/<protocol>/<model>.json.")]
+Weights = Annotated[
+    list[str] | None, typer.Option("--weights", "-w", help="A file, or a run that is here; one a seed, in order.")
+]
+
+
 def submit(
-    runs: Annotated[
-        list[str],
-        typer.Argument(metavar="RUN...", help="The name of a run; of a model trained elsewhere, of all its runs."),
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The folder of rows; leaderboard in the repository by default.")
-    ] = None,
-    title: Annotated[str, typer.Option(help="What the table calls the model; its name by default.")] = "",
+    runs: Runs,
+    out: Out = None,
+    title: Title = "",
     by: Annotated[str, typer.Option(help="Who made the model.")] = "",
     link: Annotated[str, typer.Option(help="Where it is described.")] = "",
 ) -> None:
@@ -38,13 +42,8 @@ def submit(
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A row: leaderboard/<protocol>/<model>.json.")],
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--weights", "-w", help="Of a seed, in the row's order: a file, or a run that is here. Repeatable."
-        ),
-    ] = None,
+    file: File,
+    weights: Weights = None,
     data: Annotated[str, typer.Option(help="The protocol's data: a folder, or 'mini'.")] = "mini",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
 ) -> None:

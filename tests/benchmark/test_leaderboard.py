@@ -103,7 +103,7 @@ def rescore(content):
 def test_a_row_says_what_its_runs_say(made, collection, toy):
     row = read_row(made.file)
     assert made.file == made.home / "leaderboard" / f"{collection.hash}-32-v1" / "u-net-width-4.json"
-    assert (row.protocol, row.title, row.seeds) == (toy.name, "U-Net, width 4", [0, 1, 2])
+    assert (row.protocol, row.content["title"], row.seeds) == (toy.name, "U-Net, width 4", [0, 1, 2])
     for metric, scores in row.content["scores"].items():
         assert scores["by_seed"] == pytest.approx([one.metrics["test"][metric] for one in made.records], abs=1e-4)
         assert scores["mean"] == pytest.approx(np.mean(scores["by_seed"]), abs=2e-4)
@@ -207,7 +207,7 @@ def test_a_row_never_takes_the_place_of_another_model(made, falsify, start):
 
 def test_runs_of_different_models_are_no_row(made, start):
     other = train(start(width=2, images=32), progress=False)
-    with pytest.raises(ParameterError, match=f"{other.name} is not of the model and protocol"):
+    with pytest.raises(ParameterError, match=f"{made.runs[0]}, {other.name} are not of one model on the same terms"):
         submit([made.runs[0], other.name])
 
 
@@ -246,8 +246,8 @@ def test_rates_that_were_tried_are_counted(sweep, own_runs, collection):
     assert tried == [(0.006, 10.0, False), (0.02, 20.0, False), (0.06, 30.0, True)]
     seen = [record.content["images_seen"] for record in (low, middle, high)]
     assert content["cost"]["images"] == sum(seen)
-    assert content["title"] == "U-Net, width 4, learning rate 0.06"
-    assert table([read_row(file)], read_row(file).protocol)["rates tried"].iloc[0] == 3
+    assert content["title"] == "U-Net, width 4"
+    assert table([read_row(file)], read_row(file).protocol)["learning rates tried"].iloc[0] == 3
     verify(file, data=str(collection.root))
 
 
@@ -357,8 +357,8 @@ def fewer_images(content):
         (put("protocol", "mini-33-v1"), "unknown protocol 'mini-33-v1'"),
         (put("protocol", "32-v1"), "its protocol is 32-v1"),
         (put("seeds", [0, 1, 3]), r"its seeds are \[0, 1, 3\], but must be \[0, 1, 2\]"),
-        (put("settings.images", 6400), "its images is 6400, but must be 640"),
-        (put("settings.learning_rate", 0.5), "its learning_rate is 0.5"),
+        (put("settings.images", 6400), "its setting images is 6400, but must be 640"),
+        (put("settings.learning_rate", 0.5), "its setting learning_rate is 0.5"),
         (put("settings.widht", 3), "no parameter widht"),
     ],
 )
@@ -406,14 +406,14 @@ def test_neither_are_other_files(tmp_path, text):
 def test_with_weights_the_model_is_scored(made, collection):
     told = verify(made.file, made.runs, str(collection.root), "cpu")
     assert told.startswith("rescored on ")
-    assert told.endswith("3 of 3 seeds; 0 of 24 images have other counts, by as little as rounding does")
+    assert told.endswith("3 of 3 seeds; 0 of 24 images have other counts, as rounding makes them")
 
 
 def test_weights_may_be_files_and_of_some_seeds(made, collection, tmp_path):
     file = shutil.copy(made.records[0].file("weights.safetensors"), tmp_path)
     told = verify(made.file, [str(file)], str(collection.root), "cpu")
     assert "1 of 3 seeds; 0 of 8 images have other counts" in told
-    with pytest.raises(ParameterError, match="4 weights are too many for the 3 seeds"):
+    with pytest.raises(ParameterError, match="4 weights are too many for 3 seeds"):
         verify(made.file, [*made.runs, str(file)], str(collection.root))
     with pytest.raises(ChairlibError, match=r"nothing\.safetensors"):
         verify(made.file, ["nothing.safetensors"], str(collection.root))
@@ -472,7 +472,7 @@ def test_notes_say_what_differs_beside_the_numbers(made, falsify, collection):
 
 def test_other_code_of_a_model_is_caught(made, falsify, collection):
     file = falsify(put("model_code", "0" * 16))
-    with pytest.raises(RecordError, match="is of the code 0000000000000000 of unet, but here it is None"):
+    with pytest.raises(RecordError, match="is of the code 0000000000000000 of unet, here it is None"):
         verify(file, made.runs, str(collection.root), "cpu")
 
 
@@ -542,11 +542,11 @@ def test_costs_have_what_the_picture_takes(made, toy):
     assert spent["iou"].isna().tolist() == [False, True]
     assert {"low", "high", "seconds", "flops", "parameters"} <= set(spent.columns)
     assert set(map(str, spent.dtypes.drop("model"))) == {"float64"}
-    assert {"model", "iou", "seconds", "flops"} <= set(costs([], toy.name).columns)
+    assert len(costs([], toy.name)) == 0
 
 
 def test_rows_are_found_below_a_folder(made, tmp_path):
-    assert [row.title for row in rows(made.home / "leaderboard")] == ["U-Net, width 4"]
+    assert [row.content["title"] for row in rows(made.home / "leaderboard")] == ["U-Net, width 4"]
     assert rows(tmp_path / "nothing") == []
 
 
