@@ -96,7 +96,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 	@grep -v ^connection_pool constraints.txt | $(PIP_INSTALL) --no-deps --only-binary :all: -r /dev/stdin || \
 		{ echo "the versions in constraints.txt cannot all be installed here, as the lines above say; they are there" \
 			"for Python 3.11, 3.12 and 3.13, and this is $$($(BIN)/python --version)" >&2; exit 1; }
-	$(PIP_INSTALL) -c constraints.txt -e ".[all]" -e "extras/chairfinder[review]" -e extras/chairmaker
+	$(PIP_INSTALL) -c constraints.txt -e ".[all]" -e "extras/chairfinder[coco,review]" -e extras/chairmaker
 	@touch $@
 
 clean:

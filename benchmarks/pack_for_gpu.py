@@ -18,8 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from chairfinder.writing import Item, write_collection
 from chairlib.collection import Collection
-from chairlib.collection.collection import Item, write_collection
 from chairlib.collection.provenance import OPTIONAL_COLUMNS, PROVENANCE_COLUMNS, Provenance
 from chairlib.core.errors import ParameterError
 from chairlib.core.files import atomic_path

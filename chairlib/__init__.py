@@ -10,7 +10,6 @@ __version__ = "0.1.0"
 _MODULES = {
     "ChairSegments": "chairlib.compositing.datasets",
     "ChairlibError": "chairlib.core.errors",
-    "CocoChairs": "chairlib.transfer.coco_chairs",
     "Collection": "chairlib.collection",
     "CompositeLoader": "chairlib.compositing.loader",
     "ObjectDiscovery": "chairlib.transfer.object_discovery",

@@ -12,12 +12,13 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from importlib.metadata import entry_points
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_type_hints
+from typing import Annotated, Any, NoReturn, get_args, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -30,8 +31,8 @@ from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
 __all__ = ["app", "main"]
 
-#: Commands of the packages that make collections, which the library does without.
-_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "collect", "fetch")
+#: Commands of the packages that make collections and other data, which the library does without.
+_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "collect", "fetch", "coco-chairs")
 
 
 class _Commands(TyperGroup):
@@ -121,59 +122,93 @@ def export(
     print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
 
 
-@app.command()
-def coco_chairs(
-    images: Annotated[Path, typer.Option(help="Folder of COCO photos.")],
-    annotations: Annotated[Path, typer.Option(help="Their annotations, instances_*.json.")],
-    out: Out,
-) -> None:
-    """Crop the chairs of COCO photos to files in the authors' layout, to pretrain on."""
-    from chairlib.transfer.coco_chairs import export as write
+def benchmark(sweep: bool, **parameters: Any) -> None:
+    """Train one model and score it; started again, it goes on where it stopped.
 
-    for split, data in write(images, annotations, out).items():
-        left_out = ", ".join(f"{count} {reason}" for reason, count in data.n_left_out.items() if count) or "none"
-        print(f"{split}: {len(data)} crops of {len(set(data.groups or []))} photos (left out: {left_out})")
-    print(f"pretrain with: chairlib benchmark --data {out}, or in a build: make paper PROFILE=paper COCO={out}")
-
-
-def benchmark(**parameters: Any) -> None:
-    """Train one model and score it, without notebooks; started again, it goes on where it stopped."""
-    from chairlib.benchmark.report import describe_record
+    With --protocol it is trained once with each of the protocol's seeds, or with --seed alone.
+    """
+    from chairlib.benchmark.judge import judge
+    from chairlib.benchmark.report import describe_record, describe_seeds
     from chairlib.benchmark.run import open_run, train
 
+    given = _given(parameters)
+    protocol, seed = given.pop("protocol", None), given.get("seed")
+    if protocol is None:
+        if sweep:
+            raise ParameterError("--sweep tries a protocol's learning rates: name one with --protocol.")
+        records = [train(open_run(**given))]
+    else:
+        seeds = None if given.pop("seed", None) is None else [seed]
+        records = judge(protocol, seeds=seeds, try_rates=sweep, **given)
+    for record in records:
+        print(f"{describe_record(record)}\n  {record.folder}")
+    if len(records) > 1:
+        print(describe_seeds(records))
+
+
+def score(name: str | None, **parameters: Any) -> None:
+    """Score a model that was trained elsewhere, or needs no training, on a protocol's test composites."""
+    from chairlib.benchmark.judge import score_model
+    from chairlib.benchmark.report import describe_record
+
+    given = {"protocol": "64-v1", **_given(parameters)}
+    if "model" not in given:
+        raise ParameterError("name a model: --model package.module:callable, or one of chairlib's with --weights.")
+    record = score_model(given.pop("model"), name=name, **given)
+    print(f"{describe_record(record)}\n  {record.folder}")
+
+
+def _given(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, with modules of one's own found, a folder's whole path, and JSON read."""
     look_for_modules_in(Path.cwd())
-    if parameters["data"] != "mini":
-        parameters["data"] = str(Path(parameters["data"]).expanduser().resolve())
-    run = open_run(**parameters)
-    print(describe_record(train(run)))
-    print(f"  {run.folder}")
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if given.get("data", "mini") != "mini":
+        given["data"] = str(Path(given["data"]).expanduser().resolve())
+    if "model_args" in given:
+        given["model_args"] = read_parameters([], given["model_args"], "--model-args")
+    return given
 
 
-# An option for each parameter of the settings: typer reads them from a function's signature and annotations.
-_types = get_type_hints(BenchmarkSettings)
-_options_of_benchmark = [
-    Parameter(
-        field.name,
-        Parameter.KEYWORD_ONLY,
-        default=field.default,
-        annotation=Annotated[_types[field.name], typer.Option(help=field.metadata["help"])],
-    )
-    for field in fields(BenchmarkSettings)
-]
-benchmark.__annotations__ = {option.name: option.annotation for option in _options_of_benchmark}
-benchmark.__signature__ = Signature(_options_of_benchmark)  # type: ignore[attr-defined]
-app.command()(benchmark)
+def _add_run_command(function: Callable, names: Sequence[str], **more: Parameter) -> None:
+    """Add a command with an option for each of these settings: typer reads them from a signature and annotations."""
+    types, declared = get_type_hints(BenchmarkSettings), {field.name: field for field in fields(BenchmarkSettings)}
+    options = []
+    for name in names:
+        known, shown = declared[name], declared[name].default
+        help = typer.Option(help=known.metadata["help"], show_default=False if shown in (None, MISSING) else str(shown))
+        kind = types[name] if types[name] in (str, int, float) else (get_args(types[name]) or (str,))[0]
+        text = kind if kind in (str, int, float) else str  # a mapping is given as JSON
+        options.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[text | None, help]))
+    options += more.values()
+    function.__annotations__ = {option.name: option.annotation for option in options}
+    function.__signature__ = Signature(options)  # type: ignore[attr-defined]
+    app.command()(function)
+
+
+def _option(name: str, default: Any, kind: Any, help: str) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, typer.Option(help=help)])
+
+
+_SWEEP = "Try the protocol's three learning rates on its first seed, and take the one of the highest validation IoU."
+_add_run_command(benchmark, BenchmarkSettings.names(), sweep=_option("sweep", False, bool, _SWEEP))
+_SCORED = ("data", "protocol", "model", "width", "model_args", "normalise", "outputs", "weights", "device")
+_NAME = "What tables call the model; its --model by default."
+_add_run_command(
+    score,
+    [name for name in _SCORED if name in BenchmarkSettings.names()],
+    name=_option("name", None, str | None, _NAME),
+)
 cli_board.add_commands(app)
 
 
-def read_parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
+def read_parameters(pairs: list[str], mapping: str | None, option: str = "-P") -> dict[str, Any]:
     """``-p name=value`` pairs (values as JSON where they are, else text) over a JSON object."""
     try:
         found = json.loads(mapping or "{}")
     except ValueError as error:
-        raise ParameterError(f"-P {mapping!r} is not JSON ({error}).") from error
+        raise ParameterError(f"{option} {mapping!r} is not JSON ({error}).") from error
     if not isinstance(found, dict):
-        raise ParameterError(f"-P {mapping!r} is not a JSON object of parameters.")
+        raise ParameterError(f"{option} {mapping!r} is not a JSON object of parameters.")
     for pair in pairs:
         name, equals, found[name] = pair.partition("=")
         if not equals:

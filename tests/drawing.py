@@ -6,7 +6,8 @@ import json
 import numpy as np
 from PIL import Image, ImageDraw
 
-from chairlib.collection import Collection, Item, Provenance, write_collection
+from chairfinder.writing import Item, write_collection
+from chairlib.collection import Collection, Provenance
 
 
 def encode(image: Image.Image, kind: str) -> bytes:

@@ -31,7 +31,6 @@ def test_version_and_help(call):
     status, out, _ = call("--help")
     assert status == 0
     for command in (
-        "coco-chairs",
         "info",
         "audit",
         "export",

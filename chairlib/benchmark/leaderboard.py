@@ -20,8 +20,8 @@ import pandas as pd
 
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.metrics import METRICS, none_if_nan, ratios
-from chairlib.benchmark.models import build_model, model_code_hash
-from chairlib.benchmark.protocols import Protocol, differing_terms, get_protocol
+from chairlib.benchmark.models import MODELS, build_model, model_code_hash
+from chairlib.benchmark.protocols import Protocol, data_identity, differing_terms, get_protocol
 from chairlib.benchmark.run import open_run
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.weights import load_weights, weights_digest
@@ -184,7 +184,8 @@ def submit(
         records = _finished(settings, protocol, "seed", protocol.seeds)
     content = _content(records, [] if scored else _sweep(settings, protocol))
     width = "" if settings.width is None else f", width {settings.width}"
-    title = title or MODEL_TITLES.get(settings.model, settings.model) + width
+    name = MODEL_TITLES.get(settings.model, settings.model) + width
+    title = title or records[0].content.get("title") or name
     place = Path(folder or paths.board) / (protocol.name + _SCORED * scored)
     file = place / f"{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')}.json"
     if file.exists() and read_row(file).content["settings"] != content["settings"]:
@@ -199,9 +200,11 @@ def _usable(name: str) -> Record:
     record = read_record(paths.runs / name)
     if record.kind != BenchmarkSettings.kind:
         raise ParameterError(f"run {name} is of the kind {record.kind}: the leaderboard is of benchmark runs.")
-    run = open_run(record.settings)
-    reason = record.mismatch(run.data["hash"])
-    if reason or run.name != name:  # names hold a hash of the model's code and of the weights
+    settings = record.settings
+    reason = record.mismatch(data_identity(settings.data, settings.resolution)[1])
+    named = ":" in settings.model or settings.model in MODELS  # else it was given as an object
+    # A run's name holds a hash of the model's code and of the weights.
+    if reason or (named and open_run(settings).name != name):
         raise RecordError(f"run {name} is stale: {reason or 'its model or weights are others now'}; run it again.")
     return record
 
@@ -219,22 +222,16 @@ def _term(protocol: Protocol, name: str) -> Any:
 def _finished(settings: BenchmarkSettings, protocol: Protocol, name: str, values: Sequence[Any]) -> list[Record]:
     """The records of runs that differ in one parameter only; RecordError says how to make those that are missing."""
     runs = [open_run(settings, **{name: value}) for value in values]
-    if missing := [run.settings for run in runs if run.record is None]:
-        lacking = ", ".join(str(getattr(one, name)) for one in missing)
-        commands = " && ".join(_command(one, protocol) for one in missing)
-        raise RecordError(f"a row lacks {name.replace('_', ' ')} {lacking}; run: {commands}")
+    if lacking := [str(value) for run, value in zip(runs, values, strict=True) if run.record is None]:
+        default, said = BenchmarkSettings().to_dict(), {"device", "seed", "protocol", "model", *protocol.parameters()}
+        said |= {"learning_rate"} if name == "learning_rate" else set()  # a sweep chooses it
+        own = {key: value for key, value in settings.to_dict().items() if key not in said and value != default[key]}
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in own.items()}
+        texts = {"protocol": protocol.name, "model": settings.model, **texts}
+        options = [f"--{key.replace('_', '-')} {shlex.quote(text)}" for key, text in texts.items()]
+        command = " ".join(["chairlib benchmark", *options, *(["--sweep"] if name == "learning_rate" else [])])
+        raise RecordError(f"a row lacks {name.replace('_', ' ')} {', '.join(lacking)}; make what is missing: {command}")
     return [record for run in runs if (record := run.record)]
-
-
-def _command(settings: BenchmarkSettings, protocol: Protocol) -> str:
-    """The command line that makes a run."""
-    default, given = BenchmarkSettings().to_dict(), {**settings.to_dict(), "protocol": protocol.name}
-    said = {"device", *protocol.parameters()}
-    own = {name: value for name, value in given.items() if name not in said and value != default[name]}
-    own = {"model": settings.model, **own, "seed": settings.seed}
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in own.items()}
-    options = [f"--{name.replace('_', '-')} {shlex.quote(text)}" for name, text in texts.items()]
-    return " ".join(["chairlib benchmark", *options])
 
 
 def _sweep(settings: BenchmarkSettings, protocol: Protocol) -> list[dict[str, Any]]:

@@ -24,7 +24,10 @@ from chairlib.core.errors import ParameterError
 
 __all__ = [
     "MINI_HASH",
+    "RATES",
     "RESOLUTIONS",
+    "TERMS",
+    "VERSION",
     "Protocol",
     "common_terms",
     "data_identity",
@@ -37,9 +40,9 @@ __all__ = [
 #: The hash of the collection ``mini``, on which version 1 is defined.
 MINI_HASH = "f043787b2807758f"
 RESOLUTIONS = (32, 64, 128)
-_VERSION = 1
+VERSION = 1
 #: Version 1, as settings. Never change these: a change is version 2.
-_TERMS = {
+TERMS = {
     "recipe": "fast",
     "images": 6000,
     "train_images": None,
@@ -50,7 +53,7 @@ _TERMS = {
     "batch_size": None,
 }
 #: The rates that may be tried; the recipe's is the middle one.
-_RATES = (6e-3, 2e-2, 6e-2)
+RATES = (6e-3, 2e-2, 6e-2)
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ class Protocol:
 
     data_hash: str
     resolution: int
-    version: int = _VERSION
+    version: int = VERSION
     seeds: tuple[int, ...] = (0, 1, 2)
-    learning_rates: tuple[float, ...] = _RATES
+    learning_rates: tuple[float, ...] = RATES
 
     @property
     def name(self) -> str:
@@ -71,7 +74,7 @@ class Protocol:
 
     def parameters(self) -> dict[str, Any]:
         """The parameters of its runs, as :class:`BenchmarkSettings` takes them."""
-        return {"resolution": self.resolution, **_TERMS}
+        return {"resolution": self.resolution, **TERMS}
 
 
 def data_identity(data: str, resolution: int) -> tuple[str, str]:
@@ -91,12 +94,12 @@ def get_protocol(name: str, data: str = "mini") -> Protocol:
     """
     found = re.fullmatch(r"(?:(mini|[0-9a-f]{15,16})-)?(\d+)-v(\d+)", name)
     if not found or int(found[2]) not in RESOLUTIONS or int(found[3]) < 1:
-        names = ", ".join(f"mini-{size}-v{_VERSION}" for size in RESOLUTIONS)
+        names = ", ".join(f"mini-{size}-v{VERSION}" for size in RESOLUTIONS)
         raise ParameterError(
             f"unknown protocol {name!r}: choose {names}, or for data of your own 32-v1, 64-v1 or 128-v1."
         )
-    if int(found[3]) > _VERSION:
-        raise ParameterError(f"protocol {name} is newer than version {_VERSION}, which this chairlib knows: update it.")
+    if int(found[3]) > VERSION:
+        raise ParameterError(f"protocol {name} is newer than version {VERSION}, which this chairlib knows: update it.")
     protocol = Protocol(data_identity(data, int(found[2]))[1], int(found[2]))
     wanted = {None: protocol.data_hash, "mini": MINI_HASH}.get(found[1], found[1])
     if wanted != protocol.data_hash:
@@ -139,8 +142,8 @@ def common_terms(settings: BenchmarkSettings) -> dict[str, Any]:
 
     A learning rate is the model's where a protocol offers it, and then no term.
     """
-    terms = {name: getattr(settings, name) for name in _TERMS}
-    rate = settings.learning_rate if settings.learning_rate not in _RATES else None
+    terms = {name: getattr(settings, name) for name in TERMS}
+    rate = settings.learning_rate if settings.learning_rate not in RATES else None
     return {**terms, "learning_rate": rate, "trained": settings.weights is None}
 
 

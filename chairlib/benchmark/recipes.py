@@ -130,7 +130,9 @@ RECIPES: dict[str, dict[str, Recipe]] = {
 }
 
 
-def get_recipe(name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, **changes: Any) -> Recipe:
+def get_recipe(
+    name: str, model: str, recipes: Mapping[str, Mapping[str, Recipe]] = RECIPES, /, **changes: Any
+) -> Recipe:
     """The recipe ``name`` for ``model``, with single values changed by keyword.
 
     ``recipes``: by name, then by model; those of the benchmark by default. Raises :class:`ParameterError` for an

@@ -2,7 +2,7 @@
 
 import html
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from IPython.display import HTML
 
 from chairlib.benchmark.metrics import one_class_note
 from chairlib.benchmark.models import FULL_WIDTH
+from chairlib.benchmark.protocols import common_terms, differing_terms, get_protocol
 from chairlib.benchmark.run import examples
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import Collection
@@ -26,6 +27,8 @@ from chairlib.show.tables import untrained
 __all__ = [
     "Report",
     "describe_record",
+    "describe_seeds",
+    "for_each_part",
     "metric_title",
     "model_title",
     "number_range",
@@ -104,6 +107,33 @@ class Report:
     left_out: list[str]
     """Names of records that are not used, each with its reason."""
 
+    def parts(self) -> list["Report"]:
+        """A report for each set of terms, that with the most runs first: only runs of the same terms are compared.
+
+        Terms are all that :func:`chairlib.benchmark.protocols.common_terms` lists. Without a record, this report alone.
+        """
+        by_terms: dict[str, list[Record]] = {}
+        for record in self.records:
+            by_terms.setdefault(repr(common_terms(record.settings)), []).append(record)
+        found = [Report(self.collection, records, []) for records in by_terms.values()]
+        return sorted(found, key=lambda part: -len(part.records)) or [self]
+
+    def terms(self) -> str:
+        """What the runs of one part have in common, in words; empty without a record."""
+        if not self.records:
+            return ""
+        named = {record.content["protocol"] for record in self.records if "protocol" in record.content}
+        named = {name for name in named if not name.startswith("custom")}
+        protocol = f"Protocol {', '.join(sorted(named))}" if named else "No named protocol"
+        terms = {name: value for name, value in common_terms(self.records[0].settings).items() if value is not None}
+        if not terms.pop("trained"):
+            return f"{protocol}: trained elsewhere, only scored here"
+        told = [
+            f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{name.replace('_', ' ')} {value}"
+            for name, value in terms.items()
+        ]
+        return f"{protocol}: {', '.join(told)}"
+
     def configurations(self) -> dict[tuple[Any, ...], list[Record]]:
         """Records by configuration, in the order they were asked for: for each seed the newest."""
         rows: dict[tuple[Any, ...], dict[int, Record]] = {}
@@ -120,7 +150,7 @@ class Report:
 
     def label(self, record: Record) -> str:
         """The model's title, with the parameters that tell this report's runs apart (recipe, budget, ...)."""
-        title = model_title(record.settings.model, record.settings.width)
+        title = record.content.get("title") or model_title(record.settings.model, record.settings.width)
         for name in _CONFIGURATION:
             values = {str(getattr(other.settings, name)) for other in self.records}
             if name not in ("model", "width", "resolution") and len(values) > 1:
@@ -198,14 +228,18 @@ class Report:
         At 64 x 64 every model against the U-Net (the first one, where there is none); of each model, every resolution
         against the one below. Intervals are over segment groups and seeds (:mod:`chairlib.core.statistics`).
         """
-        found = self.configurations()
-        first = "unet" if self.find("unet") else next((name for name, _, size, *_ in found if size == 64), "")
+        found = list(self.configurations().values())
+        first = "unet" if self.find("unet") else next((r[0].settings.model for r in found if _size(r) == 64), "")
         pairs = []
-        for (model, width, size, *rest), records in found.items():
-            smaller = [other[2] for other in found if (*other[:2], *other[3:]) == (model, width, *rest)]
-            below = max((one for one in smaller if one < size), default=size)
-            pairs += [(records, found[model, width, below, *rest])] if below < size else []
-            pairs += [(records, found.get((first, width, 64, *rest), []))] if size == 64 and model != first else []
+        for records in found:
+            alike = [other for other in found if _terms(other) == _terms(records)]
+            smaller = [other for other in alike if _model(other) == _model(records) and _size(other) < _size(records)]
+            pairs += [(records, max(smaller, key=_size))] if smaller else []
+            if _size(records) == 64 and records[0].settings.model != first:
+                width = records[0].settings.width
+                against = [other for other in alike if other[0].settings.model == first and _size(other) == 64]
+                against.sort(key=lambda other: other[0].settings.width != width)  # of the same width, if there is one
+                pairs += [(records, other) for other in against[:1]]
         rows = []
         for pair in pairs:
             if gain := _paired_difference(*pair):
@@ -318,11 +352,34 @@ def _units(scores: pd.DataFrame, groups: pd.Series) -> np.ndarray:
     return (scores.mean() + shares / units.size().mean()).to_numpy()
 
 
+def _size(records: Sequence[Record]) -> int:
+    return records[0].settings.resolution
+
+
+def _terms(records: Sequence[Record]) -> str:
+    return repr(common_terms(records[0].settings))
+
+
+def _model(records: Sequence[Record]) -> str:
+    """Everything about a configuration but its terms and its resolution: model, width, a learning rate of its own."""
+    settings = records[0].settings
+    known = {"resolution", "seed", *common_terms(settings)} - {"learning_rate"}
+    return repr([(name, value) for name, value in settings.identity().items() if name not in known])
+
+
 def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:
     """Cells under ``heading``: the number of seeds, and for several the standard deviation of their test IoU."""
     ious = np.array([record.metrics["test"]["iou"] for record in records], float)
     spread = {(heading, "SD over seeds"): float(np.std(ious, ddof=1))} if len(ious) > 1 else {}
     return {(heading, "seeds"): len(records), **spread}
+
+
+def for_each_part(report: Report, draw: Callable[[Report], HTML]) -> HTML:
+    """``draw`` of each part of a report, one below the other, each headed by its terms where there are several."""
+    parts = report.parts()
+    drawn = [draw(part).data for part in parts]
+    heads = [f"<p><b>{html.escape(part.terms())}</b></p>" if len(parts) > 1 else "" for part in parts]
+    return HTML("".join(head + table for head, table in zip(heads, drawn, strict=True)))
 
 
 def open_report(data: str, runs: list[str] | None = None) -> Report:
@@ -361,15 +418,29 @@ def describe_record(record: Record) -> str:
     if all_as := predicted_all(record):
         text += f"\n  {one_class_note(all_as)}"
     units = f"{test['n_groups'] or test['n_images']} {test['interval_units']}"
+    protocol = content.get("protocol", "none")
+    if protocol.startswith("custom") and record.settings.protocol:
+        asked = get_protocol(record.settings.protocol, record.settings.data)
+        differing = ", ".join(f"{name} {value}" for name, value in differing_terms(record.settings, asked).items())
+        protocol += f" ({asked.name}, but for {differing})"
     half = f", the first {content['half_images']:,} at half the resolution," if content["half_images"] else ""
     return (
-        f"{text}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
+        f"{text}\n  protocol {protocol}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
         f"{test['n_left_out']} left out of IoU and Dice)\n"
         f"  {content['images_seen']:,} images{half} in {content['seconds']:.0f} s on {content['hardware']}, "
         f"{content['precision']}; "
         f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
         f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}"
     )
+
+
+def describe_seeds(records: Sequence[Record]) -> str:
+    """The scores of several seeds as lines of text: their mean, with an interval over segment groups and seeds."""
+    text = f"{model_title(records[0].settings.model, records[0].settings.width)}, {plural(len(records), 'seed')}"
+    for metric, title in _METRICS.items():
+        mean, low, high = _mean_score(records, metric)
+        text += f"\n  {title:<13} {mean:6.2f}  (95 % interval over groups and seeds {low:.2f} to {high:.2f})"
+    return text
 
 
 def score_table(record: Record) -> pd.DataFrame:

@@ -49,9 +49,9 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
     defaults = BenchmarkSettings().to_dict()
     given = {name: value for name, value in parameters.items() if value is not None or defaults.get(name, "") is None}
     settings = settings.with_changes(**given)
-    if given.get("protocol") is not None:
+    if (protocol := given.get("protocol")) is not None:
         asked = {name for name, value in given.items() if value is not None}
-        settings = follow(get_protocol(settings.protocol, settings.data), settings, asked)
+        settings = follow(get_protocol(protocol, settings.data), settings, asked)
     if settings.weights not in (None, AS_BUILT):
         settings = settings.with_changes(weights=Path(settings.weights))
     check_resolution(settings.resolution)
@@ -75,11 +75,14 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
     )
 
 
-def train(run: Run[BenchmarkSettings], progress: bool = True, model: nn.Module | None = None) -> Record:
+def train(
+    run: Run[BenchmarkSettings], progress: bool = True, model: nn.Module | None = None, title: str | None = None
+) -> Record:
     """Train the run's model, score it on the test split, and leave its record; a finished run is only read.
 
     Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights.
     With ``weights`` in the settings, the model is scored as it is. ``model``: one that cannot be built by its name.
+    ``title``: what tables call it, where that is not its name.
     """
     if run.record is not None:
         return run.record
@@ -128,6 +131,7 @@ def train(run: Run[BenchmarkSettings], progress: bool = True, model: nn.Module |
             "all_background_precision": 100 - float(foreground_shares(test_loader).mean()),
         },
         protocol=protocol_of(settings, run.data["hash"]),
+        title=title,
         n_train_images=len(train_loader.indices),
         trained_on=read_note(settings.data)["source"] if is_released(settings.data) else "chair_segments",
     )

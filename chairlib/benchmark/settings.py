@@ -23,15 +23,17 @@ class BenchmarkSettings(Settings):
     width: int | None = parameter(None, help="Channels of the first convolution; the paper's by default.")
     resolution: int = parameter(64, help="Pixels a side, at least 16.")
     recipe: str = parameter("fast", help="paper, released, fast, or a .yaml file of changes to one of them.")
-    learning_rate: float | None = parameter(None, help="The recipe's by default.")
-    batch_size: int | None = parameter(None, help="Images of a training step; the recipe's by default.")
+    learning_rate: float | None = parameter(None, help="The recipe's by default.", later=True)
+    batch_size: int | None = parameter(None, help="Images of a training step; the recipe's by default.", later=True)
     images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
     train_images: int | None = parameter(None, help="Different training composites; all by default.")
     val_images: int | None = parameter(None, help="Validation composites; all by default.")
     test_images: int | None = parameter(None, help="Test composites; all by default.")
     evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")
     weights: str | None = parameter(
-        None, help="Trained elsewhere, a .safetensors or .pt file: scored, not trained. 'built': as the model is built."
+        None,
+        help="Trained elsewhere, a .safetensors or .pt file: scored, not trained. 'built': as the model is built.",
+        later=True,
     )
     seed: int = parameter(0, help="Seed of the initial weights, the order of images and their flips.")
     precision: str = parameter("auto", help="Of training: float32, bfloat16, or the faster one here, auto.")

@@ -65,11 +65,11 @@ class Plan:
     @property
     def runs(self) -> list[Run[Any]]:
         """All runs, each after those that it starts from."""
-        own = [*self.benchmark_runs, *self._extra("benchmark"), *self.transfer_runs, *self._extra("transfer")]
-        return [*own, *self.landscape_runs]
+        return [*self._all_of("benchmark"), *self._all_of("transfer"), *self.landscape_runs]
 
-    def _extra(self, kind: str) -> list[Run[Any]]:
-        return [run for run in self.extra_runs if run.kind == kind]
+    def _all_of(self, kind: str) -> list[Run[Any]]:
+        every: list[Run[Any]] = [*self.benchmark_runs, *self.transfer_runs, *self.extra_runs]
+        return [run for run in every if run.kind == kind]
 
     @cached_property
     @looked_at_once()
@@ -87,9 +87,9 @@ class Plan:
                 Job(name, parameters, executed_notebook(name), data_hash=hash if "data" in parameters else None)
                 for name, parameters in chapters.items()
             ),
-            *benchmark.jobs([*self.benchmark_runs, *self._extra("benchmark")]),
+            *benchmark.jobs(self._all_of("benchmark")),
             report_job("04_benchmark_report", data, self.benchmark_runs, *about),
-            *transfer.jobs([*self.transfer_runs, *self._extra("transfer")]),
+            *transfer.jobs(self._all_of("transfer")),
             report_job("06_transfer_report", self.inputs.photos, self.transfer_runs, *about),
             *landscape.jobs(self.landscape_runs, *about),
             benchmark.board_job(),

@@ -4,8 +4,7 @@ Collections are made by the packages in the folder ``extras/`` of the repository
 described by :mod:`chairlib.collection.info`, which is not imported here: opening a collection stays quick.
 """
 
-from chairlib.collection.collection import KINDS, MANIFEST_COLUMNS, Collection, Item, write_collection
+from chairlib.collection.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection
 from chairlib.collection.provenance import Provenance
-from chairlib.collection.splits import SPLITS
 
-__all__ = ["KINDS", "MANIFEST_COLUMNS", "SPLITS", "Collection", "Item", "Provenance", "write_collection"]
+__all__ = ["KINDS", "MANIFEST_COLUMNS", "SPLITS", "Collection", "Provenance"]

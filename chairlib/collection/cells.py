@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chairlib.core.errors import CollectionError
 
-__all__ = ["from_cell", "guard_table", "one_line", "read_table", "to_cell"]
+__all__ = ["from_cell", "one_line", "read_table", "to_cell"]
 
 #: What spreadsheets take for the beginning of a formula, after any apostrophes of ours.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -33,17 +33,6 @@ def to_cell(value: object) -> str:
 def from_cell(cell: str) -> str:
     """The text that :func:`to_cell` turned into ``cell``."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
-def guard_table(text: str) -> str:
-    """A CSV table with :func:`one_line` and, once, :func:`to_cell` on every cell; ``text`` itself if none changes."""
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    guarded = [[to_cell(one_line(from_cell(cell))) for cell in row] for row in rows]
-    if guarded == rows:
-        return text
-    stream = io.StringIO(newline="")
-    csv.writer(stream, lineterminator="\n").writerows(guarded)
-    return stream.getvalue()
 
 
 def read_table(file: Path, known: Collection[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

@@ -14,42 +14,29 @@ one kind only.
 import hashlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
-from chairlib.collection.cells import from_cell, guard_table, read_table, to_cell
+from chairlib.collection.cells import from_cell, read_table
 from chairlib.collection.images import decode_photo, decode_segment
-from chairlib.collection.provenance import OPTIONAL_COLUMNS, PROVENANCE_COLUMNS, Provenance
-from chairlib.collection.splits import BACKGROUND_RATIOS, SEGMENT_RATIOS, SPLITS, assign_splits
+from chairlib.collection.provenance import OPTIONAL_COLUMNS, PROVENANCE_COLUMNS
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError, ImageError
-from chairlib.core.files import atomic_folder
 
-__all__ = ["KINDS", "MANIFEST_COLUMNS", "Collection", "Item", "image_file", "write_collection"]
+__all__ = ["KINDS", "MANIFEST", "MANIFEST_COLUMNS", "SPLITS", "Collection", "check_manifest", "image_file"]
 
 KINDS = ("segment", "background")
+#: Groups belong to one of them as a whole, or a model would be tested on what it was trained on.
+SPLITS = ("train", "val", "test")
 #: The columns of every manifest, in order; :data:`chairlib.collection.provenance.OPTIONAL_COLUMNS` may follow.
 MANIFEST_COLUMNS = ("id", "kind", *PROVENANCE_COLUMNS, "width", "height", "group", "split")
 _FOLDERS = {"segment": "segments", "background": "backgrounds"}
 _SUFFIXES = {"segment": ".png", "background": ".jpg"}
-_RATIOS = {"segment": SEGMENT_RATIOS, "background": BACKGROUND_RATIOS}
-_MANIFEST = "manifest.csv"
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image that is to be written to a collection: ``data`` is the finished file, an RGBA PNG or an RGB JPEG."""
-
-    kind: str
-    data: bytes
-    width: int
-    height: int
-    group: str
-    provenance: Provenance
+#: The manifest's file name.
+MANIFEST = "manifest.csv"
 
 
 class Collection:
@@ -68,7 +55,7 @@ class Collection:
         #: A row per file: every column of MANIFEST_COLUMNS, and those of OPTIONAL_COLUMNS that manifest.csv has. All
         #: are text, except the integers ``width`` and ``height``.
         self.manifest: pd.DataFrame = _read_manifest(self.root)
-        _check_manifest(self.manifest, self.root)
+        check_manifest(self.manifest, self.root)
         _check_files(self.manifest, self.root)
         # In the manifest's order, which decides which segment meets which backgrounds.
         rows = list(self.manifest[["id", "kind", "group", "split"]].itertuples(index=False, name=None))
@@ -116,47 +103,6 @@ class Collection:
         return f"Collection({str(self.root)!r}, {n_segments} segments, {n_backgrounds} backgrounds, {self.hash})"
 
 
-def write_collection(
-    out: str | Path, items: Iterable[Item], seed: int = 0, extra_files: Mapping[str, str] | None = None
-) -> Collection:
-    """Write ``items`` as a new collection in the folder ``out``, assign splits, and open it.
-
-    ``items`` are written one at a time; their order is the manifest's. ``extra_files`` are texts by file name to stand
-    beside the manifest, CSV tables with apostrophes before formulas. The folder appears whole or not at all; ``out``
-    must be absent or empty. Raises CollectionError where an image is given twice or a kind has too few groups,
-    ChairlibError where ``out`` can't be written.
-    """
-    out = Path(out).expanduser()
-    with atomic_folder(out) as folder:
-        for name in _FOLDERS.values():
-            (folder / name).mkdir()
-        manifest = pd.DataFrame(
-            [_write_item(folder, item) for item in items], columns=[*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS]
-        )
-        manifest = manifest.drop(columns=[name for name in OPTIONAL_COLUMNS if not manifest[name].any()])
-        for kind in KINDS:
-            of_kind = manifest["kind"] == kind
-            try:
-                manifest.loc[of_kind, "split"] = assign_splits(
-                    manifest.loc[of_kind, "group"].tolist(), _RATIOS[kind], seed
-                )
-            except CollectionError as error:
-                raise CollectionError(f"too few {kind}s: {error}") from None
-        _check_manifest(manifest, out)
-        manifest.map(to_cell).to_csv(folder / _MANIFEST, index=False, lineterminator="\n")
-        for name, text in (extra_files or {}).items():
-            text = guard_table(text) if name.endswith(".csv") else text
-            (folder / name).write_text(text, encoding="utf-8")
-    return Collection(out)
-
-
-def _write_item(folder: Path, item: Item) -> dict[str, str | int]:
-    identity = hashlib.sha256(item.data).hexdigest()[:16]
-    image_file(folder, item.kind, identity).write_bytes(item.data)
-    columns = {name: getattr(item, name) for name in ("kind", "width", "height", "group")}
-    return {**columns, **asdict(item.provenance), "id": identity, "split": ""}
-
-
 def image_file(root: Path, kind: str, identity: str) -> Path:
     """Where a collection in the folder ``root`` has an image. Raises CollectionError for an unknown kind."""
     if kind not in KINDS:
@@ -170,10 +116,10 @@ def _read_manifest(root: Path) -> pd.DataFrame:
             f"{root} is not a folder; give a collection's folder, or make one with `chairlib import` or "
             "`chairlib render`."
         )
-    file = root / _MANIFEST
+    file = root / MANIFEST
     if not file.is_file():
         raise CollectionError(
-            f"{root} holds no {_MANIFEST}, so it is not a collection; make one with `chairlib import`."
+            f"{root} holds no {MANIFEST}, so it is not a collection; make one with `chairlib import`."
         )
     columns, rows = read_table(file, (*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS))
     missing = [name for name in MANIFEST_COLUMNS if name not in columns]
@@ -195,7 +141,8 @@ def _read_manifest(root: Path) -> pd.DataFrame:
     return manifest
 
 
-def _check_manifest(manifest: pd.DataFrame, root: Path) -> None:
+def check_manifest(manifest: pd.DataFrame, root: Path) -> None:
+    """Raise CollectionError, naming ``root``, for a manifest that no sound collection can have."""
     if problem := next(_problems(manifest), None):
         raise CollectionError(f"{root}: {problem}")
 

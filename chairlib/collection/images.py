@@ -5,10 +5,9 @@ be decoded in full is refused with a reason: Pillow's leniency towards truncated
 fill memory is refused from its header alone. Damaged metadata beside sound pixels is dropped.
 
 Memory: :data:`MAX_PIXELS` bounds the image, and decoding it takes at most :data:`BYTES_PER_PIXEL` bytes for each of its
-pixels and three times the file's own size (at most :data:`MAX_BYTES`) beside it. A PNG whose compressed data cannot
-fill the size that its header claims is refused before any of that is taken, as is a JPEG of more than :data:`MAX_SCANS`
-scans, which would take hours: each scan goes over the whole image again, and may have few bytes. Compressed text and
-colour profiles are limited by Pillow (1 MiB each, 64 MiB together).
+pixels and three times the file's own size (at most :data:`MAX_BYTES`) beside it. What would take more memory, or hours
+(:data:`MAX_SCANS`), is refused before it is decoded. Compressed text and colour profiles are limited by Pillow (1 MiB
+each, 64 MiB together).
 
 Where Pillow 13 needs help (established with files made byte by byte, see the tests): 16-bit grey is clipped at 255 by
 ``convert`` instead of scaled, and the transparent colour (tRNS) of grey or RGB pixels that have other than 8 bits is
@@ -19,9 +18,9 @@ level of rounding.
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,6 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_SCANS",
     "Decoded",
-    "count_pixels",
     "decode_photo",
     "decode_segment",
     "exif_note",
@@ -48,27 +46,25 @@ __all__ = [
     "read_photo",
     "read_segment",
     "read_upright",
+    "readable_formats",
 ]
 
 #: Largest image that is decoded, in pixels. Below Pillow's own limit, so that the reason given is always this one.
 MAX_PIXELS = 80_000_000
-#: Most memory that decoding takes for each pixel of the image, in bytes: turned or 16-bit images take the most (20
-#: measured).
+#: Most memory that decoding takes for each pixel of the image, in bytes: turned images take the most (20 measured).
 BYTES_PER_PIXEL = 24
 #: Largest file that is read.
 MAX_BYTES = 256 * 1024**2
-#: Most scans of a JPEG that is decoded; libtiff's own limit. Encoders write about ten.
+#: Most scans of a JPEG that is decoded, each over the whole image; libtiff's own limit. Encoders write about ten.
 MAX_SCANS = 100
 
 #: Decoders that are let near files from anywhere. Pillow has more; one of them starts an interpreter (PostScript).
 _FORMATS = ("PNG", "WEBP", "JPEG", "MPO", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
-_NAMES = "PNG, WebP, JPEG, GIF, BMP, TIFF, AVIF, JPEG 2000"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB, _PNG_RGBA = 0, 2, 6
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Deflate makes at most this many bytes of one.
 _DEFLATE_RATIO = 1032
-_BAND = 256
 #: How to turn an image that is stored with an EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -120,7 +116,7 @@ def read_upright(path: str | Path) -> Image.Image:
 
 def exif_note(path: Path) -> str:
     """For a message about sizes: what the EXIF orientation of a readable image does; empty where it does nothing."""
-    with Image.open(path, formats=_readable()) as image:
+    with Image.open(path, formats=readable_formats()) as image:
         size, turn = image.size, _turn(image)
     return "" if turn is None else f" (turned by its EXIF orientation; stored as {size[0]} x {size[1]})"
 
@@ -140,49 +136,36 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(f"unreadable: {error.strerror or error}") from error
 
 
-def count_pixels(source: bytes | Path) -> int:
-    """The number of pixels that an image's header states, at most :data:`MAX_PIXELS`; 0 where it is no image."""
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_readable()) as image:
-            return min(image.width * image.height, MAX_PIXELS)
-    except Exception:  # decoding it says what is wrong
-        return 0
-
-
 def is_image_name(path: Path) -> bool:
     """Whether a file's suffix is that of a format that is read: ``.png``, ``.JPG``, ``.webp``, ``.jfif``, ..."""
     return Image.registered_extensions().get(path.suffix.lower()) in _FORMATS
 
 
-def _readable() -> list[str]:
+def readable_formats() -> list[str]:
+    """The formats that are read, of those that this Pillow knows."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
-def _as_image_errors(decode: Callable[[bytes], Decoded]) -> Callable[[bytes], Decoded]:
+@contextmanager
+def _explained(data: bytes) -> Iterator[None]:
     """Turn every exception of a decoder into an ImageError: for damaged files Pillow raises nearly any built-in one."""
-
-    @wraps(decode)
-    def explained(data: bytes) -> Decoded:
-        try:
-            return decode(data)
-        except ImageError:
-            raise
-        except UnidentifiedImageError as error:
-            raise ImageError(f"not an image: {_describe(data)}") from error
-        except Image.DecompressionBombError as error:
-            raise ImageError(f"too many pixels: at most {MAX_PIXELS:,} are decoded") from error
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ImageError(f"damaged: {reason}") from error
-
-    return explained
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(f"not an image: {_describe(data)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"too many pixels: at most {MAX_PIXELS:,} are decoded") from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"damaged: {reason}") from error
 
 
-@_as_image_errors
 def decode_segment(data: bytes) -> Decoded:
     """As :func:`read_segment`, from a file's bytes. Raises ImageError with the bare reason."""
-    with _open(data) as image:
+    with _explained(data), _open(data) as image:
         if getattr(image, "is_animated", False):
             raise ImageError(f"animated: {getattr(image, 'n_frames', 'several')} frames; a segment is one still image")
         image.load()
@@ -191,10 +174,9 @@ def decode_segment(data: bytes) -> Decoded:
         return Decoded(_without_metadata(_to_rgba(upright, data)), finished)
 
 
-@_as_image_errors
 def decode_photo(data: bytes) -> Decoded:
     """As :func:`read_photo`, from a file's bytes. Raises ImageError with the bare reason."""
-    with _open(data) as image:
+    with _explained(data), _open(data) as image:
         image.load()
         upright, turned = _turn_upright(image)
         finished = image.format == "JPEG" and image.mode == "RGB" and not turned
@@ -206,9 +188,8 @@ def decode_photo(data: bytes) -> Decoded:
         return Decoded(_without_metadata(rgba.convert("RGB")), finished)
 
 
-@_as_image_errors
 def _decode_upright(data: bytes) -> Decoded:
-    with _open(data) as image:
+    with _explained(data), _open(data) as image:
         if (count := getattr(image, "n_frames", 1)) > 1:
             raise ImageError(f"{count} frames or pages, of which a mask has one")
         image.load()
@@ -226,7 +207,7 @@ def _open(data: bytes) -> Image.Image:
     """The image's header. Frames and pixels are not decoded yet."""
     if not data:
         raise ImageError("not an image: an empty file")
-    image = Image.open(io.BytesIO(data), formats=_readable())
+    image = Image.open(io.BytesIO(data), formats=readable_formats())
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(
             f"too many pixels: {image.width} x {image.height}, at most {MAX_PIXELS:,} are decoded: make it smaller"
@@ -283,11 +264,7 @@ def _to_rgba(image: Image.Image, data: bytes) -> Image.Image:
 
 def _grey16_to_rgba(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
-    grey = np.empty(values.shape, np.uint8)
-    for row in range(
-        0, len(values), _BAND
-    ):  # a whole copy with 32 bits would take as much memory as the finished image
-        grey[row : row + _BAND] = (values[row : row + _BAND].astype(np.uint32) * 255 + 32767) // 65535
+    grey = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 is 257 times 255
     key = image.info.get("transparency")
     opacity = np.full_like(grey, 255) if key is None else np.where(values == key, 0, 255).astype(np.uint8)
     return Image.fromarray(np.stack([grey, grey, grey, opacity], axis=-1))
@@ -321,10 +298,7 @@ def _without_metadata(image: Image.Image) -> Image.Image:
 
 
 _SIGNATURES = (
-    (
-        b"version https://git-lfs",
-        "a Git LFS pointer that stands for the image; fetch the image itself with `git lfs pull`",
-    ),
+    (b"version https://git-lfs", "a Git LFS pointer to the image; fetch the image itself with `git lfs pull`"),
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -353,5 +327,5 @@ def _describe(data: bytes) -> str:
     if start.startswith(("<!doctype html", "<html", "<head", "<body")):
         return "an HTML page, as servers send in place of a missing image"
     if "\0" in start:
-        return f"none of the formats read here ({_NAMES})"
+        return f"none of the formats read here ({', '.join(_FORMATS)})"
     return "a text file"

@@ -1,6 +1,7 @@
 """Numbers that describe a collection: `chairlib info`."""
 
 import html
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from chairlib.collection.collection import KINDS, Collection
+from chairlib.collection.collection import KINDS, SPLITS, Collection
 from chairlib.collection.opacity import MASK_OPACITY
-from chairlib.collection.splits import SPLITS
 from chairlib.core.published import FOREGROUND_SHARE
 from chairlib.show.tables import style_table
 
@@ -43,40 +43,33 @@ class Description:
     """The same in a 64 x 64 composite: the whole canvas stretched to 58 x 58, the padding counted as background."""
 
     def __str__(self) -> str:
-        lines = [f"{self.name}  (data hash {self.hash})", ""]
-        lines += [
-            f"{'':12}" + "".join(f"{split:>8}" for split in (*SPLITS, "all")) + f"  {'width':>16}  {'height':>16}"
-        ]
-        for kind in KINDS:
-            for title, table in ((f"{kind}s", self.counts[kind]), ("  groups", self.groups[kind])):
-                row = f"{title:12}" + "".join(f"{count:8,}" for count in (*table.values(), sum(table.values())))
-                if table is self.counts[kind]:
-                    for spread in (self.widths[kind], self.heights[kind]):
-                        row += f"  {' '.join(f'{value:,}' for value in spread):>16}"
-                lines.append(row)
-        lines += ["", "width and height in pixels: least, median, greatest", "", "licences"]
-        for kind in KINDS:
-            lines += [f"  {count:6,} {kind}s  {licence}" for licence, count in self.licences[kind].items()]
-        return "\n".join([*lines, "", f"foreground  {self._foreground()}"])
+        table = self._table().rename_axis(None).map("{:,}".format).to_string()
+        notes = [textwrap.fill(note, 100, subsequent_indent="    ") for note in self._notes()]
+        return "\n".join([f"{self.name}  (data hash {self.hash})", "", table, "", *notes])
 
     def _repr_html_(self) -> str:
+        items = "".join(f"<li>{html.escape(note)}</li>" for note in self._notes())
+        return f"{style_table(self._table(), f'{self.name} (data hash {self.hash})').data}<ul>{items}</ul>"
+
+    def _table(self) -> pd.DataFrame:
         columns = {
             (f"{kind}s", what): [*(table[split] for split in SPLITS), sum(table.values())]
             for kind in KINDS
             for what, table in (("images", self.counts[kind]), ("groups", self.groups[kind]))
         }
-        frame = pd.DataFrame(columns, pd.Index([*SPLITS, "all"], name="split"))
-        notes = [
-            f"{kind}s: {_in_words(self.widths[kind])} pixels wide, {_in_words(self.heights[kind])} high; licence: "
-            + ", ".join(f"{licence} ({count:,})" for licence, count in self.licences[kind].items())
-            for kind in KINDS
-        ]
-        items = "".join(f"<li>{html.escape(note)}</li>" for note in (*notes, f"foreground: {self._foreground()}"))
-        return f"{style_table(frame, f'{self.name} (data hash {self.hash})').data}<ul>{items}</ul>"
+        return pd.DataFrame(columns, pd.Index([*SPLITS, "all"], name="split"))
 
-    def _foreground(self) -> str:
+    def _notes(self) -> list[str]:
+        """Sizes and licences of each kind, and the share of the foreground: a sentence each."""
         shares = f"{self.canvas_share:.1%} of a segment's canvas, {self.composite_share:.1%} of a composite"
-        return f"{shares} at {_RESOLUTION} x {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)"
+        return [
+            *(
+                f"{kind}s: {_in_words(self.widths[kind])} pixels wide, {_in_words(self.heights[kind])} high; licence: "
+                + ", ".join(f"{licence} ({count:,})" for licence, count in self.licences[kind].items())
+                for kind in KINDS
+            ),
+            f"foreground: {shares} at {_RESOLUTION} x {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)",
+        ]
 
 
 def describe(collection: Collection) -> Description:

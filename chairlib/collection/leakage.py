@@ -91,15 +91,15 @@ class LeakageReport:
         return table.reindex([(kind, *splits) for kind in KINDS for splits in COMPARISONS]).reset_index()
 
     def __str__(self) -> str:
+        table = self.summary().drop(columns="closer").rename(columns={"other_split": "against"})
+        table["kind"] += "s"
         lines = [
             f"{self.collection.name}  (data hash {self.collection.hash})",
-            "",
-            f"bits of {HASH_BITS} in which the nearest image of another split differs",
-            f"{'':12}{'split':>8}{'against':>9}{'images':>9}{'least':>7}{'median':>8}",
+            f"\nbits of {HASH_BITS} in which the nearest image of another split differs",
+            table.to_string(index=False, float_format="{:.0f}".format),
+            "\nnearest pairs",
         ]
-        for kind, split, other, images, least, median, _ in self.summary().itertuples(index=False):
-            lines.append(f"{kind + 's':12}{split:>8}{other:>9}{images:9,}{least:7}{median:8.0f}")
-        return "\n".join([*lines, "", "nearest pairs", *(f"  {pair}" for pair in self.worst(3))])
+        return "\n".join([*lines, *(f"  {pair}" for pair in self.worst(3))])
 
 
 def audit(collection: Collection, progress: bool = False) -> LeakageReport:

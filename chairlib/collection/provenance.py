@@ -1,10 +1,8 @@
 """Where an image is from, whose it is, and on what terms: the columns of a manifest that say so."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 __all__ = ["OPTIONAL_COLUMNS", "PROVENANCE_COLUMNS", "Provenance"]
-
-_OPTIONAL = {"optional": True}
 
 
 @dataclass(frozen=True)
@@ -21,11 +19,11 @@ class Provenance:
     author: str = ""
     licence: str = ""
     retrieved: str = ""
-    landing_page: str = field(default="", metadata=_OPTIONAL)
-    licence_url: str = field(default="", metadata=_OPTIONAL)
+    landing_page: str = ""
+    licence_url: str = ""
 
 
-#: The columns that every manifest has.
-PROVENANCE_COLUMNS = tuple(entry.name for entry in fields(Provenance) if entry.metadata != _OPTIONAL)
 #: The columns of a manifest in which at least one image has a value for them, as images from the web do.
-OPTIONAL_COLUMNS = tuple(entry.name for entry in fields(Provenance) if entry.metadata == _OPTIONAL)
+OPTIONAL_COLUMNS = ("landing_page", "licence_url")
+#: The columns that every manifest has.
+PROVENANCE_COLUMNS = tuple(field.name for field in fields(Provenance) if field.name not in OPTIONAL_COLUMNS)

@@ -120,21 +120,14 @@ class CompositeLoader:
         generator = torch.Generator().manual_seed(_combined_seed(self.seed, epoch))
         count = len(self.indices)
         order = self.indices[torch.randperm(count, generator=generator)] if self.shuffle else self.indices
-        flips = torch.rand(count, generator=generator) < 0.5 if self.flip else None
+        flips = (torch.rand(count, 1, 1, 1, generator=generator) < 0.5).to(self.device) if self.flip else None
         order = self._placed(order)
-        # On the CPU only what is mirrored is touched. Elsewhere the host would wait for a list of it at each batch.
-        on_cpu = self.device.type == "cpu"
-        mirrored = flips if flips is None or on_cpu else flips.to(self.device)
         for number in range(start, len(self)):
             is_last = number + 1 == len(self) and not self.drop_last  # it may hold one image more, see `join_last`
             chosen = slice(number * self.batch_size, None if is_last else (number + 1) * self.batch_size)
             images, masks = self.image_set.batch(order[chosen])
-            if mirrored is not None and on_cpu:
-                rows = mirrored[chosen].nonzero()[:, 0]
-                images, masks = _mirror(images, rows), _mirror(masks, rows)
-            elif mirrored is not None:
-                which = mirrored[chosen].view(-1, 1, 1, 1)
-                images, masks = (torch.where(which, part.flip(-1), part) for part in (images, masks))
+            if flips is not None:  # the device chooses: the host would have to wait for a list of the mirrored ones
+                images, masks = (torch.where(flips[chosen], part.flip(-1), part) for part in (images, masks))
             if self.augment is not None:
                 # Numbers from 1: a seed sequence ignores a last 0, which would give the generator of the order again.
                 own = torch.Generator().manual_seed(_combined_seed(self.seed, epoch, number + 1))
@@ -156,11 +149,6 @@ class CompositeLoader:
             f"images={len(self.indices)}, batch_size={self.batch_size}, device='{self.device}'"
             f"{', streamed' if self.streamed else ''})"
         )
-
-
-def _mirror(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """A copy of images [B, C, H, W], those of ``rows`` mirrored left to right."""
-    return images.index_copy(0, rows, images.index_select(0, rows).flip(-1))
 
 
 def _combined_seed(*numbers: int) -> int:

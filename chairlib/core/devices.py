@@ -33,21 +33,17 @@ def free_memory(device: torch.device) -> float:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
-    if device.type == "cpu":
-        try:
-            with open("/proc/meminfo", encoding="utf-8") as stream:
-                return next(1024 * int(line.split()[1]) for line in stream if line.startswith("MemAvailable"))
-        except (OSError, StopIteration):
-            pass
-    return math.inf
+    available = _system_says("meminfo", "MemAvailable") if device.type == "cpu" else None
+    return 1024 * int(available.split()[0]) if available else math.inf
 
 
-def _cpu_model() -> str:
+def _system_says(file: str, name: str) -> str | None:
+    """The first value of this name in a file of Linux's ``/proc``; None where there is none."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            return next(line.split(":", 1)[1].strip() for line in stream if line.startswith("model name"))
+        with open(f"/proc/{file}", encoding="utf-8") as stream:
+            return next(line.split(":", 1)[1].strip() for line in stream if line.startswith(name))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return None
 
 
 def describe_hardware(device: torch.device) -> str:
@@ -56,4 +52,5 @@ def describe_hardware(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     used = min(torch.get_num_threads(), cores)
-    return f"{_cpu_model()}, {used} of {cores} cores"
+    model = _system_says("cpuinfo", "model name") or platform.processor() or platform.machine()
+    return f"{model}, {used} of {cores} cores"

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import shutil
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
@@ -21,7 +20,6 @@ __all__ = [
     "check_replaceable",
     "disk_errors",
     "file_digest",
-    "find_file",
     "is_leftover",
     "once_a_file",
     "write_json",
@@ -109,17 +107,6 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
             temporary.replace(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def find_file(folder: Path, name: str) -> Path:
-    """The file that ``name`` means in ``folder``; ``folder / name`` where there is none.
-
-    Other systems write ``\\`` between folders, and store the accents of a letter with it or after it.
-    """
-    named = [folder / name]
-    for written in (name, name.replace("\\", "/")):
-        named += [folder / unicodedata.normalize(form, written) for form in ("NFC", "NFD")]
-    return next(filter(os.path.isfile, named), named[0])
 
 
 def once_a_file(function: Callable[[Path], T]) -> Callable[[Path], T]:

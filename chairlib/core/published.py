@@ -34,32 +34,7 @@ FOREGROUND_SHARE = 21.99
 
 #: What does not add up in the paper, by the table or figure it stands in. Shown where it matters, never mended.
 SLIPS: dict[str, tuple[str, ...]] = {
-    "table1": (
-        "The caption promises hours and epochs; the table gives hours only (section 5.1 has four epochs for U-Net at "
-        "64 and 128).",
-        "FCN-VGG-16 stands above FCN-ResNet-50 at 32, 64 and 128 pixels and below it at 256.",
-    ),
-    "table2": (
-        "Section 5.2 ranks FCN-ResNet-101, then FCN-ResNet-50, then FCN-VGG-16; in the table FCN-VGG-16 is above "
-        "FCN-ResNet-50 on IoU, and above both ResNets on Dice.",
-    ),
-    "table3": (
-        "FCN-ResNet-101 pretrained on Chair Segments has 51.54 for both IoU and Dice on airplane. The two can only be "
-        "equal where every image scores 0 or 100, so one of them is a typing slip.",
-        "The caption sees an advantage of pretraining on Chair Segments almost across all metrics; 12 of the 36 "
-        "figures are lower than the same model's from scratch, 7 of them FCN-ResNet-101's.",
-    ),
-    "table4": (
-        "Both U-Nets are called state of the art; from scratch on airplane, the U-Net's IoU of 0.65 is below the 0.66 "
-        "of Yuan et al.",
-        "IoU is printed as a fraction here and in per cent in every other table.",
-        "The rows from the literature are unsupervised methods, most likely on subsets of 100 images; the U-Nets are "
-        "supervised, on the full labelled sets.",
-    ),
-    "figure4": (
-        "The caption says that the models keep their relative strength across resolutions; in Table 1 FCN-VGG-16 and "
-        "FCN-ResNet-50 change places between 128 and 256 pixels.",
-    ),
+    str(at): tuple(texts) for at, texts in pd.read_csv(paths.published / "slips.csv").groupby("at")["slip"]
 }
 
 

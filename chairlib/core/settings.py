@@ -32,13 +32,14 @@ _TYPES: dict[Any, tuple[Any, str]] = {
 }
 
 
-def parameter(default: Any, help: str, *, identity: bool = True) -> Any:
+def parameter(default: Any, help: str, *, identity: bool = True, later: bool = False) -> Any:
     """A field of a settings dataclass: its default, and a sentence that the command line shows.
 
     ``identity``: whether another value makes another run. Where a run computes and where its data lies do not.
+    ``later``: came after runs had names, so at its default it has no part in them: those runs keep theirs.
     """
     make = {"default_factory": default} if callable(default) else {"default": default}
-    return field(**make, metadata={"help": help, "identity": identity})
+    return field(**make, metadata={"help": help, "identity": identity, "later": later})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,12 @@ class Settings:
         """The parameters that make this run another one than its neighbours."""
         values = self.to_dict()
         return {field.name: values[field.name] for field in fields(self) if field.metadata.get("identity", True)}
+
+    def named(self) -> dict[str, Any]:
+        """The parts of :meth:`identity` that a run's name is made from."""
+        later = {field.name for field in fields(self) if field.metadata.get("later")}
+        default = type(self)().to_dict()
+        return {name: value for name, value in self.identity().items() if name not in later or value != default[name]}
 
 
 def _in_type(name: str, value: Any, declared: Any) -> Any:

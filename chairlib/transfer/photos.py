@@ -25,7 +25,6 @@ from chairlib.transfer.settings import STAND_IN, TransferSettings
 __all__ = [
     "Photos",
     "check_unchanged",
-    "content_hash",
     "looked_at_once",
     "name_and_hash",
     "open_datasets",
@@ -120,14 +119,9 @@ def name_and_hash(settings: TransferSettings) -> tuple[str, str]:
     return found
 
 
-def content_hash(settings: TransferSettings) -> str:
-    """The digits of :func:`name_and_hash`."""
-    return name_and_hash(settings)[1]
-
-
 def check_unchanged(run: Run[TransferSettings]) -> None:
     """Raise :class:`CollectionError` where the photos are no longer those that the run was opened with."""
-    now = content_hash(run.settings)
+    now = name_and_hash(run.settings)[1]
     if now != run.data["hash"]:
         raise CollectionError(
             f"{photos_root(run.settings.data)}: photos or masks have changed ({now}) since run {run.name} was opened "

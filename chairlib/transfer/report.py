@@ -7,7 +7,7 @@ pretraining helps in :mod:`chairlib.transfer.comparisons`.
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from chairlib.show.tables import untrained
 from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain, scores_by_photo
 from chairlib.transfer.images_needed import count_validation_photos, curves_by_seed, images_until
 from chairlib.transfer.object_discovery import photos_name
-from chairlib.transfer.photos import content_hash, photos_root
+from chairlib.transfer.photos import looked_at_once, name_and_hash, photos_root
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.run import examples
 from chairlib.transfer.selection import Selection, count_pretrainings
@@ -369,21 +369,21 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
     name = photos_name(photos_root(data))
     records, unmatched = load_records(TransferSettings.kind, None, runs)
     matching = []
-
-    @cache  # many records share a category and protocol, and each call asks for the state of every file
-    def hash_of(category: str, protocol: str, fold: int) -> str | None:
-        try:
-            return content_hash(TransferSettings(data=data, category=category, protocol=protocol, fold=fold))
-        except CollectionError:  # this folder has no such category, or none of its photos under that protocol
-            return None
-
-    for record in records:
-        settings = record.settings
-        reason = f"it was made from other photos ({record.content['data']['name']})"
-        if hash_of(settings.category, settings.protocol, settings.fold) == record.content["data"]["hash"]:
-            matching.append(record)
-        elif runs:
-            raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
-        else:
-            unmatched.append(f"{record.name}: {reason}")
+    with looked_at_once():
+        for record in records:
+            reason = f"it was made from other photos ({record.content['data']['name']})"
+            if _hash_in(data, record.settings) == record.content["data"]["hash"]:
+                matching.append(record)
+            elif runs:
+                raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
+            else:
+                unmatched.append(f"{record.name}: {reason}")
     return TransferReport(name, matching, unmatched)
+
+
+def _hash_in(data: str, settings: TransferSettings) -> str | None:
+    """What the photos of a run with these settings are in the folder ``data``; None where it has none of them."""
+    try:
+        return name_and_hash(settings.with_changes(data=data))[1]
+    except CollectionError:
+        return None

@@ -8,14 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chairlib.collection.cells import from_cell, guard_table, one_line, read_table, to_cell
+from chairlib.collection.cells import from_cell, one_line, read_table, to_cell
 from chairlib.core.errors import CollectionError
 
 #: Texts that are likely to go wrong: signs that begin formulas, apostrophes, numbers.
 CELLS = st.text(st.sampled_from("'=+-@\t\r 1.e\"a,\n"), max_size=8) | st.text()
-
-#: Some versions of Python don't quote a carriage return where another line's end was asked for.
-LINES = CELLS.filter(lambda text: "\r" not in text and "\0" not in text)
 
 
 @given(st.text())
@@ -49,24 +46,6 @@ def test_numbers_and_ids_stay_as_they_are(value):
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-1+1", "@SUM(A1)", "\t=1", "--5", "-inf", "+"])
 def test_formulas(text):
     assert to_cell(text) == f"'{text}"
-
-
-@given(st.lists(st.tuples(LINES, LINES), min_size=1, max_size=4))
-def test_tables_are_guarded_once(rows):
-    stream = io.StringIO(newline="")
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    table = guard_table(stream.getvalue())
-    assert guard_table(table) == table
-    cells = [to_cell(one_line(from_cell(cell))) for row in rows for cell in row]
-    assert [cell for row in csv.reader(io.StringIO(table, newline="")) for cell in row] == cells
-
-
-def test_names_with_control_characters_in_a_table():
-    assert guard_table("file\na\x1b[2J\n=b\n") == "file\na [2J\n'=b\n"
-
-
-def test_a_harmless_table_is_left_as_it_is():
-    assert guard_table('a,"b"\r\n1,"-2"') == 'a,"b"\r\n1,"-2"'
 
 
 # -- tables as spreadsheets write them --------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection, Item, Provenance, write_collection
+from chairfinder.writing import Item, write_collection
+from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection, Provenance
 from chairlib.collection.provenance import OPTIONAL_COLUMNS
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from chairlib.benchmark.metrics import bootstrap_interval, score_masks
 from chairlib.collection.groups import group_labels
-from chairlib.collection.splits import assign_splits
 from chairlib.compositing.image_sets import StoredSet
 from chairlib.core.errors import ParameterError
 
@@ -69,15 +68,6 @@ def test_groups_mean_the_same_however_they_are_given(way, ids):
     assert StoredSet(images, images[:, :1], torch.device("cpu"), "drawn", groups=give(ids)).groups == labels
 
 
-@pytest.mark.parametrize("way", NUMBERS)
-def test_splits_keep_groups_together_however_they_are_given(way):
-    ids = [number % 13 for number in range(60)]
-    splits = assign_splits(NUMBERS[way](ids), {"train": 3, "val": 1, "test": 1}, seed=0)
-    assert len(set(zip(ids, splits, strict=True))) == 13
-    again = assign_splits(NUMBERS[way](ids[::-1]), {"train": 3, "val": 1, "test": 1}, seed=0)
-    assert again[::-1] == splits
-
-
 def test_equal_numbers_of_other_types_are_one_group():
     labels = group_labels([1, 1.0, np.int8(1), torch.tensor(1.0), 2])
     assert [repr(label) for label in labels] == ["1", "1", "1", "1", "2"]
@@ -92,7 +82,6 @@ def test_a_missing_group_is_named_by_its_image(kind, missing):
         lambda: group_labels(groups),
         lambda: score_masks(masks, masks, groups),
         lambda: bootstrap_interval(np.arange(3.0), groups=groups),
-        lambda: assign_splits(groups, {"train": 1, "val": 1}, seed=0),
         lambda: StoredSet(masks.byte().expand(-1, 3, -1, -1), masks.byte(), torch.device("cpu"), "drawn", groups),
     ):
         with pytest.raises(

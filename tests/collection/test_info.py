@@ -6,7 +6,8 @@ import re
 import pytest
 from PIL import Image
 
-from chairlib.collection import SPLITS, Item, Provenance, write_collection
+from chairfinder.writing import Item, write_collection
+from chairlib.collection import SPLITS, Provenance
 from chairlib.collection.info import describe
 from chairlib.core.errors import CollectionError
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
-from chairlib.collection import KINDS, Collection, Item, Provenance, write_collection
+from chairfinder.writing import Item, write_collection
+from chairlib.collection import KINDS, Collection, Provenance
 from chairlib.collection.leakage import (
     COMPARISONS,
     HASH_BITS,

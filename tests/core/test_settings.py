@@ -151,7 +151,7 @@ def test_a_value_of_any_type_is_taken_as_declared_or_named_in_one_line(data):
 
 
 def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
-    assert BenchmarkSettings().identity().keys() == set(BenchmarkSettings.names()) - {"data", "device"}
+    assert BenchmarkSettings().identity().keys() == set(BenchmarkSettings.names()) - {"data", "device", "protocol"}
     assert LandscapeSettings().identity().keys() == set(LandscapeSettings.names()) - {"data", "photos", "device"}
 
 

@@ -27,11 +27,11 @@ import numpy as np
 from PIL import Image
 
 from chairfinder.grouping import find_groups, near_duplicates
-from chairlib.collection.collection import Collection, Item, write_collection
-from chairlib.collection.images import MAX_PIXELS, Decoded, count_pixels, decode_photo, decode_segment, read_bytes
+from chairfinder.writing import Item, write_collection
+from chairlib.collection.collection import SPLITS, Collection
+from chairlib.collection.images import MAX_PIXELS, Decoded, decode_photo, decode_segment, read_bytes, readable_formats
 from chairlib.collection.provenance import Provenance
 from chairlib.collection.signatures import Signature, background_signature, segment_signature
-from chairlib.collection.splits import SPLITS
 from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.progress import progress_bar
 
@@ -42,6 +42,7 @@ __all__ = [
     "Origin",
     "build",
     "by_reason",
+    "count_pixels",
     "decode",
     "final_bytes",
     "in_threads",
@@ -149,6 +150,17 @@ class _Room:
 
 
 _ROOM = _Room()
+
+
+def count_pixels(source: bytes | Path) -> int:
+    """The number of pixels that an image's header states, at most :data:`MAX_PIXELS`; 0 where it is no image."""
+    try:
+        with Image.open(
+            io.BytesIO(source) if isinstance(source, bytes) else source, formats=readable_formats()
+        ) as image:
+            return min(image.width * image.height, MAX_PIXELS)
+    except Exception:  # decoding it says what is wrong
+        return 0
 
 
 @contextmanager

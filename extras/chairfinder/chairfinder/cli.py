@@ -1,4 +1,4 @@
-"""The commands that this package adds to ``chairlib``: ``import``, ``collect`` and ``fetch``."""
+"""The commands that this package adds to ``chairlib``: ``import``, ``collect``, ``fetch``, ``coco-chairs``."""
 
 import sys
 from pathlib import Path
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_)
     app.add_typer(collect_app, name="collect", context_settings={"help_option_names": ["-h", "--help"]})
     app.command()(fetch)
+    app.command()(coco_chairs)
 
 
 def _list_thresholds(given: list[str] | None) -> list[str] | None:
@@ -178,3 +179,17 @@ def fetch(
     from chairfinder.fetching import fetch as get
 
     print(f"Read it: {get(name, out, url)}")
+
+
+def coco_chairs(
+    images: Annotated[Path, typer.Option(help="Folder of COCO photos.")],
+    annotations: Annotated[Path, typer.Option(help="Their annotations, instances_*.json.")],
+    out: Out,
+) -> None:
+    """Crop the chairs of COCO photos to files in the authors' layout, to pretrain on."""
+    from chairfinder.coco_chairs import export as write
+
+    for split, data in write(images, annotations, out).items():
+        left_out = ", ".join(f"{count} {reason}" for reason, count in data.n_left_out.items() if count) or "none"
+        print(f"{split}: {len(data)} crops of {len(set(data.groups or []))} photos (left out: {left_out})")
+    print(f"pretrain with: chairlib benchmark --data {out}, or in a build: make paper PROFILE=paper COCO={out}")

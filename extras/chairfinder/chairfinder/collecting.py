@@ -28,6 +28,7 @@ from chairfinder.building import (
     Origin,
     appearance_of,
     build,
+    count_pixels,
     decode,
     final_bytes,
     in_threads,
@@ -49,7 +50,7 @@ from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.web import Limits, Turns, UnusableError, check_contact, open_client, read_url, url_problem
 from chairlib.collection.cells import one_line
 from chairlib.collection.collection import KINDS, Collection
-from chairlib.collection.images import count_pixels, read_bytes, read_photo, read_segment
+from chairlib.collection.images import read_bytes, read_photo, read_segment
 from chairlib.collection.provenance import Provenance
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError

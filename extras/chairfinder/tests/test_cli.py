@@ -1,4 +1,4 @@
-"""The commands import, collect and fetch, as ``chairlib`` runs them: what they print, and how they end."""
+"""The commands import, collect, fetch and coco-chairs, as ``chairlib`` runs them: what they print, and how they end."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ LENIENT = [
 def test_help_lists_the_commands(call):
     status, out, _ = call("--help")
     assert status == 0
-    for command in ("import", "collect", "fetch"):
+    for command in ("import", "collect", "fetch", "coco-chairs"):
         assert f" {command} " in out
         assert call(command, "-h")[0] == 0
 

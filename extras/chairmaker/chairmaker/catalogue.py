@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from chairfinder.screening import screen_background
 from chairfinder.screening.rooms import flat_graphic, no_detail
-from chairlib.collection import Collection, Item, Provenance, write_collection
+from chairfinder.writing import Item, write_collection
+from chairlib.collection import Collection, Provenance
 from chairlib.core.code import code_hash
 from chairlib.core.errors import ParameterError
 from chairlib.core.files import atomic_path, check_free

@@ -1,13 +1,21 @@
-"""Whole groups only, near the ratios, never empty, the same for the same seed."""
+"""Splits: whole groups only, near the ratios, never empty, the same for the same seed."""
 
+import csv
+import io
+import math
 from collections import Counter
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chairlib.collection.splits import BACKGROUND_RATIOS, SEGMENT_RATIOS, SPLITS, assign_splits
-from chairlib.core.errors import CollectionError
+from chairfinder.writing import BACKGROUND_RATIOS, SEGMENT_RATIOS, assign_splits, guard_table
+from chairlib.collection import SPLITS
+from chairlib.collection.cells import from_cell, one_line, to_cell
+from chairlib.core.errors import CollectionError, ParameterError
 
 groups_strategy = st.lists(st.integers(0, 40).map(str), min_size=3, max_size=200).filter(lambda g: len(set(g)) >= 3)
 ratios_strategy = st.sampled_from([SEGMENT_RATIOS, BACKGROUND_RATIOS])
@@ -80,3 +88,45 @@ def test_too_few_groups_say_so_in_one_line(groups):
     with pytest.raises(CollectionError, match=f"{len(set(groups))} group.*at least 3") as caught:
         assign_splits(groups, SEGMENT_RATIOS, 0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("give", [torch.tensor, np.array, pd.Series, lambda ids: pd.Series(ids, dtype="category")])
+def test_splits_keep_groups_together_however_they_are_given(give):
+    ids = [number % 13 for number in range(60)]
+    splits = assign_splits(give(ids), {"train": 3, "val": 1, "test": 1}, seed=0)
+    assert len(set(zip(ids, splits, strict=True))) == 13
+    assert splits == assign_splits(ids, {"train": 3, "val": 1, "test": 1}, seed=0)
+    assert assign_splits(give(ids[::-1]), {"train": 3, "val": 1, "test": 1}, seed=0)[::-1] == splits
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, pd.NA])
+def test_a_missing_group_is_named_by_its_image(missing):
+    with pytest.raises(ParameterError, match=r"^image 1 has the group "):
+        assign_splits(["a", missing, "b"], {"train": 1, "val": 1}, seed=0)
+
+
+# -- tables beside the manifest ---------------------------------------------------------------------------------------
+
+#: Texts that are likely to go wrong: signs that begin formulas, apostrophes, numbers. Some versions of Python don't
+#: quote a carriage return where another line's end was asked for.
+LINES = (st.text(st.sampled_from("'=+-@\t\r 1.e\"a,\n"), max_size=8) | st.text()).filter(
+    lambda text: "\r" not in text and "\0" not in text
+)
+
+
+@given(st.lists(st.tuples(LINES, LINES), min_size=1, max_size=4))
+def test_tables_are_guarded_once(rows):
+    stream = io.StringIO(newline="")
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    table = guard_table(stream.getvalue())
+    assert guard_table(table) == table
+    cells = [to_cell(one_line(from_cell(cell))) for row in rows for cell in row]
+    assert [cell for row in csv.reader(io.StringIO(table, newline="")) for cell in row] == cells
+
+
+def test_names_with_control_characters_in_a_table():
+    assert guard_table("file\na\x1b[2J\n=b\n") == "file\na [2J\n'=b\n"
+
+
+def test_a_harmless_table_is_left_as_it_is():
+    assert guard_table('a,"b"\r\n1,"-2"') == 'a,"b"\r\n1,"-2"'

@@ -1,7 +1,7 @@
 """COCO's annotation files: photos with chairs, and the outlines of the chairs as pixels.
 
 Outlines are polygons or run lengths, plain or compressed. They are drawn by pycocotools, which does not check what it
-is given; so everything that it could fall over is checked here. It comes with ``pip install "chairlib[coco]"``.
+is given; so everything that it could fall over is checked here. It comes with ``pip install "chairfinder[coco]"``.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from chairfinder.names import find_file
 from chairlib.collection.opacity import Box
 from chairlib.core.errors import ChairlibError, CollectionError
-from chairlib.core.files import find_file
 
 __all__ = ["CocoPhoto", "box_region", "draw_mask", "natural_order", "outline_box", "read_photos", "unpack_runs"]
 
@@ -175,7 +175,7 @@ def _coco_masks() -> Any:
         from pycocotools import mask
     except ImportError as error:
         raise ChairlibError(
-            f'COCO annotations need pycocotools ({error}); install it with: pip install "chairlib[coco]"'
+            f'COCO annotations need pycocotools ({error}); install it with: pip install "chairfinder[coco]"'
         ) from error
     return mask
 

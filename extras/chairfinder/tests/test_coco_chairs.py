@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from chairfinder import coco_chairs
+from chairfinder.coco_annotations import unpack_runs
+from chairfinder.coco_chairs import CocoChairs
 from chairlib import CompositeLoader, ReleasedChairSegments
 from chairlib.cli import main
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError
-from chairlib.transfer import coco_chairs
-from chairlib.transfer.coco_annotations import unpack_runs
-from chairlib.transfer.coco_chairs import CocoChairs
 
 coco = pytest.importorskip("pycocotools.mask", reason="needs the Python package pycocotools")
 
@@ -595,5 +595,5 @@ def test_without_pycocotools_the_way_to_get_it_is_said(many, monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ChairlibError, match=r"chairlib\[coco\]"):
+    with pytest.raises(ChairlibError, match=r"chairfinder\[coco\]"):
         CocoChairs(*many)

@@ -14,7 +14,7 @@ are left out by rules with a name:
 ``repeated``
     it is the same crop as that of another group.
 
-Annotations whose outline holds no pixel count as ``empty``. Needs pycocotools: ``pip install "chairlib[coco]"``.
+Annotations whose outline holds no pixel count as ``empty``. Needs pycocotools: ``pip install "chairfinder[coco]"``.
 """
 
 import math
@@ -26,14 +26,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from chairlib.collection.images import exif_note, read_photo
-from chairlib.collection.opacity import Box
-from chairlib.compositing.masked_images import MaskedImages
-from chairlib.compositing.released import COCO_SOURCE, NOTE
-from chairlib.core.errors import CollectionError, ImageError, ParameterError
-from chairlib.core.files import atomic_folder, write_json
-from chairlib.core.progress import progress_bar
-from chairlib.transfer.coco_annotations import (
+from chairfinder.coco_annotations import (
     CocoPhoto,
     box_region,
     draw_mask,
@@ -41,6 +34,13 @@ from chairlib.transfer.coco_annotations import (
     outline_box,
     read_photos,
 )
+from chairlib.collection.images import exif_note, read_photo
+from chairlib.collection.opacity import Box
+from chairlib.compositing.masked_images import MaskedImages
+from chairlib.compositing.released import COCO_SOURCE, NOTE
+from chairlib.core.errors import CollectionError, ImageError, ParameterError
+from chairlib.core.files import atomic_folder, write_json
+from chairlib.core.progress import progress_bar
 from chairlib.transfer.protocols import split_off, stable_order
 
 __all__ = ["REASONS", "CocoChairs", "export", "merge_boxes", "overlap", "square_around"]
