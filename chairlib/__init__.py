@@ -16,6 +16,7 @@ _MODULES = {
     "ReleasedChairSegments": "chairlib.compositing.released",
     "barrier": "chairlib.landscape.barriers",
     "build_model": "chairlib.benchmark.models",
+    "compare_runs": "chairlib.benchmark.comparison",
     "evaluate": "chairlib.benchmark.evaluation",
     "fine_tune": "chairlib.transfer.run",
     "fit": "chairlib.benchmark.training",
@@ -24,6 +25,8 @@ _MODULES = {
     "interpolation_curve": "chairlib.landscape.evaluator",
     "l2_distance": "chairlib.landscape.states",
     "linear_cka": "chairlib.landscape.beyond.similarity",
+    "load_model": "chairlib.benchmark.comparison",
+    "load_runs": "chairlib.benchmark.comparison",
     "score_masks": "chairlib.benchmark.metrics",
 }
 __all__ = ["__version__", *_MODULES]

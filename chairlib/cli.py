@@ -23,7 +23,7 @@ from typing import Annotated, Any, NoReturn, get_args, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from chairlib import __version__, cli_board
+from chairlib import __version__, cli_runs
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths
 from chairlib.core.code import look_for_modules_in
@@ -32,7 +32,18 @@ from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 __all__ = ["app", "main"]
 
 #: Commands of the packages that make collections and other data, which the library does without.
-_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "collect", "fetch", "coco-chairs")
+_EXTRA_COMMANDS = (
+    "render",
+    "render-stand-in",
+    "import",
+    "collect",
+    "fetch",
+    "coco-chairs",
+    "card",
+    "robustness",
+    "submit",
+    "verify",
+)
 
 
 class _Commands(TyperGroup):
@@ -57,6 +68,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(cli_runs.app)
 
 Data = Annotated[
     str, typer.Argument(metavar="C", help="A collection: a folder, or 'mini', the one that ships with chairlib.")
@@ -132,14 +145,14 @@ def benchmark(sweep: bool, **parameters: Any) -> None:
     from chairlib.benchmark.run import open_run, train
 
     given = _given(parameters)
-    protocol, seed = given.pop("protocol", None), given.get("seed")
+    protocol = given.pop("protocol", None)
     if protocol is None:
         if sweep:
             raise ParameterError("--sweep tries a protocol's learning rates: name one with --protocol.")
         records = [train(open_run(**given))]
     else:
-        seeds = None if given.pop("seed", None) is None else [seed]
-        records = judge(protocol, seeds=seeds, try_rates=sweep, **given)
+        seed = given.pop("seed", None)
+        records = judge(protocol, seeds=None if seed is None else [int(seed)], try_rates=sweep, **given)
     for record in records:
         print(f"{describe_record(record)}\n  {record.folder}")
     if len(records) > 1:
@@ -198,7 +211,6 @@ _add_run_command(
     [name for name in _SCORED if name in BenchmarkSettings.names()],
     name=_option("name", None, str | None, _NAME),
 )
-cli_board.add_commands(app)
 
 
 def read_parameters(pairs: list[str], mapping: str | None, option: str = "-P") -> dict[str, Any]:

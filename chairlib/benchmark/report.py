@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from chairlib.benchmark.comparison import paired_difference, units
 from chairlib.benchmark.metrics import one_class_note
 from chairlib.benchmark.models import FULL_WIDTH
 from chairlib.benchmark.protocols import common_terms, differing_terms, get_protocol
@@ -20,7 +21,7 @@ from chairlib.compositing.released import COCO_SOURCE
 from chairlib.core import published
 from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record, load_records, reference_records
-from chairlib.core.statistics import Difference, difference
+from chairlib.core.statistics import difference
 from chairlib.show.pictures import side_by_side
 from chairlib.show.tables import untrained
 
@@ -88,7 +89,7 @@ def _mean_score(records: Sequence[Record], metric: str) -> tuple[float, float, f
     if len(records) > 1 and metric in _METRICS:
         tables = [record.table("test_images") for record in records]
         scores = pd.concat([table[metric] for table in tables], axis=1).dropna()
-        found = difference([_units(scores, tables[0]["group"])]) if len(scores) else None
+        found = difference([units(scores, tables[0]["group"])]) if len(scores) else None
         low, high = (max(found.low, 0.0), min(found.high, 100.0)) if found else (np.nan, np.nan)
     return mean, float(low), float(high)
 
@@ -214,7 +215,7 @@ class Report:
         paper, notes = published.table2().set_index("model")["iou"], []
         found = [(key, found) for key, found in self.configurations().items() if key[0] in paper and key[2] == 64]
         for ((model, *alike), mine), ((other, *others), theirs) in itertools.combinations(found, 2):
-            gain, printed = _paired_difference(mine, theirs), paper[model] - paper[other]
+            gain, printed = paired_difference(mine, theirs), paper[model] - paper[other]
             ours = {"higher": 1, "lower": -1}.get(gain.told("higher", "lower"), 0) if gain else 0
             if gain and alike == others and ours * printed < 0:
                 names = f"{self.label(mine[0])} less that of {self.label(theirs[0])}"
@@ -242,7 +243,7 @@ class Report:
                 pairs += [(records, other) for other in against[:1]]
         rows = []
         for pair in pairs:
-            if gain := _paired_difference(*pair):
+            if gain := paired_difference(*pair):
                 names = [f"{self.label(side[0])} at {side[0].settings.resolution} px" for side in pair]
                 row = {
                     **dict(zip(("model", "compared with"), names, strict=True)),
@@ -329,27 +330,6 @@ class Report:
         records = max(found, key=lambda rows: (len(rows), rows[0].settings.recipe == "paper"))
         text = "{:.1f} % ({:.1f}–{:.1f})".format(*_mean_score(records, "iou"))
         return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
-
-
-def _paired_difference(records: Sequence[Record], against: Sequence[Record]) -> Difference | None:
-    """How much higher IoU is, over the groups and seeds of both; None unless the same composites were scored."""
-    one, other = ({record.settings.seed: record.table("test_images") for record in side} for side in (records, against))
-    tables = {seed: (one[seed], other[seed]) for seed in one if seed in other}
-    groups = [table["group"].fillna("") for pair in tables.values() for table in pair]
-    if not groups or not all(groups[0].equals(more) for more in groups):
-        return None
-    gains = pd.DataFrame({seed: mine["iou"] - theirs["iou"] for seed, (mine, theirs) in tables.items()}).dropna()
-    return difference([_units(gains, groups[0])])
-
-
-def _units(scores: pd.DataFrame, groups: pd.Series) -> np.ndarray:
-    """Scores [images, seeds] as those of groups [groups, seeds]; an image without a group is by itself.
-
-    Groups differ in size: a unit is how far its sum lies from what the mean would give (a ratio of sums, linearised).
-    """
-    units = scores.groupby(groups.where(groups.fillna("") != "", groups.index.astype(str)))
-    shares = units.sum() - np.outer(units.size(), scores.mean())
-    return (scores.mean() + shares / units.size().mean()).to_numpy()
 
 
 def _size(records: Sequence[Record]) -> int:

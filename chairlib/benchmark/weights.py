@@ -5,11 +5,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from chairlib.core.errors import ParameterError
+from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.files import file_digest
+from chairlib.core.runs import Record
 from chairlib.core.tensors import load_tensors
 
-__all__ = ["AS_BUILT", "load_weights", "weights_digest"]
+__all__ = ["AS_BUILT", "load_recorded", "load_weights", "weights_digest"]
 
 #: Stands for weights in the place of a file: those that the model is built with.
 AS_BUILT = "built"
@@ -60,6 +61,14 @@ def load_weights(model: nn.Module, weights: str) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise ParameterError(f"weights {weights} do not fit the model ({reason}).") from error
+
+
+def load_recorded(model: nn.Module, record: Record) -> None:
+    """Load a record's weights; :class:`RecordError` where they are missing, damaged, or not those of ``model``."""
+    try:
+        load_weights(model, str(record.file("weights.safetensors")))
+    except ChairlibError as error:
+        raise RecordError(f"record {record.name} cannot be used: {error}") from error
 
 
 def _bare(name: str) -> str:

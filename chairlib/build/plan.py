@@ -111,7 +111,7 @@ class Plan:
 
         Not given to Snakemake as files: it looks at every waiting job's files each time that a job ends.
         """
-        tables = [path for path in paths.assets.rglob("*.*") if path.suffix in (".csv", ".txt", ".zip")]
+        tables = [path for path in paths.assets.rglob("*.*") if path.suffix in (".css", ".csv", ".txt", ".zip")]
         digest = hashlib.sha256()
         for path in sorted([*paths.package.rglob("*.py"), *tables]):
             digest.update(repr((str(path.relative_to(paths.package)), path.read_bytes())).encode())

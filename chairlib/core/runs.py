@@ -8,14 +8,18 @@ content of its data, so another question never meets an old answer.
 Reports read records and nothing else. :func:`load_records` refuses those made from other data or by other code.
 """
 
+import difflib
 import hashlib
 import json
 import platform
 import re
+import secrets
+import shutil
 import subprocess
 import time
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,19 +31,24 @@ import pandas as pd
 from chairlib import __version__
 from chairlib.core import code, paths
 from chairlib.core.errors import ParameterError, RecordError
-from chairlib.core.files import atomic_path, file_digest, write_json
+from chairlib.core.files import atomic_path, disk_errors, file_digest, write_json
 from chairlib.core.settings import Settings, settings_class
 
 __all__ = [
     "KINDS",
+    "NEWER",
     "Record",
     "Run",
     "code_hash",
+    "find_record",
+    "finished",
     "load_records",
     "open_run",
     "read_record",
+    "readable_records",
     "record_file",
     "reference_records",
+    "remove_run",
     "weights_hash",
 ]
 
@@ -47,6 +56,8 @@ S = TypeVar("S", bound=Settings)
 
 #: Raise when the layout of ``record.json`` changes.
 FORMAT = 1
+#: What the error about a record of a newer format calls its maker: such a record is not stale.
+NEWER = "a newer chairlib"
 #: Kinds of runs. Each is the name of the chapter's folder, whose module ``run`` makes them.
 KINDS = ("benchmark", "transfer", "landscape")
 #: Folders that decide no number: what they hold may change without making a record stale.
@@ -157,7 +168,7 @@ def _is_record(content: Any) -> bool:
 
 
 def read_record(folder: Path | zipfile.Path) -> Record:
-    """The record in a run's folder; :class:`RecordError` where it is missing or damaged."""
+    """The record in a run's folder; :class:`RecordError` where it is missing, damaged, or of a newer format."""
     file = folder / "record.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -165,6 +176,9 @@ def read_record(folder: Path | zipfile.Path) -> Record:
         raise RecordError(f"{file} does not exist; make the run first.") from error
     except (OSError, ValueError) as error:
         raise RecordError(f"{file} cannot be read ({error}); delete {folder} and run it again.") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if isinstance(found, int) and found > FORMAT:  # so that no run of this version takes its place
+        raise RecordError(f"{file} has format {found}, of {NEWER}; this one reads {FORMAT}: update chairlib.")
     if not _is_record(content):
         raise RecordError(f"{file} is not a run record; delete {folder} and run it again.")
     return Record(folder, content)
@@ -255,6 +269,45 @@ def record_file(name: str) -> Path:
     return paths.runs / name / "record.json"
 
 
+def finished(kind: str | None = None) -> list[str]:
+    """The names of all finished runs of a kind (None: of every kind), usable or not, sorted."""
+    found = (file.parent.name for file in paths.runs.glob(f"{kind or '*'}*/record.json"))
+    return sorted(name for name in found if name.partition("-")[0] in ((kind,) if kind else KINDS))
+
+
+def find_record(name: str) -> Record:
+    """The record of a finished run by its name, or a beginning of it (the kind may be left out) that no other has.
+
+    Raises :class:`RecordError`, which names similar or all such runs, unless that is one run.
+    """
+    known = finished()
+    found = [one for one in known if name and (one.startswith(name) or one.partition("-")[2].startswith(name))]
+    if name in found or len(found) == 1:
+        return read_record(paths.runs / (name if name in found else found[0]))
+    near = found or difflib.get_close_matches(name, known, n=3, cutoff=0.5) or ["none"]
+    shown = ", ".join(near[:4]) + (f" and {len(near) - 4} more" if len(near) > 4 else "")
+    what = f"{len(found)} runs have names that begin with" if found else "no finished run is called"
+    raise RecordError(f"{what} {name!r} (similar: {shown}); `chairlib runs list` lists all.")
+
+
+def readable_records(kind: str | None = None) -> list[Record]:
+    """The records of :func:`finished` runs, usable or not, without those that cannot be read."""
+    found = []
+    for name in finished(kind):
+        with suppress(RecordError):
+            found.append(read_record(paths.runs / name))
+    return found
+
+
+def remove_run(name: str) -> None:
+    """Delete a run. Killed at any moment, it leaves the whole run, or a hidden folder that nothing takes for a run."""
+    folder = paths.runs / name
+    with disk_errors(folder):
+        folder.rename(folder.with_name(f".{name}.{secrets.token_hex(4)}.tmp"))
+    for hidden in paths.runs.glob(".*.tmp"):  # those of earlier, killed calls too
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
 def load_records(kind: str, data_hash: str | None, names: list[str] | None = None) -> tuple[list[Record], list[str]]:
     """The finished runs of ``kind`` on this data, sorted by name, and why others were left out: ``(records, reasons)``.
 
@@ -262,7 +315,7 @@ def load_records(kind: str, data_hash: str | None, names: list[str] | None = Non
     or doesn't match the data or the code.
     """
     records, reasons = [], []
-    for name in names or [file.parent.name for file in sorted(paths.runs.glob(f"{kind}-*/record.json"))]:
+    for name in names or finished(kind):
         try:
             record = read_record(paths.runs / name)
             reason = record.mismatch(data_hash)

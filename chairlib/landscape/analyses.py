@@ -12,14 +12,11 @@ import torch
 
 from chairlib.benchmark.evaluation import predict
 from chairlib.landscape.barriers import barrier, barrier_interval
-from chairlib.landscape.cells import Cell, Study
+from chairlib.landscape.cells import Cell, Study, TrainedModels
 from chairlib.landscape.evaluator import FIGURES, figures_of
 from chairlib.landscape.plane import Plane
 from chairlib.landscape.space import distances, interpolate
 from chairlib.landscape.states import State
-from chairlib.landscape.trained import TrainedModels
-
-__all__ = ["Lines", "Planes", "all_distances", "barriers_of", "line_cell", "scored_cell"]
 
 #: Sets of models: the kind of a pair within one, as Table 5 calls it (the paper has no third), and its letter.
 _KINDS = {"ft_ft": "F", "ri_ri": "S", "rs_rs": "R"}
@@ -79,12 +76,11 @@ class Lines:
     study: Study
 
     def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        for pair in _KINDS.values():
-            for i, j in self.study.pairs:
-                for way in self.study.batch_norm:
-                    for alpha in self.study.alphas:
-                        about = {"pair": pair, "name": f"{i} & {j}", "batch_norm": way, "alpha": alpha}
-                        yield line_cell(f"{pair}{i}", f"{pair}{j}", alpha, way), about
+        study = self.study
+        grid = itertools.product(_KINDS.values(), study.pairs, study.batch_norm, study.alphas)
+        for pair, (i, j), way, alpha in grid:
+            about = {"pair": pair, "name": f"{i} & {j}", "batch_norm": way, "alpha": alpha}
+            yield line_cell(f"{pair}{i}", f"{pair}{j}", alpha, way), about
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
         """pair, name, batch_norm, alpha, split, scores, extrapolated (bool)."""

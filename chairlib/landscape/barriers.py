@@ -1,7 +1,4 @@
-"""Barriers of curves between two models.
-
-No more than arithmetic: analyses, figures and widgets all take it from here.
-"""
+"""Barriers of curves between two models: arithmetic that analyses, figures and widgets all take from here."""
 
 import math
 from collections.abc import Iterable
@@ -11,8 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from chairlib.core.errors import ParameterError
-
-__all__ = ["TOLERANCE", "barrier", "barrier_interval", "below_line"]
 
 #: Alphas this near to 0 or 1 are those of the models themselves: steps added up miss them by rounding.
 TOLERANCE = 1e-6
@@ -53,8 +48,8 @@ def barrier(alphas: Iterable[float], values: Iterable[float], higher_is_better: 
     return float(max(0.0, np.nanmax(below_line(alphas, values, higher_is_better))))
 
 
-def barrier_interval(alphas: Iterable[float], lines: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """The interval ``(low, high)`` of the mean barrier of some lines, by a percentile bootstrap over photos.
+def barrier_interval(alphas: Iterable[float], lines: ArrayLike) -> tuple[float, float]:
+    """The 95 % interval ``(low, high)`` of the mean barrier of some lines, by a percentile bootstrap over photos.
 
     alphas [A], as in :func:`barrier`. lines [L, A, N]: the score of each of N photos at each point of each of L lines,
     all of the same photos; a photo without a score (NaN) is left out. Each resample draws photos with replacement, the
@@ -64,9 +59,8 @@ def barrier_interval(alphas: Iterable[float], lines: ArrayLike, level: float = 0
     above it.
     """
     at, scores = np.array([*alphas], dtype=np.float64), np.asarray(lines, np.float64)
-    scores = scores[..., np.isfinite(scores).all(axis=(0, 1))]
     inside = (at >= -TOLERANCE) & (at <= 1 + TOLERANCE)
-    at, scores = at[inside], scores[:, inside]
+    at, scores = at[inside], scores[:, inside][..., np.isfinite(scores).all(axis=(0, 1))]
     if scores.shape[-1] < 2:
         return math.nan, math.nan
     first, last = np.abs(at).argmin(), np.abs(at - 1).argmin()
@@ -78,7 +72,7 @@ def barrier_interval(alphas: Iterable[float], lines: ArrayLike, level: float = 0
         return np.maximum(0, (straight - curves).max(axis=1)).mean(axis=0)
 
     options: dict = {"vectorized": True, "method": "percentile", "n_resamples": 1000, "batch": 100, "rng": 0}
-    result = stats.bootstrap((np.arange(scores.shape[-1]),), mean_barrier, confidence_level=level, **options)
+    result = stats.bootstrap((np.arange(scores.shape[-1]),), mean_barrier, **options)
     low, high = result.confidence_interval
     return float(low), float(high)
 

@@ -25,16 +25,6 @@ from chairlib.core.progress import progress_bar
 from chairlib.landscape.space import interpolate
 from chairlib.landscape.states import State, check_fits, copy_of, loaded_copy
 
-__all__ = [
-    "BATCH_NORM",
-    "FIGURES",
-    "Evaluator",
-    "figures_of",
-    "interpolation_curve",
-    "recalibrated_layers",
-    "score_ensemble",
-]
-
 #: What is done about BatchNorm's running statistics; see the top of this module.
 BATCH_NORM = ("average", "recalibrate")
 #: What :meth:`Evaluator.score` gives for a split: per cent, and the mean per-pixel loss.
@@ -42,17 +32,12 @@ FIGURES = ("iou", "dice", "precision", "loss")
 
 
 class Evaluator:
-    """Scores any number of states of one model on the same images.
+    """Scores any number of states of one model on the same images, in one private copy of the model.
 
-    Each state is copied into the tensors of one private copy of the model: no module is built again.
-
-    Parameters
-    ----------
-    model: of any weights and mode; copied to the loaders' device, never touched.
-    loaders: by split, such as ``{"train": ..., "test": ...}``. Every image is scored once, in order and unchanged.
-    recalibrate_on: where ``batch_norm="recalibrate"`` takes its images; by default the loader named ``train``.
-    n_images: how many of them, at most; all where None.
-    loss: ``bce`` or ``double_sigmoid``.
+    model: of any weights and mode; copied to the loaders' device, never touched. loaders: by split, such as
+    ``{"train": ..., "test": ...}``; every image is scored once, in order and unchanged. recalibrate_on: where
+    ``batch_norm="recalibrate"`` takes its images; by default the loader named ``train``. n_images: how many of them,
+    at most; all where None. loss: ``bce`` or ``double_sigmoid``.
     """
 
     def __init__(
@@ -81,10 +66,8 @@ class Evaluator:
         ``batch_norm``, and where there is nothing to recalibrate, or nothing to do it with.
         """
         check_choice("batch_norm", batch_norm, BATCH_NORM)
-        self._load(state)
+        self._load(state, batch_norm == "recalibrate")
         with torch.inference_mode():
-            if batch_norm == "recalibrate":
-                self._recalibrate()
             return {split: evaluate(self.model, loader, self.loss) for split, loader in self._loaders.items()}
 
     def score(self, state: State, batch_norm: str = "average") -> dict[str, dict[str, float]]:
@@ -105,17 +88,16 @@ class Evaluator:
 
         Raises as :meth:`evaluations` does, and unless ``n_images`` is a whole number above 0.
         """
-        self._load(state)
-        with torch.inference_mode():
-            self._recalibrate()
+        self._load(state, recalibrate=True)
         return {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
 
-    def _load(self, state: State) -> None:
+    @torch.inference_mode()
+    def _load(self, state: State, recalibrate: bool) -> None:
+        """Give the private copy this state, with new running statistics where that is asked for."""
         check_fits(state, self.model, "the state")
         self.model.load_state_dict(state)
-
-    def _recalibrate(self) -> None:
-        """Estimate the running statistics of the private copy anew, and leave it in evaluation mode."""
+        if not recalibrate:
+            return
         if self._recalibrate_on is None:
             raise ParameterError("recalibrating needs training images: name a loader 'train', or give recalibrate_on.")
         layers = recalibrated_layers(self.model)
@@ -203,10 +185,8 @@ def interpolation_curve(
 ) -> pd.DataFrame:
     """Scores of train and test images along the line between two models (the paper's Figure 7).
 
-    model: says what is computed; it is never touched. states: on any device. alphas, batch_norm: see
-    :func:`interpolate` and the top of this module; a repeated alpha is scored once. loss: ``bce`` or
-    ``double_sigmoid``. n_images: for recalibration, all training images where None. To keep each point as it comes, use
-    :class:`Evaluator` and :func:`interpolate`.
+    states: on any device. alphas: see :func:`interpolate`; a repeated one is scored once. To keep each point as it
+    comes, use :class:`Evaluator` and :func:`interpolate`, which also say what the other arguments are.
 
     Returns a row per alpha and split (``train``, ``test``): alpha, split, iou, dice, precision (per cent), loss (mean
     per pixel), and extrapolated (bool: alpha lies outside [0, 1]).

@@ -7,18 +7,13 @@ from chairlib.benchmark.jobs import find_run
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.jobs import Inputs, Job, run_job, unique
 from chairlib.core.runs import Run
-from chairlib.landscape.cells import Study, unique_cells
-from chairlib.landscape.run import analyses, open_run
+from chairlib.landscape.cells import N_TRAIN, Study, unique_cells
+from chairlib.landscape.run import SHARED, analyses, open_run
 from chairlib.landscape.run import members as members_of
 from chairlib.landscape.settings import LandscapeSettings
-from chairlib.landscape.trained import N_TRAIN
 from chairlib.transfer.photos import open_datasets, splits_of
 
-__all__ = ["NOTEBOOK", "count_images", "jobs", "members", "open_runs"]
-
 NOTEBOOK = "07_loss_landscape"
-#: Parameters of a pretraining that an analysis sets itself.
-_OWN = ("data", "device", "model", "precision", "resolution", "width")
 
 
 def open_runs(
@@ -36,7 +31,8 @@ def open_runs(
         )
         if "pretrain" not in entry:
             chosen = find_run(pretrainings, settings.model, settings.width, settings.resolution, seed=0)
-            parameters = {name: value for name, value in chosen.settings.to_dict().items() if name not in _OWN}
+            own = ("data", *SHARED)  # what an analysis sets itself
+            parameters = {name: value for name, value in chosen.settings.to_dict().items() if name not in own}
             settings = settings.with_changes(pretrain=parameters)
         runs.append(open_run(settings))
     return unique(runs)

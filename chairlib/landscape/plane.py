@@ -10,8 +10,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.landscape.space import combine
 from chairlib.landscape.states import State, check_alike, trainable
 
-__all__ = ["Plane"]
-
 #: Three points whose directions differ by less than this many radians span no plane worth drawing.
 _LEAST_ANGLE = 1e-4
 #: The space around the three points, as a share of the longer side.

@@ -18,16 +18,14 @@ from chairlib.benchmark.report import model_title
 from chairlib.core import published
 from chairlib.core.runs import Record, load_records, reference_records
 from chairlib.landscape.barriers import barrier
+from chairlib.landscape.cells import N_TRAIN
 from chairlib.landscape.evaluator import BATCH_NORM
 from chairlib.landscape.run import examples
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.space import distances
-from chairlib.landscape.trained import N_TRAIN
 from chairlib.transfer.photos import protocol_title
 from chairlib.transfer.run import initial_model
 from chairlib.transfer.settings import STAND_IN, TransferSettings
-
-__all__ = ["KINDS", "LandscapeReport", "open_reference", "open_report"]
 
 #: The paper's four kinds of pairs: two fine-tuned, two from scratch (Ri), and each with the pretrained model. And a
 #: fifth that it has not: two from scratch that share their random start (Rs, our R).

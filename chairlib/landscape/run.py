@@ -27,25 +27,18 @@ from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors, save_tensors
 from chairlib.landscape.analyses import Lines, Planes, all_distances, barriers_of
-from chairlib.landscape.beyond.criticality import Criticality
-from chairlib.landscape.beyond.early import EarlyPretraining
-from chairlib.landscape.beyond.matching import Matching
-from chairlib.landscape.beyond.similarity import Similarities
-from chairlib.landscape.beyond.soups import Soups
-from chairlib.landscape.cells import Analysis, Study, unique_cells
+from chairlib.landscape.beyond.analyses import Criticality, EarlyPretraining, Matching, Similarities, Soups
+from chairlib.landscape.cells import Analysis, Study, TrainedModels, unique_cells
 from chairlib.landscape.settings import LandscapeSettings
-from chairlib.landscape.trained import TrainedModels
 from chairlib.transfer import run as transfer
 from chairlib.transfer.photos import open_photos
 from chairlib.transfer.recipes import RECIPES, get_recipe
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["analyse", "analyses", "examples", "members", "open_run"]
-
 #: Shared pretrainings grow by this factor.
 _EARLY_FACTOR = 4
-#: What goes from an analysis to its models as it is.
-_SHARED = ("model", "width", "resolution", "precision", "device")
+#: What goes from an analysis to all its models as it is.
+SHARED = ("model", "width", "resolution", "precision", "device")
 _TUNING = ("category", "protocol", "fold", "recipe", "images", "evaluations")
 
 
@@ -64,17 +57,17 @@ def open_run(settings: LandscapeSettings | None = None, /, **parameters: Any) ->
 
 def _check_recipe(settings: LandscapeSettings) -> None:
     """Refuse, before anything is trained, a recipe whose models may end at different lengths of training."""
+
+    def is_fair(recipe: Recipe) -> bool:
+        return recipe.select == "last" and recipe.patience is None
+
     recipe = get_recipe(settings.recipe, settings.model)
-    if not _keeps_last(recipe):
-        fair = [name for name, by_model in RECIPES.items() if all(map(_keeps_last, by_model.values()))]
+    if not is_fair(recipe):
+        fair = [name for name, by_model in RECIPES.items() if all(map(is_fair, by_model.values()))]
         raise ParameterError(
             f"recipe {recipe.name!r} stops early or keeps the weights that validate best, but a landscape compares "
             f"models of one length of training; use one that does neither: {', '.join(fair)}."
         )
-
-
-def _keeps_last(recipe: Recipe) -> bool:
-    return recipe.select == "last" and recipe.patience is None
 
 
 def members(settings: LandscapeSettings) -> dict[str, Run[Any]]:
@@ -83,7 +76,7 @@ def members(settings: LandscapeSettings) -> dict[str, Run[Any]]:
     P, F1, S1, R1, F2, S2, R2, ..., and for a shared pretraining of N images P@N, F1@N, F2@N (without P@0: untrained
     weights).
     """
-    shared = {name: getattr(settings, name) for name in _SHARED}
+    shared = {name: getattr(settings, name) for name in SHARED}
     pretraining = BenchmarkSettings.of({**settings.pretrain, **shared, "data": settings.data})
     opened: dict[str, Run[Any]] = {"P": benchmark.open_run(pretraining)}
     for number in range(1, settings.n_seeds + 1):
@@ -107,7 +100,7 @@ def _tuned_run(
     if pretraining is not None:
         kind = "chair_segments_matched" if pretraining.settings.train_images else "chair_segments"
         more |= {"pretraining": kind, "pretrained": pretraining.name}
-    tuning = {name: getattr(settings, name) for name in (*_SHARED, *_TUNING)}
+    tuning = {name: getattr(settings, name) for name in (*SHARED, *_TUNING)}
     return transfer.open_run(**tuning, data=settings.photos, **more)
 
 
@@ -211,11 +204,8 @@ def examples(record: Record) -> dict[str, Any]:
     N, d, d]. Raises :class:`RecordError` where the file is missing.
     """
     tensors, _ = load_tensors(record.file("examples.safetensors"))
-    masks = {
-        tuple(name.split(".")[1:]): value.numpy().astype(bool)
-        for name, value in tensors.items()
-        if name.startswith("masks.")
-    }
+    names = [name for name in tensors if name.startswith("masks.")]
+    masks = {tuple(name.split(".")[1:]): tensors[name].numpy().astype(bool) for name in names}
     if not masks:
         raise RecordError(f"{record.folder} has no masks; delete it and run it again.")
     return {

@@ -10,8 +10,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.settings import Settings, parameter
 from chairlib.transfer.settings import STAND_IN
 
-__all__ = ["LandscapeSettings"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class LandscapeSettings(Settings):

@@ -1,8 +1,6 @@
 """Weights as points of a space (the paper's section 6): lines between models, averages, distances, rewound blocks.
 
-P stands for a pretrained model, F1 and F2 for two fine-tuned from it, S1 and S2 for two trained from scratch (the
-paper's Ri). A *state* is a module's ``state_dict`` (:mod:`chairlib.landscape.states`). Nothing here changes a state
-that it is given.
+Nothing here changes a state (:mod:`chairlib.landscape.states`) that it is given.
 """
 
 import math
@@ -16,8 +14,6 @@ from torch import Tensor
 from chairlib.core.checks import check_choice
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.states import State, check_alike, squared_norms, tied, trainable
-
-__all__ = ["average", "block_of", "blocks", "combine", "distances", "interpolate", "rewind"]
 
 
 def combine(states: Sequence[State], coefficients: Sequence[float]) -> dict[str, Tensor]:
@@ -85,9 +81,8 @@ def rewind(state: State, origin: State, block: str) -> dict[str, Tensor]:
 
     A parameter that the block shares with another one is taken from ``origin`` under all its names.
 
-    For module criticality (Zhang, Bengio and Singer 2019): a block whose rewinding costs no score was not needed by
-    what was learnt since. ``block``: one of :func:`blocks`. Raises :class:`ParameterError` for another, and as
-    :func:`l2_distance` does.
+    A block whose rewinding costs no score was not needed by what was learnt since. ``block``: one of :func:`blocks`.
+    Raises :class:`ParameterError` for another, and as :func:`l2_distance` does.
     """
     check_alike([state, origin])
     check_choice("block", block, blocks(state))

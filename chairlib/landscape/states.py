@@ -11,18 +11,6 @@ from torch import Tensor, nn
 
 from chairlib.core.errors import ParameterError
 
-__all__ = [
-    "State",
-    "check_alike",
-    "check_fits",
-    "copy_of",
-    "l2_distance",
-    "loaded_copy",
-    "squared_norms",
-    "tied",
-    "trainable",
-]
-
 #: Names and tensors of a module, as its ``state_dict()`` gives them.
 State = Mapping[str, Tensor]
 

@@ -1,7 +1,12 @@
 """What every figure stands on: our seaborn theme, a displayable picture with alternative text, and helpers for axes.
 
-A figure is an HTML ``<img>`` whose alternative text is written from the data that it shows. Titles and captions are
-HTML text, which stays legible on a phone and in dark mode. The picture itself is an opaque white card.
+The functions of the modules beside this one take tidy data frames or arrays and give a :class:`Figure`: an HTML
+``<img>``, an opaque white card, whose alternative text is written from the data that it shows. Titles and captions
+stand below it as HTML text, which stays legible on a phone and in dark mode.
+
+Where a frame has several rows that only a column ``name`` tells apart (pairs of models, seeds), their mean is drawn,
+with the range over them. IoU and Dice are in per cent. F, S and R are sets of models of the loss landscape, see
+:data:`chairlib.show.interpolation.PAIR_TITLES`.
 """
 
 import base64
@@ -25,29 +30,6 @@ from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from chairlib.core.errors import ParameterError
-
-__all__ = [
-    "BAND",
-    "GREY",
-    "PALETTE",
-    "WIDTH",
-    "Figure",
-    "annotate_bar",
-    "bar_style",
-    "describe_interval",
-    "describe_repetitions",
-    "grouped_bars",
-    "images_axis",
-    "join_words",
-    "legend_above",
-    "legend_line",
-    "line_style",
-    "new_figure",
-    "outline_text",
-    "rows_down",
-    "show",
-    "theme",
-]
 
 #: Okabe and Ito's colours, told apart with every common colour blindness. Their yellow is left out: too faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -122,10 +104,9 @@ def show(
 ) -> Figure:
     """Turn a matplotlib figure into a displayable picture: a WebP file, lossless, which is a third of a PNG file.
 
-    ``alt`` says in words what the picture shows; the alternative text is the title, a colon, and these words.
-    ``title`` and ``caption`` stand below the picture as HTML text. ``dpi`` is the resolution of the file (default
-    200, twice what a plain screen shows); it does not change the displayed size. ``colours``: at most so many in the
-    file, which then is smaller.
+    ``alt`` says in words what the picture shows; the alternative text is the title, a colon, and these words. ``dpi``
+    is the resolution of the file (default 200, twice what a plain screen shows), not the displayed size.
+    ``colours``: at most so many in the file, which then is smaller.
     """
     if not alt.strip():
         raise ParameterError("the alternative text of a figure is empty: say in words, with numbers, what it shows.")

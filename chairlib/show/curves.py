@@ -1,8 +1,4 @@
-"""IoU and loss over training, by resolution and by share of the training images; images needed; chair pixels.
-
-Data frames in, a :class:`~chairlib.show.canvas.Figure` out, with its ``title`` below the picture. IoU is
-in per cent.
-"""
+"""IoU and loss over training, by resolution and by share of the training images; images needed; chair pixels."""
 
 import math
 import textwrap
@@ -17,36 +13,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import (
-    BAND,
-    GREY,
-    PALETTE,
-    Figure,
-    bar_style,
-    describe_interval,
-    grouped_bars,
-    images_axis,
-    legend_above,
-    legend_line,
-    line_style,
-    new_figure,
-    show,
-    theme,
-)
-
-__all__ = [
-    "foreground_histogram",
-    "iou_by_resolution",
-    "iou_by_share",
-    "iou_over_steps",
-    "over_seeds",
-    "steps_to_reach",
-    "training_curves",
-]
+from chairlib.show import canvas
 
 
-@theme()
-def foreground_histogram(shares: Mapping[str, ArrayLike], title: str = "") -> Figure:
+@canvas.theme()
+def foreground_histogram(shares: Mapping[str, ArrayLike], title: str = "") -> canvas.Figure:
     """How much of each composite is chair: distributions, their means, and the paper's mean as a line.
 
     ``shares``: by label, per cent of chair pixels of each composite, [N] in [0, 100]. The paper's mean is 21.99 per
@@ -56,10 +27,10 @@ def foreground_histogram(shares: Mapping[str, ArrayLike], title: str = "") -> Fi
     most = max(values.max() for values in data.values())
     step = 2.0 if most > 20 else 1.0
     bins = step * np.arange(math.ceil(most / step) + 1)
-    fig = new_figure(3.7)
+    fig = canvas.new_figure(3.7)
     ax = fig.subplots()
     described = []
-    for colour, (name, values) in zip(PALETTE, data.items(), strict=False):
+    for colour, (name, values) in zip(canvas.PALETTE, data.items(), strict=False):
         mean = values.mean()
         sns.histplot(x=values, bins=bins, stat="percent", element="step", alpha=0.18, color=colour, ax=ax)
         ax.axvline(mean, color=colour, label=f"{name}: mean {mean:.2f} %")
@@ -67,13 +38,15 @@ def foreground_histogram(shares: Mapping[str, ArrayLike], title: str = "") -> Fi
         described.append(f"{name}: {values.size:,} composites, {spread}")
     ax.axvline(paper, color="black", linestyle="--", label=f"the paper: mean {paper:.2f} %")
     ax.set(xlabel="chair pixels in a composite (%)", ylabel=f"composites (% per {step:g}-point bin)", xlim=(0, None))
-    legend_above(ax, columns=1)
+    canvas.legend_above(ax, columns=1)
     alt = f"Histogram of the share of chair pixels per composite. {'; '.join(described)}. The paper's mean is {paper} %"
-    return show(fig, alt, title)
+    return canvas.show(fig, alt, title)
 
 
-@theme()
-def training_curves(history: pd.DataFrame, best_images: float | None = None, title: str = "", on: str = "") -> Figure:
+@canvas.theme()
+def training_curves(
+    history: pd.DataFrame, best_images: float | None = None, title: str = "", on: str = ""
+) -> canvas.Figure:
     """One run's losses, validation IoU and learning rate against images seen; the evaluation that was kept is marked.
 
     ``history``: columns images, train_loss, val_loss, val_iou (per cent), learning_rate, seconds; gaps (NaN) are
@@ -81,7 +54,7 @@ def training_curves(history: pd.DataFrame, best_images: float | None = None, tit
     that was kept (default: the highest validation IoU, if there is any). ``on``: the data, for the axes.
     """
     scored = history.dropna(subset=["val_iou"])
-    fig = new_figure(6.2)
+    fig = canvas.new_figure(6.2)
     loss, iou, rate = axes = fig.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.4))
     losses = []
     for name, column, look in (("training", "train_loss", 1), ("validation", "val_loss", 0)):
@@ -106,28 +79,28 @@ def training_curves(history: pd.DataFrame, best_images: float | None = None, tit
         iou.set_title(f"kept:{value} {after}")
         iou_words += f"; the evaluation kept {'has' + value if value else 'comes'} {after}"
         for ax in axes:
-            ax.axvline(kept["images"], color=GREY, linewidth=1, linestyle=":")
-    rate.plot(history["images"], history["learning_rate"], color=PALETTE[2])
+            ax.axvline(kept["images"], color=canvas.GREY, linewidth=1, linestyle=":")
+    rate.plot(history["images"], history["learning_rate"], color=canvas.PALETTE[2])
     rate.yaxis.set_major_locator(MaxNLocator(2))
     rate.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3))
     loss.set(ylabel="loss")
     iou.set(ylabel=f"validation IoU\non {on} (%)" if on else "validation\nIoU (%)")
     rate.set(ylabel="learning\nrate", ylim=(0, None))
-    images_axis(rate, history["images"].max())
+    canvas.images_axis(rate, history["images"].max())
     fig.align_ylabels()
-    legend_above(loss)
+    canvas.legend_above(loss)
     spent = f"{history['images'].max():,.0f} images and {history['seconds'].max():,.0f} seconds"
-    return show(fig, f"Training curves over {spent}: {', '.join(losses)}. {iou_words}", title)
+    return canvas.show(fig, f"Training curves over {spent}: {', '.join(losses)}. {iou_words}", title)
 
 
 def _line_style(line: pd.DataFrame, number: int) -> dict[str, Any]:
     """Colour, dashes and markers of a line; its markers are far enough apart to be told from each other."""
-    look = line_style(number)
+    look = canvas.line_style(number)
     return {**look, "markersize": 5, "markeredgecolor": look["color"], "markevery": math.ceil(len(line) / 15)}
 
 
-@theme()
-def iou_over_steps(curves: Mapping[str, Sequence[pd.DataFrame]], title: str = "", on: str = "") -> Figure:
+@canvas.theme()
+def iou_over_steps(curves: Mapping[str, Sequence[pd.DataFrame]], title: str = "", on: str = "") -> canvas.Figure:
     """The paper's Figure 6: validation IoU over training, the mean over seeds as a line and their range as a band.
 
     ``curves``: label -> histories, one a seed, each with the columns images (seen) and val_iou (per cent; gaps are
@@ -138,19 +111,19 @@ def iou_over_steps(curves: Mapping[str, Sequence[pd.DataFrame]], title: str = ""
     seeds = {label: over_seeds(histories) for label, histories in scored.items() if histories}
     if not seeds:
         raise ParameterError("there is nothing to show: give at least one history with a validation IoU.")
-    fig = new_figure(4.4)
+    fig = canvas.new_figure(4.4)
     ax = fig.subplots()
     described = []
     for number, (label, values) in enumerate(seeds.items()):
         rows = values.melt(ignore_index=False, value_name="iou").reset_index()
-        sns.lineplot(rows, x="images", y="iou", label=label, **_line_style(values, number), **BAND, ax=ax)
+        sns.lineplot(rows, x="images", y="iou", label=label, **_line_style(values, number), **canvas.BAND, ax=ax)
         described.append(_describe_seeds(label, values))
     ax.set(ylabel=f"validation IoU{_on(on)} (%)")
-    images_axis(ax, max(values.index[-1] for values in seeds.values()))
-    legend_above(ax)
+    canvas.images_axis(ax, max(values.index[-1] for values in seeds.values()))
+    canvas.legend_above(ax)
     several = any(len(values.columns) > 1 for values in seeds.values())
     alt = f"Validation IoU against images seen{', the mean over seeds and their range' if several else ''}. "
-    return show(fig, alt + "; ".join(described), title)
+    return canvas.show(fig, alt + "; ".join(described), title)
 
 
 def over_seeds(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -180,7 +153,7 @@ def _on(data: str) -> str:
     return f" on {data}" if data else ""
 
 
-def iou_by_resolution(ours: pd.DataFrame, paper: pd.DataFrame, title: str = "") -> Figure:
+def iou_by_resolution(ours: pd.DataFrame, paper: pd.DataFrame, title: str = "") -> canvas.Figure:
     """Test IoU at each resolution: ours (filled, with interval) beside the paper's (hollow, dashed).
 
     ``ours``: columns model, resolution, iou, low, high (per cent; may have no rows). ``paper``: model, resolution, iou.
@@ -194,7 +167,7 @@ def iou_by_resolution(ours: pd.DataFrame, paper: pd.DataFrame, title: str = "") 
     return _iou_by_size(named, axes, "Test IoU by resolution, with 95 % intervals", title)
 
 
-def iou_by_share(table: pd.DataFrame, title: str = "", on: str = "") -> Figure:
+def iou_by_share(table: pd.DataFrame, title: str = "", on: str = "") -> canvas.Figure:
     """IoU against the share of the training images that was used, one line a label, with interval bars.
 
     ``table``: columns label, share (per cent of the training images, above 0), n_images, and iou with its 95 %
@@ -210,8 +183,8 @@ def iou_by_share(table: pd.DataFrame, title: str = "", on: str = "") -> Figure:
     return _iou_by_size(rows, axes, "IoU by share of the training images, with 95 % intervals", title)
 
 
-@theme()
-def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: str) -> Figure:
+@canvas.theme()
+def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: str) -> canvas.Figure:
     """IoU over sizes (a logarithmic axis) with intervals, a colour and a marker for each label.
 
     ``rows``: columns label; size, ``tick`` below the axis, and ``where`` in the alternative text; iou, low, high (per
@@ -221,12 +194,12 @@ def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: s
     labels = list(dict.fromkeys(rows.sort_index()["label"]))
     reach = math.log(rows["size"].max() / rows["size"].min()) or 1.0
     hollow = {"linestyle": "--", "markerfacecolor": "white", "linewidth": 1.2}
-    fig = new_figure(4.4)
+    fig = canvas.new_figure(4.4)
     ax = fig.subplots()
     handles, described = [], []
     for number, label in enumerate(labels):
-        look = {**line_style(number), "linestyle": "-", "markersize": 7}
-        handles.append(legend_line(label, **look))
+        look = {**canvas.line_style(number), "linestyle": "-", "markersize": 7}
+        handles.append(canvas.legend_line(label, **look))
         for paper, own in rows[rows["label"] == label].groupby("paper"):
             # Side by side, so that intervals of near figures stay apart.
             x = np.log(own["size"]) + 0.02 * reach * (number - (len(labels) - 1) / 2)
@@ -234,23 +207,23 @@ def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: s
             ax.errorbar(x, own["iou"], yerr=spread, capsize=4, elinewidth=1.4, **look | (hollow if paper else {}))
             described += [
                 f"{label} {row['where']}: {row['iou']:.{2 if paper else 1}f} %"
-                + describe_interval(row["low"], row["high"])
+                + canvas.describe_interval(row["low"], row["high"])
                 for row in own.to_dict("records")
             ]
     if rows["paper"].any():
-        grey: dict[str, Any] = {"color": GREY, "marker": "o"}
-        handles += [] if rows["paper"].all() else [legend_line("ours, 95 % interval", **grey)]
-        handles.append(legend_line("the paper", **grey, **hollow))
+        grey: dict[str, Any] = {"color": canvas.GREY, "marker": "o"}
+        handles += [] if rows["paper"].all() else [canvas.legend_line("ours, 95 % interval", **grey)]
+        handles.append(canvas.legend_line("the paper", **grey, **hollow))
     ticks = rows.drop_duplicates("size")
     ax.set_xticks(np.log(ticks["size"]), ticks["tick"])
     ax.set(**axes)
     ax.margins(x=0.08)
-    legend_above(fig, handles)
-    return show(fig, f"{alt}. {'; '.join(described)}", title)
+    canvas.legend_above(fig, handles)
+    return canvas.show(fig, f"{alt}. {'; '.join(described)}", title)
 
 
-@theme()
-def steps_to_reach(table: pd.DataFrame, title: str = "", on: str = "") -> Figure:
+@canvas.theme()
+def steps_to_reach(table: pd.DataFrame, title: str = "", on: str = "") -> canvas.Figure:
     """How many images training needs to be as good as training from scratch gets, one bar a category and label.
 
     ``table``: columns category and label (one row each); images: images seen until the validation IoU has reached, for
@@ -274,23 +247,23 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", on: str = "") -> Figure
         table.pivot(index="category", columns="label", values=name).reindex(index=categories, columns=labels)
         for name in (*values, "note")
     )
-    fig = new_figure(1.5 + 0.27 * len(labels) + 0.26 * len(categories) * (len(labels) + 0.7))
+    fig = canvas.new_figure(1.5 + 0.27 * len(labels) + 0.26 * len(categories) * (len(labels) + 0.7))
     ax = fig.subplots()
-    looks = [bar_style(number) for number in range(len(labels))]
-    grouped_bars(ax, images, looks, notes.fillna(""), low, high)
+    looks = [canvas.bar_style(number) for number in range(len(labels))]
+    canvas.grouped_bars(ax, images, looks, notes.fillna(""), low, high)
     most = float(table[values].max().max())
     ax.set_xlim(0, most if most > 0 else 1.0)
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
-    images_axis(ax, most)
+    canvas.images_axis(ax, most)
     goal = f"until the final validation IoU{_on(on)} of training from scratch"
     ax.set_xlabel(textwrap.fill(f"{ax.get_xlabel()} {goal}", 46))
-    legend_above(ax, [Patch(label=label, **look) for label, look in zip(labels, looks, strict=True)], columns=1)
+    canvas.legend_above(ax, [Patch(label=label, **look) for label, look in zip(labels, looks, strict=True)], columns=1)
     described = [
         f"{category}: " + ", ".join(rows["label"] + " " + rows["note"])
         for category, rows in table.groupby("category", sort=False)
     ]
     alt = "Images seen until the validation IoU has reached, for good, what training from scratch ends with. "
-    return show(fig, alt + "; ".join(described), title)
+    return canvas.show(fig, alt + "; ".join(described), title)
 
 
 def _images_needed(images: float, low: float, high: float, first: float) -> str:

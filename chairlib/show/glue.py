@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["glue"]
-
 
 def glue(values: Mapping[str, Any]) -> None:
     """Make values, tables and figures available to the prose under their names; they are not shown in the notebook.

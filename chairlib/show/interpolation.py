@@ -1,13 +1,4 @@
-"""Metrics on the line between two models, and barriers: the paper's Figure 7, and what goes beyond it.
-
-Tidy data frames in, a :class:`~chairlib.show.canvas.Figure` out, with its ``title`` below the picture. A
-frame may have a column ``name`` that tells repetitions apart (pairs of models, seeds): the mean is drawn, with the
-range over them.
-
-F1 and F2 are fine-tuned from one pretrained model, S1 and S2 trained from scratch (the paper's Ft and Ri), R1 and R2
-from scratch too, but from the same random weights; ``W_alpha = alpha W_1 + (1 - alpha) W_2``. IoU and Dice are in per
-cent.
-"""
+"""Metrics on the line ``alpha W_1 + (1 - alpha) W_2`` between models, and barriers: the paper's Figure 7 and more."""
 
 import math
 import textwrap
@@ -21,27 +12,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import (
-    BAND,
-    GREY,
-    PALETTE,
-    Figure,
-    describe_repetitions,
-    join_words,
-    legend_above,
-    legend_line,
-    new_figure,
-    show,
-    theme,
-)
-
-__all__ = ["PAIR_COLOURS", "PAIR_TITLES", "barrier_over_pretraining", "interpolation_curves", "matching_curves"]
+from chairlib.show import canvas
 
 #: The metrics of Figure 7, in order, with their units.
 _METRICS = {"iou": "IoU (%)", "dice": "Dice (%)", "loss": "loss (BCE)"}
-#: Sets of models whose pairs are compared: their letters, what they are, and how they are drawn.
+#: Sets of models whose pairs are compared, and how they are drawn. F1 and F2 are fine-tuned from one pretrained model,
+#: S1 and S2 trained from scratch (the paper's Ft and Ri), R1 and R2 from scratch too, but from the same random weights.
 PAIR_TITLES = {"F": "F, fine-tuned", "S": "S, from scratch", "R": "R, one random start"}
-PAIR_COLOURS = {"F": PALETTE[0], "S": PALETTE[1], "R": PALETTE[2]}
+PAIR_COLOURS = {"F": canvas.PALETTE[0], "S": canvas.PALETTE[1], "R": canvas.PALETTE[2]}
 _PAIR_MARKERS = {"F": "o", "S": "s", "R": "^"}
 _BATCH_NORM = {"average": "BatchNorm averaged", "recalibrate": "BatchNorm recalibrated"}
 #: Dash patterns as seaborn has them: lengths of a dash and of a gap.
@@ -49,12 +27,14 @@ _SOLID: Any = ""
 _DASHED: Any = (4, 2)
 
 
-@theme()
-def interpolation_curves(frame: pd.DataFrame, data_name: str = "", title: str = "", scored: str = "test") -> Figure:
+@canvas.theme()
+def interpolation_curves(
+    frame: pd.DataFrame, data_name: str = "", title: str = "", scored: str = "test"
+) -> canvas.Figure:
     """The paper's Figure 7: metrics over alpha for pairs of fine-tuned models (F) and of models from scratch (S, R).
 
-    ``frame``: columns pair ('F', 'S', 'R'), batch_norm ('average', 'recalibrate'), split ('test', 'train'), alpha, at
-    least one of iou, dice and loss, and ``name`` where there are several pairs. One row of small multiples a metric,
+    ``frame``: columns pair ('F', 'S', 'R'), batch_norm ('average', 'recalibrate'), split ('test', 'train'), alpha, and
+    at least one of iou, dice and loss. One row of small multiples a metric,
     one column a treatment of BatchNorm; the trained models (alpha 0 and 1) are marked, and values of alpha beyond
     them shaded. ``data_name``: the images, for the axis; ``scored``: what the split ``test`` is called.
     """
@@ -77,21 +57,21 @@ def interpolation_curves(frame: pd.DataFrame, data_name: str = "", title: str = 
         ends = f"{values[0]} at alpha {mean.index[0]:g} and {values[-1]} at {mean.index[-1]:g}"
         ends += f", at worst {values[worst]} at {mean.index[worst]:g}"
         described.append(f"{pair}, {treatment}: {scored} {metrics[metric].split(' ')[0]} {ends}")
-    alt = f"{join_words(list(metrics.values()))} over alpha{describe_repetitions(frame)}. {'; '.join(described)}"
-    return show(fig, alt, title)
+    names = f"{canvas.join_words(list(metrics.values()))} over alpha{canvas.describe_repetitions(frame)}"
+    return canvas.show(fig, f"{names}. {'; '.join(described)}", title)
 
 
-@theme()
-def matching_curves(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "") -> Figure:
+@canvas.theme()
+def matching_curves(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "") -> canvas.Figure:
     """IoU between two models trained from scratch, before and after permuting the units of one to match the other's.
 
-    ``frame``: columns permuted (bool), batch_norm, alpha, iou (per cent), and ``name`` where there are several pairs.
-    One panel a treatment of BatchNorm. After Ainsworth et al. (2023, Git Re-Basin) and Jordan et al. (2023, REPAIR).
+    ``frame``: columns permuted (bool), batch_norm, alpha, iou. One panel a treatment of BatchNorm. After Ainsworth et
+    al. (2023, Git Re-Basin) and Jordan et al. (2023, REPAIR).
     """
     titles = {False: "as trained", True: "permuted to match"}
     frame = _with_titles(frame.astype({"permuted": bool}), permuted=titles, batch_norm=_BATCH_NORM)
     colours, markers, dashes = (
-        dict(zip(titles.values(), looks, strict=True)) for looks in (PALETTE[1:3], "sD", (_DASHED, _SOLID))
+        dict(zip(titles.values(), looks, strict=True)) for looks in (canvas.PALETTE[1:3], "sD", (_DASHED, _SOLID))
     )
     metrics = {"iou": textwrap.fill(data_label, 30)}
     fig = _curves_over_alpha(frame, metrics, "permuted", colours, markers, "permuted", dashes, ("S",))
@@ -99,8 +79,8 @@ def matching_curves(frame: pd.DataFrame, data_label: str = "test IoU (%)", title
     for (treatment, name), rows in frame.groupby(["batch_norm", "permuted"], observed=True):
         mean = rows.groupby("alpha")["iou"].mean()
         described.append(f"{name}, {treatment}: at worst {mean.min():.1f} % at alpha {mean.idxmin():g}")
-    alt = f"{data_label} between models from scratch over alpha{describe_repetitions(frame)}. {'; '.join(described)}"
-    return show(fig, alt, title)
+    names = f"{data_label} between models from scratch over alpha{canvas.describe_repetitions(frame)}"
+    return canvas.show(fig, f"{names}. {'; '.join(described)}", title)
 
 
 def _with_titles(frame: pd.DataFrame, **columns: Mapping[Any, str]) -> pd.DataFrame:
@@ -131,7 +111,7 @@ def _curves_over_alpha(
     marked on solid lines and named below the axis; where a model is extrapolated beyond them is shaded.
     """
     treatments, alphas = list(frame["batch_norm"].cat.categories), frame["alpha"]
-    fig = new_figure((1.3 if len(metrics) > 1 or hue != style else 1.9) + 2.0 * len(metrics))
+    fig = canvas.new_figure((1.3 if len(metrics) > 1 or hue != style else 1.9) + 2.0 * len(metrics))
     engine: Any = fig.get_layout_engine()
     engine.set(wspace=0.08)  # room for the names below the panels' ends
     grid = fig.subplots(len(metrics), len(treatments), sharex=True, sharey="row", squeeze=False)
@@ -142,7 +122,7 @@ def _curves_over_alpha(
     for axes, (metric, label) in zip(grid, metrics.items(), strict=True):
         for ax, treatment in zip(axes, treatments, strict=True):
             rows = frame[frame["batch_norm"] == treatment]
-            sns.lineplot(rows, x="alpha", y=metric, style=style, dashes=dict(dashes), **looks, **BAND, ax=ax)
+            sns.lineplot(rows, x="alpha", y=metric, style=style, dashes=dict(dashes), **looks, **canvas.BAND, ax=ax)
             trained = rows[rows["alpha"].isin((0.0, 1.0)) & ((rows[style] != "train") | (hue == style))]
             ends = trained.groupby([hue, "alpha"], observed=True, as_index=False)[metric].mean()
             dots: dict[str, Any] = {"style": hue, "markers": dict(markers), "s": 45, "zorder": 3}
@@ -159,19 +139,23 @@ def _curves_over_alpha(
     fig.align_ylabels()
     lines = {name: (0, dash or None) for name, dash in dashes.items()}
     handles: list[Any] = [
-        legend_line(name, color=colours[name], marker=markers[name], linestyle=lines.get(name, "-"))
+        canvas.legend_line(name, color=colours[name], marker=markers[name], linestyle=lines.get(name, "-"))
         for name in frame[hue].cat.categories
     ]
     if style != hue:
-        handles += [legend_line(name, color=GREY, linestyle=lines[name]) for name in frame[style].cat.categories]
+        handles += [
+            canvas.legend_line(name, color=canvas.GREY, linestyle=lines[name]) for name in frame[style].cat.categories
+        ]
     if alphas.min() < 0 or alphas.max() > 1:
         handles.append(Patch(facecolor="black", alpha=0.12, label="extrapolated"))
-    legend_above(fig, handles)
+    canvas.legend_above(fig, handles)
     return fig
 
 
-@theme()
-def barrier_over_pretraining(frame: pd.DataFrame, data_label: str = "IoU barrier (points)", title: str = "") -> Figure:
+@canvas.theme()
+def barrier_over_pretraining(
+    frame: pd.DataFrame, data_label: str = "IoU barrier (points)", title: str = ""
+) -> canvas.Figure:
     """The barrier between two models against the images that they were both pretrained on before they parted.
 
     ``frame``: columns images (0 or more), batch_norm, barrier (at least 0), one row a pair (several: mean and range).
@@ -179,9 +163,10 @@ def barrier_over_pretraining(frame: pd.DataFrame, data_label: str = "IoU barrier
     """
     frame = frame.assign(batch_norm=frame["batch_norm"].map(_BATCH_NORM))
     colours, markers, dashes = (
-        dict(zip(_BATCH_NORM.values(), looks, strict=True)) for looks in (PALETTE[3:1:-1], "o^", (_DASHED, _SOLID))
+        dict(zip(_BATCH_NORM.values(), looks, strict=True))
+        for looks in (canvas.PALETTE[3:1:-1], "o^", (_DASHED, _SOLID))
     )
-    fig = new_figure(3.9)
+    fig = canvas.new_figure(3.9)
     ax = fig.subplots()
     counts = sorted(set(frame["images"]))
     if counts[-1] > 0:  # logarithmic from the least positive one on, so that 0 has a place
@@ -190,13 +175,13 @@ def barrier_over_pretraining(frame: pd.DataFrame, data_label: str = "IoU barrier
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.minorticks_off()
     looks: dict[str, Any] = {"palette": colours, "markers": markers, "markersize": 8, "dashes": dashes}
-    sns.lineplot(frame, x="images", y="barrier", hue="batch_norm", style="batch_norm", **looks, **BAND, ax=ax)
-    legend_above(ax)
+    sns.lineplot(frame, x="images", y="barrier", hue="batch_norm", style="batch_norm", **looks, **canvas.BAND, ax=ax)
+    canvas.legend_above(ax)
     ax.set(xlabel="images of shared pretraining", ylabel=textwrap.fill(data_label, 30), ylim=(0, None))
     described = []
     for treatment, rows in frame.groupby("batch_norm"):
         means = rows.groupby("images")["barrier"].mean().items()
         described.append(f"{treatment}: " + ", ".join(f"{value:.1f} after {images:,.0f}" for images, value in means))
-    repeated = describe_repetitions(frame, "images", "batch_norm")
+    repeated = canvas.describe_repetitions(frame, "images", "batch_norm")
     alt = f"{data_label} by images of shared pretraining{repeated}. {'; '.join(described)}"
-    return show(fig, alt, title)
+    return canvas.show(fig, alt, title)

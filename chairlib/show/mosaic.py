@@ -18,21 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import GREY, WIDTH
 
-__all__ = [
-    "FALSE_ALARM",
-    "HIT",
-    "MISS",
-    "Row",
-    "agreement_picture",
-    "as_masks",
-    "as_rgb",
-    "check_same_count",
-    "mask_iou",
-    "mask_picture",
-    "mosaic",
-    "thumbnails",
-]
-
 #: Colours of a prediction against the truth, on black: they differ in lightness as well as in hue.
 HIT, FALSE_ALARM, MISS = (255, 255, 255), (213, 94, 0), (86, 180, 233)
 _LINE = 12 * 1.45 / 72  # height of a line of text, in inches

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from chairlib.collection.opacity import MASK_OPACITY
 
-__all__ = ["polygon_outline", "rasterise", "simplify"]
-
 
 def simplify(ring: NDArray[np.floating[Any]], tolerance: float) -> NDArray[np.float64]:
     """Douglas and Peucker's simplification of a closed ring [n, 2] (first point = last point), both ends included.

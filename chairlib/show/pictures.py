@@ -1,7 +1,6 @@
 """Grids of images: composites, masks, predictions, and the paper's Figures 3, 4 and 5.
 
-What images and masks may be is said in :mod:`chairlib.show.mosaic`; every function gives a
-:class:`~chairlib.show.canvas.Figure`, with its ``title`` below the picture.
+What images and masks may be is said in :mod:`chairlib.show.mosaic`.
 """
 
 import math
@@ -13,32 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ParameterError
+from chairlib.show import mosaic
 from chairlib.show.canvas import Figure, join_words, show, theme
-from chairlib.show.mosaic import (
-    FALSE_ALARM,
-    HIT,
-    MISS,
-    Row,
-    agreement_picture,
-    as_masks,
-    as_rgb,
-    check_same_count,
-    mask_iou,
-    mask_picture,
-    mosaic,
-    thumbnails,
-)
 from chairlib.show.outlines import polygon_outline, rasterise
-
-__all__ = [
-    "composite_grid",
-    "figure4",
-    "figure5",
-    "outline_against_mask",
-    "predictions",
-    "resolution_strip",
-    "side_by_side",
-]
 
 
 @theme()
@@ -49,26 +25,26 @@ def composite_grid(
 
     ``noun``: what the images are, for the alternative text.
     """
-    pictures = as_rgb(images)
+    pictures = mosaic.as_rgb(images)
     columns = min(columns, len(pictures))
     starts = range(0, len(pictures), columns)
     height, width = pictures.shape[1:3]
     grid = f"{len(starts)} row{'s' if len(starts) > 1 else ''} of {columns}"
     alt = f"{len(pictures)} {noun} of {width} × {height} pixels in {grid}"
-    small = thumbnails(pictures, columns)
-    rows = [Row(list(small[start : start + columns])) for start in starts]
+    small = mosaic.thumbnails(pictures, columns)
+    rows = [mosaic.Row(list(small[start : start + columns])) for start in starts]
     if masks is not None:
-        truth = as_masks(masks)
-        check_same_count(images=pictures, masks=truth)
+        truth = mosaic.as_masks(masks)
+        mosaic.check_same_count(images=pictures, masks=truth)
         shares = truth.mean(axis=(1, 2)) * 100
         what = "chair" if noun == "composites" else "object"
         alt += f", the mask below each: {what} is {shares.min():.1f} to {shares.max():.1f} % of the pixels, "
         alt += f"{shares.mean():.1f} % on average"
         step = height // small.shape[1]  # pixels of masks are picked, never averaged
-        cells = [mask_picture(mask[::step, ::step]) for mask in truth]
-        below = [Row(cells[start : start + columns], joined=True) for start in starts]
+        cells = [mosaic.mask_picture(mask[::step, ::step]) for mask in truth]
+        below = [mosaic.Row(cells[start : start + columns], joined=True) for start in starts]
         rows = [row for both in zip(rows, below, strict=True) for row in both]
-    fig, _ = mosaic(rows, columns)
+    fig, _ = mosaic.mosaic(rows, columns)
     return show(fig, alt, title, dpi=fig.dpi)
 
 
@@ -78,9 +54,9 @@ def resolution_strip(images: Mapping[int, ArrayLike], title: str = "") -> Figure
 
     ``images``: resolution d -> image [d, d, 3 or 4].
     """
-    cells = [as_rgb(image)[0] for _, image in sorted(images.items())]
+    cells = [mosaic.as_rgb(image)[0] for _, image in sorted(images.items())]
     names = [f"{d} × {d}" for d in sorted(images)]
-    fig, _ = mosaic([Row(cells, notes=names)], len(cells))
+    fig, _ = mosaic.mosaic([mosaic.Row(cells, notes=names)], len(cells))
     alt = f"The same picture at {join_words(names)} pixels, printed at one size"
     return show(fig, alt, title, dpi=fig.dpi)
 
@@ -92,15 +68,17 @@ def outline_against_mask(rgb: ArrayLike, opacity: NDArray[np.uint8], title: str 
     ``rgb``: composite [d, d, 3]; ``opacity``: uint8 [d, d]. The polygon may stray from the outline by 1.5 % of the
     image's side, which gives a chair the few dozen corners that annotators click.
     """
-    composite = as_rgb(rgb)[0]
+    composite = mosaic.as_rgb(rgb)[0]
     polygons = polygon_outline(opacity, 0.015 * max(opacity.shape))
     mask, filled = opacity > MASK_OPACITY, rasterise(polygons, opacity.shape)
-    corners, iou = sum(len(polygon) - 1 for polygon in polygons), mask_iou(filled, mask)
+    corners, iou = sum(len(polygon) - 1 for polygon in polygons), mosaic.mask_iou(filled, mask)
     extra, missed = int((filled & ~mask).sum()), int((mask & ~filled).sum())
     iou_words = "undefined" if math.isnan(iou) else f"{iou:.1f} %"
     notes = [f"polygon, {corners} corners", "alpha mask", f"IoU {iou_words}"]
-    row = Row([composite, mask_picture(mask), agreement_picture(filled, mask)], notes=notes)
-    fig, axes = mosaic([row], 3, {"both": HIT, "polygon only": FALSE_ALARM, "mask only": MISS})
+    row = mosaic.Row([composite, mosaic.mask_picture(mask), mosaic.agreement_picture(filled, mask)], notes=notes)
+    fig, axes = mosaic.mosaic(
+        [row], 3, {"both": mosaic.HIT, "polygon only": mosaic.FALSE_ALARM, "mask only": mosaic.MISS}
+    )
     ax = axes[0][0]
     limits = {"xlim": ax.get_xlim(), "ylim": ax.get_ylim()}
     for polygon in polygons:
@@ -124,18 +102,18 @@ def predictions(
     ``images`` [N, d, d, 3]; ``targets`` [N, d, d] masks; ``probabilities`` [N, d, d] in [0, 1] or boolean; ``ious``
     [N] in per cent (NaN where an image is left out of the metric). At most about eight images are legible.
     """
-    pictures, truth = as_rgb(images), as_masks(targets)
+    pictures, truth = mosaic.as_rgb(images), mosaic.as_masks(targets)
     scores, probability = np.asarray(ious, dtype=float), np.asarray(probabilities)
-    check_same_count(images=pictures, targets=truth, probabilities=probability, ious=scores)
+    mosaic.check_same_count(images=pictures, targets=truth, probabilities=probability, ious=scores)
     if probability.shape != truth.shape or not (probability.min() >= 0 and probability.max() <= 1):
         needed = f"the targets' shape {list(truth.shape)} and lie in [0, 1]"
         raise ParameterError(f"probabilities must have {needed}; found shape {list(probability.shape)}.")
     predicted = probability > 0.5
     notes = ["–" if math.isnan(score) else f"{score:.1f}" for score in scores]
     rows = [
-        Row(list(pictures), "Composite"),
-        Row(list(map(mask_picture, truth)), "Mask"),
-        Row(list(agreement_picture(predicted, truth)), "Prediction, and its IoU (%)", notes),
+        mosaic.Row(list(pictures), "Composite"),
+        mosaic.Row(list(map(mosaic.mask_picture, truth)), "Mask"),
+        mosaic.Row(list(mosaic.agreement_picture(predicted, truth)), "Prediction, and its IoU (%)", notes),
     ]
     scored = join_words([note.replace("–", "left out of the metric") for note in notes])
     alarms, misses = (predicted & ~truth).mean() * 100, (~predicted & truth).mean() * 100
@@ -143,8 +121,8 @@ def predictions(
         f"{len(pictures)} composites with their masks and predictions at threshold 0.5. IoU in per cent: {scored}. "
         f"Over them {alarms:.1f} % of the pixels are wrongly called chair and {misses:.1f} % are missed"
     )
-    legend = {"chair, found": HIT, "wrongly called chair": FALSE_ALARM, "missed": MISS}
-    fig, _ = mosaic(rows, len(pictures), legend, largest=1.4)
+    legend = {"chair, found": mosaic.HIT, "wrongly called chair": mosaic.FALSE_ALARM, "missed": mosaic.MISS}
+    fig, _ = mosaic.mosaic(rows, len(pictures), legend, largest=1.4)
     return show(fig, alt, title, dpi=fig.dpi)
 
 
@@ -175,18 +153,18 @@ def _columns_of_images(
     ``masks``: row label -> masks [N, r, r]; the row ``true`` has the true masks. ``noun``: what the images are;
     ``thing``: what the masks mark.
     """
-    pictures, truth = as_rgb(images), as_masks(masks[true])
-    rows, described = [Row(list(pictures), noun)], []
+    pictures, truth = mosaic.as_rgb(images), mosaic.as_masks(masks[true])
+    rows, described = [mosaic.Row(list(pictures), noun)], []
     for label, given in masks.items():
-        shown = as_masks(given)
-        check_same_count(**{"images": pictures, label: shown})
-        rows.append(Row([mask_picture(mask) for mask in shown], label))
+        shown = mosaic.as_masks(given)
+        mosaic.check_same_count(**{"images": pictures, label: shown})
+        rows.append(mosaic.Row([mosaic.mask_picture(mask) for mask in shown], label))
         # Only masks of one size can be compared pixel by pixel.
-        ious = list(map(mask_iou, shown, truth)) if label != true and shown.shape == truth.shape else []
+        ious = list(map(mosaic.mask_iou, shown, truth)) if label != true and shown.shape == truth.shape else []
         iou = f", mean IoU of these {np.nanmean(ious):.1f} %" if not np.isnan(ious).all() else ""
         verb = "are" if label == true else "called"
         described.append(f"{label}: {shown.mean() * 100:.1f} % of the pixels {verb} {thing}{iou}")
-    fig, _ = mosaic(rows, len(pictures), largest=1.2)
+    fig, _ = mosaic.mosaic(rows, len(pictures), largest=1.2)
     return show(fig, f"{len(pictures)} {noun.lower()}s with masks. {'; '.join(described)}", title, caption, dpi=fig.dpi)
 
 

@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from chairlib.show.canvas import WIDTH, Figure, join_words, new_figure, outline_text, show, theme
 
-__all__ = ["plane_map"]
-
 
 @theme()
 def plane_map(

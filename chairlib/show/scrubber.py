@@ -1,15 +1,13 @@
 """The alpha scrubber: walk from one set of weights to another and watch what the networks on the way predict.
 
-Section 6.2 of the paper defines ``W_alpha = alpha W_1 + (1 - alpha) W_2`` for two fine-tuned models (F) and for two
-trained from scratch (S). A third pair (R) is from scratch too, but from the same random weights. Everything is computed
-beforehand, as in :mod:`chairlib.show.widgets`: a slider, a Play button and a list choose among frames inside the page,
-with no kernel and no network.
+Section 6.2 of the paper defines ``W_alpha = alpha W_1 + (1 - alpha) W_2`` for two models of a set (F or S; R is ours,
+see :data:`~chairlib.show.interpolation.PAIR_TITLES`). Everything is computed beforehand, as in
+:mod:`chairlib.show.widgets`: a slider, a Play button and a list choose among frames inside the page.
 """
 
 import html
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import ipywidgets
 import numpy as np
@@ -18,20 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.barriers import TOLERANCE, barrier, below_line
+from chairlib.show import mosaic
 from chairlib.show.interpolation import PAIR_COLOURS, PAIR_TITLES
-from chairlib.show.mosaic import (
-    FALSE_ALARM,
-    HIT,
-    MISS,
-    agreement_picture,
-    as_masks,
-    as_rgb,
-    mask_iou,
-    mask_picture,
-)
-from chairlib.show.widgets import WidgetParts
-
-__all__ = ["BATCH_NORM_TITLES", "alpha_scrubber"]
+from chairlib.show.widgets import WidgetParts, image_tag
 
 #: What becomes of BatchNorm's running statistics in a model of interpolated weights.
 BATCH_NORM_TITLES = {
@@ -41,14 +28,14 @@ BATCH_NORM_TITLES = {
 
 #: Marks as text, and the curves' points of the same shapes, in SVG around (0, 0).
 _MARKS = {"F": "●", "S": "■", "R": "▲"}
+#: Drawn from the largest to the smallest, so that none hides another.
 _POINTS = {
-    "F": '<circle class="alpha-point-F" r="5.5" {}/>',
     "S": '<rect class="alpha-point-S" x="-7" y="-7" width="14" height="14" {}/>',
     "R": '<path class="alpha-point-R" d="M0 -8L7 5H-7Z" {}/>',
+    "F": '<circle class="alpha-point-F" r="5.5" {}/>',
 }
-#: From the largest to the smallest, so that none hides another.
-_DRAWN = "SRF"
-_SUBSCRIPTS = {0: "₂", 1: "₁"}
+#: The trained models at both ends of alpha.
+_ENDS = {end: ", ".join(pair + subscript for pair in PAIR_TITLES) for end, subscript in {0: "₂", 1: "₁"}.items()}
 #: A subscript that doesn't push its line down.
 _ALPHA = '<sub style="line-height:0">α</sub>'
 #: Larger pictures are thinned out to this side: a cell is about 90 CSS pixels wide.
@@ -85,23 +72,11 @@ def alpha_scrubber(
     frames = np.asarray(alphas, dtype=float)
     # Steps added up may miss the trained models by a rounding error.
     frames = np.where(np.abs(frames) <= TOLERANCE, 0.0, frames)
+    pictures, truth = mosaic.as_rgb(images), mosaic.as_masks(targets)
     treatments = [name for name in BATCH_NORM_TITLES if (curves["batch_norm"] == name).any()]
-    pictures, truth = as_rgb(images), as_masks(targets)
-    lines = {}
-    for key in ((pair, treatment) for treatment in treatments for pair in PAIR_TITLES):
-        curve = curves.loc[(curves["pair"] == key[0]) & (curves["batch_norm"] == key[1]), ["alpha", "iou"]]
-        curve = curve.astype(float).sort_values("alpha", ignore_index=True)
-        for alpha in (*frames, 0.0, 1.0):
-            if not np.isclose(curve["alpha"], alpha, rtol=0, atol=TOLERANCE).any():
-                raise ParameterError(f"the curve of {key} lacks alpha = {alpha:g}.")
-        if predicted[key].shape != (needed := (len(frames), *truth.shape)):
-            raise ParameterError(f"the masks of {key} must be {list(needed)}; found {list(predicted[key].shape)}.")
-        lines[key] = curve.assign(below=below_line(curve["alpha"], curve["iou"]))
-    # As few decimals as each alpha needs, and two at least.
-    labels = [np.format_float_positional(a, precision=4, min_digits=2).replace("-", "−") for a in frames]
-    shown = _Scrubbed(frames, labels, treatments, lines, truth, dict(predicted), data_label)
-    parts = WidgetParts(_HALF, pixelated=False)
-    slider = parts.slider(shown.labels, "α", int(np.abs(frames).argmin()))
+    shown = [_Treatment(name, frames, curves, truth, predicted, data_label) for name in treatments]
+    parts = WidgetParts(_HALF)
+    slider = parts.slider(shown[0].labels, "α", int(np.abs(frames).argmin()))
     treatment_list = ipywidgets.Dropdown(
         options=[(BATCH_NORM_TITLES[name], number) for number, name in enumerate(treatments)],
         index=0,
@@ -109,16 +84,13 @@ def alpha_scrubber(
         layout=ipywidgets.Layout(width="360px", max_width="100%"),
         style={"description_width": "initial"},
     )
-    charts, masks = [], []
-    for treatment in treatments:
-        chart = _Chart(shown, treatment)
-        figures = [_read_out(shown, treatment, n) + chart.svg(n) for n in range(len(frames))]
-        charts.append(parts.stack(map(parts.text, figures), slider))
-        rows = [_predicted_masks(parts, shown, treatment, n) for n in range(len(frames))]
-        masks.append(parts.stack(map(parts.text, rows), slider))
+    charts, masks = (
+        [parts.stack([parts.text(draw(one, number)) for number in range(len(frames))], slider) for one in shown]
+        for draw in (_Treatment.read_out_and_curve, _Treatment.masks)
+    )
     alt = f"The true masks of these {len(pictures)} images: {truth.mean() * 100:.1f} % of the pixels are object"
-    given = _picture_row(parts, "Images", pictures, f"{len(pictures)} scored images")
-    given += _picture_row(parts, "Ground truth", np.stack(list(map(mask_picture, truth))), alt)
+    given = _picture_row("Images", pictures, f"{len(pictures)} scored images")
+    given += _picture_row("Ground truth", np.stack(list(map(mosaic.mask_picture, truth))), alt)
     below = [parts.text(given), parts.stack(masks, treatment_list), parts.text(_legend())]
     panel = ipywidgets.Layout(margin="0", width="100%", max_width=f"{_HALF}px", overflow="hidden")
     panels = [parts.stack(charts, treatment_list), ipywidgets.VBox(below, layout=panel)]
@@ -134,46 +106,12 @@ def alpha_scrubber(
     return ipywidgets.VBox([controls, *switch, ipywidgets.GridBox(panels, layout=grid)])
 
 
-@dataclass(frozen=True)
-class _Scrubbed:
-    """What the scrubber shows. ``curves`` and ``predicted`` are by (pair, treatment of BatchNorm)."""
-
-    alphas: NDArray[np.float64]
-    labels: list[str]
-    treatments: list[str]
-    curves: dict[tuple[str, str], pd.DataFrame]  # columns alpha, iou, and below: points below the line between the ends
-    targets: NDArray[np.bool_]
-    predicted: dict[tuple[str, str], NDArray[np.bool_]]
-    data_label: str
-
-    def at(self, pair: str, treatment: str, number: int) -> tuple[float, float]:
-        """A pair's IoU in a frame, and how many points that is below the line (NaN where alpha is extrapolated)."""
-        curve = self.curves[pair, treatment]
-        row = curve.iloc[int((curve["alpha"] - self.alphas[number]).abs().argmin())]
-        return float(row["iou"]), float(row["below"])
-
-    def barrier(self, pair: str, treatment: str) -> float:
-        """The largest of these gaps between the trained models, in points; never below 0."""
-        curve = self.curves[pair, treatment]
-        return barrier(curve["alpha"], curve["iou"])
-
-
-# What a frame shows, in words
-
-
-def _models(subscript: str) -> str:
-    """``"F₁, S₁, R₁"``."""
-    return ", ".join(pair + subscript for pair in PAIR_TITLES)
-
-
 def _position(alpha: float) -> str:
     """Where an alpha lies: on the trained models, between them, or beyond."""
-    for end, subscript in _SUBSCRIPTS.items():
+    for end, models in _ENDS.items():
         if abs(alpha - end) <= TOLERANCE:
-            return f"the trained {_models(subscript)}"
-    if 0 < alpha < 1:
-        return "between the trained models"
-    return f"extrapolated, past {_models(_SUBSCRIPTS[int(alpha > 1)])}"
+            return f"the trained {models}"
+    return "between the trained models" if 0 < alpha < 1 else f"extrapolated, past {_ENDS[int(alpha > 1)]}"
 
 
 def _points(value: float) -> str:
@@ -181,132 +119,149 @@ def _points(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
 
 
-def _curve_alt(shown: _Scrubbed, treatment: str, number: int) -> str:
-    """A frame's figures in words: the alternative text of its curve."""
-    words = [f"{shown.data_label} over alpha, BatchNorm {BATCH_NORM_TITLES[treatment]}."]
-    words.append(f"At alpha {shown.labels[number]}, {_position(shown.alphas[number])}:")
-    for pair, title in PAIR_TITLES.items():
-        iou, below = shown.at(pair, treatment, number)
-        drop = "" if math.isnan(below) else f", {_points(below)} points below the line between its ends"
-        highest = _points(shown.barrier(pair, treatment))
-        words.append(f"{title}, has {iou:.1f} %{drop}; its barrier is {highest} points;")
-    return " ".join(words)[:-1] + "."
-
-
-def _read_out(shown: _Scrubbed, treatment: str, number: int) -> str:
-    """A frame's figures as a table in HTML."""
-
-    def row(role: str, css: str, *texts: str) -> str:
-        cells = "".join(f'<span role="{role}" style="{css}">{text}</span>' for text in texts)
-        return f'<div role="row" style="display:contents">{{}}{cells}</div>'
-
-    head = "font-size:.85em;opacity:.8;line-height:1.25;align-self:end;text-align:right"
-    names = (html.escape(shown.data_label), "below the line of its ends (points)", "barrier: the largest (points)")
-    rows = row("columnheader", head, *names).format('<span role="columnheader"></span>')
-    for pair, title in PAIR_TITLES.items():
-        mark = f'<span aria-hidden="true" style="color:{PAIR_COLOURS[pair]}">{_MARKS[pair]}</span>'
-        iou, below = shown.at(pair, treatment, number)
-        figures = (f"{iou:.1f}", _points(below), _points(shown.barrier(pair, treatment)))
-        header = f'<span role="rowheader">{mark} {pair}{_ALPHA}{title.removeprefix(pair)}</span>'
-        rows += row("cell", "text-align:right;font-variant-numeric:tabular-nums", *figures).format(header)
-    grid = "display:grid;grid-template-columns:max-content 1fr 1.2fr 1.1fr;gap:0 10px;line-height:1.5"
-    return (
-        f'<div class="alpha-read-out" style="line-height:1.5"><strong>α = {shown.labels[number]}</strong>: '
-        f'{_position(shown.alphas[number])}<div role="table" style="{grid}">{rows}</div></div>'
-    )
-
-
-class _Chart:
-    """IoU over alpha as SVG in the colours of the page, with a point on each curve."""
+class _Treatment:
+    """All frames under one treatment of BatchNorm: figures and masks as HTML, curves as SVG in the page's colours."""
 
     WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 270, 36, 34, 26, 50
 
-    def __init__(self, shown: _Scrubbed, treatment: str) -> None:
-        self.shown, self.treatment = shown, treatment
-        every = pd.concat(list(shown.curves.values()))
+    def __init__(
+        self,
+        name: str,
+        alphas: NDArray[np.float64],
+        curves: pd.DataFrame,
+        targets: NDArray[np.bool_],
+        predicted: Mapping[tuple[str, str], NDArray[np.bool_]],
+        data_label: str,
+    ) -> None:
+        self.title, self.alphas, self.targets, self.data_label = BATCH_NORM_TITLES[name], alphas, targets, data_label
+        # As few decimals as each alpha needs, and two at least.
+        self.labels = [np.format_float_positional(a, precision=4, min_digits=2).replace("-", "−") for a in alphas]
+        self.curves: dict[str, pd.DataFrame] = {}
+        self.predicted: dict[str, NDArray[np.bool_]] = {}
+        self.barriers: dict[str, float] = {}
+        #: By pair and frame: IoU, and how many points that is below the line (NaN where alpha is extrapolated).
+        self.figures: dict[str, list[tuple[float, float]]] = {}
+        for pair in PAIR_TITLES:
+            rows = curves.loc[(curves["pair"] == pair) & (curves["batch_norm"] == name), ["alpha", "iou"]]
+            curve = rows.astype(float).sort_values("alpha", ignore_index=True)
+            for alpha in (*alphas, 0.0, 1.0):
+                if not np.isclose(curve["alpha"], alpha, rtol=0, atol=TOLERANCE).any():
+                    raise ParameterError(f"the curve of {(pair, name)} lacks alpha = {alpha:g}.")
+            masks, needed = predicted[pair, name], (len(alphas), *targets.shape)
+            if masks.shape != needed:
+                raise ParameterError(f"the masks of {(pair, name)} must be {list(needed)}; found {list(masks.shape)}.")
+            self.curves[pair], self.predicted[pair] = curve, masks
+            self.barriers[pair] = barrier(curve["alpha"], curve["iou"])
+            at = [int((curve["alpha"] - alpha).abs().argmin()) for alpha in alphas]
+            below = below_line(curve["alpha"], curve["iou"])[at]
+            self.figures[pair] = list(zip(curve["iou"].iloc[at], below, strict=True))
+        # One scale for all treatments of BatchNorm, so that the list shows their difference.
+        every = curves[curves["pair"].isin(PAIR_TITLES) & curves["batch_norm"].isin(BATCH_NORM_TITLES)]
         self.low, self.high = float(every["alpha"].min()), float(every["alpha"].max())
-        #: One scale for all treatments of BatchNorm, so that the list shows their difference.
         self.top = max(10.0, math.ceil(float(every["iou"].max()) / 10) * 10)
 
-    def x(self, alpha: float) -> float:
+    def alt(self, number: int) -> str:
+        """A frame's figures in words: the alternative text of its curve."""
+        words = []
+        for pair, title in PAIR_TITLES.items():
+            iou, below = self.figures[pair][number]
+            drop = "" if math.isnan(below) else f", {_points(below)} points below the line between its ends"
+            words.append(f"{title}, has {iou:.1f} %{drop}; its barrier is {_points(self.barriers[pair])} points")
+        place = f"At alpha {self.labels[number]}, {_position(self.alphas[number])}"
+        return f"{self.data_label} over alpha, BatchNorm {self.title}. {place}: {'; '.join(words)}."
+
+    def read_out_and_curve(self, number: int) -> str:
+        """A frame's figures as a table in HTML, above its curve."""
+
+        def row(role: str, css: str, header: str, *texts: str) -> str:
+            cells = "".join(f'<span role="{role}" style="{css}">{text}</span>' for text in texts)
+            return f'<div role="row" style="display:contents">{header}{cells}</div>'
+
+        head = "font-size:.85em;opacity:.8;line-height:1.25;align-self:end;text-align:right"
+        names = (html.escape(self.data_label), "below the line of its ends (points)", "barrier: the largest (points)")
+        rows = row("columnheader", head, '<span role="columnheader"></span>', *names)
+        for pair, title in PAIR_TITLES.items():
+            mark = f'<span aria-hidden="true" style="color:{PAIR_COLOURS[pair]}">{_MARKS[pair]}</span>'
+            iou, below = self.figures[pair][number]
+            header = f'<span role="rowheader">{mark} {pair}{_ALPHA}{title.removeprefix(pair)}</span>'
+            texts = (f"{iou:.1f}", _points(below), _points(self.barriers[pair]))
+            rows += row("cell", "text-align:right;font-variant-numeric:tabular-nums", header, *texts)
+        grid = "display:grid;grid-template-columns:max-content 1fr 1.2fr 1.1fr;gap:0 10px;line-height:1.5"
+        return (
+            f'<div class="alpha-read-out" style="line-height:1.5"><strong>α = {self.labels[number]}</strong>: '
+            f'{_position(self.alphas[number])}<div role="table" style="{grid}">{rows}</div></div>'
+            f'<svg class="alpha-curve" role="img" aria-label="{html.escape(self.alt(number))}" '
+            f'viewBox="0 0 {self.WIDTH} {self.HEIGHT}" '
+            'style="display:block;width:100%;height:auto;margin-top:.5em" fill="currentColor" font-size="13" '
+            f'font-family="system-ui,sans-serif">{self._axes_and_curves()}{self._marks(number)}</svg>'
+        )
+
+    def _x(self, alpha: float) -> float:
         share = (alpha - self.low) / (self.high - self.low)
         return round(self.LEFT + share * (self.WIDTH - self.LEFT - self.RIGHT), 1)
 
-    def y(self, iou: float) -> float:
+    def _y(self, iou: float) -> float:
         return round(self.HEIGHT - self.BOTTOM - iou / self.top * (self.HEIGHT - self.TOP - self.BOTTOM), 1)
 
-    def svg(self, number: int) -> str:
-        alt = html.escape(_curve_alt(self.shown, self.treatment, number))
-        return (
-            f'<svg class="alpha-curve" role="img" aria-label="{alt}" viewBox="0 0 {self.WIDTH} {self.HEIGHT}" '
-            'style="display:block;width:100%;height:auto;margin-top:.5em" fill="currentColor" font-size="13" '
-            'font-family="system-ui,sans-serif">'
-            f"{self._axes_and_curves()}{self._marks(number)}</svg>"
-        )
-
     def _axes_and_curves(self) -> str:
-        left, right, floor, ceiling = self.x(self.low), self.x(self.high), self.y(0), self.y(self.top)
-        parts = [f'<text x="0" y="12">{html.escape(self.shown.data_label)}</text>']
+        left, right, floor, ceiling = self._x(self.low), self._x(self.high), self._y(0), self._y(self.top)
+        parts = [f'<text x="0" y="12">{html.escape(self.data_label)}</text>']
         for start, end in ((self.low, 0.0), (1.0, self.high)):
             if end - start > TOLERANCE:
-                size = f'width="{self.x(end) - self.x(start):.1f}" height="{floor - ceiling:.1f}"'
-                parts.append(f'<rect x="{self.x(start)}" y="{ceiling}" {size} fill-opacity=".09"/>')
+                size = f'width="{self._x(end) - self._x(start):.1f}" height="{floor - ceiling:.1f}"'
+                parts.append(f'<rect x="{self._x(start)}" y="{ceiling}" {size} fill-opacity=".09"/>')
         for value in range(0, int(self.top) + 1, 20 if self.top > 40 else 10 if self.top > 20 else 5):
             stroke = f'stroke="currentColor" stroke-opacity="{0.18 if value else 0.6}"'
-            parts.append(f'<path d="M{left} {self.y(value)}H{right}" {stroke}/>')
-            parts.append(f'<text x="{left - 6}" y="{self.y(value) + 4.5:.1f}" text-anchor="end">{value}</text>')
+            parts.append(f'<path d="M{left} {self._y(value)}H{right}" {stroke}/>')
+            parts.append(f'<text x="{left - 6}" y="{self._y(value) + 4.5:.1f}" text-anchor="end">{value}</text>')
         below = [(tick, 17, f"{tick:g}") for tick in (0.0, 0.25, 0.5, 0.75, 1.0)]
-        below += [(end, 34, _models(subscript)) for end, subscript in _SUBSCRIPTS.items()]
+        below += [(end, 34, models) for end, models in _ENDS.items()]
         parts += [
-            f'<text x="{self.x(alpha)}" y="{floor + down:.1f}" text-anchor="middle">{text}</text>'
+            f'<text x="{self._x(alpha)}" y="{floor + down:.1f}" text-anchor="middle">{text}</text>'
             for alpha, down, text in [*below, (0.5, 36, '<tspan font-size="15">α</tspan>')]
         ]
         for pair, colour in PAIR_COLOURS.items():
-            curve = self.shown.curves[pair, self.treatment]
-            points = " ".join(f"{self.x(a)},{self.y(v)}" for a, v in zip(curve["alpha"], curve["iou"], strict=True))
+            places = self.curves[pair][["alpha", "iou"]].itertuples(index=False)
+            points = " ".join(f"{self._x(alpha)},{self._y(iou)}" for alpha, iou in places)
             stroke = f'stroke="{colour}" stroke-width="2.5" stroke-linejoin="round"'
             parts.append(f'<polyline points="{points}" fill="none" {stroke}/>')
         return "".join(parts)
 
     def _marks(self, number: int) -> str:
         """A point on each curve, and a dotted line at their alpha."""
-        x = self.x(self.shown.alphas[number])
+        x = self._x(self.alphas[number])
         dotted = 'stroke="currentColor" stroke-opacity=".5" stroke-dasharray="2 3"'
-        points = [f'<path d="M{x} {self.y(0)}V{self.y(self.top)}" {dotted}/>']
-        for pair in _DRAWN:
+        points = [f'<path d="M{x} {self._y(0)}V{self._y(self.top)}" {dotted}/>']
+        for pair, shape in _POINTS.items():
             look = f'fill="{PAIR_COLOURS[pair]}" stroke="#fff" stroke-width="1.5"'
-            place = f"{x} {self.y(self.shown.at(pair, self.treatment, number)[0])}"
-            points.append(f'<g transform="translate({place})">{_POINTS[pair].format(look)}</g>')
+            place = f"{x} {self._y(self.figures[pair][number][0])}"
+            points.append(f'<g transform="translate({place})">{shape.format(look)}</g>')
         return "".join(points)
 
+    def masks(self, number: int) -> str:
+        """A row of masks for each pair, coloured by agreement with the true ones, each mask's IoU below it."""
+        rows = ""
+        look = "display:grid;grid-auto-flow:column;grid-auto-columns:1fr;text-align:center;line-height:1.4"
+        for pair, title in PAIR_TITLES.items():
+            masks, what = self.predicted[pair][number], title.removeprefix(pair)
+            ious = ["–" if math.isnan(iou) else f"{iou:.0f}" for iou in map(mosaic.mask_iou, masks, self.targets)]
+            alt = f"Masks predicted by {pair} at alpha {self.labels[number]}{what}, BatchNorm {self.title}: IoU in per "
+            alt += f"cent {', '.join(ious)}"
+            heading = f"{pair}{_ALPHA}{what}: α = {self.labels[number]}"
+            rows += _picture_row(heading, mosaic.agreement_picture(masks, self.targets), alt)
+            numbers = "".join(f"<span>{iou}</span>" for iou in ious)
+            rows += f'<div aria-hidden="true" style="{look};font-size:.9em">{numbers}</div>'
+        return rows
 
-# Pictures
 
-
-def _picture_row(parts: WidgetParts, heading: str, cells: NDArray[np.uint8], alt: str) -> str:
+def _picture_row(heading: str, cells: NDArray[np.uint8], alt: str) -> str:
     """Pictures uint8 [N, d, d, 3] side by side, transparent between, at most :data:`_LARGEST_SIDE` pixels high."""
     step = math.ceil(cells.shape[1] / _LARGEST_SIDE)
     thin = np.pad(cells[:, ::step, ::step], ((0, 0),) * 3 + ((0, 1),), constant_values=255)
     gap = max(1, thin.shape[1] // 16)
     strip = np.hstack(list(np.pad(thin, ((0, 0), (0, 0), (0, gap), (0, 0)))))[:, :-gap]
-    image = parts.image(strip, alt, "background:none;border-radius:0;")
+    image = image_tag(strip, alt, "background:none;border-radius:0;")
     return f'<div style="line-height:1.5;margin-top:.3em">{heading}</div>{image}'
-
-
-def _predicted_masks(parts: WidgetParts, shown: _Scrubbed, treatment: str, number: int) -> str:
-    """A row of masks for each pair, coloured by agreement with the true ones, each mask's IoU below it."""
-    rows = []
-    grid = "display:grid;grid-auto-flow:column;grid-auto-columns:1fr;text-align:center;line-height:1.4;font-size:.9em"
-    for pair, title in PAIR_TITLES.items():
-        masks = shown.predicted[pair, treatment][number]
-        ious = ["–" if math.isnan(iou) else f"{iou:.0f}" for iou in map(mask_iou, masks, shown.targets)]
-        model = f"{pair} at alpha {shown.labels[number]}{title.removeprefix(pair)}"
-        alt = f"Masks predicted by {model}, BatchNorm {BATCH_NORM_TITLES[treatment]}: IoU in per cent {', '.join(ious)}"
-        heading = f"{pair}{_ALPHA}{title.removeprefix(pair)}: α = {shown.labels[number]}"
-        rows.append(_picture_row(parts, heading, agreement_picture(masks, shown.targets), alt))
-        numbers = "".join(f"<span>{iou}</span>" for iou in ious)
-        rows.append(f'<div aria-hidden="true" style="{grid}">{numbers}</div>')
-    return "".join(rows)
 
 
 def _legend() -> str:
@@ -314,7 +269,7 @@ def _legend() -> str:
     boxes = "".join(
         f'<span style="white-space:nowrap"><span aria-hidden="true" style="display:inline-block;width:.8em;height:.8em;'
         f'background:rgb{colour};border:1px solid currentColor"></span> {name}</span>'
-        for name, colour in (("found", HIT), ("false alarm", FALSE_ALARM), ("missed", MISS))
+        for name, colour in (("found", mosaic.HIT), ("false alarm", mosaic.FALSE_ALARM), ("missed", mosaic.MISS))
     )
     look = "display:flex;flex-wrap:wrap;gap:0 14px;line-height:1.5;font-size:.9em"
     return f'<div style="{look}">{boxes}<span>below each mask: its IoU (%)</span></div>'

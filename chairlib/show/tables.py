@@ -12,33 +12,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-__all__ = ["style_table", "untrained"]
+from chairlib.core import paths
 
-# Colours are inherited or half-transparent grey, so that one table suits light and dark pages. A caption is as wide as
-# the box and, within a parent of no width, doesn't widen the table. Cells wrap, but not within an interval, before the
-# table has to scroll.
-_TABLE_STYLE = """<style>
-.chair-table-box{container-type:inline-size;overflow-x:auto;max-width:100%;margin:0 0 1em}
-.chair-table-box table.chair-table{border-collapse:collapse;width:auto;margin:0;color:inherit;font-size:.9em;
-display:table}
-.chair-table-box .chair-table caption{caption-side:top;text-align:left;color:inherit;padding:0 0 .5em;font-size:1em}
-.chair-table-box .chair-table caption>span{display:block;position:sticky;left:0;width:0}
-.chair-table-box .chair-table caption>span>span{display:block;width:100cqw}
-.chair-table-box .chair-table :is(th,td){padding:.35em .55em;border:0;background:none;color:inherit;text-align:right;
-white-space:normal;overflow-wrap:normal;hyphens:none;font-variant-numeric:tabular-nums;vertical-align:baseline;
-max-width:none}
-.chair-table-box .chair-table .chair-whole{white-space:nowrap}
-.chair-table-box .chair-table :is(th,td).chair-text{text-align:left}
-.chair-table-box .chair-table thead th{font-weight:600;vertical-align:bottom;white-space:normal}
-.chair-table-box .chair-table thead th[colspan]{text-align:center;border-bottom:1px solid rgba(128,128,128,.45)}
-.chair-table-box .chair-table thead tr:last-child th{border-bottom:2px solid rgba(128,128,128,.7)}
-.chair-table-box .chair-table tbody th{font-weight:600;text-align:left}
-.chair-table-box .chair-table tbody tr{background:none}
-.chair-table-box .chair-table tbody tr+tr>*{border-top:1px solid rgba(128,128,128,.3)}
-.chair-table-box .chair-table :is(th,td).chair-paper{background:rgba(128,128,128,.16);font-style:italic}
-</style>"""
-
-
+_STYLE = (paths.assets / "table.css").read_text(encoding="utf-8")
 #: What a line must not break within: "(71.5–77.7)", "(+0.9 to +7.9)", "▲ 2 seeds", "width 16", "FCN-VGG-16".
 _WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
 
@@ -69,9 +45,8 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
         body.append(f"<tr>{cells}</tr>")
     title, head = html.escape(caption), _table_head(frame, kinds)
     return HTML(
-        f'{_TABLE_STYLE}<div class="chair-table-box" role="region" aria-label="{title}" tabindex="0">'
-        f'<table class="chair-table">'
-        f"<caption><span><span>{title}</span></span></caption>"
+        f'<style>{_STYLE}</style><div class="chair-table-box" role="region" aria-label="{title}" tabindex="0">'
+        f'<table class="chair-table"><caption><span><span>{title}</span></span></caption>'
         f"<thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
         + (f"<p>{html.escape(note)}</p>" if note else "")
     )

@@ -9,7 +9,6 @@ import base64
 import html
 import io
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
 
 import ipywidgets
 import numpy as np
@@ -18,8 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from chairlib.collection.opacity import MASK_THRESHOLD
-
-__all__ = ["CHECKERBOARD", "WidgetParts", "compositing_explorer", "encode"]
 
 #: CSS of what shows through a transparent picture.
 CHECKERBOARD = "background:#fff repeating-conic-gradient(#ccc 0% 25%,#fff 0% 50%) 0 0/16px 16px;"
@@ -34,6 +31,15 @@ def encode(picture: ArrayLike) -> str:
     image.save(webp, "WEBP", lossless=True, exact=True)
     kind, data = min((("png", png.getvalue()), ("webp", webp.getvalue())), key=lambda file: len(file[1]))
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def image_tag(picture: NDArray[np.uint8], alt: str, css: str = "") -> str:
+    """The ``<img>`` of a picture (as :func:`encode` takes it), as wide as there is room."""
+    height, width = picture.shape[:2]
+    # The ratio reserves the height of a picture that a browser is still decoding.
+    style = f"display:block;width:100%;aspect-ratio:{width}/{height};margin:0;border-radius:6px;background:#fff;{css}"
+    attributes = f'alt="{html.escape(alt)}" style="{style}" src="{encode(picture)}"'
+    return f'<img class="chair-frame" decoding="sync" {attributes}>'
 
 
 def compositing_explorer(
@@ -53,7 +59,7 @@ def compositing_explorer(
     n_segments, n_backgrounds, side = len(segments), len(backgrounds), segments.shape[1]
     pairs = blend(np.repeat(segments, n_backgrounds, axis=0), np.tile(backgrounds, (n_segments, 1, 1, 1)))
     composites = np.asarray(pairs).reshape(n_segments, n_backgrounds, side, side, 3)
-    parts = WidgetParts(width=220, pixelated=True, description_width="85px")
+    parts = WidgetParts(width=220, description_width="85px")
     segment = parts.slider([f"{s} of {n_segments}" for s in range(1, n_segments + 1)], "segment")
     background = parts.slider([f"{b} of {n_backgrounds}" for b in range(1, n_backgrounds + 1)], "background")
     released = next((number for number, t in enumerate(thresholds) if np.isclose(t, MASK_THRESHOLD)), None)
@@ -99,8 +105,8 @@ def compositing_explorer(
 class WidgetParts:
     """Makes pictures, stacks and sliders that share one layout and one style, which keeps pages small."""
 
-    def __init__(self, width: int, pixelated: bool, description_width: str = "initial") -> None:
-        self.pixelated = pixelated
+    def __init__(self, width: int, description_width: str = "initial", pixelated: bool = True) -> None:
+        self._rendering = "image-rendering:pixelated;" if pixelated else ""
         self._layout = ipywidgets.Layout(margin="0", width="100%", max_width=f"{width}px", overflow="hidden")
         self._style = HTMLStyle()
         self._slider_layout = ipywidgets.Layout(width="420px", max_width="100%", flex="0 1 auto")
@@ -110,23 +116,12 @@ class WidgetParts:
         return ipywidgets.HTML(content, layout=self._layout, style=self._style)
 
     def picture(self, picture: NDArray[np.uint8], alt: str, below: str = "", css: str = "") -> ipywidgets.HTML:
-        """A picture (as :func:`encode` takes it) with its alternative text and, where given, a note below it."""
+        """A picture, its pixels squares where ``pixelated``, with its alternative text and, where given, a note below it."""
         note = f'<div style="line-height:1.6">{html.escape(below)}</div>' if below else ""
-        return self.text(self.image(picture, alt, css) + note)
-
-    def image(self, picture: NDArray[np.uint8], alt: str, css: str = "") -> str:
-        """The ``<img>`` of a picture."""
-        height, width = picture.shape[:2]
-        # The ratio reserves the height of a picture that a browser is still decoding.
-        style = (
-            f"display:block;width:100%;aspect-ratio:{width}/{height};margin:0;border-radius:6px;background:#fff;{css}"
-        )
-        style += "image-rendering:pixelated;" if self.pixelated else ""
-        attributes = f'alt="{html.escape(alt)}" style="{style}" src="{encode(picture)}"'
-        return f'<img class="chair-frame" decoding="sync" {attributes}>'
+        return self.text(image_tag(picture, alt, css + self._rendering) + note)
 
     def slider(self, labels: Sequence[str], description: str, start: int = 0) -> ipywidgets.SelectionSlider:
-        options = list(zip(labels, count()))
+        options = [(label, number) for number, label in enumerate(labels)]
         return ipywidgets.SelectionSlider(
             options=options, index=start, description=description, layout=self._slider_layout, style=self._slider_style
         )

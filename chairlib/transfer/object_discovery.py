@@ -2,7 +2,8 @@
 
 The official release unpacks to ``Data/{Airplane,Car,Horse}/ID.jpg`` with ``GroundTruth/ID.png`` for the labelled images
 only, and to ``Data/{Airplane100,Car100,Horse100}/``, subsets of about 100 images. :class:`ObjectDiscovery` reads any
-folder of that layout. A protocol (:mod:`chairlib.transfer.protocols`) decides which images train, validate and test.
+folder of that layout, with categories of one's own too: each folder with a ``GroundTruth/`` is one, by its name in
+lower case. A protocol (:mod:`chairlib.transfer.protocols`) decides which images train, validate and test.
 
 ``Data/source.json`` may say what a folder is (:func:`photos_name`): a copy of the stand-in keeps its name.
 """
@@ -20,14 +21,13 @@ from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.transfer.protocols import (
     CATEGORIES,
     FOLDS,
-    check_category,
     check_protocol,
     fold_ids,
     published_ids,
     split_off,
 )
 
-__all__ = ["ObjectDiscovery", "photos_folder", "photos_name"]
+__all__ = ["ObjectDiscovery", "categories_of", "photos_folder", "photos_name"]
 
 _MASKS = "GroundTruth"
 
@@ -45,7 +45,14 @@ def photos_name(root: str | Path) -> str:
     Raises :class:`CollectionError` for another layout, and for a ``source.json`` that cannot be read.
     """
     home = photos_folder(root).resolve()
-    return read_note(_data_folder(home)).get("name", home.parent.name if home.name == "Data" else home.name)
+    data, _ = _look_into(home)
+    home = data if (data, data.name) == (home.parent, "Data") else home  # for a category's own folder
+    return read_note(data).get("name", home.parent.name if home.name == "Data" else home.name)
+
+
+def categories_of(root: str | Path) -> list[str]:
+    """The categories below ``root``; of a category's own folder, that one. Raises as :func:`photos_name` does."""
+    return list(_look_into(photos_folder(root))[1])
 
 
 class ObjectDiscovery(MaskedImages):
@@ -53,8 +60,9 @@ class ObjectDiscovery(MaskedImages):
 
     Parameters
     ----------
-    root: the folder that holds ``ObjectDiscovery-data/`` or ``Data/``, or ``Data/`` itself; ``~`` is expanded.
-    category: ``"airplane"``, ``"car"`` or ``"horse"``.
+    root: the folder that holds ``ObjectDiscovery-data/`` or ``Data/``, or ``Data/`` itself, or a category's own folder;
+    ``~`` is expanded.
+    category: ``"airplane"``, ``"car"``, ``"horse"``, or another folder that is there; the only one by default.
     split: ``"train"``, ``"val"`` or ``"test"``.
     protocol: ``"authors"`` (no test), ``"subset100"`` or ``"folds"``; see :mod:`chairlib.transfer.protocols`.
     transforms, transform, target_transform: see :class:`chairlib.compositing.transforms.MaskedDataset`.
@@ -67,7 +75,7 @@ class ObjectDiscovery(MaskedImages):
     def __init__(
         self,
         root: str | Path,
-        category: str,
+        category: str | None = None,
         split: str = "train",
         protocol: str = "authors",
         transforms: Callable | None = None,
@@ -76,20 +84,31 @@ class ObjectDiscovery(MaskedImages):
         *,
         fold: int = 0,
     ):
-        check_category(category)
+        if not isinstance(category, str | None):
+            raise ParameterError(f"category {category!r} must be text; name a folder of photos, as 'car'.")
         check_protocol(protocol, split, fold)
         home = photos_folder(root)
         super().__init__(str(home), transforms, transform, target_transform)
-        self.category, self.split, self.protocol, self.fold = category, split, protocol, fold
+        data, folders = _look_into(home)
+        if category is None and len(folders) != 1:
+            raise ParameterError(f"a category is missing: {data} has {', '.join(folders) or 'none'}; name one of them.")
+        self.category = next(iter(folders)) if category is None else category.lower()
+        found = folders.get(self.category, [])
+        if len(found) != 1:
+            what = f"both {' and '.join(found)}" if found else f"no category {self.category!r}"
+            raise CollectionError(
+                f"{data} has {what}; it has {', '.join(folders) or 'none'}. Name one: a folder's name in lower case."
+            )
+        self.split, self.protocol, self.fold = split, protocol, fold
         #: Whether the labelled ids are those of the authors' lists, so that `authors` means their very split.
         self.is_published = False
-        self.name = f"{photos_name(home)} {category}"
-        self._files = self._find_files(_data_folder(home))
+        name = photos_name(home)  # of a category's own folder, it may be that of the category
+        self.name = name if name.lower() == self.category else f"{name} {self.category}"
+        self._files = self._find_files(data, found[0])
         self.ids = list(self._files)
 
-    def _find_files(self, data: Path) -> dict[str, tuple[Path, Path]]:
+    def _find_files(self, data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:
         """(image, mask) of each id of the split, in order of id."""
-        folder_name = CATEGORIES[self.category]
         files = full = _labelled(data, folder_name)
         ids = sorted(full)
         if self.protocol == "folds":
@@ -133,20 +152,40 @@ class ObjectDiscovery(MaskedImages):
         return f"Category: {self.category}\nSplit: {self.split}\nProtocol: {self.protocol}{fold}{lists}"
 
 
-def _data_folder(root: Path) -> Path:
-    """The folder that holds the categories."""
-    candidates = (root / "ObjectDiscovery-data" / "Data", root / "Data", root)
-    for folder in candidates:
-        if any((folder / f"{name}{end}").is_dir() for name in CATEGORIES.values() for end in ("", "100")):
-            return folder
+def _look_into(root: Path) -> tuple[Path, dict[str, list[str]]]:
+    """The folder that holds the categories, and the names of their folders by category, in lower case.
+
+    Where ``root`` is itself the folder of a category, only that one.
+    """
+    for data in (root / "ObjectDiscovery-data" / "Data", root / "Data", root):
+        if folders := _folders_with_masks(data):
+            # Car100/ is a subset of a category, whether Car/ is there or not.
+            whole = {*CATEGORIES, *folders}
+            is_subset = {name: name.endswith("100") and name[:-3] in whole for name in folders}
+            return data, {name: found for name, found in folders.items() if not is_subset[name]}
+    if (root / _MASKS).is_dir():
+        folder = root.resolve()
+        return folder.parent, {folder.name.lower(): [folder.name]}
     found = "it is not a folder" if root.exists() else "there is no such folder"
     if root.is_dir():
         wanted = ", ".join(f"{name}/" for name in CATEGORIES.values())
-        found = f"none of {wanted} or their ...100/ is in ObjectDiscovery-data/Data/, in Data/ or in the folder itself"
-        found += f", which holds: {list_folder(root)}"
+        found = (
+            f"neither {wanted} nor another folder with {_MASKS}/ is in ObjectDiscovery-data/Data/, in Data/ or in the "
+        )
+        found += f"folder itself, which holds: {list_folder(root)}"
     raise CollectionError(
         f"{root} is not the Object Discovery release: {found}. Name the folder that Data/ was unpacked into."
     )
+
+
+def _folders_with_masks(data: Path) -> dict[str, list[str]]:
+    """The names of the folders in ``data`` that are the release's, or hold masks, by their name in lower case."""
+    folders: dict[str, list[str]] = {}
+    for path in sorted(data.iterdir()) if data.is_dir() else []:
+        name = path.name.lower()
+        if path.is_dir() and (name.removesuffix("100") in CATEGORIES or (path / _MASKS).is_dir()):
+            folders.setdefault(name, []).append(path.name)
+    return folders
 
 
 def _labelled(data: Path, folder_name: str) -> dict[str, tuple[Path, Path]]:

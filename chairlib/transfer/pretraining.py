@@ -1,18 +1,31 @@
 """The record that a fine-tuning run starts from: what it was pretrained on, its weights, and what it cost."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.benchmark.weights import load_recorded
 from chairlib.core import paths
 from chairlib.core.errors import RecordError
 from chairlib.core.runs import Record, read_record
-from chairlib.core.tensors import load_tensors
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["load_pretrained", "pretraining_cost", "pretraining_of", "read_pretrained"]
+__all__ = [
+    "MODEL_PARAMETERS",
+    "check_same_model",
+    "load_pretrained",
+    "pretraining_cost",
+    "pretraining_of",
+    "read_pretrained",
+]
+
+#: The parameters that decide which model a run builds: a fine-tuned model has those of its pretraining.
+MODEL_PARAMETERS = tuple(
+    name for name in ("model", "width", "model_args", "normalise", "outputs") if name in TransferSettings.names()
+)
 
 
 def read_pretrained(name: str) -> Record:
@@ -40,20 +53,18 @@ def load_pretrained(model: nn.Module, record: Record, settings: TransferSettings
             f"record {record.name} was pretrained on {pretraining}, but pretraining {settings.pretraining!r} is asked "
             "for; correct one of them."
         )
-    asked = {"model": settings.model, "width": settings.width}
-    found = {"model": record.settings.model, "width": record.settings.width}
-    if found != asked:
+    check_same_model(record, {name: getattr(settings, name) for name in MODEL_PARAMETERS})
+    load_recorded(model, record)
+
+
+def check_same_model(record: Record, asked: Mapping[str, Any]) -> None:
+    """Raise :class:`RecordError` where a record's model has other parameters than those ``asked`` for, by name."""
+    found = {name: getattr(record.settings, name) for name in asked}
+    if found != dict(asked):
         raise RecordError(
-            f"record {record.name} holds a model with {found}, but {asked} is asked for; pretrain that model first."
+            f"record {record.name} holds a model with {found}, but {dict(asked)} is asked for; leave that out, or "
+            "pretrain that model first."
         )
-    weights, _ = load_tensors(record.file("weights.safetensors"))
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise RecordError(
-            f"record {record.name} does not fit model {settings.model!r} ({reason}); pretrain it again."
-        ) from error
 
 
 def pretraining_cost(record: Record) -> dict[str, Any]:

@@ -23,7 +23,6 @@ __all__ = [
     "CATEGORIES",
     "FOLDS",
     "PROTOCOLS",
-    "check_category",
     "check_protocol",
     "figure_ids",
     "fold_ids",
@@ -59,8 +58,9 @@ def fold_ids(ids: Sequence[str], fold: int) -> dict[str, list[str]]:
 
 
 def _read_ids(category: str, name: str) -> list[str]:
-    file = paths.published / "object-discovery-splits" / f"{check_category(category)}_{name}.txt"
-    return file.read_text(encoding="utf-8").split()
+    """A list of the paper's, or none for a category of one's own."""
+    file = paths.published / "object-discovery-splits" / f"{category}_{name}.txt"
+    return file.read_text(encoding="utf-8").split() if category in CATEGORIES else []
 
 
 def published_ids(category: str) -> dict[str, list[str]]:
@@ -71,12 +71,6 @@ def published_ids(category: str) -> dict[str, list[str]]:
 def figure_ids(category: str) -> list[str]:
     """The ids of the photos in the paper's Figure 5: four or five validation images of the ``authors`` protocol."""
     return _read_ids(category, "figure")
-
-
-def check_category(category: str) -> str:
-    """``category`` itself. Raises :class:`ParameterError` for an unknown one."""
-    check_choice("category", category, CATEGORIES)
-    return category
 
 
 def check_protocol(protocol: str, split: str, fold: int) -> None:

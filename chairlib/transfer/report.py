@@ -121,8 +121,9 @@ class TransferReport:
         """The line below Table 3: what of its rows this build has not. Empty where it has all, or no run."""
         missing = []
         for model, arm in self._rows() if self.records else []:
-            lacking = [name for name in categories or CATEGORIES if not self.selection.find(model, arm, name)]
-            where = "" if len(lacking) == len(categories or CATEGORIES) else f" on {' and '.join(lacking)}"
+            asked = categories or tuple(self.selection.categories)
+            lacking = [name for name in asked if not self.selection.find(model, arm, name)]
+            where = "" if len(lacking) == len(asked) else f" on {' and '.join(lacking)}"
             coco = ": needs COCO's photos" if arm in NEED_COCO else ""
             missing += [(self._model_title(model), _label(arm) + where + coco)] if lacking else []
         return untrained(missing)
@@ -150,13 +151,14 @@ class TransferReport:
         rows: list[dict[Any, Any]] = []
         for model, pretraining in self._rows():
             row: dict[Any, Any] = {"model": self._model_title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
-            trained = {category: find(model, pretraining, category) for category in CATEGORIES}
+            trained = {category: find(model, pretraining, category) for category in self.selection.categories}
             if self.records and not any(trained.values()):
                 continue
             for category, records in trained.items():
                 gain = None if pretraining == "none" else paired_gain(find(model, "none", category), records, metric)
+                if category in CATEGORIES:  # the paper has no figure of a category of one's own
+                    row[category, f"paper, {metric_title(metric)}"] = paper.get((model, pretraining, category))
                 row |= {
-                    (category, f"paper, {metric_title(metric)}"): paper.get((model, pretraining, category)),
                     (category, "ours (95 % interval)"): mean_score(records, metric),
                     (category, "gain (95 % interval)"): "" if pretraining == "none" else gain and gain.mark,
                 }
@@ -193,7 +195,7 @@ class TransferReport:
             pairs = self._pairs(model, other, pretraining)
             shown = {category: [pair] for category, pair in pairs.items()}
             if len(pairs) > 1:
-                shown["all three" if len(pairs) == len(CATEGORIES) else "both"] = list(pairs.values())
+                shown[{2: "both", 3: "all three"}.get(len(pairs), f"all {len(pairs)}")] = list(pairs.values())
             for category, several in shown.items():
                 against, tuned = zip(*several, strict=True)
                 if gain := pooled_gain(several):
@@ -218,7 +220,7 @@ class TransferReport:
     def _pairs(self, model: str, other: str, pretraining: str) -> dict[str, tuple[list[Record], list[Record]]]:
         """(against, tuned) by category, of those that have a gain."""
         find = self.selection.find
-        pairs = {name: (find(model, other, name), find(model, pretraining, name)) for name in CATEGORIES}
+        pairs = {name: (find(model, other, name), find(model, pretraining, name)) for name in self.selection.categories}
         return {name: pair for name, pair in pairs.items() if paired_gain(*pair)}
 
     def smallest_gain(self) -> str:
@@ -235,7 +237,9 @@ class TransferReport:
         rows = []
         shares = sorted({record.settings.share for record in self.selection.shown})
         for model, pretraining, share in itertools.product(self.selection.models, PRETRAININGS, shares):
-            records = [self.selection.find(model, pretraining, category, share) for category in CATEGORIES]
+            records = [
+                self.selection.find(model, pretraining, category, share) for category in self.selection.categories
+            ]
             contents = [record.content for record in itertools.chain(*records)]
             costs = [content["pretrained_on"] for content in contents if content["pretrained_on"]]
             different = [min(cost["n_train_images"], cost["images_seen"]) for cost in costs]
@@ -292,7 +296,7 @@ class TransferReport:
         there; and undecided, why the numbers tell nothing ("" where they do).
         """
         rows = []
-        for category in CATEGORIES:
+        for category in self.selection.categories:
             arms = {name: self.selection.find("unet", name, category) for name in _ARMS}
             n_photos = count_validation_photos(list(itertools.chain(*arms.values())))
             undecided = f"{n_photos} validation photos" if n_photos < LEAST_VALIDATION_PHOTOS else ""

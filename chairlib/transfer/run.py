@@ -25,12 +25,19 @@ from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors
-from chairlib.transfer.object_discovery import ObjectDiscovery
-from chairlib.transfer.photos import check_unchanged, name_and_hash, open_datasets, share_of, splits_of
-from chairlib.transfer.pretraining import load_pretrained, pretraining_cost, pretraining_of, read_pretrained
+from chairlib.transfer.object_discovery import ObjectDiscovery, categories_of
+from chairlib.transfer.photos import check_unchanged, name_and_hash, open_datasets, photos_root, share_of, splits_of
+from chairlib.transfer.pretraining import (
+    MODEL_PARAMETERS,
+    check_same_model,
+    load_pretrained,
+    pretraining_cost,
+    pretraining_of,
+    read_pretrained,
+)
 from chairlib.transfer.protocols import figure_ids
 from chairlib.transfer.recipes import get_recipe
-from chairlib.transfer.settings import TransferSettings
+from chairlib.transfer.settings import STAND_IN, TransferSettings
 
 __all__ = ["examples", "fine_tune", "initial_model", "open_run", "train", "training_budget"]
 
@@ -168,27 +175,34 @@ def _pick_examples(model: nn.Module, test: CompositeLoader, data: ObjectDiscover
 
 
 def fine_tune(
-    model: str = "unet",
+    model: str | None = None,
     pretrained: Record | str | None = None,
-    category: str = "car",
+    category: str | None = None,
     recipe: str = "fast",
     seed: int = 0,
     progress: bool = True,
     **more: Any,
 ) -> Record:
-    """Train ``model`` on a category, from scratch or from the weights of a ``pretrained`` record; returns the record.
+    """Train a model on a category, from scratch or from the weights of a ``pretrained`` record; returns the record.
 
-    ``pretrained``: a record, or its name. ``more``: any other parameter of :class:`TransferSettings`; ``width`` is the
-    pretrained record's by default. A finished run is only read. Raises as :func:`open_run` and :func:`train` do.
+    ``model``: "unet" by default; with ``pretrained``, a record or its name, the model, its width and all else that
+    decides which model is built are the record's, and RecordError is raised where others are given. ``category``: the
+    only one that there is, or "car", by default. ``more``: any other parameter of :class:`TransferSettings`. A finished
+    run is only read. Raises as :func:`open_run` and :func:`train` do.
     """
     if isinstance(pretrained, str):
         pretrained = read_pretrained(pretrained)
     if not isinstance(pretrained, Record | None):
         raise ParameterError(f"pretrained {pretrained!r} is no record; give a record, or its name.")
+    asked = more if model is None else {"model": model, **more}
     if pretrained is not None:
-        more = {"pretraining": pretraining_of(pretrained), "pretrained": pretrained.name, **more}
-        more.setdefault("width", pretrained.settings.width)
-    return train(open_run(model=model, category=category, recipe=recipe, seed=seed, **more), progress)
+        start = {"pretraining": pretraining_of(pretrained), "pretrained": pretrained.name}
+        check_same_model(pretrained, {name: asked[name] for name in MODEL_PARAMETERS if name in asked})
+        asked = {**start, **{name: getattr(pretrained.settings, name) for name in MODEL_PARAMETERS}, **asked}
+    if category is None:
+        found = categories_of(photos_root(asked.get("data", STAND_IN)))
+        category = found[0] if len(found) == 1 else TransferSettings().category
+    return train(open_run(category=category, recipe=recipe, seed=seed, **asked), progress)
 
 
 def examples(record: Record) -> dict[str, np.ndarray]:

@@ -35,6 +35,13 @@ class Selection:
         return list(dict.fromkeys(record.settings.model for record in self.records))
 
     @cached_property
+    def categories(self) -> list[str]:
+        """The paper's categories, unless photos of other ones alone were trained on; and those others, in order."""
+        found = {record.settings.category for record in self.records}
+        own = sorted(found - CATEGORIES.keys())
+        return own if found and set(own) == found else [*CATEGORIES, *own]
+
+    @cached_property
     def _by_configuration(self) -> list[list[Record]]:
         """For each configuration, the records that could be shown."""
         arms: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
@@ -77,7 +84,10 @@ class Selection:
     def shown(self) -> list[Record]:
         """The records that every table and figure but Table 4 is made from."""
         return [
-            record for model in self.models for category in CATEGORIES for record in self.records_of(model, category)
+            record
+            for model in self.models
+            for category in self.categories
+            for record in self.records_of(model, category)
         ]
 
     def why_not_shown(self, record: Record) -> str:

@@ -25,7 +25,7 @@ class TransferSettings(Settings):
     kind: ClassVar[str] = "transfer"
 
     data: str = parameter(STAND_IN, help="A folder in Object Discovery's layout, or 'stand-in'.", identity=False)
-    category: str = parameter("car", help="airplane, car or horse.")
+    category: str = parameter("car", help="airplane, car, horse, or a folder of your own photos in lower case.")
     protocol: str = parameter(
         "authors", help="Which photos train, validate and are scored: authors, folds or subset100."
     )
@@ -46,6 +46,7 @@ class TransferSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "category", self.category.lower())  # one name for a run, however it is written
         check_choice("precision", self.precision, PRECISIONS)
         for name in ("width", "images", "evaluations"):
             check_count(name, getattr(self, name), none=True)

@@ -9,12 +9,12 @@ import pytest
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import UNet
 from chairlib.core import paths
-from chairlib.landscape import jobs, trained
+from chairlib.landscape import cells as landscape_cells
+from chairlib.landscape import jobs
 from chairlib.landscape import run as landscape
-from chairlib.landscape.cells import Cell, CellStore, Study, unique_cells
+from chairlib.landscape.cells import Cell, CellStore, Study, TrainedModels, unique_cells
 from chairlib.landscape.evaluator import Evaluator
 from chairlib.landscape.settings import LandscapeSettings
-from chairlib.landscape.trained import TrainedModels
 from chairlib.transfer import run as transfer
 
 
@@ -133,7 +133,7 @@ def test_the_images_of_an_analysis_are_counted(tiny, monkeypatch, computed, chan
 
     Of 16 training photos, all are used or a part.
     """
-    for module in (jobs, trained):
+    for module in (jobs, landscape_cells):
         monkeypatch.setattr(module, "N_TRAIN", n_train)
     run = landscape.open_run(**{**tiny, **changes, "n_alphas": 2})
     for label, member in landscape.members(run.settings).items():

@@ -5,10 +5,9 @@ import torch
 
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.compositing.loader import CompositeLoader
+from chairlib.landscape import cells
 from chairlib.landscape import run as landscape
-from chairlib.landscape import trained
-from chairlib.landscape.cells import Study
-from chairlib.landscape.trained import TrainedModels
+from chairlib.landscape.cells import Study, TrainedModels
 from chairlib.transfer import run as transfer
 from chairlib.transfer.photos import open_photos
 from weights import member_of, state_of
@@ -22,7 +21,7 @@ def models_of(analysis):
 def test_of_many_training_photos_evenly_spread_ones_are_scored(full, monkeypatch):
     everything = models_of(full)
     assert everything.train.indices.tolist() == list(range(16))
-    monkeypatch.setattr(trained, "N_TRAIN", 5)
+    monkeypatch.setattr(cells, "N_TRAIN", 5)
     models = models_of(full)
     assert models.n_train == 16  # what the models were trained on
     chosen = models.train.indices
@@ -41,7 +40,7 @@ def test_of_many_training_photos_evenly_spread_ones_are_scored(full, monkeypatch
 
 
 def test_a_landscape_says_how_many_photos_its_models_were_trained_on(tiny, monkeypatch, tmp_path):
-    monkeypatch.setattr(trained, "N_TRAIN", 5)
+    monkeypatch.setattr(cells, "N_TRAIN", 5)
     monkeypatch.setattr("chairlib.core.paths.cache", tmp_path / "cache")
     record = landscape.analyse(landscape.open_run(**{**tiny, "n_alphas": 2, "evaluations": 2}), progress=False)
     assert record.content["n_train"] == 16

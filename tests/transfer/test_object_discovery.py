@@ -17,7 +17,7 @@ from chairlib import CompositeLoader
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.transfer import object_discovery
-from chairlib.transfer.object_discovery import ObjectDiscovery, photos_name
+from chairlib.transfer.object_discovery import ObjectDiscovery, categories_of, photos_name
 from chairlib.transfer.protocols import FOLDS, figure_ids, fold_ids, published_ids, split_off, stable_order
 
 SHAPE = np.zeros((9, 12), bool)
@@ -332,23 +332,70 @@ def test_splits_never_share_an_image(tmp_path_factory, count, inside, missing):
     assert not set(chosen["test"]) & set(chosen["train"] + chosen["val"])
 
 
+# -- categories of one's own ------------------------------------------------------------------------------------------
+
+
+def test_any_folder_with_masks_is_a_category(tmp_path):
+    draw(tmp_path / "Data", "Bicycle", names(range(10)))
+    draw(tmp_path / "Data", "Bicycle100", names(range(3)))
+    draw(tmp_path / "Data", "red chairs", names(range(5)))
+    draw(tmp_path / "Data", "Car", names(range(5)))
+    (tmp_path / "Data" / "notes").mkdir()
+    assert categories_of(tmp_path) == ["bicycle", "car", "red chairs"]
+    bicycles = ObjectDiscovery(tmp_path, "bicycle")
+    assert (len(bicycles), bicycles.category, bicycles.is_published) == (8, "bicycle", False)
+    assert bicycles.name == f"{tmp_path.name} bicycle"
+    assert ObjectDiscovery(tmp_path, "Bicycle").category == "bicycle"
+    assert len(ObjectDiscovery(tmp_path, "bicycle", "test", "subset100")) == 3
+    assert len(ObjectDiscovery(tmp_path, "red chairs", "val")) == 1
+    with pytest.raises(ParameterError, match=r"a category is missing: .* has bicycle, car, red chairs; name one"):
+        ObjectDiscovery(tmp_path)
+    with pytest.raises(CollectionError, match="has no category 'boat'; it has bicycle, car, red chairs"):
+        ObjectDiscovery(tmp_path, "boat")
+    assert figure_ids("bicycle") == published_ids("bicycle")["train"] == []
+
+
+def test_the_only_category_need_not_be_named(tmp_path):
+    draw(tmp_path, "Bicycle", names(range(10)))
+    draw(tmp_path, "Bicycle100", names(range(3)))
+    assert ObjectDiscovery(tmp_path).category == "bicycle"
+
+
+def test_a_category_s_own_folder_is_enough(tmp_path):
+    draw(tmp_path / "Data", "Bicycle", names(range(10)))
+    draw(tmp_path / "Data", "Car", names(range(10)), offset=50)
+    own = ObjectDiscovery(tmp_path / "Data" / "Bicycle")
+    assert own.files == ObjectDiscovery(tmp_path, "bicycle").files == ObjectDiscovery(own.root, "bicycle").files
+    assert own.name == f"{tmp_path.name} bicycle"
+    assert categories_of(tmp_path / "Data" / "Bicycle") == ["bicycle"]
+    with pytest.raises(CollectionError, match="has no category 'car'; it has bicycle"):
+        ObjectDiscovery(tmp_path / "Data" / "Bicycle", "car")
+    draw(tmp_path / "elsewhere", "Lamp", names(range(5)))
+    assert ObjectDiscovery(tmp_path / "elsewhere" / "Lamp").name == "Lamp"
+
+
+def test_folders_that_differ_in_capitals_alone_are_refused(tmp_path):
+    draw(tmp_path, "Bicycle", names(range(5)))
+    draw(tmp_path, "bicycle", names(range(5)))
+    with pytest.raises(CollectionError, match="has both Bicycle and bicycle; it has bicycle"):
+        ObjectDiscovery(tmp_path, "bicycle")
+
+
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("dog",), "'dog' is unknown; use one of car, horse, airplane"),
-        ((["car"],), r"\['car'\] is unknown; use one of car, horse, airplane"),
+        (("dog",), "Data has no category 'dog'; it has horse. Name one: a folder's name in lower case"),
+        ((["car"],), r"\['car'\] must be text"),
         (("horse", "dev"), "'dev' is unknown"),
         (("horse", "train", "official"), "'official' is unknown; use one of authors, subset100, folds"),
     ],
 )
 def test_unknown_names_are_refused(root, arguments, said):
-    with pytest.raises(ParameterError, match=said):
+    with pytest.raises(ChairlibError, match=said):
         ObjectDiscovery(root, *arguments)
-    with pytest.raises(ParameterError, match="dog"):
-        figure_ids("dog")
 
 
 @pytest.mark.parametrize(("protocol", "fold"), [("folds", 5), ("folds", -1), ("folds", True), ("authors", 1)])
@@ -374,7 +421,7 @@ def test_a_folder_that_is_not_the_release(tmp_path):
 
 def test_a_category_that_is_not_there_or_has_no_labels(tmp_path):
     draw(tmp_path, "Car", [], unlabelled=names(range(3)))
-    with pytest.raises(CollectionError, match=r"no folder Horse/.*Car/"):
+    with pytest.raises(CollectionError, match="has no category 'horse'; it has car"):
         ObjectDiscovery(tmp_path, "horse")
     with pytest.raises(CollectionError, match=r"no labelled images.*found 3 images"):
         ObjectDiscovery(tmp_path, "car")

@@ -38,6 +38,15 @@ def test_a_pretrained_record_may_be_given_by_its_name(photos, pretrained):
         fine_tune(pretrained=5, data=str(photos), **TINY)
 
 
+def test_model_and_width_are_those_of_the_record(photos, pretrained):
+    without = {name: value for name, value in TINY.items() if name != "width"}
+    record = fine_tune(pretrained=pretrained, data=str(photos), progress=False, **without)
+    assert (record.settings.model, record.settings.width) == ("unet", 2)
+    for name, other in (("model", "fcn_vgg16"), ("width", 4), ("width", None)):
+        with pytest.raises(RecordError, match=rf"holds a model with .*{name}.* is asked for; leave that out"):
+            fine_tune(pretrained=pretrained, data=str(photos), progress=False, **without, **{name: other})
+
+
 @pytest.mark.parametrize("pretraining", ["chair_segments", "none_equal_total"])
 def test_a_record_is_stale_once_the_pretrained_weights_change(photos, pretrained, own_runs, pretraining):
     """One that has only the number of its images from there, too: that number may be another one now."""

@@ -216,6 +216,28 @@ def test_a_gain_over_categories_is_of_the_seeds_that_all_have(tmp_path):
     assert pooled_gain([]) is None
 
 
+def test_a_category_of_ones_own_stands_beside_the_papers(tmp_path):
+    sides = [arms(tmp_path, [[50, 40]] * 2, [[60, 52]] * 2)]
+    for tuned, arm in ((0, "none"), (9, "chair_segments")):
+        for seed in (0, 1):
+            make(tmp_path, [50 + tuned, 40 + tuned], category="bicycle", seed=seed, pretraining=arm)
+    own = [Record(path, json.loads((path / "record.json").read_text())) for path in tmp_path.glob("transfer-bicycle-*")]
+    both = report(*sides[0][0], *sides[0][1], *own)
+    table = both.table3()
+    assert table.columns.unique(0).tolist() == ["car", "horse", "airplane", "bicycle"]
+    assert [name for name in table["bicycle"].columns if "paper" in name] == []
+    assert table["bicycle"]["ours (95 % interval)"].notna().sum() == 2
+    style_table(table, "Table 3")
+    assert both.gains()["category"].tolist() == ["car", "bicycle", "both"]
+    assert both.left_out == []
+    assert both.steps_to_reach()["category"].unique().tolist() == ["car", "bicycle"]
+    alone = report(*own)
+    assert alone.table3().columns.unique(0).tolist() == ["bicycle"]
+    assert "on car" not in alone.not_trained()
+    assert len(alone.table4())
+    assert alone.curves("bicycle").keys() == {"from scratch", "pretrained on Chair Segments"}
+
+
 def test_one_category_or_one_seed_finds_nothing_over_all(tmp_path):
     alone = report(*itertools.chain(*three_categories(tmp_path / "a", [4, 4, 4])[0]))
     assert alone.gains()["category"].tolist() == ["car"]

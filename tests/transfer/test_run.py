@@ -8,12 +8,12 @@ import torch
 from IPython.display import HTML
 from PIL import Image
 
-from chairlib import CompositeLoader, ObjectDiscovery, fine_tune
+from chairlib import CompositeLoader, ObjectDiscovery, compare_runs, fine_tune, load_model
 from chairlib.benchmark import training
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
 from chairlib.core import paths, runs
-from chairlib.core.errors import ChairlibError, ParameterError
+from chairlib.core.errors import ChairlibError, CollectionError
 from chairlib.core.tensors import load_tensors
 from chairlib.show.pictures import composite_grid
 from chairlib.transfer import run as transfer
@@ -181,6 +181,32 @@ def test_the_chapter_says_in_words_what_needs_photos_with_the_object(tmp_path, o
     ]
 
 
+def test_a_category_of_ones_own_from_one_folder(tmp_path, own_runs):
+    draw_photos(tmp_path / "mine", ("Bicycle",))
+    record = fine_tune(data=str(tmp_path / "mine"), progress=False, **TINY)
+    assert record.settings.category == "bicycle"
+    assert record.name.startswith("transfer-bicycle-unet")
+    own_folder = str(tmp_path / "mine" / "Data" / "Bicycle")
+    assert fine_tune(category="Bicycle", data=own_folder, progress=False, **TINY).folder == record.folder
+    with pytest.raises(CollectionError, match="has no category 'boat'; it has bicycle"):
+        fine_tune(category="boat", data=str(tmp_path / "mine"), **TINY)
+    report = open_report(str(tmp_path / "mine"))
+    assert [record.name for record in report.records] == [record.name]
+    assert report.left_out == []
+    assert report.table3()["bicycle"].columns.tolist() == ["ours (95 % interval)", "gain (95 % interval)"]
+
+
+def test_two_runs_are_compared_photo_by_photo(scratch, tuned):
+    found = compare_runs(tuned.name, scratch.name)
+    gains = tuned.table("test_images")["iou"] - scratch.table("test_images")["iou"]
+    assert found.mean == pytest.approx(gains.mean())
+    assert found.n_groups == gains.notna().sum()
+    assert found.labels == ("U-Net, width 2, pretraining chair_segments", "U-Net, width 2, pretraining none")
+    assert found.notes == []
+    weights, _ = load_tensors(tuned.file("weights.safetensors"))
+    assert all(torch.equal(load_model(tuned.name).state_dict()[name], tensor) for name, tensor in weights.items())
+
+
 def test_folds_are_scored_on_their_test_split(photos, own_runs):
     record = transfer.train(transfer.open_run(data=str(photos), **TINY, protocol="folds", fold=2), progress=False)
     assert record.content["scored_split"] == "test"
@@ -206,7 +232,7 @@ def test_the_weights_are_those_that_were_scored(scratch, photos):
     ("changed", "message"),
     [
         ({"categorie": "car"}, "no parameter categorie; it has data, category"),
-        ({"category": "cat"}, "category 'cat' is unknown"),
+        ({"category": "cat"}, "has no category 'cat'; it has airplane, car, horse"),
         ({"protocol": "mine"}, "protocol 'mine' is unknown"),
         ({"fold": 1}, "fold 1 means something under protocol 'folds' only"),
         ({"share": 0}, "share 0 must be a whole number from 1 to 100"),
@@ -226,7 +252,7 @@ def test_the_weights_are_those_that_were_scored(scratch, photos):
     ],
 )
 def test_bad_parameters_are_one_clear_line(photos, changed, message):
-    with pytest.raises(ParameterError, match=message):
+    with pytest.raises(ChairlibError, match=message):
         transfer.open_run(**{"data": str(photos), **TINY, **changed})
 
 

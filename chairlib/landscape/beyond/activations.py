@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,6 @@ from chairlib.compositing.packing import spread
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.landscape.states import State, copy_of, loaded_copy
-
-__all__ = ["CrossProducts", "activations", "default_layers"]
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 #: A feature whose squares about its mean are less than this share of its squares is constant: float32 resolves 1e-14.
@@ -55,14 +54,11 @@ def activations(
 ) -> Iterator[dict[str, dict[str, Tensor]]]:
     """Each layer's outputs as features, by batch, for ``model`` with each of ``states``.
 
-    Parameters
-    ----------
-    model: only its architecture counts. Copies of it are run in evaluation mode on the loader's device.
-    states: weights by name; the name is that of the result and of errors.
-    layers: names as in ``model.named_modules()``, each of which gives one tensor [B, C, H, W] (or [B, C]) a pass. None:
-        :func:`default_layers`.
-    n_images: that many of the loader's images, evenly spread, in order and un-augmented; None for all.
-    grid: average every output to ``grid`` x ``grid`` positions first; None keeps all positions.
+    model: only its architecture counts. Copies of it are run in evaluation mode on the loader's device. states: by a
+    name, which results and errors have too. layers: names as in ``model.named_modules()``, each of which gives one
+    tensor [B, C, H, W] (or [B, C]) a pass; :func:`default_layers` where None. n_images: that many of the loader's
+    images, evenly spread, in order and un-augmented; None for all. grid: average every output to ``grid`` x ``grid``
+    positions first; None keeps all.
 
     Yields ``{state: {layer: float64 [examples, channels]}}``, where every position of every image is one example.
 
@@ -137,25 +133,22 @@ class CrossProducts:
 @torch.no_grad()
 def _features(network: nn.Module, images: Tensor, layers: Sequence[str], grid: int | None) -> dict[str, Tensor]:
     captured: dict[str, Tensor] = {}
-    handles = [network.get_submodule(layer).register_forward_hook(_hook(captured, layer, grid)) for layer in layers]
-    try:
-        forward(network, images, torch.channels_last)
-    finally:
-        for handle in handles:
-            handle.remove()
-    missing = [layer for layer in layers if layer not in captured]
-    if missing:
-        raise ParameterError(f"layer {missing[0]!r} did not run: name one that the model uses.")
-    return {layer: captured[layer] for layer in layers}
 
-
-def _hook(captured: dict[str, Tensor], layer: str, grid: int | None) -> Callable[[nn.Module, object, object], None]:
-    def keep(module: nn.Module, inputs: object, output: object) -> None:
+    def keep(layer: str, _module: nn.Module, _inputs: object, output: object) -> None:
         if layer in captured:
             raise ParameterError(f"layer {layer!r} runs twice a pass, so it has no output of its own: name another.")
         captured[layer] = _as_examples(output, layer, grid)
 
-    return keep
+    hooks = [network.get_submodule(layer).register_forward_hook(partial(keep, layer)) for layer in layers]
+    try:
+        forward(network, images, torch.channels_last)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for layer in layers:
+        if layer not in captured:
+            raise ParameterError(f"layer {layer!r} did not run: name one that the model uses.")
+    return {layer: captured[layer] for layer in layers}
 
 
 def _as_examples(output: object, layer: str, grid: int | None) -> Tensor:

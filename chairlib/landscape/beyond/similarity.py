@@ -16,9 +16,7 @@ far above p, where the estimate's upward bias vanishes. Layers of different reso
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,12 +25,8 @@ from torch import Tensor, nn
 
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
-from chairlib.landscape.beyond.activations import CrossProducts, activations, default_layers
-from chairlib.landscape.cells import Cell, Study
+from chairlib.landscape.beyond.activations import CrossProducts, activations
 from chairlib.landscape.states import State
-from chairlib.landscape.trained import TrainedModels
-
-__all__ = ["GRID", "Similarities", "layer_similarity", "linear_cka"]
 
 #: Positions along each side to which layers are averaged; 16 positions and more describe where a chair is.
 GRID = 8
@@ -69,13 +63,9 @@ def layer_similarity(
 ) -> pd.DataFrame:
     """Linear CKA between corresponding layers of one model with two sets of weights: a row (layer, cka) for each.
 
-    Parameters
-    ----------
-    model, loader, layers, n_images, grid: as in :func:`chairlib.landscape.beyond.activations.activations`, which says
-        what is raised. The loader is of the test split, as a rule.
-    state_a, state_b: state dicts that fit the model. BatchNorm uses their running statistics.
-
-    ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size.
+    ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size. The
+    loader is of the test split, as a rule; for the other arguments, and for what is raised, see
+    :func:`chairlib.landscape.beyond.activations.activations`. BatchNorm uses the states' running statistics.
     """
     sums: dict[str, list[CrossProducts]] = {}
     for features in activations(model, {"state_a": state_a, "state_b": state_b}, loader, layers, n_images, grid):
@@ -116,31 +106,3 @@ def _norm(products: CrossProducts) -> Tensor:
 def _ratio(cross: Tensor, norm_a: Tensor, norm_b: Tensor) -> float:
     # Rounding can lift it above 1. min() with nan first keeps nan.
     return min((cross / norm_a / norm_b).item(), 1.0)
-
-
-@dataclass(frozen=True)
-class Similarities:
-    """Linear CKA of corresponding layers of two models, on the scored photos."""
-
-    study: Study
-
-    def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        for kind, pair in (("ft_ft", "F"), ("ri_ri", "S")):
-            for i, j in self.study.pairs:
-                yield _similarity_cell(f"{pair}{i}", f"{pair}{j}"), {"kind": kind, "name": f"{i} & {j}"}
-
-    def table(self, models: TrainedModels) -> pd.DataFrame:
-        """kind, name, layer, cka. Empty where the model has no layers to compare."""
-        tables = [pd.DataFrame(models.result(cell)).assign(**about) for cell, about in self.points()]
-        return pd.concat(tables, ignore_index=True)
-
-
-def _similarity_cell(first: str, second: str) -> Cell:
-    def compute(models: TrainedModels) -> dict[str, Any]:
-        layers = default_layers(models.model, models.test.image_set.batch(models.test.indices[:1])[0])
-        if not layers:  # a model of one's own may have none, and all the rest is worth having
-            return {"layer": [], "cka": []}
-        table = layer_similarity(models.model, models.states[first], models.states[second], models.test, layers)
-        return {"layer": table["layer"].tolist(), "cka": table["cka"].tolist()}
-
-    return Cell(("cka", first, second), compute, scored_passes=2)

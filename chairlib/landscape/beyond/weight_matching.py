@@ -3,12 +3,8 @@
 The units of a layer have no order: permuting a convolution's output channels, and with them whatever reads these
 channels, gives other weights and the same function. *Git Re-Basin: Merging Models modulo Permutation Symmetries*
 (Ainsworth, Hayase & Srinivasa, ICLR 2023) asks whether the barrier between two networks trained from scratch disappears
-once their units are matched. Two ways to match:
-
-- :func:`match`: by weights (section 3.2, algorithm 1), coordinate descent over groups of units that maximises the inner
-  product of the two networks' parameters, which is to minimise their l2 distance. Needs no data.
-- :func:`match_activations`: by activations (section 3.1; Li et al., *Convergent Learning*, 2016), each group by the
-  correlations of its units over images. Often the better for networks with BatchNorm, whose weights have no scale.
+once their units are matched: by their weights (:func:`match`, which needs no data), or by what they compute
+(:func:`match_activations`, often the better for networks with BatchNorm, whose weights have no scale).
 
 BatchNorm's running statistics are permuted with their channels but take no part in distances. A network halfway between
 two others needs them estimated anew, matched or not (Jordan et al., *REPAIR*, ICLR 2023).
@@ -29,17 +25,6 @@ from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
 from chairlib.landscape.beyond.activations import CrossProducts, activations
 from chairlib.landscape.states import State, check_alike, l2_distance, trainable
-
-__all__ = [
-    "SUPPORTED",
-    "MatchingProblem",
-    "PermutationSpec",
-    "Permutations",
-    "match",
-    "match_activations",
-    "permutation_spec",
-    "permute",
-]
 
 #: A step must gain at least this share of |A| |B|, so that rounding is never taken for progress.
 TOLERANCE = 1e-12
@@ -97,8 +82,8 @@ class PermutationSpec:
         ``axes``: those of its weight. ``observed``: the module in whose output the units can be observed.
         """
         parts = ("weight", "bias", "running_mean", "running_var") if norm else ()
-        per_channel = [f"{name}.bias", *(f"{norm}.{part}" for part in parts)]
-        self.axes.update({f"{name}.weight": axes, **dict.fromkeys(per_channel, ((group,),))})
+        self.axes[f"{name}.weight"] = axes
+        self.axes.update(dict.fromkeys([f"{name}.bias", *(f"{norm}.{part}" for part in parts)], ((group,),)))
         if norm:
             self.axes[f"{norm}.num_batches_tracked"] = ()
         self.outputs[group] = (*self.outputs.get(group, ()), observed)
@@ -172,21 +157,16 @@ class Permutations:
 
 
 def match(state_a: State, state_b: State, spec: str | PermutationSpec = "unet", seed: int = 0) -> Permutations:
-    """The permutations that bring ``state_b`` nearest to ``state_a``, by their weights.
+    """The permutations that bring ``state_b`` nearest to ``state_a``: the largest inner product of their parameters.
 
-    With all other groups held, a group's best permutation is a linear assignment problem; groups are visited in random
-    order until none can be improved. That ends in a local optimum, so it is done from two starts and the better end is
-    taken: from ``state_b`` as it is (as in the paper), and from a pass in forward order that matches each group on the
-    weights towards inputs already matched, which recovers a permuted copy exactly. The distance never grows.
+    Git Re-Basin's section 3.2, algorithm 1, in float64 on the CPU. With all other groups held, a group's best
+    permutation is a linear assignment problem; groups are visited in random order (``seed``) until none can be
+    improved. That ends in a local optimum, so it is done from two starts and the better end is taken: from ``state_b``
+    as it is (as in the paper), and from a pass in forward order that matches each group on the weights towards inputs
+    already matched, which recovers a permuted copy exactly. The distance never grows.
 
-    Parameters
-    ----------
-    state_a, state_b: state dicts of one model; neither is changed. Similarities are computed in float64 on the CPU.
-    spec: a model's name as in :func:`permutation_spec`, or a spec.
-    seed: of the order in which groups are visited.
-
-    Raises :class:`ParameterError` for an unknown model, weights of different models or that the spec does not cover,
-    and values that are not finite.
+    Raises :class:`ParameterError` for an unknown model, weights of different models or that the ``spec`` does not
+    cover, and values that are not finite.
     """
     spec = permutation_spec(spec) if isinstance(spec, str) else spec
     check_alike([state_a, state_b], ["state_a", "state_b"])
@@ -200,28 +180,19 @@ def match(state_a: State, state_b: State, spec: str | PermutationSpec = "unet", 
 
 
 def match_activations(
-    model: nn.Module,
-    state_a: State,
-    state_b: State,
-    loader: CompositeLoader,
-    n_images: int = 256,
+    model: nn.Module, state_a: State, state_b: State, loader: CompositeLoader, n_images: int = 256
 ) -> Permutations:
     """The permutations under which the units of ``state_b`` correlate most with those of ``state_a`` over images.
 
-    Each group is one linear assignment problem over the correlations of its units' outputs, all positions of all images
-    pooled; units that never vary correlate with none. The l2 distance is reported, and may well grow.
-
-    Parameters
-    ----------
-    model: its architecture only, one that :func:`permutation_spec` knows; run in eval mode on a copy.
-    loader: of the training split, as a rule; ``n_images`` of its images, evenly spread, un-augmented.
-
-    Raises :class:`ParameterError` as :func:`match` does.
+    Section 3.1 (after Li et al., *Convergent Learning*, 2016): each group is one linear assignment problem over the
+    correlations of its units' outputs, all positions of all images pooled; units that never vary correlate with none.
+    The l2 distance is reported, and may well grow. ``model``: one that :func:`permutation_spec` knows. ``loader``: of
+    the training split, as a rule; see :func:`activations`. Raises :class:`ParameterError` as :func:`match` does.
     """
     spec = permutation_spec(model)
-    check_alike([state_a, state_b], ["state_a", "state_b"])
-    products = {layer: CrossProducts() for layers in spec.outputs.values() for layer in layers}
     states = {"state_a": state_a, "state_b": state_b}
+    check_alike(list(states.values()), list(states))
+    products = {layer: CrossProducts() for layers in spec.outputs.values() for layer in layers}
     for features in activations(model, states, loader, list(products), n_images):
         for layer, product in products.items():
             product.add(features["state_a"][layer], features["state_b"][layer])
@@ -313,13 +284,10 @@ class MatchingProblem:
 
 def _permute_axes(tensor: Tensor, axes: Axes, orders: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Tensor:
     for number, axis in enumerate(axes):
-        if not axis:
-            continue
-        parts, start = [], 0
-        for group in axis:
-            parts.append(orders[group].to(tensor.device) + start)
-            start += sizes[group]
-        tensor = tensor.index_select(number, torch.cat(parts))
+        if axis:
+            starts = np.cumsum([0, *(sizes[group] for group in axis)]).tolist()
+            order = torch.cat([orders[group] + start for group, start in zip(axis, starts, strict=False)])
+            tensor = tensor.index_select(number, order.to(tensor.device))
     return tensor
 
 

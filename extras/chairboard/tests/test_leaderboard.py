@@ -10,9 +10,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from chairlib.benchmark import leaderboard
+from chairboard import leaderboard
+from chairboard.leaderboard import costs, read_row, rows, score_counts, submit, table, verify
 from chairlib.benchmark.jobs import board_job
-from chairlib.benchmark.leaderboard import costs, read_row, rows, score_counts, submit, table, verify
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.protocols import Protocol
 from chairlib.benchmark.report import open_report
@@ -185,11 +185,11 @@ def test_a_checkout_with_changes_is_noted(own_runs, made):
 
 
 def test_what_is_no_run_of_the_benchmark_is_refused(own_runs, made):
-    folder = shutil.copytree(made.records[0].folder, own_runs / "other")
+    folder = shutil.copytree(made.records[0].folder, own_runs / "transfer-other")
     edit_record(folder, kind="transfer")
     with pytest.raises(ParameterError, match="of the kind transfer"):
-        submit("other")
-    with pytest.raises(RecordError, match="does not exist"):
+        submit("transfer-other")
+    with pytest.raises(RecordError, match="no finished run is called 'benchmark-nothing'"):
         submit("benchmark-nothing")
 
 
@@ -576,7 +576,7 @@ def test_the_page_shows_the_rows(made, tmp_path, monkeypatch, toy):
     monkeypatch.setenv("CHAIRLIB_HOME", str(made.home))
     page = notebooks.execute("08_leaderboard", {}, tmp_path / "page.ipynb")
     outputs = [str(cell.get("outputs")) for cell in nbformat.read(page, as_version=4).cells]
-    assert "1 rows" in " ".join(outputs)
+    assert "rows: 1" in " ".join(outputs)
     assert f"Protocol {toy.name}" in " ".join(outputs)
     assert "https://example.org/net" in " ".join(outputs)
 

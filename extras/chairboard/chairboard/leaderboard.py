@@ -24,7 +24,7 @@ from chairlib.benchmark.models import MODELS, build_model, model_code_hash
 from chairlib.benchmark.protocols import Protocol, data_identity, differing_terms, get_protocol
 from chairlib.benchmark.run import open_run
 from chairlib.benchmark.settings import BenchmarkSettings
-from chairlib.benchmark.weights import load_weights, weights_digest
+from chairlib.benchmark.weights import AS_BUILT, load_weights, weights_digest
 from chairlib.compositing.loader import CompositeLoader, foreground_shares
 from chairlib.core import paths, published
 from chairlib.core.checks import is_whole
@@ -32,7 +32,7 @@ from chairlib.core.devices import describe_hardware
 from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.files import write_json
 from chairlib.core.published import MODEL_TITLES
-from chairlib.core.runs import Record, code_hash, read_record, weights_hash
+from chairlib.core.runs import Record, code_hash, find_record, weights_hash
 from chairlib.core.statistics import difference
 
 __all__ = ["SCHEMA", "Row", "costs", "read_row", "rows", "score_counts", "submit", "table", "verify"]
@@ -197,14 +197,14 @@ def submit(
 
 def _usable(name: str) -> Record:
     """The record of a run of the benchmark, made by the code and of the data that are here now."""
-    record = read_record(paths.runs / name)
+    record = find_record(name)
     if record.kind != BenchmarkSettings.kind:
         raise ParameterError(f"run {name} is of the kind {record.kind}: the leaderboard is of benchmark runs.")
     settings = record.settings
     reason = record.mismatch(data_identity(settings.data, settings.resolution)[1])
     named = ":" in settings.model or settings.model in MODELS  # else it was given as an object
     # A run's name holds a hash of the model's code and of the weights.
-    if reason or (named and open_run(settings).name != name):
+    if reason or (named and open_run(settings).name != record.name):
         raise RecordError(f"run {name} is stale: {reason or 'its model or weights are others now'}; run it again.")
     return record
 
@@ -362,8 +362,8 @@ def _rescore(
     model = build_model(settings.model, settings.width, None, settings.resolution).to(loader.device)
     n_otherwise, notes = 0, ""
     for seed, name, counts, digest in zip(row.seeds, weights, row.counts, row.content["weights"], strict=False):
-        run = paths.runs / name / "weights.safetensors"
-        file = str(run) if run.is_file() else name
+        is_file = name == AS_BUILT or Path(name).suffix in (".safetensors", ".pt", ".pth")
+        file = name if is_file else str(find_record(name).file("weights.safetensors"))
         load_weights(model, file)
         scores = evaluate(model, loader, progress=progress).scores
         off = (scores.counts[["intersection", "predicted"]] - counts[["intersection", "predicted"]]).abs().max(axis=1)
