@@ -31,18 +31,10 @@ from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
 __all__ = ["app", "main"]
 
-#: Commands of the packages that make collections and other data, which the library does without.
+#: Commands of the packages beside the library, which does without them.
 _EXTRA_COMMANDS = (
-    "render",
-    "render-stand-in",
-    "import",
-    "collect",
-    "fetch",
-    "coco-chairs",
-    "card",
-    "robustness",
-    "submit",
-    "verify",
+    *("render", "render-stand-in", "import", "collect", "fetch", "coco-chairs", "export", "export-onnx"),
+    *("card", "robustness", "submit", "verify"),
 )
 
 
@@ -120,19 +112,6 @@ def audit(
     print(report)
     check(report, threshold, most)
     print(f"\nat most {most:.0%} of val and test images are closer than {threshold} bits to one of another split")
-
-
-@app.command()
-def export(
-    data: Data,
-    out: Out,
-    resolution: Annotated[int, typer.Option(help="Pixels a side, at least 16.")] = 64,
-    soft: Annotated[bool, typer.Option("--soft", help="Masks hold the opacity itself instead of 0 and 255.")] = False,
-) -> None:
-    """Write every composite to files, in the layout of the authors' archives."""
-    from chairlib.compositing.released import export as write
-
-    print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
 
 
 def benchmark(sweep: bool, **parameters: Any) -> None:

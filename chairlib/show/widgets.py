@@ -116,7 +116,7 @@ class WidgetParts:
         return ipywidgets.HTML(content, layout=self._layout, style=self._style)
 
     def picture(self, picture: NDArray[np.uint8], alt: str, below: str = "", css: str = "") -> ipywidgets.HTML:
-        """A picture, its pixels squares where ``pixelated``, with its alternative text and, where given, a note below it."""
+        """A picture with its alternative text and, where given, a note below it."""
         note = f'<div style="line-height:1.6">{html.escape(below)}</div>' if below else ""
         return self.text(image_tag(picture, alt, css + self._rendering) + note)
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from chairlib.benchmark.evaluation import evaluate
 from chairboard.corruptions import CORRUPTIONS, Corrupted, robustness
+from chairlib.benchmark.evaluation import evaluate
 from chairlib.compositing.image_sets import ImageSet, StoredSet
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths

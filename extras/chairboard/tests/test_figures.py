@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chairboard.figures import iou_by_foreground, mask_regions, reliability, robustness_curves
 from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import PALETTE, Figure
-from chairboard.figures import iou_by_foreground, mask_regions, reliability, robustness_curves
 from figure_helpers import check_figure, has_colour, images, masks
 
 BINS = pd.DataFrame(

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from chairlib.benchmark.evaluation import evaluate
 from chairboard.mask_quality import QUALITIES, Quality, boundary, quality, thin_parts
+from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
 from chairlib.compositing.image_sets import StoredSet
 from chairlib.compositing.loader import CompositeLoader
