@@ -1,5 +1,6 @@
 """What the benchmark asks of a build: its runs, their notebooks, and how long they take."""
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +16,13 @@ from chairlib.benchmark.run import count_composites, open_run, training_budget
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.steps import Stepper, halve, takes_half
 from chairlib.compositing.released import ReleasedChairSegments
+from chairlib.core import paths
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
-from chairlib.core.jobs import Inputs, Job, run_job, unique
+from chairlib.core.jobs import Inputs, Job, executed_notebook, run_job, unique
 from chairlib.core.runs import Run
 
-__all__ = ["NOTEBOOK", "beside_coco", "count_images", "find_run", "jobs", "measure_speed", "open_runs"]
+__all__ = ["NOTEBOOK", "beside_coco", "board_job", "count_images", "find_run", "jobs", "measure_speed", "open_runs"]
 
 #: The chapter that makes one run.
 NOTEBOOK = "03_benchmark"
@@ -38,6 +40,13 @@ def open_runs(entries: Sequence[Mapping[str, Any]], inputs: Inputs) -> list[Run[
 def jobs(runs: Sequence[Run[BenchmarkSettings]]) -> list[Job]:
     """One notebook a run; the first is chapter 03 itself."""
     return [run_job(NOTEBOOK, run, NOTEBOOK if number == 0 else f"runs/{run.name}") for number, run in enumerate(runs)]
+
+
+def board_job() -> Job:
+    """The page of the leaderboard, made again once a row has changed."""
+    rows = b"".join(file.read_bytes() for file in sorted(paths.board.rglob("*.json")))
+    name = "08_leaderboard"
+    return Job(name, {}, executed_notebook(name), data_hash=hashlib.sha256(rows).hexdigest()[:16])
 
 
 def find_run(runs: Sequence[Run[BenchmarkSettings]], settings: Any, seed: int) -> Run:

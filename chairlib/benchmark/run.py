@@ -130,7 +130,7 @@ def train(
         recipe,
         result,
         test,
-        test_images=test.scores.per_image,
+        test_images=test.scores.per_image.join(test.scores.counts),  # from which others can compute the scores
         examples=_pick_examples(model, test_loader, test.scores),
         metrics={
             "val": {"n_images": val_loader.n_images},

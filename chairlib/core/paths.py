@@ -10,7 +10,7 @@ installed package it is ``~/.chairlib``, or ``.chairlib`` in the current folder 
 import os
 from pathlib import Path
 
-__all__ = ["assets", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs", "stand_in"]
+__all__ = ["assets", "board", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs", "stand_in"]
 
 #: The folder of the package itself.
 package = Path(__file__).resolve().parent.parent
@@ -40,6 +40,8 @@ home = _find_home()
 cache = home / ".cache"
 #: One folder a run, see :mod:`chairlib.core.runs`.
 runs = home / "runs"
+#: The rows of the leaderboard, a folder a protocol.
+board = home / "leaderboard"
 #: The chapters, stored without outputs.
 notebooks = home / "notebooks"
 #: The prose of the book; executed chapters land in ``book / "notebooks"``.

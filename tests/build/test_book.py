@@ -115,6 +115,7 @@ def test_contents_name_every_page_of_prose_once():
         "notebooks/06_transfer_report",
         "notebooks/07_loss_landscape",
         *(f"api/{name}" for name in ("index", *CHAPTERS)),
+        "notebooks/08_leaderboard",
     ]
 
 

@@ -107,6 +107,7 @@ def test_jobs(plan, collection, home):
         "02_compositing",
         "04_benchmark_report",
         "06_transfer_report",
+        "08_leaderboard",
     ]
     assert all(job.out == pages / f"{name}.ipynb" for name, job in chapters.items())
     assert chapters["01_collection"].parameters == {"data": data, "leakage_threshold": 0}

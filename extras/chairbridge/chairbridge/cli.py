@@ -36,14 +36,14 @@ def export(
 
 
 def export_onnx(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The name of a finished run, or its folder.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run's name, or the beginning of one.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="A new file, *.onnx.")],
     resolution: Annotated[int | None, typer.Option(help="Pixels a side; that of the run by default.")] = None,
 ) -> None:
     """Write a run's trained model as ONNX, and check that it computes the same."""
     from chairbridge.onnx_models import export_onnx as write
-    from chairbridge.onnx_models import find_record
     from chairlib.core.code import look_for_modules_in
+    from chairlib.core.runs import find_record
 
     look_for_modules_in(Path.cwd())  # for models of one's own
     print(write(find_record(run), out, resolution))

@@ -16,15 +16,14 @@ from torch import nn
 
 from chairbridge.libraries import need
 from chairlib import __version__
-from chairlib.benchmark.models import build_model, evaluation_mode, forward, name_of
+from chairlib.benchmark.comparison import load_model
+from chairlib.benchmark.models import evaluation_mode, forward, name_of
 from chairlib.compositing.blend import check_resolution
-from chairlib.core import paths
-from chairlib.core.errors import ChairlibError, ParameterError, RecordError
+from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import atomic_path
-from chairlib.core.runs import Record, read_record
-from chairlib.core.tensors import load_tensors
+from chairlib.core.runs import Record
 
-__all__ = ["LARGEST_DIFFERENCE", "OnnxModel", "export_onnx", "find_record", "model_of_record"]
+__all__ = ["LARGEST_DIFFERENCE", "OnnxModel", "export_onnx"]
 
 #: The largest difference of logits between ONNX Runtime and PyTorch, as a share of the largest logit.
 LARGEST_DIFFERENCE = 1e-3
@@ -32,8 +31,6 @@ LARGEST_DIFFERENCE = 1e-3
 _BATCHES = (1, 3)
 #: Version of ONNX's operators: read by every ONNX Runtime since 1.14, of 2023.
 _OPSET = 18
-#: Names of runs that a message shows.
-_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -53,38 +50,6 @@ class OnnxModel:
             f"{self.path}: images float32 [B, 3, {side}, {side}] in [0, 1] to logits [B, 1, {side}, {side}]\n"
             f"largest difference of logits from PyTorch's: {self.difference:.2g} ({self.relative:.2g} of the largest)"
         )
-
-
-def find_record(run: str | Path) -> Record:
-    """The record of a finished run, by its name or folder; :class:`ParameterError` where there is none."""
-    folder = next((one for one in (paths.runs / run, Path(run)) if (one / "record.json").is_file()), None)
-    if folder is None:
-        names = [file.parent.name for file in sorted(paths.runs.glob("*/record.json"))]
-        more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
-        raise ParameterError(
-            f"run {str(run)!r} is not in {paths.runs} (finished runs: {', '.join(names[:_SHOWN]) or 'none'}{more}); "
-            "name one of these, or a run's folder."
-        )
-    return read_record(folder)
-
-
-def model_of_record(record: Record) -> nn.Module:
-    """The trained model of a record, on the CPU.
-
-    Raises :class:`RecordError` for a record without weights, as those of other kinds are, and for weights that do not
-    fit the model as it is now.
-    """
-    if record.kind not in ("benchmark", "transfer"):
-        raise RecordError(f"{record.folder} is of the kind {record.kind}, which trains no model; name another run.")
-    settings = record.settings
-    weights, _ = load_tensors(record.file("weights.safetensors"))
-    model = build_model(settings.model, settings.width, resolution=settings.resolution)
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:  # torch lists every key
-        reason = textwrap.shorten(str(error), 200, placeholder=" ...")
-        raise RecordError(f"the weights in {record.folder} do not fit {settings.model} ({reason}).") from error
-    return model
 
 
 def export_onnx(model_or_record: nn.Module | Record, path: str | Path, resolution: int | None = None) -> OnnxModel:
@@ -107,7 +72,7 @@ def export_onnx(model_or_record: nn.Module | Record, path: str | Path, resolutio
     record: Record | None = None
     if isinstance(model_or_record, Record):
         record = model_or_record
-        model = model_of_record(record)
+        model = load_model(record)
     elif isinstance(model_or_record, nn.Module):
         model = model_or_record
     else:

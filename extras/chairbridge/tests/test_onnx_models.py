@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from chairbridge import export_onnx
-from chairbridge.onnx_models import find_record, model_of_record
-from chairlib import CompositeLoader, build_model
+from chairlib import CompositeLoader, build_model, load_model
 from chairlib.benchmark.run import open_run, train
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
+from chairlib.core.runs import read_record
 
 pytest.importorskip("onnxscript", reason="needs onnxscript")
 onnx = pytest.importorskip("onnx", reason="needs onnx")
@@ -40,7 +40,7 @@ def test_a_runs_model_gives_the_same_masks(record, collection, tmp_path, call):
     assert "images float32 [B, 3, 32, 32] in [0, 1] to logits [B, 1, 32, 32]" in out
     assert "largest difference of logits from PyTorch's: " in out
     onnx.checker.check_model(onnx.load("model.onnx"), full_check=True)
-    model = model_of_record(record).eval()
+    model = load_model(record)
     for batch_size in (1, 5):
         images, _ = next(iter(CompositeLoader(collection, "test", 32, batch_size, "cpu")))
         with torch.no_grad():
@@ -121,23 +121,20 @@ def test_what_does_not_compute_the_same_is_not_written(tmp_path, capsys, model, 
 
 
 def test_runs_that_cannot_be_exported(record, own_runs, tmp_path):
-    with pytest.raises(ParameterError, match=rf"run 'nope' is not in .*finished runs: {record.name}\)"):
-        find_record("nope")
-    assert find_record(record.folder).name == record.name
     shutil.copytree(record.folder, own_runs / "bare")
     (own_runs / "bare" / "weights.safetensors").unlink()
     with pytest.raises(RecordError, match=r"weights\.safetensors is missing"):
-        export_onnx(find_record("bare"), tmp_path / "m.onnx")
+        export_onnx(read_record(own_runs / "bare"), tmp_path / "m.onnx")
     shutil.copytree(record.folder, own_runs / "other")
     content = json.loads((own_runs / "other" / "record.json").read_text())
     content["parameters"]["width"] = 3
     (own_runs / "other" / "record.json").write_text(json.dumps(content))
-    with pytest.raises(RecordError, match="other do not fit unet"):
-        export_onnx(find_record("other"), tmp_path / "m.onnx")
+    with pytest.raises(RecordError, match="do(es)? not fit"):
+        export_onnx(read_record(own_runs / "other"), tmp_path / "m.onnx")
     content["kind"] = "landscape"
     (own_runs / "other" / "record.json").write_text(json.dumps(content))
-    with pytest.raises(RecordError, match="of the kind landscape, which trains no model"):
-        model_of_record(find_record("other"))
+    with pytest.raises(RecordError, match="is of kind landscape, which has no model of its own"):
+        export_onnx(read_record(own_runs / "other"), tmp_path / "m.onnx")
     assert not list(tmp_path.glob("*.onnx*"))
 
 
