@@ -42,11 +42,18 @@ def jobs(runs: Sequence[Run[BenchmarkSettings]]) -> list[Job]:
     return [run_job(NOTEBOOK, run, NOTEBOOK if number == 0 else f"runs/{run.name}") for number, run in enumerate(runs)]
 
 
-def board_job() -> Job:
-    """The page of the leaderboard, made again once a row has changed."""
+def board_job(runs: Sequence[Run[BenchmarkSettings]]) -> Job:
+    """The page of the leaderboard, made again once a row has changed, and one run of each model looked at closely."""
+    first = runs[0].settings
+    alike = [run for run in runs if (run.settings.resolution, run.settings.seed) == (first.resolution, first.seed)]
+    shown = list({run.settings.model: run for run in reversed(alike)}.values())[::-1]
     rows = b"".join(file.read_bytes() for file in sorted(paths.board.rglob("*.json")))
     name = "08_leaderboard"
-    return Job(name, {}, executed_notebook(name), data_hash=hashlib.sha256(rows).hexdigest()[:16])
+    records = tuple(run.folder / "record.json" for run in shown)
+    parameters = {"runs": [run.name for run in shown]}
+    return Job(
+        name, parameters, executed_notebook(name), needs=records, data_hash=hashlib.sha256(rows).hexdigest()[:16]
+    )
 
 
 def find_run(runs: Sequence[Run[BenchmarkSettings]], settings: Any, seed: int) -> Run:

@@ -92,7 +92,7 @@ class Plan:
             *transfer.jobs(self._all_of("transfer")),
             report_job("06_transfer_report", self.inputs.photos, self.transfer_runs, *about),
             *landscape.jobs(self.landscape_runs, *about),
-            benchmark.board_job(),
+            benchmark.board_job(self.benchmark_runs),
         ]
 
     def threads_per_run(self, cores: int) -> int:
