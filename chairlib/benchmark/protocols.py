@@ -5,6 +5,7 @@ composites to choose weights by and to score, three seeds, arithmetic in float32
 recipe's learning rate does not suit it, three rates may be tried on the first seed, chosen by validation IoU; what that
 costs is counted. ``mini-32-v1`` and ``mini-128-v1`` differ in resolution; on another collection a protocol is named by
 its data's hash, as ``163c28ca0a214966-64-v1``. With any other change the terms are another protocol, ``custom-...``.
+Version 0 is for trying things out in a minute: a tenth of the images, and no score to compare.
 """
 
 import hashlib
@@ -27,6 +28,7 @@ __all__ = [
     "RATES",
     "RESOLUTIONS",
     "TERMS",
+    "TRIAL",
     "VERSION",
     "Protocol",
     "common_terms",
@@ -52,6 +54,8 @@ TERMS = {
     "precision": "float32",
     "batch_size": None,
 }
+#: What version 0, a trial, has instead.
+TRIAL = {"images": 640, "val_images": 100, "test_images": 100}
 #: The rates that may be tried; the recipe's is the middle one.
 RATES = (6e-3, 2e-2, 6e-2)
 
@@ -74,7 +78,7 @@ class Protocol:
 
     def parameters(self) -> dict[str, Any]:
         """The parameters of its runs, as :class:`BenchmarkSettings` takes them."""
-        return {"resolution": self.resolution, **TERMS}
+        return {"resolution": self.resolution, **TERMS, **(TRIAL if self.version == 0 else {})}
 
 
 def data_identity(data: str, resolution: int) -> tuple[str, str]:
@@ -93,14 +97,14 @@ def get_protocol(name: str, data: str = "mini") -> Protocol:
     Raises :class:`ParameterError` for an unknown name or version, and where the name is that of other data.
     """
     found = re.fullmatch(r"(?:(mini|[0-9a-f]{15,16})-)?(\d+)-v(\d+)", name)
-    if not found or int(found[2]) not in RESOLUTIONS or int(found[3]) < 1:
+    if not found or int(found[2]) not in RESOLUTIONS:
         names = ", ".join(f"mini-{size}-v{VERSION}" for size in RESOLUTIONS)
         raise ParameterError(
             f"unknown protocol {name!r}: choose {names}, or for data of your own 32-v1, 64-v1 or 128-v1."
         )
     if int(found[3]) > VERSION:
         raise ParameterError(f"protocol {name} is newer than version {VERSION}, which this chairlib knows: update it.")
-    protocol = Protocol(data_identity(data, int(found[2]))[1], int(found[2]))
+    protocol = Protocol(data_identity(data, int(found[2]))[1], int(found[2]), int(found[3]))
     wanted = {None: protocol.data_hash, "mini": MINI_HASH}.get(found[1], found[1])
     if wanted != protocol.data_hash:
         raise ParameterError(
@@ -142,9 +146,11 @@ def common_terms(settings: BenchmarkSettings) -> dict[str, Any]:
 
     A learning rate is the model's where a protocol offers it, and then no term.
     """
+    if settings.weights is not None:
+        return {"test_images": settings.test_images, "trained": False}
     terms = {name: getattr(settings, name) for name in TERMS}
     rate = settings.learning_rate if settings.learning_rate not in RATES else None
-    return {**terms, "learning_rate": rate, "trained": settings.weights is None}
+    return {**terms, "learning_rate": rate, "trained": True}
 
 
 def protocol_of(settings: BenchmarkSettings, data_hash: str) -> str:
@@ -153,8 +159,8 @@ def protocol_of(settings: BenchmarkSettings, data_hash: str) -> str:
     ``mini-64-v1-scored``: the weights were trained elsewhere, so that only data and scoring are the protocol's.
     ``custom-`` and 8 digits over all terms: none of the named ones.
     """
-    if settings.resolution in RESOLUTIONS:
-        protocol = Protocol(data_hash, settings.resolution)
+    for version in (VERSION, 0) if settings.resolution in RESOLUTIONS else ():
+        protocol = Protocol(data_hash, settings.resolution, version)
         if not differing_terms(settings, protocol):
             return protocol.name + ("" if settings.weights is None else "-scored")
     terms = {"data": data_hash, "resolution": settings.resolution, **common_terms(settings)}
