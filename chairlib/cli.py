@@ -119,8 +119,8 @@ def benchmark(sweep: bool, **parameters: Any) -> None:
 
     With --protocol it is trained once with each of the protocol's seeds, or with --seed alone.
     """
+    from chairlib.benchmark.describe import describe_record, describe_seeds
     from chairlib.benchmark.judge import judge
-    from chairlib.benchmark.report import describe_record, describe_seeds
     from chairlib.benchmark.run import open_run, train
 
     given = _given(parameters)
@@ -140,8 +140,8 @@ def benchmark(sweep: bool, **parameters: Any) -> None:
 
 def score(name: str | None, **parameters: Any) -> None:
     """Score a model that was trained elsewhere, or needs no training, on a protocol's test composites."""
+    from chairlib.benchmark.describe import describe_record
     from chairlib.benchmark.judge import score_model
-    from chairlib.benchmark.report import describe_record
 
     given = {"protocol": "64-v1", **_given(parameters)}
     if "model" not in given:

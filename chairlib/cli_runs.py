@@ -44,7 +44,7 @@ def list_runs(
 def show(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
     """Print a run's scores and costs, its settings, recipe and code, and where it lies."""
     from chairlib.benchmark.comparison import load_runs
-    from chairlib.benchmark.report import describe_record
+    from chairlib.benchmark.describe import describe_record
     from chairlib.core.runs import find_record
 
     record = find_record(name)

@@ -319,7 +319,7 @@ def _configuration(record: Record) -> str:
 
 def _labels(one: Record, other: Record) -> tuple[str, str]:
     """What to call two runs: their models, and whatever else tells them apart."""
-    from chairlib.benchmark.report import model_title  # which imports this module
+    from chairlib.benchmark.describe import model_title  # which imports this module
 
     titles = ((record.content.get("title"), record.settings) for record in (one, other))
     texts = [title or model_title(settings.model, settings.width) for title, settings in titles]

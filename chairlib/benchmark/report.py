@@ -10,43 +10,29 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from chairlib.benchmark.comparison import paired_difference, units
-from chairlib.benchmark.metrics import one_class_note
-from chairlib.benchmark.models import FULL_WIDTH
-from chairlib.benchmark.protocols import common_terms, differing_terms, get_protocol
+from chairlib.benchmark.comparison import paired_difference
+from chairlib.benchmark.describe import METRIC_TITLES, mean_score, model_title, number_range, one_class, plural
+from chairlib.benchmark.protocols import common_terms
 from chairlib.benchmark.run import examples
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import Collection
-from chairlib.compositing.released import COCO_SOURCE
 from chairlib.core import published
 from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record, load_records, reference_records
-from chairlib.core.statistics import difference
 from chairlib.show.pictures import side_by_side
 from chairlib.show.tables import untrained
 
 __all__ = [
     "Report",
-    "describe_record",
-    "describe_seeds",
     "for_each_part",
-    "metric_title",
-    "model_title",
-    "number_range",
-    "one_class",
     "open_reference",
     "open_report",
-    "plural",
-    "predicted_all",
-    "score_table",
-    "scored_on",
     "show_notes",
     "show_reference",
     "show_slips",
     "two_level",
 ]
 
-_METRICS = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 #: Runs with the same values of these repeat each other with other seeds. They begin with model, width and resolution.
 _CONFIGURATION = tuple(
     name
@@ -55,47 +41,12 @@ _CONFIGURATION = tuple(
 )
 
 
-def metric_title(metric: str) -> str:
-    """The heading of a column: ``"IoU, %"``."""
-    return _METRICS[metric]
-
-
-def model_title(model: str, width: int | None = None) -> str:
-    """``"U-Net"``, or ``"U-Net, width 16"`` where the width is not the paper's."""
-    title = MODEL_TITLES.get(model, model)
-    return title if width in (None, FULL_WIDTH) else f"{title}, width {width}"
-
-
-def plural(number: int, noun: str) -> str:
-    """``"1 seed"``, ``"2 seeds"``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def number_range(numbers: Iterable[int]) -> str:
-    """``"4,000"``, or the least and the greatest: ``"4,000 to 8,000"``; empty for no numbers."""
-    ends = sorted(set(numbers))
-    return " to ".join(f"{end:,}" for end in (ends if len(ends) < 2 else (ends[0], ends[-1])))
-
-
 def two_level(rows: list[dict[Any, Any]], index: list[str]) -> pd.DataFrame:
     """Rows as a table with two-level columns. Cells keep their own types: counts stay whole beside missing ones."""
     table = pd.DataFrame(rows, dtype=object).set_index(index)
     names: list[tuple[Any, ...]] = table.columns.to_list()  # type: ignore[assignment]
     table.columns = pd.MultiIndex.from_tuples(names)
     return table
-
-
-def _mean_score(records: Sequence[Record], metric: str) -> tuple[float, float, float]:
-    """(mean, low, high) of a test score in per cent: over segment groups, and over seeds where there are several."""
-    tests = [record.metrics["test"] for record in records]
-    mean = float(np.mean(np.array([test[metric] for test in tests], float)))  # None, where undefined, becomes NaN
-    low, high = np.array(tests[0]["intervals"][metric], float)
-    if len(records) > 1 and metric in _METRICS:
-        tables = [record.table("test_images") for record in records]
-        scores = pd.concat([table[metric] for table in tables], axis=1).dropna()
-        found = difference([units(scores, tables[0]["group"])]) if len(scores) else None
-        low, high = (max(found.low, 0.0), min(found.high, 100.0)) if found else (np.nan, np.nan)
-    return mean, float(low), float(high)
 
 
 def _mean(records: Sequence[Record], entry: str) -> float:
@@ -172,7 +123,7 @@ class Report:
             row: dict[Any, Any] = {"resolution": f"{resolution} px", **theirs}
             for records in self.find(model, resolution):
                 ours = {
-                    ("ours", "IoU, % (95 % interval)"): _mean_score(records, "iou"),
+                    ("ours", "IoU, % (95 % interval)"): mean_score(records, "iou"),
                     **_seed_cells("ours", records),
                     ("ours", "images trained"): round(_mean(records, "images_seen")),
                     ("ours", "images to convergence"): round(_mean(records, "converged_images")),
@@ -191,11 +142,11 @@ class Report:
         rows: list[dict[Any, Any]] = []
         for model in [*paper.index, *sorted(at_64 - set(paper.index))]:
             printed = paper.loc[model] if model in paper.index else {}
-            theirs = {("paper", title): printed.get(metric) for metric, title in _METRICS.items()}
+            theirs = {("paper", title): printed.get(metric) for metric, title in METRIC_TITLES.items()}
             for records in self.find(model):
-                scores = {(ours, title): _mean_score(records, metric) for metric, title in _METRICS.items()}
+                scores = {(ours, title): mean_score(records, metric) for metric, title in METRIC_TITLES.items()}
                 more = {
-                    (ours, "pooled IoU"): _mean_score(records, "pooled_iou")[0],
+                    (ours, "pooled IoU"): mean_score(records, "pooled_iou")[0],
                     (ours, "images trained"): round(_mean(records, "images_seen")),
                 }
                 rows.append({"model": self.label(records[0]), **theirs, **scores, **_seed_cells(ours, records), **more})
@@ -278,7 +229,7 @@ class Report:
         rows = []
         for (model, width, resolution, *_), records in self.configurations().items():
             details = self.label(records[0]).removeprefix(model_title(model, width))
-            rows.append((model_title(model) + details, resolution, *_mean_score(records, "iou")))
+            rows.append((model_title(model) + details, resolution, *mean_score(records, "iou")))
         return pd.DataFrame(rows, columns=["model", "resolution", "iou", "low", "high"])
 
     def paper_by_resolution(self) -> pd.DataFrame:
@@ -331,7 +282,7 @@ class Report:
             return "not trained in this build"
         # The best known: most seeds, and of those the paper's recipe, which stands beside the paper's number.
         records = max(found, key=lambda rows: (len(rows), rows[0].settings.recipe == "paper"))
-        text = "{:.1f} % ({:.1f}–{:.1f})".format(*_mean_score(records, "iou"))
+        text = "{:.1f} % ({:.1f}–{:.1f})".format(*mean_score(records, "iou"))
         return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
 
 
@@ -375,84 +326,6 @@ def open_reference() -> Report | None:
     """The report of the reference build that ships with the package; None where none ships."""
     records = reference_records(BenchmarkSettings.kind)
     return Report(records[0].content["data"]["name"], records, []) if records else None
-
-
-def _on_coco(record: Record) -> bool:
-    """Whether a run's images are crops of COCO's photos. Their validation crops stand in the place of a test split."""
-    return record.content.get("trained_on") == COCO_SOURCE
-
-
-def scored_on(record: Record) -> str:
-    """What a run of the benchmark was scored on, in words: ``"100 test composites"``."""
-    count = f"{record.metrics['test']['n_images']:,}"
-    return f"{count} validation crops (COCO has no test split here)" if _on_coco(record) else f"{count} test composites"
-
-
-def describe_record(record: Record) -> str:
-    """A run's scores and costs as lines of text."""
-    test, content = record.metrics["test"], record.content
-    val = record.metrics["val"]["iou"]
-    text = f"{record.name}  ({content['n_parameters']:,} parameters)"
-    for metric, title in (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("pooled_iou", "pooled IoU")):
-        low, high = test["intervals"][metric]
-        value = "undefined" if test[metric] is None else f"{test[metric]:6.2f} %"
-        interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
-        text += f"\n  {title:<11} {value}  ({interval})"
-    if all_as := predicted_all(record):
-        text += f"\n  {one_class_note(all_as)}"
-    units = f"{test['n_groups'] or test['n_images']} {test['interval_units']}"
-    protocol = content.get("protocol", "none")
-    if protocol.startswith("custom") and record.settings.protocol:
-        asked = get_protocol(record.settings.protocol, record.settings.data)
-        differing = ", ".join(f"{name} {value}" for name, value in differing_terms(record.settings, asked).items())
-        protocol += f" ({asked.name}, but for {differing})"
-    half = f", the first {content['half_images']:,} at half the resolution," if content["half_images"] else ""
-    return (
-        f"{text}\n  protocol {protocol}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
-        f"{test['n_left_out']} left out of IoU and Dice)\n"
-        f"  {content['images_seen']:,} images{half} in {content['seconds']:.0f} s on {content['hardware']}, "
-        f"{content['precision']}; "
-        f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
-        f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}"
-    )
-
-
-def describe_seeds(records: Sequence[Record]) -> str:
-    """The scores of several seeds as lines of text: their mean, with an interval over segment groups and seeds."""
-    text = f"{model_title(records[0].settings.model, records[0].settings.width)}, {plural(len(records), 'seed')}"
-    for metric, title in _METRICS.items():
-        mean, low, high = _mean_score(records, metric)
-        text += f"\n  {title:<13} {mean:6.2f}  (95 % interval over groups and seeds {low:.2f} to {high:.2f})"
-    return text
-
-
-def score_table(record: Record) -> pd.DataFrame:
-    """A run's scores: each with its interval, and what it means."""
-    test = record.metrics["test"]
-    images = "validation crops" if _on_coco(record) else "images"
-    scored = test["n_images"] - test["n_left_out"]
-    meanings = {
-        "iou": ("IoU, %", f"mean over {scored:,} {images}"),
-        "dice": ("Dice, %", f"mean over {scored:,} {images}"),
-        "precision": ("precision, %", f"pixels classified correctly, of {test['n_images']:,} {images}"),
-        "pooled_iou": ("pooled IoU, %", f"all pixels of {test['n_images']:,} {images} taken together"),
-    }
-    rows: list[Any] = [(title, _mean_score([record], metric), meaning) for metric, (title, meaning) in meanings.items()]
-    if all_as := predicted_all(record):
-        rows.append(("one class", all_as, one_class_note(all_as)))
-    return pd.DataFrame(rows, columns=["score", "value (95 % interval)", "meaning"]).set_index("score")
-
-
-def predicted_all(record: Record) -> str | None:
-    """``"background"``, or the object's name, where a run predicted every test pixel as that; None as a rule."""
-    found = record.metrics["test"].get("predicted_all")
-    return getattr(record.settings, "category", found) if found == "chair" else found
-
-
-def one_class(records: Sequence[Record]) -> str:
-    """A sentence that names the runs that predicted but one class, with a space before it; empty where none did."""
-    found = [f"{record.name} ({what})" for record in records if (what := predicted_all(record))]
-    return f" Every test pixel was predicted as one class by {', '.join(found)}." if found else ""
 
 
 def show_slips(where: str) -> HTML | None:

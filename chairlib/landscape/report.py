@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chairlib.benchmark.report import model_title
+from chairlib.benchmark.describe import model_title
 from chairlib.core import published
 from chairlib.core.runs import Record, load_records, reference_records
 from chairlib.landscape.barriers import barrier

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from chairlib.benchmark.describe import plural
 from chairlib.benchmark.metrics import bootstrap_interval
-from chairlib.benchmark.report import plural
 from chairlib.core.runs import Record
 from chairlib.core.statistics import Difference, difference
 

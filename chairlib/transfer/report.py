@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chairlib.benchmark.report import metric_title, model_title, number_range, one_class, plural, two_level
+from chairlib.benchmark.describe import metric_title, model_title, number_range, one_class, plural
+from chairlib.benchmark.report import two_level
 from chairlib.core import published
 from chairlib.core.errors import CollectionError, RecordError
 from chairlib.core.limits import LEAST_VALIDATION_PHOTOS, POWER

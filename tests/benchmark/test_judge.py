@@ -7,8 +7,9 @@ from torch import nn
 
 from chairlib import CompositeLoader, judge, load_model, score_masks, score_model
 from chairlib.benchmark import protocols
+from chairlib.benchmark.describe import describe_record, describe_seeds
 from chairlib.benchmark.judge import sweep
-from chairlib.benchmark.report import describe_record, describe_seeds, open_report
+from chairlib.benchmark.report import open_report
 from chairlib.benchmark.run import examples, open_run
 from chairlib.core.errors import ParameterError
 

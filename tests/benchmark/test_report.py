@@ -10,14 +10,12 @@ import pytest
 from PIL import Image
 
 from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.describe import describe_record, score_table, scored_on
 from chairlib.benchmark.metrics import bootstrap_interval
 from chairlib.benchmark.report import (
     Report,
-    describe_record,
     open_reference,
     open_report,
-    score_table,
-    scored_on,
     show_notes,
     show_reference,
     show_slips,

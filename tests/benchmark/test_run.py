@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.describe import describe_record
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
-from chairlib.benchmark.report import describe_record, open_report
+from chairlib.benchmark.report import open_report
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import runs
 from chairlib.core.errors import ChairlibError
