@@ -6,8 +6,9 @@ import json
 import numpy as np
 from PIL import Image, ImageDraw
 
+from chairfinder.provenance import Provenance
 from chairfinder.writing import Item, write_collection
-from chairlib.collection import Collection, Provenance
+from chairlib.collection import Collection
 
 
 def encode(image: Image.Image, kind: str) -> bytes:

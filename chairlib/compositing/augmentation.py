@@ -70,8 +70,6 @@ class Augment:
         return rows.float(), columns.float()
 
     def _recolour(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-        if self.colour == 0:
-            return images
         factors = 1 + self.colour * (2 * drawn - 1)
         brightness, contrast, saturation = (
             factors[:, column].to(images.dtype).view(-1, 1, 1, 1) for column in (_BRIGHTNESS, _CONTRAST, _SATURATION)

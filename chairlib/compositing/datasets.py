@@ -21,8 +21,7 @@ class ChairSegments(MaskedDataset):
 
     ``root`` is a collection (``"mini"``, a folder or a :class:`Collection`), ``split`` train, val or test,
     ``resolution`` in pixels; ``options`` are those of :class:`CompositeSet`. ``transforms``, ``transform`` and
-    ``target_transform`` are those of :class:`MaskedDataset`: with ``torchvision.transforms.v2`` they give
-    ``(tv_tensors.Image, tv_tensors.Mask of 0 and 1)``, and ``wrap_dataset_for_transforms_v2`` is not needed.
+    ``target_transform`` are those of :class:`MaskedDataset`, which says what v2's transforms get.
 
     >>> image, mask = ChairSegments("mini", split="val", resolution=64)[0]
     >>> image.size, image.mode, mask.mode

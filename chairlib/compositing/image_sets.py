@@ -2,7 +2,8 @@
 
 A split pairs every segment with 100 random backgrounds of the same split (paper, section 3): 50,000 training composites
 from the paper's 500 segments. :class:`CompositeSet` holds only their parts. Parts and images lie on the device where
-they fit. Where they don't, they are *streamed*: they stay in the host's memory, and each batch's are copied.
+they fit. Where they don't, they are *streamed*, and an attribute ``streamed`` is true: they stay in the host's memory
+(composites' parts in their file, mapped into it), and each batch's are copied.
 """
 
 import hashlib
@@ -105,8 +106,6 @@ def _take(tensor: torch.Tensor, indices: torch.Tensor, device: torch.device) -> 
 class CompositeSet:
     """A split of a collection, blended on the device a batch at a time. See :class:`ImageSet`.
 
-    ``streamed`` says whether the parts stay in their file, mapped into the host's memory, as they don't fit the device.
-
     ``fit`` and ``crop`` are those of :func:`chairlib.compositing.blend.resize_segment`, ``backgrounds_per_segment`` and
     ``pair_seed`` those of :func:`pair_table`. With ``soft``, masks are the opacity in [0, 1] instead of 0 and 1.
     """
@@ -163,10 +162,7 @@ class CompositeSet:
 
 
 class StoredSet:
-    """Finished images and masks, such as the authors' archives. See :class:`ImageSet`.
-
-    The host's memory must hold them. ``streamed`` says whether they stay there, as they don't fit the device.
-    """
+    """Finished images and masks, such as the authors' archives, in the host's memory. See :class:`ImageSet`."""
 
     def __init__(
         self,

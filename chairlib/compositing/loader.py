@@ -28,8 +28,7 @@ class CompositeLoader:
     root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or an
         :class:`ImageSet`.
     split: ``"train"``, ``"val"`` or ``"test"``; resolution: pixels d, at least 16; device: ``"auto"``, or torch's name.
-    batch_size: images a batch; the last batch is smaller unless ``drop_last``. With ``join_last``, a last batch of a
-        single image is joined to the batch before it, where there is one.
+    batch_size: images a batch; the last batch is smaller unless ``drop_last``.
     shuffle: a new order each epoch; by default for the train split only.
     flip: mirror each image and its mask left to right with probability 1/2.
     augment: change each image and its mask at random, after any ``flip``; :meth:`in_order` gives them unchanged.
@@ -37,9 +36,6 @@ class CompositeLoader:
     limit: use only this many images, always the same, spread over all segments.
     seed: of order, flips and augmentation. Pairs belong to the benchmark and have a seed of their own, ``pair_seed``.
     options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSet`.
-
-    What doesn't fit the device is *streamed* a batch at a time, see :mod:`chairlib.compositing.image_sets`; the batches
-    are the same, and ``repr`` says it.
 
     Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Unless
     ``augment`` changes them, image values are whole levels over 255. Order, flips and augmentation depend only on seed,
@@ -60,7 +56,6 @@ class CompositeLoader:
         soft: bool = False,
         limit: int | None = None,
         drop_last: bool = False,
-        join_last: bool = False,
         seed: int = 0,
         **options: Any,
     ):
@@ -79,7 +74,9 @@ class CompositeLoader:
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
         self.flip, self.augment, self.seed = flip, augment, seed
-        self.drop_last, self.join_last = drop_last, join_last
+        self.drop_last = drop_last
+        #: Whether a last batch of a single image is joined to the batch before it, where there is one.
+        self.join_last = False
         self.indices = torch.arange(len(self.image_set)) if limit is None else self.image_set.spread(limit)
         self.epoch = 0
 
@@ -89,7 +86,7 @@ class CompositeLoader:
 
     @property
     def streamed(self) -> bool:
-        """Whether the images don't fit the device, and each batch's are copied to it."""
+        """Whether the images don't fit the device, and each batch's are copied to it: the batches are the same."""
         return getattr(self.image_set, "streamed", False)
 
     @property

@@ -67,10 +67,7 @@ def read_in_order(read: Callable[[T], np.ndarray], files: Sequence[T], title: st
 
 
 def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) -> torch.Tensor:
-    """What ``read`` gives for each of ``files``, arrays uint8 [d, d, C] of one shape, as one tensor uint8 [N, C, d, d].
-
-    Uses all cores, holds little more than the result, and shows progress once it has taken more than a second.
-    """
+    """As :func:`read_in_order`, for arrays of one shape: one tensor uint8 [N, C, d, d]."""
     arrays = read_in_order(read, files, title)
     first = next(arrays, None)
     if first is None:

@@ -57,10 +57,8 @@ def is_released(root: str | Path) -> bool:
 class ReleasedChairSegments(MaskedImages):
     """Composites stored as the authors store them: ``DIR/{train,val,test}/{image,mask}/N.<ext>``, N an integer.
 
-    Reads what :func:`export` writes, and the authors' archives once unpacked (``Chair064`` and the others). Gives
-    ``(Pillow RGB image, Pillow L mask of 0 and 255)``: chair where the level that
-    :class:`chairlib.compositing.masks.MaskReader` gives exceeds 0.4 of the largest possible one. For ``transforms``,
-    ``transform`` and ``target_transform`` see :class:`chairlib.compositing.transforms.MaskedDataset`.
+    Reads what :func:`export` writes, and the authors' archives once unpacked (``Chair064`` and the others). What is
+    given, and ``transforms``: see :class:`MaskedImages` and :class:`chairlib.compositing.transforms.MaskedDataset`.
     """
 
     def __init__(

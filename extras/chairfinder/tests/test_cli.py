@@ -1,4 +1,4 @@
-"""The commands import, audit, collect, fetch and coco-chairs, as ``chairlib`` runs them: what they print, and how they end."""
+"""The commands import, audit, collect, fetch and coco-chairs: what they print, and how they end."""
 
 import shutil
 from pathlib import Path

@@ -18,9 +18,10 @@ from chairfinder.leakage import (
     check,
     nearest_candidates,
 )
+from chairfinder.provenance import Provenance
 from chairfinder.signatures import CENTRES
 from chairfinder.writing import Item, write_collection
-from chairlib.collection import KINDS, Collection, Provenance
+from chairlib.collection import KINDS, Collection
 from chairlib.core.errors import CollectionError, ParameterError
 from drawing import blob, encode, make_collection, recoloured
 
