@@ -1,7 +1,6 @@
 """Random changes of images and their masks, a whole batch at a time, on the batch's device.
 
-Every image is mirrored, moved and scaled with its mask, then recoloured. The random numbers come from a generator of
-the CPU, so that they are the same on every device.
+The random numbers come from a generator of the CPU, so that they are the same on every device.
 """
 
 from dataclasses import dataclass

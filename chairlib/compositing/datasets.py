@@ -10,7 +10,6 @@ from PIL import Image
 from chairlib.collection import Collection
 from chairlib.compositing.blend import padding
 from chairlib.compositing.image_sets import CompositeSet, to_pillow
-from chairlib.compositing.packing import check_split
 from chairlib.compositing.transforms import MaskedDataset
 
 __all__ = ["ChairSegments"]
@@ -41,7 +40,7 @@ class ChairSegments(MaskedDataset):
         collection = root if isinstance(root, Collection) else Collection(root)
         super().__init__(str(collection.root), transforms, transform, target_transform)
         self.split, self.resolution = split, resolution
-        self.composites = CompositeSet(collection, check_split(split), resolution, torch.device("cpu"), **options)
+        self.composites = CompositeSet(collection, split, resolution, torch.device("cpu"), **options)
 
     def __len__(self) -> int:
         return len(self.composites)
@@ -51,8 +50,7 @@ class ChairSegments(MaskedDataset):
         return to_pillow(images[0]), to_pillow(masks[0])
 
     def extra_repr(self) -> str:
-        d = self.resolution
         return (
-            f"Split: {self.split}\nResolution: {d} x {d}, padding {padding(d)}\n"
+            f"Split: {self.split}\nResolution: {self.resolution} x {self.resolution}, padding {padding(self.resolution)}\n"
             f"Segments: {len(self.composites.segments)}, backgrounds: {len(self.composites.backgrounds)}"
         )

@@ -17,8 +17,8 @@ from PIL import Image
 from chairlib.collection import SPLITS, Collection
 from chairlib.collection.groups import group_labels
 from chairlib.compositing.blend import Placement, blend, mask_from_opacity, unit_range
-from chairlib.compositing.packing import check_split, load_split, spread
-from chairlib.core.checks import check_count
+from chairlib.compositing.packing import load_split, spread
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.devices import free_memory
 from chairlib.core.progress import note
 
@@ -49,9 +49,10 @@ def pair_table(
     Every segment has ``per_segment`` different backgrounds, or all where there are fewer. Each split has its own random
     stream.
     """
+    check_choice("split", split, SPLITS)
     check_count("backgrounds_per_segment", per_segment)
     check_count("pair_seed", seed, least=0)
-    rng = np.random.default_rng([seed, SPLITS.index(check_split(split))])
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
     count = min(per_segment, n_backgrounds)
     pairs = np.empty((n_segments, count, 2), np.int64)
     for segment in range(n_segments):
@@ -130,8 +131,7 @@ class CompositeSet:
         self.data_hash = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         self.soft = soft
         title = f"{self.name} {split} at {resolution} px"
-        parts, self.streamed = _place((packed.segments, packed.backgrounds), device, title)
-        self.segments, self.backgrounds = parts
+        (self.segments, self.backgrounds), self.streamed = _place((packed.segments, packed.backgrounds), device, title)
         pairs = pair_table(len(self.segments), len(self.backgrounds), split, backgrounds_per_segment, pair_seed)
         self.groups: list[str] | None = [packed.segment_groups[segment] for segment in pairs[:, 0].tolist()]
         self.pairs = pairs.to(self.segments.device)

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from chairlib.collection import Collection
+from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.augmentation import Augment
 from chairlib.compositing.blend import mask_from_opacity
 from chairlib.compositing.image_sets import CompositeSet, ImageSet
-from chairlib.compositing.packing import check_split
 from chairlib.compositing.released import ReleasedChairSegments, is_released
-from chairlib.core.checks import check_count
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError, ParameterError
 
@@ -62,7 +61,7 @@ class CompositeLoader:
         check_count("batch_size", batch_size)
         check_count("limit", limit, none=True)
         check_count("seed", seed, least=0)
-        check_split(split)
+        check_choice("split", split, SPLITS)
         if isinstance(root, str | Path | Collection):
             root = open_images(root, split, resolution, pick_device(device), soft=soft, **options)
         elif not isinstance(root, ImageSet):

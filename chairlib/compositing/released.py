@@ -21,7 +21,7 @@ from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.image_sets import CompositeSet, to_pillow
 from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder, name_of, unread_files
 from chairlib.compositing.masks import MaskReader
-from chairlib.compositing.packing import check_split
+from chairlib.core.checks import check_choice
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import atomic_folder
 from chairlib.core.progress import progress_bar
@@ -70,7 +70,8 @@ class ReleasedChairSegments(MaskedImages):
         target_transform: Callable | None = None,
     ):
         super().__init__(str(root), transforms, transform, target_transform)
-        self.split = check_split(split)
+        check_choice("split", split, SPLITS)
+        self.split = split
         folder = Path(root) / split
         if not (folder / "image").is_dir() or not (folder / "mask").is_dir():
             raise CollectionError(

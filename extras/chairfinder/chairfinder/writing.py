@@ -18,7 +18,8 @@ from typing import Any
 import pandas as pd
 
 from chairfinder.provenance import Provenance
-from chairlib.collection.cells import from_cell, one_line, to_cell
+from chairfinder.texts import one_line
+from chairlib.collection.cells import from_cell, to_cell
 from chairlib.collection.collection import (
     KINDS,
     MANIFEST,
