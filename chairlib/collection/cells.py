@@ -10,13 +10,18 @@ from pathlib import Path
 
 from chairlib.core.errors import CollectionError
 
-__all__ = ["from_cell", "read_table", "to_cell"]
+__all__ = ["from_cell", "one_line", "read_table", "to_cell"]
 
 #: What spreadsheets take for the beginning of a formula, after any apostrophes of ours.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 #: A first line by which some spreadsheets are told what stands between cells.
 _SEPARATOR = re.compile(r'"?sep=(.)\1*"?\s*', re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def one_line(text: object) -> str:
+    """``text`` with a space for every character that is not printable, such as a terminal's control characters."""
+    return "".join(sign if sign.isprintable() else " " for sign in str(text))
 
 
 def to_cell(value: object) -> str:
@@ -76,7 +81,7 @@ def _columns(header: str, separator: str) -> list[str]:
 
 def _check_columns(file: Path, columns: list[str], known: Collection[str], header: str) -> None:
     if not {*columns} & {*known}:
-        found = f"its first line is {header.strip()[:80]!r}" if header.strip() else "it is empty"
+        found = f"its first line is {one_line(header).strip()[:80]!r}" if header.strip() else "it is empty"
         raise CollectionError(
             f"{file} has no line with the names of its columns: {found}; expected some of {', '.join(known)}. Write "
             "that line, or remove the file."

@@ -50,7 +50,8 @@ class ChairSegments(MaskedDataset):
         return to_pillow(images[0]), to_pillow(masks[0])
 
     def extra_repr(self) -> str:
+        d = self.resolution
         return (
-            f"Split: {self.split}\nResolution: {self.resolution} x {self.resolution}, padding {padding(self.resolution)}\n"
+            f"Split: {self.split}\nResolution: {d} x {d}, padding {padding(d)}\n"
             f"Segments: {len(self.composites.segments)}, backgrounds: {len(self.composites.backgrounds)}"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["LARGEST_SEED", "PRECISIONS", "check_choice", "check_count", "check_positive"]
+__all__ = ["LARGEST_SEED", "PRECISIONS", "check_choice", "check_count", "check_positive", "is_whole"]
 
 #: Of what every random generator here takes.
 LARGEST_SEED = 2**32 - 1
@@ -15,12 +15,16 @@ LARGEST_SEED = 2**32 - 1
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
+def is_whole(value: Any) -> bool:
+    """Whether ``value`` is a whole number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_count(name: str, value: Any, least: int = 1, most: int | None = None, none: bool = False) -> None:
-    """Raise :class:`ParameterError` unless ``value`` is a whole number, not a bool, in bounds, or (``none``) None."""
+    """Raise :class:`ParameterError` unless ``value`` is a whole number within bounds (or None, where ``none``)."""
     if none and value is None:
         return
-    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not is_whole or value < least or (most is not None and value > most):
+    if not is_whole(value) or value < least or (most is not None and value > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ParameterError(f"{name} {value!r} must be a whole number {bounds}{', or None' if none else ''}.")
 

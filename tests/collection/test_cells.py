@@ -8,11 +8,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chairlib.collection.cells import from_cell, read_table, to_cell
+from chairlib.collection.cells import from_cell, one_line, read_table, to_cell
 from chairlib.core.errors import CollectionError
 
 #: Texts that are likely to go wrong: signs that begin formulas, apostrophes, numbers.
 CELLS = st.text(st.sampled_from("'=+-@\t\r 1.e\"a,\n"), max_size=8) | st.text()
+
+
+@given(st.text())
+@example("a\x1b[2Jb\r\n\x07\u202e\x85")
+def test_one_line_has_nothing_that_steers_a_terminal(text):
+    assert one_line(text).isprintable()
+    assert len(one_line(text)) == len(text)
+    if text.isprintable():
+        assert one_line(text) == text
 
 
 @given(CELLS)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from chairlib.core.checks import check_choice, check_count, check_positive
+from chairlib.core.checks import check_choice, check_count, check_positive, is_whole
 from chairlib.core.errors import ParameterError
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(7), np.uint8(7)])
 def test_whole_numbers_pass(value):
+    assert is_whole(value)
     check_count("images", value, most=7)
 
 

@@ -54,7 +54,7 @@ def import_(
     """Make a collection from folders of images; what cannot be used is listed with its reason."""
     from chairfinder.importing import import_folders
     from chairfinder.screening import parse_thresholds
-    from chairfinder.texts import one_line
+    from chairlib.collection.cells import one_line
     from chairlib.collection.info import describe
 
     report = import_folders(segments, backgrounds, out, seed=seed, thresholds=parse_thresholds(threshold or ()))

@@ -48,8 +48,8 @@ from chairfinder.providers import ApiClient, Page, Provider, StoppedError
 from chairfinder.providers.local import local_path
 from chairfinder.queries import Query
 from chairfinder.screening import Thresholds, screen_background, screen_segment
-from chairfinder.texts import one_line
 from chairfinder.web import Limits, Turns, UnusableError, check_contact, open_client, read_url, url_problem
+from chairlib.collection.cells import one_line
 from chairlib.collection.collection import KINDS, Collection
 from chairlib.collection.images import read_bytes, read_photo, read_segment
 from chairlib.core import paths

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chairfinder.ledger import DECISIONS, Decision, Ledger
-from chairfinder.texts import lines_of, one_line
-from chairlib.collection.cells import from_cell, read_table, to_cell
+from chairfinder.texts import lines_of
+from chairlib.collection.cells import from_cell, one_line, read_table, to_cell
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.files import write_text
 

@@ -1,14 +1,11 @@
 """Makes texts by strangers (file names, manifests, answers of services) safe for a terminal and a spreadsheet."""
 
-__all__ = ["lines_of", "one_line", "text_of", "url_of"]
+from chairlib.collection.cells import one_line
+
+__all__ = ["lines_of", "text_of", "url_of"]
 
 _MAX_TEXT = 500
 _MAX_URL = 10_000
-
-
-def one_line(text: object) -> str:
-    """``text`` with a space for every character that is not printable, such as a terminal's control characters."""
-    return "".join(sign if sign.isprintable() else " " for sign in str(text))
 
 
 def lines_of(text: str) -> str:

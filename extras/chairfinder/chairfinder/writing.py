@@ -18,8 +18,7 @@ from typing import Any
 import pandas as pd
 
 from chairfinder.provenance import Provenance
-from chairfinder.texts import one_line
-from chairlib.collection.cells import from_cell, to_cell
+from chairlib.collection.cells import from_cell, one_line, to_cell
 from chairlib.collection.collection import (
     KINDS,
     MANIFEST,

@@ -3,16 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chairfinder.texts import lines_of, one_line, text_of, url_of
-
-
-@given(st.text())
-@example("a\x1b[2Jb\r\n\x07\u202e\x85")
-def test_one_line_has_nothing_that_steers_a_terminal(text):
-    assert one_line(text).isprintable()
-    assert len(one_line(text)) == len(text)
-    if text.isprintable():
-        assert one_line(text) == text
+from chairfinder.texts import lines_of, text_of, url_of
 
 
 @given(st.text())

@@ -12,10 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chairfinder.texts import one_line
 from chairfinder.writing import BACKGROUND_RATIOS, SEGMENT_RATIOS, assign_splits, guard_table
 from chairlib.collection import SPLITS
-from chairlib.collection.cells import from_cell, to_cell
+from chairlib.collection.cells import from_cell, one_line, to_cell
 from chairlib.core.errors import CollectionError, ParameterError
 
 groups_strategy = st.lists(st.integers(0, 40).map(str), min_size=3, max_size=200).filter(lambda g: len(set(g)) >= 3)
