@@ -71,10 +71,12 @@ INSTALLED_HERE := $(shell $(call STARTS_HERE,$(BIN)/chairlib) && $(BIN)/python -
 # What make itself set up may be set up again, finished or not. A link may lead to what others use.
 OURS = [ ! -L .venv ] && \
 	{ [ -e .venv/.installed ] || grep -qs "^command = .*--prompt=.*chair-segments" .venv/pyvenv.cfg; }
+# Of these versions there is no ready-made package, only the source.
+SOURCE_ONLY := ^(connection_pool|jsonpath-rw)==
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # The stamp is newer than the files that decide what is installed, or the environment is brought up to date.
-.venv/.installed: pyproject.toml extras/chairfinder/pyproject.toml extras/chairmaker/pyproject.toml constraints.txt \
+.venv/.installed: pyproject.toml $(wildcard extras/*/pyproject.toml) constraints.txt \
 		$(if $(filter True,$(INSTALLED_HERE)),,again)
 	@fail() { echo "$$*" >&2; exit 1; }; \
 	if $(call STARTS_HERE,$(BIN)/pip) && $(BIN)/python -m pip --version >/dev/null 2>&1; then exit; fi; \
@@ -91,12 +93,13 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 		echo "the .venv here was made for another folder, or never finished: it is set up again"; \
 	$(PYTHON) -m venv --clear --prompt chair-segments .venv
 	@# First the pinned versions alone, ready-made: one that this Python cannot have is an error at once. Together with
-	@# the rest, pip would search older versions of everything for hours. Of connection_pool there is only the source.
+	@# the rest, pip would search older versions of everything for hours.
 	@echo "installing into .venv: the versions of constraints.txt, then chairlib itself"
-	@grep -v ^connection_pool constraints.txt | $(PIP_INSTALL) --no-deps --only-binary :all: -r /dev/stdin || \
+	@grep -Ev "$(SOURCE_ONLY)" constraints.txt | $(PIP_INSTALL) --no-deps --only-binary :all: -r /dev/stdin || \
 		{ echo "the versions in constraints.txt cannot all be installed here, as the lines above say; they are there" \
 			"for Python 3.11, 3.12 and 3.13, and this is $$($(BIN)/python --version)" >&2; exit 1; }
-	$(PIP_INSTALL) -c constraints.txt -e ".[all]" -e "extras/chairfinder[coco,review]" -e extras/chairmaker
+	$(PIP_INSTALL) -c constraints.txt -e ".[all]" -e extras/chairboard -e "extras/chairbridge[formats]" \
+		-e "extras/chairfinder[coco,review]" -e extras/chairmaker
 	@touch $@
 
 clean:

@@ -57,6 +57,7 @@ rule book:
     input:
         pages=pages,
         prose=[str(path) for path in sorted(Path("book").glob("*.*"))],
+        reference=[str(path) for path in sorted([*Path("book/api").glob("*"), *Path("chairlib").rglob("*.py")])],
         assets=assets,
         config="_config.yml",
     output:

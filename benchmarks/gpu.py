@@ -36,6 +36,7 @@ from chairlib.benchmark.jobs import measure_speed
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import get_recipe
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.steps import Stepper
 from chairlib.collection import Collection
 from chairlib.compositing.image_sets import pair_table
@@ -284,7 +285,8 @@ def cells(bench: Bench) -> None:
         width = None if model.startswith("fcn_resnet") else arguments.width
         if bench.left < 15:
             return
-        trained, scored = measure_speed(model, width, resolution, str(bench.device), get_recipe("fast", model))
+        settings = BenchmarkSettings(model=model, width=width, resolution=resolution, device=str(bench.device))
+        trained, scored = measure_speed(settings, get_recipe("fast", model))
         cost = arguments.images * trained + (2 * arguments.val_images + arguments.test_images) * scored
         if 1.1 * cost + 5 > bench.left:
             print(f"{model} at {resolution} px would take {cost:.0f} s, {bench.left:.0f} s are left", flush=True)

@@ -26,8 +26,9 @@ from typing import Any
 import torch
 from _records import write_record
 
+from chairbridge import export
 from chairlib.compositing.loader import CompositeLoader
-from chairlib.compositing.released import ReleasedChairSegments, export
+from chairlib.compositing.released import ReleasedChairSegments
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.vision import torchvision
 

@@ -26,9 +26,10 @@ import torch
 from _records import write_record
 from _training import train_once
 
+from chairbridge import export
 from chairlib import CompositeLoader, build_model, get_recipe
 from chairlib.benchmark.evaluation import evaluate, segmentation_loss
-from chairlib.compositing.released import ReleasedChairSegments, export
+from chairlib.compositing.released import ReleasedChairSegments
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.vision import torchvision
 

@@ -14,7 +14,9 @@ _MODULES = {
     "CompositeLoader": "chairlib.compositing.loader",
     "ObjectDiscovery": "chairlib.transfer.object_discovery",
     "ReleasedChairSegments": "chairlib.compositing.released",
+    "adapt": "chairlib.benchmark.adapters",
     "barrier": "chairlib.landscape.barriers",
+    "benchmark": "chairlib.benchmark",
     "build_model": "chairlib.benchmark.models",
     "compare_runs": "chairlib.benchmark.comparison",
     "evaluate": "chairlib.benchmark.evaluation",
@@ -23,11 +25,13 @@ _MODULES = {
     "get_recipe": "chairlib.benchmark.recipes",
     "interpolate": "chairlib.landscape.space",
     "interpolation_curve": "chairlib.landscape.evaluator",
+    "judge": "chairlib.benchmark.judge",
     "l2_distance": "chairlib.landscape.states",
     "linear_cka": "chairlib.landscape.beyond.similarity",
     "load_model": "chairlib.benchmark.comparison",
     "load_runs": "chairlib.benchmark.comparison",
     "score_masks": "chairlib.benchmark.metrics",
+    "score_model": "chairlib.benchmark.judge",
 }
 __all__ = ["__version__", *_MODULES]
 __getattr__ = lazy_names(__name__, _MODULES)

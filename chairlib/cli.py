@@ -31,8 +31,11 @@ from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
 __all__ = ["app", "main"]
 
-#: Commands of the packages that make collections and other data, which the library does without.
-_EXTRA_COMMANDS = ("render", "render-stand-in", "import", "audit", "collect", "fetch", "coco-chairs")
+#: Commands of the packages beside the library, which does without them.
+_EXTRA_COMMANDS = (
+    *("render", "render-stand-in", "import", "audit", "collect", "fetch", "coco-chairs", "export", "export-onnx"),
+    *("card", "robustness", "submit", "verify"),
+)
 
 
 class _Commands(TyperGroup):
@@ -90,19 +93,6 @@ def info(data: Data = "mini") -> None:
     print(describe(Collection(data)))
 
 
-@app.command()
-def export(
-    data: Data,
-    out: Out,
-    resolution: Annotated[int, typer.Option(help="Pixels a side, at least 16.")] = 64,
-    soft: Annotated[bool, typer.Option("--soft", help="Masks hold the opacity itself instead of 0 and 255.")] = False,
-) -> None:
-    """Write every composite to files, in the layout of the authors' archives."""
-    from chairlib.compositing.released import export as write
-
-    print(f"{write(data, out, resolution, soft=soft)} composites of {resolution} x {resolution} pixels in {out}")
-
-
 def benchmark(sweep: bool, **parameters: Any) -> None:
     """Train one model and score it; started again, it goes on where it stopped.
 
@@ -146,7 +136,7 @@ def _given(parameters: dict[str, Any]) -> dict[str, Any]:
     if given.get("data", "mini") != "mini":
         given["data"] = str(Path(given["data"]).expanduser().resolve())
     if "model_args" in given:
-        given["model_args"] = read_parameters([], given["model_args"], "--model-args")
+        given["model_args"] = _json_object("--model-args", given["model_args"])
     return given
 
 
@@ -181,20 +171,25 @@ _add_run_command(
 )
 
 
-def read_parameters(pairs: list[str], mapping: str | None, option: str = "-P") -> dict[str, Any]:
+def read_parameters(pairs: list[str], mapping: str | None) -> dict[str, Any]:
     """``-p name=value`` pairs (values as JSON where they are, else text) over a JSON object."""
-    try:
-        found = json.loads(mapping or "{}")
-    except ValueError as error:
-        raise ParameterError(f"{option} {mapping!r} is not JSON ({error}).") from error
-    if not isinstance(found, dict):
-        raise ParameterError(f"{option} {mapping!r} is not a JSON object of parameters.")
+    found = _json_object("-P", mapping or "{}")
     for pair in pairs:
         name, equals, found[name] = pair.partition("=")
         if not equals:
             raise ParameterError(f"-p {pair!r} is not of the form name=value.")
         with suppress(ValueError):
             found[name] = json.loads(found[name])
+    return found
+
+
+def _json_object(option: str, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ParameterError(f"{option} {text!r} is not JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise ParameterError(f"{option} {text!r} is not a JSON object of parameters.")
     return found
 
 

@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 
 from chairfinder.provenance import Provenance
 from chairfinder.writing import Item, write_collection
-from chairlib.collection import Collection
+from chairlib.collection import SPLITS, Collection
+from chairlib.compositing.datasets import ChairSegments
 
 
 def encode(image: Image.Image, kind: str) -> bytes:
@@ -48,6 +49,17 @@ def make_collection(folder, n_segments: int = 18, n_backgrounds: int = 10, seed:
                 Item(kind, encode(image, kind), *image.size, f"{kind}:{number}", Provenance("drawn by a test"))
             )
     return write_collection(folder, items, seed)
+
+
+def write_released(collection: Collection, out, resolution: int = 32) -> None:
+    """All composites of a collection in the layout of the paper's authors, without a note."""
+    for split in SPLITS:
+        for kind in ("image", "mask"):
+            (out / split / kind).mkdir(parents=True)
+        composites = ChairSegments(collection, split, resolution)
+        for index in range(len(composites)):
+            for kind, picture in zip(("image", "mask"), composites[index], strict=True):
+                picture.save(out / split / kind / f"{index}.png")
 
 
 def draw_photos(root, categories=("Airplane", "Car", "Horse"), count: int = 20, seed: int = 0):

@@ -137,6 +137,7 @@ def _stub_chapters(folder: Path) -> None:
         "06_transfer_report": _notebook("What chairs teach", _gluing(GLUED_06), OBJECTS),
         "07_loss_landscape": _notebook("The loss landscape", _gluing(GLUED_07), OBJECTS),
         "landscape/horse-unet": _notebook("The loss landscape"),
+        "08_leaderboard": _notebook("Leaderboard"),
     }
     for name in ("runs", "transfer", "landscape"):
         (folder / name).mkdir(parents=True)

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from chairlib import __version__, cli
 from chairlib.build import notebooks
@@ -32,7 +31,6 @@ def test_version_and_help(call):
     assert status == 0
     for command in (
         "info",
-        "export",
         "benchmark",
         "run",
         "paper",
@@ -59,17 +57,6 @@ def test_info(call, collection):
     assert collection.hash in out
 
 
-def test_export(call, collection):
-    status, out, _ = call("export", collection.root, "--out", "out", "--resolution", 32)
-    count = len(tree(Path("out/train/image")))
-    assert status == 0
-    assert out == f"{len(list(Path('out').rglob('mask/*.png')))} composites of 32 x 32 pixels in out\n"
-    assert count > 0
-    assert set(Image.open("out/train/mask/0.png").tobytes()) == {0, 255}
-    assert call("export", collection.root, "--out", "soft", "--resolution", 32, "--soft")[0] == 0
-    assert len(set(Image.open("soft/train/mask/0.png").tobytes())) > 2
-
-
 def test_benchmark_and_a_second_time(call, collection, own_runs, monkeypatch):
     monkeypatch.chdir(collection.root.parent)
     status, out, _ = call("benchmark", "--data", collection.root.name, *SCRATCH)
@@ -89,6 +76,11 @@ def test_a_model_in_the_current_folder(call, collection, own_runs):
     status, out, errors = call("benchmark", "--data", collection.root, "--model", "my_own_model:Net", *arguments)
     assert status == 0, errors
     assert "(28 parameters)" in out
+    Path("quarter_model.py").write_text("import torch\ndef net(out): return torch.nn.Conv2d(3, out, 4, stride=4)\n")
+    adapted = ["--model", "quarter_model:net", "--model-args", '{"out": 2}', "--normalise", "imagenet"]
+    status, out, errors = call("benchmark", "--data", collection.root, *adapted, *arguments)
+    assert status == 0, errors
+    assert "(98 parameters)" in out
     status, _, errors = call("benchmark", "--data", collection.root, "--model", "no_such_module:Net", *arguments)
     assert status == 1
     assert "go to the folder that the package is in, put that folder on PYTHONPATH, or install the package." in errors
@@ -149,7 +141,7 @@ def test_an_installed_package_without_a_home(monkeypatch, tmp_path):
     [
         ["nope"],
         ["info", "a", "b"],
-        ["export", "mini"],
+        ["coco-chairs"],
         ["benchmark", "--resolution", "many"],
         ["benchmark", "--imags", "3"],
     ],
@@ -175,7 +167,7 @@ def test_folders_that_are_missing_or_empty(fails, tmp_path):
     (tmp_path / "empty").mkdir()
     for data, reason in ((tmp_path / "nope", "is not a folder"), (tmp_path / "empty", "holds no manifest.csv")):
         assert reason in fails("info", data)
-        assert reason in fails("export", data, "-o", "out")
+        assert reason in fails("audit", data)
         assert reason in fails("benchmark", "--data", data)
         assert reason in fails("paper", "--data", data)
     assert fails("benchmark", "--data", "~/no such folder").startswith(f"{Path.home()}/no such folder is not a folder")
@@ -185,15 +177,13 @@ def test_unreadable_image_in_a_collection(fails, collection, tmp_path):
     shutil.copytree(collection.root, tmp_path / "broken")
     file = sorted((tmp_path / "broken" / "segments").iterdir())[0]
     file.write_bytes(file.read_bytes()[:60])
-    # Opened by name, the packed images of the same content would be taken from the cache.
-    assert file.name in fails("export", tmp_path / "broken", "-o", "out", "--resolution", 40)
+    assert file.name in fails("info", tmp_path / "broken")
     file.unlink()
     assert "lacks 1 of" in fails("info", tmp_path / "broken")
 
 
 def test_numbers_out_of_range(fails, collection):
     data = ["--data", collection.root]
-    assert "resolution 8" in fails("export", collection.root, "-o", "out", "--resolution", 8)
     assert "resolution 8" in fails("benchmark", *data, "--resolution", 8)
     assert fails("benchmark", *data, "--resolution", 16).startswith("resolution 16 is too small for a model; use at le")
     assert "width 0" in fails("benchmark", *data, "--width", 0)
@@ -206,6 +196,9 @@ def test_names_that_are_unknown(fails, collection):
     data = ["--data", collection.root]
     assert "Did you mean 'unet'?" in fails("benchmark", *data, "--model", "unett")
     assert "no_such_module" in fails("benchmark", *data, "--model", "no_such_module:build")
+    assert "--model-args '{x' is not JSON" in fails("benchmark", *data, "--model-args", "{x")
+    assert "--model-args '[3]' is not a JSON object" in fails("benchmark", *data, "--model-args", "[3]")
+    assert "outputs 'masks' is unknown" in fails("benchmark", *data, "--outputs", "masks")
     assert "recipe 'slow' is unknown; use one of paper, released, fast" in fails("benchmark", *data, "--recipe", "slow")
     assert "device 'gpu' cannot be used here" in fails("benchmark", *data, "--device", "gpu")
     assert "profile 'nope' does not exist; use evening, paper, quick, smoke" in fails("paper", "--profile", "nope")
@@ -240,26 +233,6 @@ def test_folders_of_a_notebook_are_the_callers(call, monkeypatch):
         Path("stand-in").mkdir(exist_ok=True)
 
 
-def test_out_that_exists(call, collection):
-    Path("mine").mkdir()
-    Path("mine/precious").write_text("x")
-    for command in (["export", collection.root, "-o", "mine"],):
-        status, _, errors = call(*command)
-        assert (status, errors) == (
-            1,
-            "chairlib: mine exists and is not an empty folder; name a new folder, or remove it first.\n",
-        )
-    assert tree(Path()) == ["mine", "mine/precious"]
-
-
-def test_out_that_cannot_be_written(call, collection):
-    Path("file").write_text("x")
-    status, _, errors = call("export", collection.root, "-o", "file/out", "--resolution", 32)
-    assert status == 1
-    assert errors.startswith("chairlib: cannot write file/out: ")
-    assert errors.count("\n") == 1
-
-
 def test_full_disk(collection, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -269,25 +242,20 @@ def test_full_disk(collection, tmp_path):
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("a tmpfs can only be mounted by root")
     try:
-        for arguments, home in (
-            (["export", str(collection.root), "-o", str(disk / "out")], tmp_path),
-            (["benchmark", "--data", str(collection.root), *SCRATCH], disk),
-        ):
-            done = subprocess.run(
-                [sys.executable, "-m", "chairlib", *arguments],
-                env={**os.environ, "CHAIRLIB_HOME": str(home)},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            last = done.stderr.replace("\r", "\n").rstrip().splitlines()[-1]
-            assert done.returncode == 1
-            assert last.startswith(f"chairlib: cannot write {disk}")
-            assert "No space left on device" in last
-            assert "Traceback" not in done.stderr
-            assert not list(disk.rglob("*.tmp"))
-            assert not (disk / "out").exists()
-            assert not list(disk.rglob("record.json"))
+        done = subprocess.run(
+            [sys.executable, "-m", "chairlib", "benchmark", "--data", str(collection.root), *SCRATCH],
+            env={**os.environ, "CHAIRLIB_HOME": str(disk)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        last = done.stderr.replace("\r", "\n").rstrip().splitlines()[-1]
+        assert done.returncode == 1
+        assert last.startswith(f"chairlib: cannot write {disk}")
+        assert "No space left on device" in last
+        assert "Traceback" not in done.stderr
+        assert not list(disk.rglob("*.tmp"))
+        assert not list(disk.rglob("record.json"))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -300,12 +268,12 @@ def test_full_disk(collection, tmp_path):
         type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."),
     ],
 )
-def test_memory_that_is_not_there(fails, collection, monkeypatch, tmp_path, error):
-    def export(*_, **__):
+def test_memory_that_is_not_there(fails, collection, monkeypatch, error):
+    def describe(*_, **__):
         raise error
 
-    monkeypatch.setattr("chairlib.compositing.released.export", export)
-    said = fails("export", collection.root, "--out", tmp_path / "x")
+    monkeypatch.setattr("chairlib.collection.info.describe", describe)
+    said = fails("info", collection.root)
     assert f"out of memory ({' '.join(str(error).split())}); ask for less" in said
 
 

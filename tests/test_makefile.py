@@ -18,7 +18,9 @@ from chairlib.core import paths
 def checkout(tmp_path):
     """A folder, with a space and a quote in its name, that has what the Makefile looks at."""
     folder = tmp_path / "it's a checkout"
-    neighbours = ("extras/chairfinder/pyproject.toml", "extras/chairmaker/pyproject.toml")
+    neighbours = [
+        f"extras/{name}/pyproject.toml" for name in ("chairboard", "chairbridge", "chairfinder", "chairmaker")
+    ]
     for name in ("Makefile", "pyproject.toml", "constraints.txt", *neighbours):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(paths.package.parent / name, folder / name)

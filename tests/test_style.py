@@ -10,7 +10,7 @@ import pytest
 from chairlib.core import paths
 
 ROOT = paths.package.parent
-OURS = ("chairlib", "chairfinder", "chairmaker")
+OURS = ("chairlib", "chairboard", "chairbridge", "chairfinder", "chairmaker")
 
 
 def tracked(*patterns: str) -> list[Path]:

@@ -110,12 +110,12 @@ def load_model(run: str | Record) -> "nn.Module":
     ``run``: a record, its name, or a beginning of the name that no other run has. Maps images [B, 3, H, W] in [0, 1] to
     logits [B, 1, H, W]. Raises :class:`RecordError` for an unknown run, and for weights that are missing or do not fit.
     """
-    from chairlib.benchmark.models import build_model  # torch, which a table of runs does not wait for
+    from chairlib.benchmark.models import model_of  # torch, which a table of runs does not wait for
     from chairlib.benchmark.weights import load_recorded
 
     record = _check_kind(run if isinstance(run, Record) else find_record(run))
     settings = record.settings
-    model = build_model(settings.model, settings.width, resolution=settings.resolution)
+    model = model_of(settings)
     load_recorded(model, record)
     return model.eval()
 

@@ -7,17 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from chairlib.benchmark.adapters import ready
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS, MaskScorer, Scores
 from chairlib.benchmark.models import evaluation_mode, forward
+from chairlib.benchmark.recipes import LOSSES
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_choice
 from chairlib.core.progress import progress_bar
 
-__all__ = ["LOSSES", "Evaluation", "evaluate", "holds_objects", "predict", "segmentation_loss"]
-
-
-#: Losses by name, see :func:`segmentation_loss`.
-LOSSES = ("bce", "bce_jaccard", "double_sigmoid")
+__all__ = ["Evaluation", "evaluate", "holds_objects", "predict", "segmentation_loss"]
 
 
 def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bce") -> torch.Tensor:
@@ -52,11 +50,15 @@ class Evaluation:
 def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progress: bool = False) -> Evaluation:
     """Score ``model`` on every image of ``loader``, unshuffled and unflipped, in float32.
 
+    A model that gives something else than logits is adapted, see :func:`chairlib.benchmark.adapters.adapt`, or refused
+    with a ParameterError.
+
     On NVIDIA's GPUs, torch rounds the products of float32 convolutions to TF32, unless
     ``torch.backends.cudnn.allow_tf32`` is off.
 
     Its mode and the images stay as they were, so no score depends on what was scored before.
     """
+    model = ready(model, loader.image_set.batch(loader.indices[:1].to(loader.device))[0])
     scorer, losses = MaskScorer(), []
     total = math.ceil(len(loader.indices) / loader.batch_size)
     with evaluation_mode(model):
@@ -70,7 +72,11 @@ def evaluate(model: nn.Module, loader: CompositeLoader, loss: str = "bce", progr
 
 
 def predict(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; both stay as they were."""
+    """Probability of chair, float32 [B, 1, d, d] in [0, 1], for images [B, 3, d, d]; both stay as they were.
+
+    ``model`` is adapted or refused as by :func:`evaluate`.
+    """
+    model = ready(model, images[:1])
     with evaluation_mode(model):
         return torch.sigmoid(forward(model, images))
 

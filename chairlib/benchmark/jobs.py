@@ -1,5 +1,6 @@
 """What the benchmark asks of a build: its runs, their notebooks, and how long they take."""
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,20 +9,22 @@ from typing import Any
 import torch
 
 from chairlib.benchmark.evaluation import predict
-from chairlib.benchmark.models import build_model
+from chairlib.benchmark.models import model_of
 from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import Recipe, recipe_of
 from chairlib.benchmark.run import count_composites, open_run, training_budget
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.steps import Stepper, halve, takes_half
 from chairlib.compositing.released import ReleasedChairSegments
+from chairlib.core import paths
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
-from chairlib.core.jobs import Inputs, Job, run_job, unique
+from chairlib.core.jobs import Inputs, Job, executed_notebook, run_job, unique
 from chairlib.core.runs import Run
 
-__all__ = ["NOTEBOOK", "beside_coco", "count_images", "find_run", "jobs", "measure_speed", "open_runs"]
+__all__ = ["NOTEBOOK", "beside_coco", "board_job", "count_images", "find_run", "jobs", "measure_speed", "open_runs"]
 
+#: The chapter that makes one run.
 NOTEBOOK = "03_benchmark"
 #: Training steps that are timed.
 _STEPS = 3
@@ -39,17 +42,31 @@ def jobs(runs: Sequence[Run[BenchmarkSettings]]) -> list[Job]:
     return [run_job(NOTEBOOK, run, NOTEBOOK if number == 0 else f"runs/{run.name}") for number, run in enumerate(runs)]
 
 
-def find_run(runs: Sequence[Run[BenchmarkSettings]], model: str, width: int | None, resolution: int, seed: int) -> Run:
-    """The run to pretrain with: of this model, width and resolution, and of this seed where there is one.
+def board_job(runs: Sequence[Run[BenchmarkSettings]]) -> Job:
+    """The page of the leaderboard, made again once a row has changed, and one run of each model looked at closely."""
+    first = runs[0].settings
+    alike = [run for run in runs if (run.settings.resolution, run.settings.seed) == (first.resolution, first.seed)]
+    shown = list({run.settings.model: run for run in reversed(alike)}.values())[::-1]
+    rows = b"".join(file.read_bytes() for file in sorted(paths.board.rglob("*.json")))
+    name = "08_leaderboard"
+    records = tuple(run.folder / "record.json" for run in shown)
+    parameters = {"runs": [run.name for run in shown]}
+    return Job(
+        name, parameters, executed_notebook(name), needs=records, data_hash=hashlib.sha256(rows).hexdigest()[:16]
+    )
+
+
+def find_run(runs: Sequence[Run[BenchmarkSettings]], settings: Any, seed: int) -> Run:
+    """The run to pretrain with: of the model and resolution of ``settings``, and of this seed where there is one.
 
     Raises ParameterError where there is none.
     """
-    wanted = (model, width, resolution)
-    same = [run for run in runs if (run.settings.model, run.settings.width, run.settings.resolution) == wanted]
+    wanted, size = settings.model_terms(), settings.resolution
+    same = [run for run in runs if (run.settings.model_terms(), run.settings.resolution) == (wanted, size)]
     if not same:
         raise ParameterError(
-            f"the profile has no benchmark run of {model} with width {width} at {resolution} px to pretrain from; "
-            "add one under benchmark: runs:."
+            f"the profile has no benchmark run of {settings.model} with width {settings.width} at {size} px to "
+            "pretrain from, with the same model_args, normalise and outputs; add one under benchmark: runs:."
         )
     return next((run for run in same if run.settings.seed == seed), same[0])
 
@@ -81,23 +98,16 @@ def count_images(run: Run[BenchmarkSettings]) -> tuple[int, int]:
     return trained, evaluations * sizes["val"] + sizes["test"]
 
 
-def measure_speed(
-    model: str,
-    width: int | None,
-    resolution: int,
-    device: str,
-    recipe: Recipe,
-    precision: str = "auto",
-    clock: Callable[[], float] = time.perf_counter,
-) -> tuple[float, float]:
+def measure_speed(settings: Any, recipe: Recipe, clock: Callable[[], float] = time.perf_counter) -> tuple[float, float]:
     """Seconds that a training image and a scored image take here in batches of ``recipe``.
 
-    A training image takes what the recipe's steps at half and at full resolution take on average.
+    ``settings``: of any kind of run; its model, resolution, device and precision count. A training image takes what the
+    recipe's steps at half and at full resolution take on average.
     """
-    on = pick_device(device)
-    network = build_model(model, width, resolution=resolution)
+    on, resolution = pick_device(settings.device), settings.resolution
+    network = model_of(settings)
     network.to(device=on, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    stepper = Stepper(network, recipe, training_dtype(on, precision))
+    stepper = Stepper(network, recipe, training_dtype(on, settings.precision))
     images = torch.rand(recipe.batch_size, 3, resolution, resolution, device=on)
     masks = torch.zeros(recipe.batch_size, 1, resolution, resolution, device=on)
 

@@ -41,17 +41,17 @@ def judge(
     if try_rates:
         if parameters.get("learning_rate") is not None:
             raise ParameterError("a sweep chooses the learning rate: leave out learning_rate, or the sweep.")
-        parameters["learning_rate"] = sweep(protocol, seed=seeds[0], progress=progress, **parameters)
+        parameters["learning_rate"] = sweep(**parameters, seed=seeds[0], progress=progress)
     return [train(open_run(**parameters, seed=seed), progress) for seed in seeds]
 
 
-def sweep(protocol: str, *, seed: int = 0, progress: bool = True, **parameters: Any) -> float:
+def sweep(protocol: str, *, data: str = "mini", seed: int = 0, progress: bool = True, **parameters: Any) -> float:
     """The learning rate of the protocol's three with the highest validation IoU on one seed. Test images have no part.
 
     Each rate is a run of its own, so a leaderboard's row counts what they cost.
     """
-    terms = get_protocol(protocol, parameters.get("data", "mini"))
-    parameters |= {"protocol": protocol, "seed": seed}
+    terms = get_protocol(protocol, data)
+    parameters |= {"protocol": protocol, "data": data, "seed": seed}
     ious = {}
     for rate in terms.learning_rates:
         record = train(open_run(**{**parameters, "learning_rate": rate}), progress)
@@ -106,7 +106,7 @@ def score_model(
         outputs=settings.outputs,
         name=name,
     )
-    load_weights(built, settings.weights)
+    load_weights(built, weights or AS_BUILT)
     digest = hashlib.sha256(type(built).__qualname__.encode())
     for key, tensor in built.state_dict().items():
         digest.update(key.encode() + tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())

@@ -40,6 +40,7 @@ __all__ = [
     "bootstrap_interval",
     "none_if_nan",
     "one_class_note",
+    "ratios",
     "score_masks",
 ]
 
@@ -95,7 +96,7 @@ class Scores:
         if metric not in METRICS:
             raise ParameterError(f"unknown metric {metric!r}: choose one of {', '.join(METRICS)}.")
         groups = self.per_image["group"] if self.has_groups else None
-        ratio = _ratios(self.counts)[metric]
+        ratio = ratios(self.counts)[metric]
         return bootstrap_interval(*ratio, groups=groups, level=level, n_resamples=n_resamples, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -184,10 +185,10 @@ class MaskScorer:
             _check_span(*span)
         counts = pd.DataFrame(torch.cat(self._counts).cpu().numpy().astype(np.int64), columns=list(_COUNTS))
         labels = [None] * len(counts) if groups is None else group_labels(groups, len(counts))
-        ratios = _ratios(counts)
+        parts = ratios(counts)
         with np.errstate(invalid="ignore"):  # 0 / 0 where an image is left out
-            per_image = pd.DataFrame({name: np.divide(*ratios[name]) for name in ("iou", "dice", "precision")})
-            means = {name: float(above.sum() / below.sum()) for name, (above, below) in ratios.items()}
+            per_image = pd.DataFrame({name: np.divide(*parts[name]) for name in ("iou", "dice", "precision")})
+            means = {name: float(above.sum() / below.sum()) for name, (above, below) in parts.items()}
         per_image["group"] = pd.Series(labels, dtype=object)
         return Scores(
             **means,
@@ -349,7 +350,7 @@ def _mend_shape(tensor: Tensor) -> str:
     return "Give a batch of masks with one channel each."
 
 
-def _ratios(counts: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def ratios(counts: pd.DataFrame) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Each metric as a numerator and a denominator [N] per image; over images, it is the ratio of their sums."""
     both, predicted, target, pixels = (counts[name].to_numpy(np.float64) for name in _COUNTS)
     union = predicted + target - both

@@ -10,22 +10,19 @@ initialisation, without which 13 plain convolutions in a row would not train).
 from __future__ import annotations
 
 import difflib
-import importlib
-import math
-import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from chairlib.benchmark.settings import ModelSettings
 from chairlib.core.checks import check_choice, check_count
 from chairlib.core.code import code_hash
-from chairlib.core.errors import ChairlibError, ParameterError
+from chairlib.core.errors import ChairlibError, ParameterError, one_line
 from chairlib.core.vision import torchvision
 
 __all__ = [
@@ -37,9 +34,11 @@ __all__ = [
     "count_parameters",
     "evaluation_mode",
     "forward",
+    "is_made",
     "model_code_hash",
+    "model_of",
     "name_of",
-    "try_out",
+    "set_name",
 ]
 _NAME = "chairlib_name"
 
@@ -49,29 +48,51 @@ MODELS = ("unet", "fcn_vgg16", "fcn_resnet50", "fcn_resnet101")
 FULL_WIDTH = 64
 #: The smallest height and width in pixels: VGG-16 halves its input five times.
 MIN_SIZE = 32
-#: How often the weights of a model are drawn anew to see whether its outputs can be logits.
-_DRAWS = 24
 
 
 def build_model(
-    name: str, width: int | None = None, backbone_weights: str | None = None, resolution: int = 64
+    name: str,
+    width: int | None = None,
+    backbone_weights: str | None = None,
+    resolution: int = 64,
+    *,
+    args: Mapping[str, Any] | None = None,
+    normalise: str | None = None,
+    outputs: str = "logits",
 ) -> nn.Module:
     """Build a model by name.
 
-    name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with no
-    arguments (with `width=` where one is given) and must return a module that maps [B, 3, H, W] to logits [B, 1, H, W].
+    name: one of :data:`MODELS`, or `package.module:callable` for a model of one's own, which is called with ``args``
+    (and `width=` where one is given); what it returns is adapted, see :func:`chairlib.benchmark.adapters.adapt`.
     width: channels of the first convolution, to which all others are in proportion; 64, the paper's, by default.
     backbone_weights: "imagenet" starts VGG-16 or a ResNet, of full width, from torchvision's ImageNet weights, fetched
     into torch's hub folder where they are missing.
-    resolution: pixels a side of the images that a model of one's own is tried out on, see :func:`try_out`.
+    resolution: pixels a side of the images that a model of one's own is tried out on.
+    normalise, outputs: as for ``adapt``.
 
     Raises ParameterError for a name, width or model that cannot be used, ChairlibError for weights that cannot be had.
     """
-    _check_arguments(name, width, backbone_weights)
-    model: nn.Module
+    from chairlib.benchmark.adapters import adapt  # which stands on this module
+
+    _check_arguments(name, width, backbone_weights, args)
+    options: dict[str, Any] = {"resolution": resolution, "normalise": normalise, "outputs": outputs}
     if ":" in name:
-        model = _build_third_party(name, width, resolution)
-    elif name == "unet":
+        return adapt(name, args=args, width=width, **options)
+    model = _build_ours(name, width, backbone_weights)
+    set_name(model, name)
+    return adapt(model, name=name, **options) if normalise or outputs != "logits" else model
+
+
+def model_of(settings: ModelSettings, backbone_weights: str | None = None) -> nn.Module:
+    """The model that a run's settings name, untrained, on the CPU. Raises as :func:`build_model` does."""
+    terms: dict[str, Any] = {**settings.model_terms(), "resolution": settings.resolution}  # type: ignore[attr-defined]
+    name, args = terms.pop("model"), terms.pop("model_args")
+    return build_model(name, backbone_weights=backbone_weights, args=args, **terms)
+
+
+def _build_ours(name: str, width: int | None, backbone_weights: str | None) -> nn.Module:
+    model: nn.Module
+    if name == "unet":
         model = UNet(width or FULL_WIDTH)
     elif name == "fcn_vgg16":
         model = FCNVGG16(width or FULL_WIDTH)
@@ -88,11 +109,12 @@ def build_model(
             model = FCNResNet(_NarrowResNet(depth, width), segmentation.fcn.FCNHead(32 * width, 1))
         if backbone_weights:
             _load_imagenet(name, model.backbone, getattr(torchvision.models, f"ResNet{depth}_Weights"))
-    model.__dict__[_NAME] = name  # a plain attribute; nn.Module's own way of setting one is for modules and tensors
     return model
 
 
-def _check_arguments(name: str, width: int | None, backbone_weights: str | None) -> None:
+def _check_arguments(
+    name: str, width: int | None, backbone_weights: str | None = None, args: Mapping[str, Any] | None = None
+) -> None:
     if not isinstance(name, str):
         raise ParameterError(f"model {name!r} must be a name: {', '.join(MODELS)}, or package.module:callable.")
     check_count("a model's width", width, none=True)
@@ -107,22 +129,41 @@ def _check_arguments(name: str, width: int | None, backbone_weights: str | None)
         raise ParameterError(
             f"unknown model {name!r}.{hint} Choose one of {', '.join(MODELS)}, or package.module:callable for your own."
         )
+    elif args:
+        raise ParameterError(f"model_args are for models of one's own; {name} has its width alone, found {args!r}.")
     elif name == "unet" and backbone_weights:
         raise ParameterError("unet has no backbone with ImageNet weights: leave backbone_weights out.")
     elif backbone_weights and width not in (None, FULL_WIDTH):
         raise ParameterError(f"ImageNet weights exist for {name} at width {FULL_WIDTH} only, found width={width}.")
 
 
-def check_model(name: str, width: int | None = None, resolution: int = 64) -> None:
-    """Raise :class:`ParameterError` as :func:`build_model` would; only a model of one's own is built for that."""
-    _check_arguments(name, width, None)
-    if ":" in name:
-        _build_third_party(name, width, resolution)
+def check_model(settings: ModelSettings, trained: bool = True) -> None:
+    """Raise :class:`ParameterError` as :func:`model_of` would, or, where ``trained``, for what can only be scored.
+
+    One of ours that needs no adapting is not built for that.
+    """
+    from chairlib.benchmark.adapters import check_trainable
+
+    _check_arguments(settings.model, settings.width, args=settings.model_args)
+    if ":" in settings.model or settings.outputs != "logits":
+        model = model_of(settings)
+        if trained:
+            check_trainable(model)
+
+
+def set_name(model: nn.Module, name: str) -> None:
+    """Have :func:`name_of` give ``name`` for ``model``, which says that :func:`build_model` or ``adapt`` made it."""
+    model.__dict__[_NAME] = name  # a plain attribute; nn.Module's own way of setting one is for modules and tensors
 
 
 def name_of(model: nn.Module) -> str:
-    """The name that :func:`build_model` was given for ``model``; the name of its class where it was built otherwise."""
+    """The name that ``model`` was given when it was made; the name of its class where it has none."""
     return str(model.__dict__.get(_NAME, type(model).__name__))
+
+
+def is_made(model: nn.Module) -> bool:
+    """Whether :func:`build_model` or ``adapt`` has made ``model``, and so has tried it out."""
+    return _NAME in model.__dict__
 
 
 @contextmanager
@@ -284,124 +325,10 @@ def _load_imagenet(name: str, backbone: nn.Module, all_weights: Any) -> None:
     except Exception as error:
         file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
         raise ChairlibError(
-            f"the ImageNet weights of {name} could not be loaded ({type(error).__name__}: {_one_line(error)}). "
+            f"the ImageNet weights of {name} could not be loaded ({type(error).__name__}: {one_line(error)}). "
             f"Tried {file}, then {weights.url}. Without a network, put the file there yourself, or leave "
             "backbone_weights out (the recipe 'paper' starts from random weights)."
         ) from error
-
-
-def _build_third_party(name: str, width: int | None, resolution: int) -> nn.Module:
-    module_name, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise ParameterError(
-            f"model {name}: importing {module_name!r} failed ({type(error).__name__}: {_one_line(error)}). Models of "
-            "one's own are named package.module:callable; go to the folder that the package is in, put that folder on "
-            "PYTHONPATH, or install the package."
-        ) from error
-    factory = getattr(module, attribute, None)
-    if factory is None:
-        raise ParameterError(f"model {name}: module {module_name!r} has no {attribute!r}.")
-    if not callable(factory):
-        raise ParameterError(f"model {name}: {attribute!r} is of type {type(factory).__name__} and cannot be called.")
-    options = {} if width is None else {"width": width}
-    try:
-        model = factory(**options)
-    except Exception as error:
-        call = "no arguments" if width is None else f"width={width}"
-        raise ParameterError(
-            f"model {name} failed when called with {call}: {type(error).__name__}: {_one_line(error)}."
-        ) from error
-    if not isinstance(model, nn.Module):
-        raise ParameterError(f"model {name} returned {_describe(model)}: it must return a torch.nn.Module.")
-    try_out(name, model, (resolution, resolution))
-    return model
-
-
-def try_out(name: str, model: nn.Module, size: Sequence[int]) -> None:
-    """Refuse a model that cannot be trained or scored, before its training starts; the model stays as it was.
-
-    It is run on two images of ``size`` (height, width) in evaluation mode. Raises ParameterError, which calls it
-    ``name``, where that fails or gives anything but one float tensor of logits, one channel of the images' size; where
-    nothing can be trained; for TorchScript; and for outputs that are all of one sign whatever the weights are.
-    """
-    if isinstance(model, torch.jit.ScriptModule):  # its BatchNorm would go unnoticed
-        raise ParameterError(f"model {name} is TorchScript, which hides its layers: return the torch.nn.Module itself.")
-    device = next(model.parameters(), torch.empty(0)).device
-    shape, wanted = [2, 3, *size], [2, 1, *size]
-    try:
-        with evaluation_mode(model):
-            output = model(torch.zeros(shape, device=device))
-            stuck = any(layer.training for layer in model.modules() if isinstance(layer, _BatchNorm))
-    except Exception as error:
-        raise ParameterError(
-            f"model {name} failed on float images of shape {shape}: {type(error).__name__}: {_one_line(error)}."
-        ) from error
-    if not isinstance(output, Tensor) or list(output.shape) != wanted or not output.is_floating_point():
-        raise ParameterError(
-            f"model {name} returned {_describe(output)} for images of shape {shape}: it must return one float "
-            f"tensor of logits, {wanted}."
-        )
-    if any(map(nn.parameter.is_lazy, model.parameters())):
-        raise ParameterError(f"model {name} has lazy layers that no image reaches: leave them out.")
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ParameterError(f"model {name} has no parameters to train: make its weights torch.nn.Parameter.")
-    if stuck:  # each image's score would depend on the others of its batch
-        raise ParameterError(
-            f"model {name}: eval() leaves BatchNorm in training mode; call super().train(mode) in train()."
-        )
-    low, high = _output_range(model, torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device))
-    if (low >= 0 and high > 0) or (high <= 0 and low < 0):
-        what = "probabilities" if low >= 0 and high <= 1 else "of one sign"
-        raise ParameterError(
-            f"model {name} must return logits, but its outputs are {what} whatever its weights (from {low:.3g} to "
-            f"{high:.3g}): leave out the sigmoid or other function at its end."
-        )
-
-
-def _output_range(model: nn.Module, images: Tensor) -> tuple[float, float]:
-    """The least and the greatest output as all weights are drawn anew again and again, until both signs are seen.
-
-    The outputs of the model as it is do not tell probabilities from logits: those of a fresh network may lie in [0, 1]
-    by chance, for images of any scale, where its last weights are small or a norm comes before them. But a last layer
-    with weights of either sign gives both signs sooner or later, and a sigmoid, softmax, ReLU or logarithm never does.
-    Each draw gives either sign about as often as the other, so 24 alike are an accident of one in ten million. Weights
-    of several scales, so that no constant in the model outweighs them all; values that overflow do not count.
-    """
-    kept = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
-    low, high = math.inf, -math.inf
-    try:
-        with evaluation_mode(model):
-            for draw in range(_DRAWS):
-                generator = torch.Generator().manual_seed(draw)  # its own: the caller's random numbers go on as before
-                for weights in filter(torch.is_floating_point, model.parameters()):
-                    fan_in = weights[0].numel() if weights.ndim > 1 and len(weights) else 1
-                    drawn = torch.randn(weights.shape, generator=generator) * 10 ** (draw % 3) / max(1, fan_in) ** 0.5
-                    weights.copy_(drawn)
-                with suppress(Exception):  # a model may refuse weights that it would never have
-                    output = forward(model, images)
-                    low = min(low, output.nan_to_num(math.inf, math.inf, math.inf).min().item())
-                    high = max(high, output.nan_to_num(-math.inf, -math.inf, -math.inf).max().item())
-                if low < 0 < high:
-                    break
-    finally:
-        for tensor, values in kept:
-            tensor.data.copy_(values)
-    return low, high
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor {list(value.shape)}"
-    if isinstance(value, dict):
-        return f"a {type(value).__name__} with keys {', '.join(map(str, value)) or '(none)'}"
-    return f"something of type {type(value).__name__}"
-
-
-def _one_line(error: Exception) -> str:
-    # torch lists every key of a file that does not fit, hundreds of them.
-    return textwrap.shorten(str(error), 300, placeholder=" ...").rstrip(".")
 
 
 def _check_images(images: Tensor) -> None:

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from chairlib.benchmark.recipes import Recipe
-from chairlib.core.checks import check_choice
 
-__all__ = ["OPTIMIZERS", "Optimizer"]
+__all__ = ["Optimizer"]
 
 _TORCH: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -17,7 +16,6 @@ _TORCH: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
 }
-OPTIMIZERS = (*_TORCH, "muon")
 
 
 class Optimizer:
@@ -33,7 +31,6 @@ class Optimizer:
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, recorded: bool = False):
-        check_choice("optimizer", recipe.optimizer, OPTIMIZERS)
         parameters = [weight for weight in model.parameters() if weight.requires_grad]
         #: Whether a step can be recorded: the learning rate must lie on the device, as the host is not asked again.
         self.can_be_recorded = recorded and recipe.optimizer not in ("sgd", "rmsprop")

@@ -21,7 +21,12 @@ from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.checks import check_choice, check_count, check_positive
 from chairlib.core.errors import ParameterError
 
-__all__ = ["RECIPES", "Recipe", "get_recipe", "recipe_of"]
+__all__ = ["LOSSES", "OPTIMIZERS", "RECIPES", "Recipe", "get_recipe", "recipe_of"]
+
+#: Optimisers that a recipe may name, see :mod:`chairlib.benchmark.optimizers`.
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "muon")
+#: Losses that a recipe may name, see :func:`chairlib.benchmark.evaluation.segmentation_loss`.
+LOSSES = ("bce", "bce_jaccard", "double_sigmoid")
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,17 @@ class Recipe:
         check_positive("learning_rate", self.learning_rate)
         check_positive("epochs", self.epochs)
         check_count("patience", self.patience, none=True)
-        for name in ("warm_up", "half_until"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ParameterError(f"{name} {getattr(self, name)!r} must be a share of the steps, from 0 to below 1.")
+        check_count("batch_size", self.batch_size)
+        share = "a share of the steps, from 0 to below 1"
+        wanted = {"warm_up": share, "half_until": share, "momentum": "a number from 0 to below 1"}
+        for name in (*wanted, "weight_decay", "min_change"):
+            value, most = getattr(self, name), 1 if name in wanted else math.inf
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < most:
+                raise ParameterError(f"{name} {value!r} must be {wanted.get(name, 'a number of at least 0')}.")
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("loss", self.loss, LOSSES)
+        if self.backbone_weights not in (None, "imagenet"):
+            raise ParameterError(f"backbone_weights {self.backbone_weights!r} is unknown; use 'imagenet', or None.")
         check_choice("select", self.select, ("iou", "loss", "last"))
         check_choice("schedule", self.schedule, ("constant", "one_cycle", "linear"))
 

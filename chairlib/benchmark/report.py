@@ -48,7 +48,11 @@ __all__ = [
 
 _METRICS = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 #: Runs with the same values of these repeat each other with other seeds. They begin with model, width and resolution.
-_CONFIGURATION = tuple(name for name in BenchmarkSettings().identity() if name != "seed")
+_CONFIGURATION = tuple(
+    name
+    for name in dict.fromkeys(("model", "width", "resolution", *BenchmarkSettings.names()))
+    if name not in ("seed", "data", "device", "protocol")
+)
 
 
 def metric_title(metric: str) -> str:
@@ -139,8 +143,7 @@ class Report:
         """Records by configuration, in the order they were asked for: for each seed the newest."""
         rows: dict[tuple[Any, ...], dict[int, Record]] = {}
         for record in self.records:
-            configuration = tuple(getattr(record.settings, name) for name in _CONFIGURATION)
-            by_seed, seed = rows.setdefault(configuration, {}), record.settings.seed
+            by_seed, seed = rows.setdefault(record.settings.key(_CONFIGURATION), {}), record.settings.seed
             by_seed[seed] = max(by_seed.get(seed, record), record, key=lambda one: one.content["finished"])
         return {configuration: list(by_seed.values()) for configuration, by_seed in rows.items()}
 

@@ -2,7 +2,9 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import pandas as pd
 import torch
 from torch import nn
 
+from chairlib.benchmark.cost import measure_cost, reset_peak_memory
 from chairlib.benchmark.evaluation import Evaluation, evaluate, predict
 from chairlib.benchmark.metrics import Scores, none_if_nan
-from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, count_parameters, model_code_hash
+from chairlib.benchmark.models import MIN_SIZE, check_model, count_parameters, model_code_hash, model_of
 from chairlib.benchmark.protocols import data_identity, follow, get_protocol, protocol_of
 from chairlib.benchmark.recipes import RECIPES, Recipe, recipe_of
 from chairlib.benchmark.settings import BenchmarkSettings
@@ -59,7 +62,7 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
         raise ParameterError(
             f"resolution {settings.resolution} is too small for a model; use at least {MIN_SIZE} pixels."
         )
-    check_model(settings.model, settings.width, settings.resolution)
+    check_model(settings, trained=settings.weights is None)
     if settings.recipe not in RECIPES:
         settings = settings.with_changes(recipe=Path(settings.recipe))
     recipe, default = recipe_of(settings), recipe_of(settings.with_changes(learning_rate=None))
@@ -97,8 +100,9 @@ def train(
     val_loader = loader("val", batch_size=256, limit=settings.val_images)
     test_loader = loader("test", batch_size=256, limit=settings.test_images)
 
+    reset_peak_memory(device)
     torch.manual_seed(seed)
-    model = model or build_model(settings.model, settings.width, recipe.backbone_weights, settings.resolution)
+    model = model or model_of(settings, recipe.backbone_weights)
     model.to(device)
     if settings.weights is not None:
         load_weights(model, settings.weights)
@@ -116,7 +120,9 @@ def train(
             seed=seed,
             progress=progress,
         )
+    began = time.perf_counter()
     test = evaluate(model, test_loader, recipe.loss, progress)
+    scoring, trained = time.perf_counter() - began, result if settings.weights is None else None
 
     return leave_record(
         run,
@@ -124,7 +130,7 @@ def train(
         recipe,
         result,
         test,
-        test_images=test.scores.per_image,
+        test_images=test.scores.per_image.join(test.scores.counts),  # from which others can compute the scores
         examples=_pick_examples(model, test_loader, test.scores),
         metrics={
             "val": {"n_images": val_loader.n_images},
@@ -132,6 +138,7 @@ def train(
         },
         protocol=protocol_of(settings, run.data["hash"]),
         title=title,
+        cost=measure_cost(model, trained, len(test_loader.indices), scoring, settings.resolution),
         n_train_images=len(train_loader.indices),
         trained_on=read_note(settings.data)["source"] if is_released(settings.data) else "chair_segments",
     )
@@ -157,7 +164,7 @@ def leave_record(
     run.write_table("test_images", test_images)
     save_tensors(run.folder / "examples.safetensors", examples)
     save_tensors(run.folder / "weights.safetensors", model.state_dict())
-    device = next(model.parameters()).device
+    device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
     best = result.history.loc[result.history["images"] == result.best_images].iloc[0]
     return run.finish(
         {

@@ -1,16 +1,58 @@
 """The parameters of a benchmark run."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 from chairlib.core.checks import LARGEST_SEED, PRECISIONS, check_choice, check_count, check_positive
+from chairlib.core.errors import ParameterError
 from chairlib.core.settings import Settings, parameter
 
-__all__ = ["BenchmarkSettings"]
+__all__ = ["BenchmarkSettings", "ModelSettings", "check_model_options"]
+
+
+def check_model_options(normalise: str | None, outputs: str) -> None:
+    """Raise ParameterError for a ``normalise`` or ``outputs`` that ``adapt`` does not know."""
+    if normalise not in (None, "imagenet"):
+        raise ParameterError(f"normalise {normalise!r} is unknown; use 'imagenet', or None for images in [0, 1].")
+    check_choice("outputs", outputs, ("logits", "probabilities"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkSettings(Settings):
+class ModelSettings(Settings):
+    """What every kind of run says about its model. Raises ParameterError for an impossible value."""
+
+    model: str = parameter("unet", help="unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
+    width: int | None = parameter(None, help="Channels of the first convolution; the paper's by default.")
+    model_args: Mapping[str, Any] = parameter(
+        dict, help="What package.module:callable is called with, as a JSON object of arguments.", later=True
+    )
+    normalise: str | None = parameter(None, help="imagenet: its mean and deviation; images in [0, 1] else.", later=True)
+    outputs: str = parameter("logits", help="What the model returns: logits or probabilities.", later=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("width", self.width, none=True)
+        check_model_options(self.normalise, self.outputs)
+        try:
+            # As a record gives them back, so that equal settings have one name: of a tuple, a list.
+            args = json.loads(json.dumps(self.model_args, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ParameterError(
+                f"model_args {' '.join(repr(self.model_args).split())} must be JSON, which a record can hold ({error})."
+            ) from error
+        if args.keys() != self.model_args.keys():
+            raise ParameterError(f"model_args {self.model_args!r} must have names of arguments as keys.")
+        object.__setattr__(self, "model_args", args)
+
+    def model_terms(self) -> dict[str, Any]:
+        """By name, the parameters that say which model it is, its resolution aside."""
+        return {field.name: getattr(self, field.name) for field in fields(ModelSettings)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSettings(ModelSettings):
     """What a benchmark run is asked for. Raises ParameterError for an impossible value."""
 
     kind: ClassVar[str] = "benchmark"
@@ -19,10 +61,8 @@ class BenchmarkSettings(Settings):
     protocol: str | None = parameter(
         None, help="Terms fixed under a name: mini-64-v1, or 64-v1 on data of your own.", identity=False
     )
-    model: str = parameter("unet", help="unet, fcn_vgg16, fcn_resnet50, fcn_resnet101, or package.module:callable.")
-    width: int | None = parameter(None, help="Channels of the first convolution; the paper's by default.")
-    resolution: int = parameter(64, help="Pixels a side, at least 16.")
-    recipe: str = parameter("fast", help="paper, released, fast, or a .yaml file of changes to one of them.")
+    resolution: int = parameter(64, help="Pixels a side, from 32 to 4096.")
+    recipe: str = parameter("fast", help="paper, released, fast (any model's), or a .yaml file of changes to one.")
     learning_rate: float | None = parameter(None, help="The recipe's by default.", later=True)
     batch_size: int | None = parameter(None, help="Images of a training step; the recipe's by default.", later=True)
     images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
@@ -43,6 +83,6 @@ class BenchmarkSettings(Settings):
         super().__post_init__()
         check_choice("precision", self.precision, PRECISIONS)
         check_positive("learning_rate", self.learning_rate, none=True)
-        for name in ("width", "batch_size", "images", "train_images", "val_images", "test_images", "evaluations"):
+        for name in ("batch_size", "images", "train_images", "val_images", "test_images", "evaluations"):
             check_count(name, getattr(self, name), none=True)
         check_count("seed", self.seed, least=0, most=LARGEST_SEED)

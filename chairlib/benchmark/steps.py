@@ -5,10 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chairlib.benchmark.evaluation import segmentation_loss
-from chairlib.benchmark.models import FCNVGG16, FCNResNet, UNet, evaluation_mode, forward
+from chairlib.benchmark.models import FCNVGG16, FCNResNet, UNet, evaluation_mode, forward, name_of
 from chairlib.benchmark.optimizers import Optimizer
 from chairlib.benchmark.precision import forward_precision
 from chairlib.benchmark.recipes import Recipe
+from chairlib.core.errors import ParameterError
 
 __all__ = ["Stepper", "halve", "takes_half"]
 
@@ -77,6 +78,11 @@ class Stepper:
         self.model.zero_grad(set_to_none=True)
         with forward_precision(self.device, self.dtype):
             logits = forward(self.model, images, torch.channels_last)
+        if getattr(logits, "shape", None) != masks.shape:
+            raise ParameterError(
+                f"model {name_of(self.model)} returned something else in training mode than the logits that it gives "
+                "in evaluation mode: it must return the same in both."
+            )
         loss = segmentation_loss(logits.float(), masks, self.recipe.loss)
         loss.backward()
         return loss.detach()

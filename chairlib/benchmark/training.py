@@ -15,9 +15,10 @@ import pandas as pd
 import torch
 from torch import nn
 
+from chairlib.benchmark.adapters import adapt, check_trainable
 from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
-from chairlib.benchmark.models import MODELS, forward, name_of, try_out
+from chairlib.benchmark.models import forward, is_made, name_of
 from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import Recipe, get_recipe
 from chairlib.benchmark.steps import Stepper, halve, takes_half
@@ -210,12 +211,9 @@ def _trainable_batches(model: nn.Module, train: CompositeLoader, recipe: Recipe)
     """The loader, with a last batch of one image joined to the batch before it where the model cannot train on one.
 
     BatchNorm cannot where features are 1 x 1: one value has no variance. Every other model keeps its batches. Raises
-    ParameterError where there is no batch to join, and for a model that :func:`try_out` refuses.
+    ParameterError where there is no batch to join.
     """
     one_image, one_mask = train.image_set.batch(train.indices[:1].to(train.device))
-    name = name_of(model)
-    if name not in MODELS and ":" not in name:  # build_model has tried out those that it made
-        try_out(name, model, one_image.shape[-2:])
     n_images, batch_size = len(train.indices), train.batch_size
     if batch_size > 1 and (train.drop_last or n_images % batch_size != 1):
         return train
@@ -230,8 +228,8 @@ def _trainable_batches(model: nn.Module, train: CompositeLoader, recipe: Recipe)
     except ValueError as error:
         if n_images == 1 or batch_size == 1:
             raise ParameterError(
-                f"model {name} cannot train on a batch of one image: use 2 or more training images, found {n_images}, "
-                f"and a batch_size of 2 or more, found {batch_size} ({error})."
+                f"model {name_of(model)} cannot train on a batch of one image: use 2 or more training images, "
+                f"found {n_images}, and a batch_size of 2 or more, found {batch_size} ({error})."
             ) from error
     finally:
         model.load_state_dict(kept)
@@ -257,6 +255,8 @@ def fit(
 ) -> Fit:
     """Train ``model`` in place on ``train``; ``val`` chooses the weights and when to stop. The test split has no part.
 
+    A model that gives something else than logits is trained through :func:`chairlib.benchmark.adapters.adapt`.
+
     Parameters
     ----------
     recipe: from :func:`get_recipe`, or its name: that of the model that :func:`chairlib.build_model` made.
@@ -274,6 +274,8 @@ def fit(
     weights, or a model that cannot be trained; RecordError where ``checkpoint`` belongs to another run; ChairlibError
     where the loss is not finite.
     """
+    if not isinstance(model, nn.Module):
+        raise ParameterError(f"fit trains a torch.nn.Module in place, found {model!r}: make it first, with adapt().")
     if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe, name_of(model))
     check_count("evaluations", evaluations, none=True)
@@ -283,6 +285,9 @@ def fit(
             f"no {val.split} image of {val.image_set.name} has {MIN_CHAIR_PIXELS} object pixels or more, so IoU cannot "
             "choose weights; look at its masks, or use a recipe with select='last'."
         )
+    if not is_made(model):
+        model = adapt(model, resolution=train.image_set.batch(train.indices[:1].to(train.device))[0].shape[-2:])
+    check_trainable(model)
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     train = _trainable_batches(model, train, recipe)
     n_steps = _count_steps(train, recipe, images, epochs)
@@ -320,8 +325,10 @@ def fit(
             trainer.seconds = time.monotonic() - began
             if trainer.seconds - shown > 0.5:  # reading the loss waits for the device, so not at every step
                 shown = trainer.seconds
-                iou = trainer.history[-1]["val_iou"] if trainer.history else math.nan
-                bar.set_postfix(loss=f"{trainer.train_loss:.3f}", val_iou=f"{iou:.1f}", refresh=False)
+                figures = {"loss": f"{trainer.train_loss:.3f}"}
+                if trainer.history:
+                    figures["val_iou"] = f"{trainer.history[-1]['val_iou']:.1f}"
+                bar.set_postfix({name: text for name, text in figures.items() if text != "nan"}, refresh=False)
                 bar.update(trainer.images - bar.n)
             if trainer.step in marks:
                 evaluation = trainer.score(val)

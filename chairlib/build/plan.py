@@ -5,7 +5,7 @@ Each chapter lists its own jobs (its module ``jobs``); the plan adds them up, an
 
 import hashlib
 import json
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,7 @@ class Plan:
             *transfer.jobs(self._all_of("transfer")),
             report_job("06_transfer_report", self.inputs.photos, self.transfer_runs, *about),
             *landscape.jobs(self.landscape_runs, *about),
+            benchmark.board_job(self.benchmark_runs),
         ]
 
     def threads_per_run(self, cores: int) -> int:
@@ -144,15 +145,18 @@ def _coco_folder(folder: str) -> Path:
 def estimate(plan: Plan) -> float:
     """Seconds that the plan's unfinished runs take at most here, measured. Early stopping may end them sooner."""
     seconds = 0.0
-    speed_of, by_name = cache(benchmark.measure_speed), {run.name: run for run in plan.runs}
+    measured: dict[str, tuple[float, float]] = {}
+    by_name = {run.name: run for run in plan.runs}
     for run in plan.runs:
         if run.record is not None:
             continue
         settings = run.settings
         # A landscape is about models that were fine-tuned: theirs is the recipe, and the speed.
         recipe = recipe_of(settings) if run.kind == "benchmark" else get_recipe(settings.recipe, settings.model)
-        same = (settings.model, settings.width, settings.resolution, settings.device)
-        speeds = speed_of(*same, recipe, settings.precision)
+        same = repr([settings.model_terms(), settings.resolution, settings.device, settings.precision, recipe])
+        if same not in measured:
+            measured[same] = benchmark.measure_speed(settings, recipe)
+        speeds = measured[same]
         trained, scored = _CHAPTERS[run.kind].count_images(run)  # type: ignore[attr-defined]
         if getattr(settings, "pretraining", None) == "none_equal_total":  # as many as the pretraining, on top
             trained += benchmark.count_images(by_name[settings.pretrained])[0]

@@ -36,6 +36,7 @@ __all__ = [
     "image_file",
 ]
 
+#: The two kinds of images: what is cut out, and what it is pasted on.
 KINDS = ("segment", "background")
 #: Groups belong to one of them as a whole, or a model would be tested on what it was trained on.
 SPLITS = ("train", "val", "test")

@@ -31,6 +31,7 @@ __all__ = [
 #: The paper's four resolutions.
 RESOLUTIONS = (32, 64, 128, 256)
 
+#: How a segment fills its square: its whole canvas stretched, or with its aspect kept.
 Placement = Literal["stretch", "keep"]
 
 # Bilinear has no negative weights, so opacity stays in its range. Pillow widens it when shrinking, so it antialiases.

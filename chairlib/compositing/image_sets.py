@@ -139,18 +139,25 @@ class CompositeSet:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def parts(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What these composites are made of, on the device.
+
+        segments uint8 [B, 4, d, d], backgrounds uint8 [B, 3, d, d].
+        """
         pairs = self.pairs[torch.as_tensor(indices, dtype=torch.int64).to(self.pairs.device)]
+        return _take(self.segments, pairs[:, 0], self.device), _take(self.backgrounds, pairs[:, 1], self.device)
+
+    def batch(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         height, width = self.segments.shape[2:]
         images, masks = (
-            torch.empty(len(pairs), channels, height, width, dtype=torch.float32, device=self.device)
+            torch.empty(len(indices), channels, height, width, dtype=torch.float32, device=self.device)
             for channels in (3, 1)
         )
-        at_once = _CPU_PIXELS // (height * width) if self.device.type == "cpu" else len(pairs)
-        for start in range(0, len(pairs), max(1, at_once)):
+        at_once = _CPU_PIXELS // (height * width) if self.device.type == "cpu" else len(indices)
+        for start in range(0, len(indices), max(1, at_once)):
             part = slice(start, start + max(1, at_once))
-            segments = _take(self.segments, pairs[part, 0], self.device)
-            unit_range(blend(segments, _take(self.backgrounds, pairs[part, 1], self.device), out=images[part]))
+            segments, backgrounds = self.parts(indices[part])
+            unit_range(blend(segments, backgrounds, out=images[part]))
             opacity = segments[:, 3:4]
             masks[part] = unit_range(opacity.float()) if self.soft else mask_from_opacity(opacity)
         return images, masks

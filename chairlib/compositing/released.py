@@ -1,34 +1,29 @@
-"""The authors' layout on disk: folders of finished images and masks, read and written.
+"""The authors' layout on disk: folders of finished images and masks.
 
 DIR/
     train/image/N.png   RGB
     train/mask/N.png    grey
     val/ test/          the same
-    source.json         only where the images are not composites, see read_note
+    source.json         what the images are and which belong together, where that is known, see read_note
 """
 
 import itertools
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
-from chairlib.collection import SPLITS, Collection
-from chairlib.compositing.image_sets import CompositeSet, to_pillow
+from chairlib.collection import SPLITS
 from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder, name_of, unread_files
 from chairlib.compositing.masks import MaskReader
 from chairlib.core.checks import check_choice
 from chairlib.core.errors import CollectionError
-from chairlib.core.files import atomic_folder
-from chairlib.core.progress import progress_bar
 
-__all__ = ["COCO_SOURCE", "NOTE", "ReleasedChairSegments", "export", "is_released", "read_note"]
+__all__ = ["COCO_SOURCE", "NOTE", "ReleasedChairSegments", "is_released", "read_note"]
 
-#: Beside ``train/``, ``val/`` and ``test/``: what the images are, where they aren't composites. See :func:`read_note`.
+#: Beside ``train/``, ``val/`` and ``test/``: what the images are, and their groups. See :func:`read_note`.
 NOTE = "source.json"
 #: The ``source`` that the note of COCO's chairs names.
 COCO_SOURCE = "coco_chairs"
@@ -57,8 +52,9 @@ def is_released(root: str | Path) -> bool:
 class ReleasedChairSegments(MaskedImages):
     """Composites stored as the authors store them: ``DIR/{train,val,test}/{image,mask}/N.<ext>``, N an integer.
 
-    Reads what :func:`export` writes, and the authors' archives once unpacked (``Chair064`` and the others). What is
-    given, and ``transforms``: see :class:`MaskedImages` and :class:`chairlib.compositing.transforms.MaskedDataset`.
+    Reads what ``chairlib export`` writes, and the authors' archives once unpacked (``Chair064`` and the others). For
+    what is given, and for ``transforms``, see :class:`MaskedImages` and
+    :class:`chairlib.compositing.transforms.MaskedDataset`.
     """
 
     def __init__(
@@ -114,31 +110,3 @@ class ReleasedChairSegments(MaskedImages):
 def _number(name: str) -> int | None:
     """The number that a file is named by, ``7`` or ``007``; None for other names."""
     return int(name) if name.isdecimal() else None
-
-
-def export(
-    root: str | Path | Collection, out: str | Path, resolution: int = 64, *, soft: bool = False, **options: Any
-) -> int:
-    """Write every composite of a collection to ``out`` in the authors' layout; returns how many were written.
-
-    Masks are 0 and 255, or the opacity itself if ``soft``, the same under the 0.4 rule. ``out`` must not exist; it
-    appears when all of it is written. ``options`` are those of :class:`CompositeSet`.
-    """
-    collection = root if isinstance(root, Collection) else Collection(root)
-    cpu = torch.device("cpu")
-    composites = {split: CompositeSet(collection, split, resolution, cpu, soft=soft, **options) for split in SPLITS}
-    total = sum(len(of_split) for of_split in composites.values())
-    with (
-        atomic_folder(out) as folder,
-        ThreadPoolExecutor() as pool,
-        progress_bar(total=total, desc="exporting", unit="image", delay=1) as bar,
-    ):
-        for split, of_split in composites.items():
-            for kind in ("image", "mask"):
-                (folder / split / kind).mkdir(parents=True)
-            for indices in torch.arange(len(of_split)).split(512):
-                for kind, tensors in zip(("image", "mask"), of_split.batch(indices), strict=True):
-                    files = [folder / split / kind / f"{index}.png" for index in indices.tolist()]
-                    list(pool.map(lambda tensor, file: to_pillow(tensor).save(file), tensors, files))
-                bar.update(len(indices))
-    return total

@@ -6,7 +6,9 @@ line prints that line and exits with a non-zero status. Any other exception is a
 traceback.
 """
 
-__all__ = ["ChairlibError", "CollectionError", "ImageError", "Interrupted", "ParameterError", "RecordError"]
+import textwrap
+
+__all__ = ["ChairlibError", "CollectionError", "ImageError", "Interrupted", "ParameterError", "RecordError", "one_line"]
 
 
 class ChairlibError(Exception):
@@ -31,3 +33,8 @@ class RecordError(ChairlibError):
 
 class Interrupted(ChairlibError):
     """The user stopped the work with Ctrl-C. Its message says how to go on."""
+
+
+def one_line(error: Exception) -> str:
+    """The words of an error of another library, for a line of ours: torch lists every key of a file that won't fit."""
+    return textwrap.shorten(str(error), 300, placeholder=" ...").rstrip(".")

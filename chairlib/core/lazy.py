@@ -8,11 +8,15 @@ __all__ = ["lazy_names"]
 
 
 def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """The ``__getattr__`` of ``package``: each name of ``modules`` comes from the module that it is mapped to."""
+    """The ``__getattr__`` of ``package``: each name of ``modules`` comes from the module that it is mapped to.
+
+    A module of the package itself is mapped to its own full name.
+    """
 
     def load(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(modules[name]), name)
+        module = import_module(modules[name])
+        return module if modules[name] == f"{package}.{name}" else getattr(module, name)
 
     return load

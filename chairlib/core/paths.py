@@ -10,8 +10,9 @@ installed package it is ``~/.chairlib``, or ``.chairlib`` in the current folder 
 import os
 from pathlib import Path
 
-__all__ = ["assets", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs", "stand_in"]
+__all__ = ["assets", "board", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs", "stand_in"]
 
+#: The folder of the package itself.
 package = Path(__file__).resolve().parent.parent
 #: Data that ships inside the package.
 assets = package / "assets"
@@ -33,11 +34,14 @@ def _find_home() -> Path:
     return checkout if (checkout / "pyproject.toml").is_file() else own
 
 
+#: Where records, caches and the book lie, see above.
 home = _find_home()
 #: Packed images and whatever else can be made again at any time.
 cache = home / ".cache"
 #: One folder a run, see :mod:`chairlib.core.runs`.
 runs = home / "runs"
+#: The rows of the leaderboard, a folder a protocol.
+board = home / "leaderboard"
 #: The chapters, stored without outputs.
 notebooks = home / "notebooks"
 #: The prose of the book; executed chapters land in ``book / "notebooks"``.

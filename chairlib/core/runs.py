@@ -245,7 +245,7 @@ class Run(Generic[S]):
 
 def run_name(settings: Settings, data_hash: str, **contents: str | None) -> str:
     """``<kind>-<some of the settings>-<8 digits>``; the digits are a hash of all that makes this run another one."""
-    identity = settings.named()
+    identity = settings.identity()
     whole = {"kind": settings.kind, "data": data_hash, **identity}
     whole |= {name: content for name, content in contents.items() if content}
     forms = {"category": "{}", "model": "{}", "width": "w{}", "resolution": "{}px"}

@@ -5,6 +5,7 @@ against that dataclass, and code reads its attributes.
 """
 
 import ast
+import json
 import os
 import reprlib
 import sys
@@ -36,9 +37,10 @@ def parameter(default: Any, help: str, *, identity: bool = True, later: bool = F
     """A field of a settings dataclass: its default, and a sentence that the command line shows.
 
     ``identity``: whether another value makes another run. Where a run computes and where its data lies do not.
-    ``later``: came after runs had names, so at its default it has no part in them: those runs keep theirs.
+    ``later``: runs were made before there was this parameter, so at its default it makes no other run.
     """
-    make = {"default_factory": default} if callable(default) else {"default": default}
+    # A mapping, which has no hash, is left out of that of the settings.
+    make = {"default_factory": default, "hash": False} if callable(default) else {"default": default}
     return field(**make, metadata={"help": help, "identity": identity, "later": later})
 
 
@@ -51,10 +53,11 @@ class Settings:
     """
 
     kind: ClassVar[str]
-    """The kind of run: the name of the chapter's folder in chairlib."""
+    """The kind of run: the name of the chapter's folder in chairlib. What several kinds share has none."""
 
     def __init_subclass__(cls) -> None:
-        _CLASSES[cls.kind] = cls
+        if "kind" in vars(cls):
+            _CLASSES[cls.kind] = cls
 
     def __post_init__(self) -> None:
         types = get_type_hints(type(self))
@@ -86,16 +89,20 @@ class Settings:
         """The parameters by name, as they stand in a record."""
         return asdict(self)
 
-    def identity(self) -> dict[str, Any]:
-        """The parameters that make this run another one than its neighbours."""
-        values = self.to_dict()
-        return {field.name: values[field.name] for field in fields(self) if field.metadata.get("identity", True)}
+    def key(self, names: Iterable[str]) -> tuple[Any, ...]:
+        """The values of these parameters, as a key of a dictionary: a mapping among them as text."""
+        values = [getattr(self, name) for name in names]
+        return tuple(json.dumps(value, sort_keys=True) if isinstance(value, dict) else value for value in values)
 
-    def named(self) -> dict[str, Any]:
-        """The parts of :meth:`identity` that a run's name is made from."""
-        later = {field.name for field in fields(self) if field.metadata.get("later")}
-        default = type(self)().to_dict()
-        return {name: value for name, value in self.identity().items() if name not in later or value != default[name]}
+    def identity(self) -> dict[str, Any]:
+        """The parameters that make this run another one than its neighbours.
+
+        Names of runs are a hash of these. Those that came later are left out at their defaults: with them, every run
+        made before would have another name, and its record would not be found.
+        """
+        values, defaults, told = self.to_dict(), type(self)().to_dict(), {f.name: f.metadata for f in fields(self)}
+        kept = [name for name in values if not told[name]["later"] or values[name] != defaults[name]]
+        return {name: values[name] for name in kept if told[name]["identity"]}
 
 
 def _in_type(name: str, value: Any, declared: Any) -> Any:

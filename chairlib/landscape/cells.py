@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import pandas as pd
 import torch
 
-from chairlib.benchmark.models import build_model
+from chairlib.benchmark.models import model_of
 from chairlib.compositing.image_sets import spread
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths, runs
@@ -57,7 +57,7 @@ class Study:
     @classmethod
     def of(cls, settings: LandscapeSettings, labels: Iterable[str]) -> Study:
         """The study with these settings of the models with these ``labels``."""
-        model = build_model(settings.model, settings.width, resolution=settings.resolution)
+        model = model_of(settings)
         batch_norm = BATCH_NORM if recalibrated_layers(model) else BATCH_NORM[:1]
         early = sorted(int(label.partition("@")[2]) for label in labels if label.startswith("F1@"))
         return cls(settings, batch_norm, tuple(blocks(model.state_dict())), tuple(early))
@@ -153,7 +153,7 @@ class TrainedModels:
     def __init__(self, study: Study, records: Mapping[str, Record], progress: bool = False):
         self.study, settings = study, study.settings
         self.device = pick_device(settings.device)
-        self.model = build_model(settings.model, settings.width, resolution=settings.resolution).to(self.device)
+        self.model = model_of(settings).to(self.device)
         self.states: dict[str, State] = {label: self._load(record) for label, record in records.items()}
         #: Images that a pretrained model's weights have seen. Fewer than its budget where an earlier evaluation was
         #: the best.
@@ -170,7 +170,7 @@ class TrainedModels:
         self.on_both = Evaluator(self.model, {"train": self.train, "test": self.test})
         self.on_test = Evaluator(self.model, {"test": self.test}, recalibrate_on=self.train)
         hashes = [loader.image_set.data_hash for loader in (self.train, self.test)]
-        identity = repr([runs.code_hash(settings.kind), settings.model, settings.width, self.device.type, hashes])
+        identity = repr([runs.code_hash(settings.kind), settings.model_terms(), self.device.type, hashes])
         folder = paths.cache / settings.kind / hashlib.sha256(identity.encode()).hexdigest()[:16]
         # A cell is named by the weights it is about, so that it serves every analysis of them, however fine its grids.
         tags = {label: f"{label}.{str(runs.weights_hash(record.name))[:8]}" for label, record in records.items()}

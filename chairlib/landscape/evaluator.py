@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from chairlib.benchmark.adapters import ready
 from chairlib.benchmark.evaluation import Evaluation, evaluate, segmentation_loss
 from chairlib.benchmark.metrics import MaskScorer
 from chairlib.benchmark.models import forward
@@ -55,6 +56,9 @@ class Evaluator:
         self.model = copy_of(model).requires_grad_(False)
         self.model.eval()  # whatever it returns: a model's own train() may return nothing
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # What scores the copy's weights: the copy itself, or an adapter around it.
+        loader = next(iter(loaders.values()))
+        self._scored = ready(self.model, loader.image_set.batch(loader.indices[:1].to(loader.device))[0])
         self.loss, self.n_images = loss, n_images
         self._loaders = dict(loaders)
         self._recalibrate_on = recalibrate_on or loaders.get("train")
@@ -68,7 +72,7 @@ class Evaluator:
         check_choice("batch_norm", batch_norm, BATCH_NORM)
         self._load(state, batch_norm == "recalibrate")
         with torch.inference_mode():
-            return {split: evaluate(self.model, loader, self.loss) for split, loader in self._loaders.items()}
+            return {split: evaluate(self._scored, loader, self.loss) for split, loader in self._loaders.items()}
 
     def score(self, state: State, batch_norm: str = "average") -> dict[str, dict[str, float]]:
         """By split: iou, dice, precision (per cent; nan where undefined) and loss, as plain numbers.

@@ -13,6 +13,7 @@ from chairlib.landscape.run import members as members_of
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.transfer.photos import open_datasets, splits_of
 
+#: The chapter that makes one analysis.
 NOTEBOOK = "07_loss_landscape"
 
 
@@ -30,9 +31,9 @@ def open_runs(
             {**entry, "data": inputs.data, "photos": inputs.photos, "device": inputs.device}
         )
         if "pretrain" not in entry:
-            chosen = find_run(pretrainings, settings.model, settings.width, settings.resolution, seed=0)
+            chosen = find_run(pretrainings, settings, seed=0)
             own = ("data", *SHARED)  # what an analysis sets itself
-            parameters = {name: value for name, value in chosen.settings.to_dict().items() if name not in own}
+            parameters = {name: value for name, value in chosen.settings.identity().items() if name not in own}
             settings = settings.with_changes(pretrain=parameters)
         runs.append(open_run(settings))
     return unique(runs)

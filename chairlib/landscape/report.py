@@ -147,7 +147,7 @@ class LandscapeReport:
 
         A row a kind, and last the yardstick: two models of this architecture before they have learned anything.
         """
-        shared = {name: getattr(self.record.settings, name) for name in ("model", "width", "resolution")}
+        shared = {**self.record.settings.model_terms(), "resolution": self.record.settings.resolution}
         with torch.random.fork_rng(devices=[]):  # a report leaves the caller's random numbers as they were
             fresh = [initial_model(TransferSettings(**shared, seed=seed)) for seed in (0, 1)]
         one, other = (model.state_dict(keep_vars=True) for model in fresh)  # which tells what is a parameter
@@ -220,7 +220,7 @@ class LandscapeReport:
     def scrubber(self) -> dict[str, Any]:
         """Arguments of :func:`chairlib.show.scrubber.alpha_scrubber`: the first pair of each kind.
 
-        At most :data:`MOST_FRAMES` frames, 0 and 1 among them; the curves keep all their points.
+        At most ``MOST_FRAMES`` frames, 0 and 1 among them; the curves keep all their points.
         """
         curves = self.record.table("curves")
         curves = curves[(curves["split"] == "test") & (curves["name"] == "1 & 2")]

@@ -19,7 +19,7 @@ from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.evaluation import holds_objects
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
 from chairlib.benchmark.recipes import Recipe
-from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.benchmark.settings import BenchmarkSettings, ModelSettings
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import runs
 from chairlib.core.devices import describe_hardware
@@ -38,7 +38,7 @@ from chairlib.transfer.settings import TransferSettings
 #: Shared pretrainings grow by this factor.
 _EARLY_FACTOR = 4
 #: What goes from an analysis to all its models as it is.
-SHARED = ("model", "width", "resolution", "precision", "device")
+SHARED = (*ModelSettings.names(), "resolution", "precision", "device")
 _TUNING = ("category", "protocol", "fold", "recipe", "images", "evaluations")
 
 

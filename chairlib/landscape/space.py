@@ -102,7 +102,7 @@ def block_of(key: str) -> str:
     for depth, part in enumerate(path[:-1]):
         if part.isdigit():
             return ".".join(path[: depth + 1])
-    return path[0] if path else key
+    return ".".join(path[: 2 if path[0] == "model" else 1]) if path else key  # "model": see Adapted
 
 
 def blocks(state: State) -> list[str]:

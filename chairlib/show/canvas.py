@@ -33,6 +33,7 @@ from chairlib.core.errors import ParameterError
 
 #: Okabe and Ito's colours, told apart with every common colour blindness. Their yellow is left out: too faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: For what stands behind the data.
 GREY = "#666666"
 #: A label has, beside its colour, a dash pattern and a marker (lines) or a hatch (bars) of its own.
 _DASHES = ("-", "--", "-.", ":")

@@ -19,6 +19,7 @@ _METRICS = {"iou": "IoU (%)", "dice": "Dice (%)", "loss": "loss (BCE)"}
 #: Sets of models whose pairs are compared, and how they are drawn. F1 and F2 are fine-tuned from one pretrained model,
 #: S1 and S2 trained from scratch (the paper's Ft and Ri), R1 and R2 from scratch too, but from the same random weights.
 PAIR_TITLES = {"F": "F, fine-tuned", "S": "S, from scratch", "R": "R, one random start"}
+#: By the same letters.
 PAIR_COLOURS = {"F": canvas.PALETTE[0], "S": canvas.PALETTE[1], "R": canvas.PALETTE[2]}
 _PAIR_MARKERS = {"F": "o", "S": "s", "R": "^"}
 _BATCH_NORM = {"average": "BatchNorm averaged", "recalibrate": "BatchNorm recalibrated"}

@@ -105,7 +105,8 @@ def compositing_explorer(
 class WidgetParts:
     """Makes pictures, stacks and sliders that share one layout and one style, which keeps pages small."""
 
-    def __init__(self, width: int, description_width: str = "initial") -> None:
+    def __init__(self, width: int, description_width: str = "initial", pixelated: bool = True) -> None:
+        self._rendering = "image-rendering:pixelated;" if pixelated else ""
         self._layout = ipywidgets.Layout(margin="0", width="100%", max_width=f"{width}px", overflow="hidden")
         self._style = HTMLStyle()
         self._slider_layout = ipywidgets.Layout(width="420px", max_width="100%", flex="0 1 auto")
@@ -115,9 +116,9 @@ class WidgetParts:
         return ipywidgets.HTML(content, layout=self._layout, style=self._style)
 
     def picture(self, picture: NDArray[np.uint8], alt: str, below: str = "", css: str = "") -> ipywidgets.HTML:
-        """A picture whose pixels are squares, with its alternative text and, where given, a note below it."""
+        """A picture with its alternative text and, where given, a note below it."""
         note = f'<div style="line-height:1.6">{html.escape(below)}</div>' if below else ""
-        return self.text(image_tag(picture, alt, f"{css}image-rendering:pixelated;") + note)
+        return self.text(image_tag(picture, alt, css + self._rendering) + note)
 
     def slider(self, labels: Sequence[str], description: str, start: int = 0) -> ipywidgets.SelectionSlider:
         options = [(label, number) for number, label in enumerate(labels)]

@@ -14,6 +14,7 @@ from chairlib.transfer.settings import NEED_COCO, TransferSettings
 
 __all__ = ["NOTEBOOK", "count_images", "jobs", "open_runs"]
 
+#: The chapter that makes one run.
 NOTEBOOK = "05_object_discovery"
 
 
@@ -30,7 +31,7 @@ def open_runs(
         settings = TransferSettings.of(entry)
         pretrained = None
         if settings.pretraining != "none":
-            pretrained = find_run(pretrainings, settings.model, settings.width, settings.resolution, settings.seed)
+            pretrained = find_run(pretrainings, settings, settings.seed)
             if settings.pretraining in NEED_COCO:
                 # The composites that are matched to COCO's crops need the crops too, for their number.
                 if inputs.coco is None:

@@ -136,7 +136,7 @@ class ObjectDiscovery(MaskedImages):
 
     @property
     def files(self) -> list[tuple[Path, Path]]:
-        """(image, mask) of each image, in the order of :attr:`ids`."""
+        """(image, mask) of each image, in the order of ``ids``."""
         return list(self._files.values())
 
     def __len__(self) -> int:

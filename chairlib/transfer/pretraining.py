@@ -14,18 +14,12 @@ from chairlib.core.runs import Record, read_record
 from chairlib.transfer.settings import TransferSettings
 
 __all__ = [
-    "MODEL_PARAMETERS",
     "check_same_model",
     "load_pretrained",
     "pretraining_cost",
     "pretraining_of",
     "read_pretrained",
 ]
-
-#: The parameters that decide which model a run builds: a fine-tuned model has those of its pretraining.
-MODEL_PARAMETERS = tuple(
-    name for name in ("model", "width", "model_args", "normalise", "outputs") if name in TransferSettings.names()
-)
 
 
 def read_pretrained(name: str) -> Record:
@@ -53,7 +47,7 @@ def load_pretrained(model: nn.Module, record: Record, settings: TransferSettings
             f"record {record.name} was pretrained on {pretraining}, but pretraining {settings.pretraining!r} is asked "
             "for; correct one of them."
         )
-    check_same_model(record, {name: getattr(settings, name) for name in MODEL_PARAMETERS})
+    check_same_model(record, settings.model_terms())
     load_recorded(model, record)
 
 

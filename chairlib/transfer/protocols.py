@@ -33,6 +33,7 @@ __all__ = [
 
 #: The categories in the order of the paper's tables, and the folders they are in.
 CATEGORIES = {"car": "Car", "horse": "Horse", "airplane": "Airplane"}
+#: Ways to share photos out into training, validation and test.
 PROTOCOLS = ("authors", "subset100", "folds")
 #: Number of folds of the protocol ``folds``.
 FOLDS = 5

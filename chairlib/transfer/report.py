@@ -31,6 +31,7 @@ from chairlib.transfer.settings import NEED_COCO, PRETRAININGS, STAND_IN, Transf
 
 __all__ = ["PRETRAINING_TITLES", "TransferReport", "open_reference", "open_report"]
 
+#: What tables and figures call each pretraining.
 PRETRAINING_TITLES = {
     "none": "–",
     "none_equal_total": "–, as many images in all",

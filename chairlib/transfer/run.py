@@ -14,8 +14,9 @@ from torch import nn
 
 from chairlib.benchmark.evaluation import evaluate, predict
 from chairlib.benchmark.metrics import MaskScorer
-from chairlib.benchmark.models import MIN_SIZE, build_model, check_model, model_code_hash
+from chairlib.benchmark.models import MIN_SIZE, check_model, model_code_hash, model_of
 from chairlib.benchmark.run import leave_record
+from chairlib.benchmark.settings import ModelSettings
 from chairlib.benchmark.training import fit
 from chairlib.compositing.augmentation import Augment
 from chairlib.compositing.loader import CompositeLoader
@@ -28,7 +29,6 @@ from chairlib.core.tensors import load_tensors
 from chairlib.transfer.object_discovery import ObjectDiscovery, categories_of
 from chairlib.transfer.photos import check_unchanged, name_and_hash, open_datasets, photos_root, share_of, splits_of
 from chairlib.transfer.pretraining import (
-    MODEL_PARAMETERS,
     check_same_model,
     load_pretrained,
     pretraining_cost,
@@ -61,7 +61,7 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
         )
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
-    check_model(settings.model, settings.width, settings.resolution)
+    check_model(settings)
     return runs.open_run(settings, *name_and_hash(settings), model_code=model_code_hash(settings.model))
 
 
@@ -76,7 +76,7 @@ def initial_model(settings: TransferSettings) -> nn.Module:
     seed = settings.seed if settings.init_seed is None else settings.init_seed
     # Not the benchmark's random stream: a model from scratch must not share its initial weights with a pretrained one.
     torch.manual_seed(int(np.random.SeedSequence([seed, _INIT_STREAM]).generate_state(1, np.uint32)[0]))
-    return build_model(settings.model, settings.width, resolution=settings.resolution)
+    return model_of(settings)
 
 
 def train(run: Run[TransferSettings], progress: bool = True) -> Record:
@@ -197,8 +197,8 @@ def fine_tune(
     asked = more if model is None else {"model": model, **more}
     if pretrained is not None:
         start = {"pretraining": pretraining_of(pretrained), "pretrained": pretrained.name}
-        check_same_model(pretrained, {name: asked[name] for name in MODEL_PARAMETERS if name in asked})
-        asked = {**start, **{name: getattr(pretrained.settings, name) for name in MODEL_PARAMETERS}, **asked}
+        check_same_model(pretrained, {name: asked[name] for name in ModelSettings.names() if name in asked})
+        asked = {**start, **{name: getattr(pretrained.settings, name) for name in ModelSettings.names()}, **asked}
     if category is None:
         found = categories_of(photos_root(asked.get("data", STAND_IN)))
         category = found[0] if len(found) == 1 else TransferSettings().category

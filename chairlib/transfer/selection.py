@@ -113,7 +113,7 @@ def _configuration(record: Record) -> tuple[Any, ...]:
     settings = record.settings
     if settings.init_seed == settings.seed:  # the same as none
         settings = settings.with_changes(init_seed=None)
-    return tuple(getattr(settings, name) for name in _CONFIGURATION)
+    return settings.key(_CONFIGURATION)
 
 
 def _pretrained_with(record: Record) -> tuple[int, int, str]:

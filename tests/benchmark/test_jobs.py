@@ -9,6 +9,7 @@ import torch
 from chairlib.benchmark import jobs, train
 from chairlib.benchmark.recipes import get_recipe
 from chairlib.benchmark.run import open_run
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.errors import ParameterError
 from chairlib.core.jobs import Inputs
 from chairlib.core.runs import record_file
@@ -37,11 +38,14 @@ def test_each_run_has_a_notebook_and_the_first_is_the_chapter(collection):
 
 def test_a_pretraining_is_found_by_model_size_and_seed(collection):
     runs = [open_run(data=str(collection.root), **TINY, seed=seed) for seed in (0, 1)]
-    assert [jobs.find_run(runs, "unet", 2, 32, seed) for seed in (0, 1, 2)] == [runs[0], runs[1], runs[0]]
+    settings = runs[0].settings
+    assert [jobs.find_run(runs, settings, seed) for seed in (0, 1, 2)] == [runs[0], runs[1], runs[0]]
+    with pytest.raises(ParameterError, match="no benchmark run of unet with width 2 at 32 px"):
+        jobs.find_run(runs, settings.with_changes(normalise="imagenet"), 0)
     for model, width, resolution in (("fcn_vgg16", 2, 32), ("unet", 3, 32), ("unet", 2, 64)):
         message = f"no benchmark run of {model} with width {width} at {resolution} px to pretrain from"
         with pytest.raises(ParameterError, match=message):
-            jobs.find_run(runs, model, width, resolution, 0)
+            jobs.find_run(runs, settings.with_changes(model=model, width=width, resolution=resolution), 0)
 
 
 def test_runs_beside_coco_differ_in_their_data_alone(collection, coco):
@@ -78,7 +82,7 @@ def test_counts_are_what_is_trained_and_scored(collection):
 def test_speed_is_measured_per_image():
     ticks = iter([0.0, 3.0, 10.0, 12.0])
     recipe = get_recipe("fast", "unet")
-    speed = jobs.measure_speed("unet", 2, 32, "cpu", recipe, clock=lambda: next(ticks))
+    speed = jobs.measure_speed(BenchmarkSettings.of(TINY), recipe, clock=lambda: next(ticks))
     assert speed == pytest.approx((3 / (3 * recipe.batch_size), 2 / recipe.batch_size))
 
 
@@ -93,7 +97,7 @@ def test_speed_is_measured_on_the_same_images_at_the_resolution_asked_for(monkey
 
     monkeypatch.setitem(sys.modules, "own_models", types.SimpleNamespace(net=lambda: InPlace(3, 1, 1)))
     recipe = get_recipe("fast", "own", half_until=0.0)
-    jobs.measure_speed("own_models:net", None, 40, "cpu", recipe)
+    jobs.measure_speed(BenchmarkSettings(model="own_models:net", resolution=40, device="cpu"), recipe)
     timed = [images for images in seen if len(images) == recipe.batch_size]
     assert len(timed) == 4 + 2
     assert all(torch.equal(images, timed[0]) for images in timed)
@@ -104,6 +108,6 @@ def test_speed_counts_the_steps_at_half_the_resolution_as_what_they_take():
     # By turns: full, half, scored. 3 steps in 3 s and 1 s, and a score in 2 s.
     ticks = iter([0.0, 3.0, 10.0, 11.0, 20.0, 22.0])
     recipe = get_recipe("fast", "unet", half_until=0.25)
-    trained, scored = jobs.measure_speed("unet", 2, 64, "cpu", recipe, clock=lambda: next(ticks))
+    trained, scored = jobs.measure_speed(BenchmarkSettings(width=2, device="cpu"), recipe, clock=lambda: next(ticks))
     assert trained == pytest.approx((0.75 * 3 + 0.25 * 1) / (3 * recipe.batch_size))
     assert scored == pytest.approx(2 / recipe.batch_size)

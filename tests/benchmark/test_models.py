@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from chairlib.benchmark.models import MODELS, UNet, build_model, check_model, count_parameters, try_out
+from chairlib.benchmark.adapters import adapt
+from chairlib.benchmark.models import MODELS, UNet, build_model, check_model, count_parameters, model_of
+from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.vision import torchvision
 
@@ -255,10 +257,10 @@ def test_a_model_of_ones_own_is_built_by_name(monkeypatch):
         ("no_such_package:net", "importing 'no_such_package' failed"),
         (":net", "failed"),
         ("own_models:missing", "no 'missing'"),
-        ("own_models:number", "'number' is of type int"),
+        ("own_models:number", "number is of type int"),
         ("own_models:broken", "called with no arguments: ValueError: out of order"),
         ("own_models:text", "returned something of type str"),
-        ("own_models:halves", r"float32 tensor \[2, 1, 32, 32\]"),
+        ("own_models:cropped", r"float32 tensor \[2, 1, 62, 62\]"),
         ("own_models:labels", r"int64 tensor \[2, 1, 64, 64\]"),
         ("own_models:dictionary", "dict with keys out, aux"),
         ("own_models:grey", r"failed on float images of shape \[2, 3, 64, 64\]"),
@@ -281,7 +283,7 @@ def test_a_model_of_ones_own_that_will_not_do_is_refused(name, words, monkeypatc
         number=3,
         broken=broken,
         text=lambda: "unet",
-        halves=lambda: nn.Conv2d(3, 1, 2, stride=2),
+        cropped=lambda: nn.Conv2d(3, 1, 3),
         labels=Labels,
         dictionary=Dictionary,
         grey=lambda: nn.Conv2d(1, 1, 1),
@@ -299,17 +301,16 @@ def test_a_model_of_ones_own_loads_its_own_weights(monkeypatch):
 
 @pytest.mark.parametrize("name", [5, None, ["unet"]])
 def test_a_name_that_is_none(name):
-    for ask in (build_model, check_model):
-        with pytest.raises(ParameterError, match="must be a name: unet"):
-            ask(name)
+    with pytest.raises(ParameterError, match="must be a name: unet"):
+        build_model(name)
 
 
-@pytest.mark.parametrize(("name", "width"), [("nope", None), ("unet", 0), ("fcn_resnet50", 0), ("torch.nn:Nope", None)])
-def test_checking_a_model_refuses_what_building_it_does(name, width):
+@pytest.mark.parametrize("asked", [{"model": "nope"}, {"model_args": {"depth": 3}}, {"model": "torch.nn:Nope"}])
+def test_checking_a_model_refuses_what_building_it_does(asked):
     said = []
-    for ask in (build_model, check_model):
+    for ask in (model_of, check_model):
         with pytest.raises(ParameterError) as caught:
-            ask(name, width)
+            ask(BenchmarkSettings(**asked))
         said.append(str(caught.value))
     assert said[0] == said[1]
 
@@ -346,7 +347,7 @@ class Ended(nn.Module):
 def test_outputs_that_are_no_logits_are_refused(function, what, start, monkeypatch):
     own_model(monkeypatch, net=lambda: Ended(function, **start))
     with pytest.raises(ParameterError, match=f"must return logits, but its outputs are {what} whatever") as error:
-        check_model("own_models:net")
+        check_model(BenchmarkSettings(model="own_models:net"))
     assert "\n" not in str(error.value)
 
 
@@ -381,7 +382,7 @@ def test_logits_are_not_taken_for_probabilities_and_trying_out_leaves_no_trace(m
     before = {key: value.clone() for key, value in model.state_dict().items() if not nn.parameter.is_lazy(value)}
     fresh = [key for key in model.state_dict() if key not in before]
     random = torch.get_rng_state()
-    try_out("own", model, (32, 32))
+    adapt(model, resolution=32)
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in before.items())
     assert fresh or torch.equal(random, torch.get_rng_state())
     assert model.training
@@ -393,9 +394,9 @@ def test_no_network_with_a_free_last_layer_is_refused(seed, bias, std, ended):
     model = Ended(torch.sigmoid if ended else nn.Identity(), bias, std)
     if ended:
         with pytest.raises(ParameterError, match="probabilities"):
-            try_out("own", model, (32, 32))
+            adapt(model, resolution=32)
     else:
-        try_out("own", model, (32, 32))
+        adapt(model, resolution=32)
 
 
 class Stuck(nn.Module):
@@ -440,7 +441,7 @@ class Threshold(nn.Module):
 def test_what_cannot_be_trained_is_refused(make, words, monkeypatch):
     own_model(monkeypatch, net=make)
     with pytest.raises(ParameterError, match=words) as error:
-        check_model("own_models:net")
+        check_model(BenchmarkSettings(model="own_models:net"))
     assert "\n" not in str(error.value)
 
 
@@ -456,6 +457,6 @@ def test_a_model_of_ones_own_is_tried_out_at_the_resolution_asked_for(monkeypatc
 
     own_model(monkeypatch, net=Fixed)
     assert isinstance(build_model("own_models:net", resolution=40), Fixed)
-    check_model("own_models:net", resolution=40)
+    check_model(BenchmarkSettings(model="own_models:net", resolution=40))
     with pytest.raises(ParameterError, match=r"failed on float images of shape \[2, 3, 48, 48\]"):
-        check_model("own_models:net", resolution=48)
+        check_model(BenchmarkSettings(model="own_models:net", resolution=48))

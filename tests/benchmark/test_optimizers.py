@@ -6,7 +6,7 @@ from torch import nn
 
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.optimizers import Optimizer
-from chairlib.benchmark.recipes import Recipe, get_recipe
+from chairlib.benchmark.recipes import OPTIMIZERS, Recipe, get_recipe
 from chairlib.core.errors import ParameterError
 
 MUON = Recipe("r", "muon", 0.02, 1, momentum=0.9, weight_decay=0.1)
@@ -109,6 +109,8 @@ def test_a_model_without_any():
     assert [type(part).__name__ for part in optimizer.parts] == ["AdamW"]
 
 
-def test_unknown_ones_are_refused():
+def test_unknown_ones_are_refused_and_all_others_made():
     with pytest.raises(ParameterError, match="optimizer 'lion' is unknown; use one of adam, adamw, sgd, rmsprop, muon"):
-        Optimizer(net(), get_recipe("fast", "unet", optimizer="lion"))
+        get_recipe("fast", "unet", optimizer="lion")
+    for name in OPTIMIZERS:
+        assert Optimizer(net(), get_recipe("fast", "unet", optimizer=name)).parts

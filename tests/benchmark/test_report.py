@@ -24,13 +24,14 @@ from chairlib.benchmark.report import (
 )
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.collection import SPLITS
-from chairlib.compositing.released import NOTE, export
+from chairlib.compositing.released import NOTE
 from chairlib.core import paths, published
 from chairlib.core.errors import RecordError
 from chairlib.core.runs import Record
 from chairlib.show.curves import iou_by_resolution, training_curves
 from chairlib.show.pictures import figure4
 from chairlib.show.tables import style_table
+from drawing import write_released
 
 TINY = {"width": 2, "images": 32, "val_images": 4, "test_images": 8, "evaluations": 1, "device": "cpu"}
 
@@ -228,7 +229,7 @@ def test_a_run_that_predicts_one_class_is_told(records, report):
 def test_a_run_without_a_validation_iou_is_told(collection, tmp_path, own_runs):
     """Masks of a folder in the authors' layout may be empty, and the released recipe chooses by the loss."""
     folder = tmp_path / "drawn"
-    export(collection, folder, 32)
+    write_released(collection, folder, 32)
     for mask in (folder / "val" / "mask").iterdir():
         Image.new("L", (32, 32)).save(mask)
     settings = {**TINY, "resolution": 32, "recipe": "released", "data": str(folder)}
@@ -241,7 +242,7 @@ def test_a_run_without_a_validation_iou_is_told(collection, tmp_path, own_runs):
 def test_coco_crops_are_not_called_test_composites(collection, tmp_path, own_runs):
     """The folder of COCO's crops holds its validation crops once more as test."""
     folder = tmp_path / "drawn"
-    export(collection, folder, 32)
+    write_released(collection, folder, 32)
     groups = {
         split: [str(number) for number in range(len(list((folder / split / "mask").iterdir())))] for split in SPLITS
     }

@@ -10,12 +10,11 @@ from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.report import describe_record, open_report
 from chairlib.compositing.loader import CompositeLoader
-from chairlib.compositing.released import export
 from chairlib.core import runs
 from chairlib.core.errors import ChairlibError
 from chairlib.core.tensors import load_tensors
 from chairlib.show.tables import style_table
-from drawing import make_collection
+from drawing import make_collection, write_released
 
 TINY = {
     "width": 2,
@@ -121,7 +120,7 @@ def test_what_cannot_be_run_is_refused_at_once(collection, change, words):
 
 
 def test_data_in_the_authors_layout_can_be_benchmarked(collection, tmp_path, own_runs):
-    export(collection, tmp_path / "Chair032", 32)
+    write_released(collection, tmp_path / "Chair032", 32)
     record = benchmark.train(benchmark.open_run(data=str(tmp_path / "Chair032"), **TINY), progress=False)
     assert record.metrics["test"]["interval_units"] == "images"
     assert record.content["data"]["name"] == "Chair032"

@@ -1,5 +1,9 @@
 """Training: budgets that are kept, early stopping, and resuming to the same bits."""
 
+import itertools
+import math
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -393,3 +397,43 @@ def test_the_same_code_gets_the_same_score_whatever_it_is_called(collection):
     assert results[0].half_images > 0
     assert same_weights(ours, own)
     assert results[0].history["val_iou"].tolist() == results[1].history["val_iou"].tolist()
+
+
+def test_a_bar_never_shows_nan(collection, monkeypatch):
+    """Neither before the first evaluation, nor where validation IoU is undefined."""
+    shown = []
+
+    class Bar:
+        n = 0
+
+        def set_postfix(self, figures, refresh):
+            shown.append(figures)
+
+        def update(self, n):
+            pass
+
+        def close(self):
+            pass
+
+    ticks = itertools.count()
+    monkeypatch.setattr(training, "progress_bar", lambda **options: Bar())
+    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(ticks)))  # so that each step is shown
+    fit(small_unet(), *loaders(collection), QUICK, images=64, evaluations=2)
+    assert list(shown[0]) == ["loss"]
+    assert list(shown[-1]) == ["loss", "val_iou"]
+    assert not [figures for figures in shown if "nan" in figures.values()]
+    shown.clear()
+    train, val = loaders(collection)
+    monkeypatch.setattr(training, "evaluate", undefined_iou(training.evaluate))
+    fit(small_unet(), train, val, replace(QUICK, select="last"), images=64, evaluations=2)
+    assert all(list(figures) == ["loss"] for figures in shown)
+
+
+def undefined_iou(evaluate):
+    """Evaluating as on images without an object."""
+
+    def changed(*args):
+        found = evaluate(*args)
+        return replace(found, scores=replace(found.scores, iou=math.nan))
+
+    return changed

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+import types
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,12 +15,15 @@ import nbformat
 import pytest
 import yaml
 
+import chairlib
 import site_helpers
 from chairlib.core import paths
 
 ROOT = paths.package.parent
 BOOK = ROOT / "book"
 PROSE = sorted(BOOK.glob("*.md"))
+#: The pages of the API reference: folders of the library.
+CHAPTERS = ("collection", "compositing", "benchmark", "transfer", "landscape", "show", "build", "core")
 FRONT_DOOR = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", BOOK / "guide.md"]
 # What the pages' html-manager holds; a widget from any other package would be looked up on a CDN.
 OFFLINE_WIDGETS = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output"}
@@ -110,6 +114,8 @@ def test_contents_name_every_page_of_prose_once():
         "notebooks/05_object_discovery",
         "notebooks/06_transfer_report",
         "notebooks/07_loss_landscape",
+        *(f"api/{name}" for name in ("index", *CHAPTERS)),
+        "notebooks/08_leaderboard",
     ]
 
 
@@ -191,6 +197,59 @@ def test_the_site_carries_no_picture_twice(built_site):
     for file in (built_site / "_sources").rglob("*.ipynb"):
         assert not any(cell.get("outputs") for cell in nbformat.read(file, as_version=4).cells), file.name
     assert not list((built_site / "_static").rglob("*.map"))
+
+
+# The API reference
+
+
+def public_names() -> dict[str, list[str]]:
+    """By folder of the library, every public name of its modules, in full: those in ``__all__``, or all it defines."""
+    names: dict[str, list[str]] = {folder: [] for folder in CHAPTERS}
+    for file in sorted(paths.package.glob("*/**/*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        if file.name != "__init__.py":
+            found = importlib.import_module(module)
+            defined = [
+                name
+                for name, value in vars(found).items()
+                if getattr(value, "__module__", None) == module and not name.startswith("_")
+            ]
+            public = getattr(found, "__all__", defined)
+            # vision passes torchvision on, which is described elsewhere.
+            own = [name for name in public if not isinstance(getattr(found, name), types.ModuleType)]
+            names[module.split(".")[1]] += [f"{module}.{name}" for name in own]
+    return names
+
+
+def test_search_knows_every_public_name(built_site):
+    text = (built_site / "searchindex.js").read_text()
+    index = json.loads(text.removeprefix("Search.setIndex(").rstrip().removesuffix(")"))
+    known: dict[str, str] = {}
+    for prefix, entries in index["objects"].items():
+        for page, _kind, _priority, _anchor, name in entries:
+            known[f"{prefix}.{name}" if prefix else name] = index["docnames"][page]
+    names = public_names()
+    assert sum(map(len, names.values())) > 400
+    for folder, public in names.items():
+        assert [name for name in public if known.get(name) != f"api/{folder}"] == []
+
+
+def test_the_reference_lists_what_the_library_itself_has(pages):
+    (index,) = (page for page in pages if page.path.match("api/index.html"))
+    linked = {address.partition("#")[2].rpartition(".")[2] for address in index.links}
+    chapters = {name for name in dir(chairlib) if isinstance(getattr(chairlib, name), types.ModuleType)}
+    assert chapters <= set(CHAPTERS)
+    assert {name for name in dir(chairlib) if not name.startswith("__")} - chapters - linked == set()
+
+
+def test_sections_of_a_docstring_become_lists(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from api_pages import without_sections
+
+    entries = "a: one, in\n    two lines.\nb, c: see: this,\nin two.\n\nIt raises: x."
+    items = "- **a**: one, in\n  two lines.\n- **b, c**: see: this,\n  in two.\n\nIt raises: x."
+    assert without_sections(f"Do it.\n\nParameters\n----------\n{entries}") == f"Do it.\n\n\n**Parameters**\n\n{items}"
+    assert without_sections("No section.\n\na: b") == "No section.\n\na: b"
 
 
 # Front door

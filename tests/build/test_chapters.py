@@ -33,6 +33,7 @@ def test_there_are_chapters():
         "05_object_discovery",
         "06_transfer_report",
         "07_loss_landscape",
+        "08_leaderboard",
     ]
 
 

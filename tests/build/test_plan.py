@@ -107,6 +107,7 @@ def test_jobs(plan, collection, home):
         "02_compositing",
         "04_benchmark_report",
         "06_transfer_report",
+        "08_leaderboard",
     ]
     assert all(job.out == pages / f"{name}.ipynb" for name, job in chapters.items())
     assert chapters["01_collection"].parameters == {"data": data, "leakage_threshold": 0}
@@ -381,10 +382,9 @@ def test_estimate_counts_what_is_not_done(plan, home, monkeypatch):
     measured = []
     plan.extra_runs, plan.landscape_runs = [], []
 
-    def measure_speed(model, width, resolution, device, recipe, precision):
-        assert precision == "auto"
-        measured.append((resolution, recipe.batch_size))
-        return speeds[resolution], 0.0
+    def measure_speed(settings, recipe):
+        measured.append((settings.resolution, recipe.batch_size))
+        return speeds[settings.resolution], 0.0
 
     monkeypatch.setattr("chairlib.benchmark.jobs.measure_speed", measure_speed)
     # Of fine-tuning, which this profile leaves to chapter 05's stored settings, 320 images at 64 pixels.

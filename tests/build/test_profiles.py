@@ -82,8 +82,11 @@ def test_a_list_is_a_run_for_each_element(profile):
           runs:
             - {model: unet, resolution: [32, 64]}
             - {model: fcn_vgg16, seed: 7, recipe: paper}
+            - {model: "my:net", model_args: [{classes: 1}, {classes: 2}], seed: 0, normalise: imagenet}
         """
     ).benchmark
+    assert [run["model_args"] for run in found[5:]] == [{"classes": 1}, {"classes": 2}]
+    found = found[:5]
     assert [tuple(run.get(key) for key in ("model", "resolution", "seed", "recipe")) for run in found] == [
         ("unet", 32, 0, "fast"),
         ("unet", 64, 0, "fast"),

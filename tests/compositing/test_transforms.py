@@ -14,8 +14,8 @@ from torchvision.transforms import v2
 
 from chairlib import ChairSegments, ReleasedChairSegments
 from chairlib.compositing.masked_images import MaskedImages
-from chairlib.compositing.released import export
 from chairlib.core.errors import ParameterError
+from drawing import write_released
 
 WHITE = {tv_tensors.Image: 255, tv_tensors.Mask: 0}
 GEOMETRY = {
@@ -83,7 +83,7 @@ def test_what_changes_colours_leaves_the_mask(name):
 
 
 def test_every_dataset_gives_the_same_pixels_as_without(collection, tmp_path):
-    export(collection, tmp_path / "out", 32)
+    write_released(collection, tmp_path / "out", 32)
     for make in (
         lambda **options: ChairSegments(collection, "val", 32, **options),
         lambda **options: ReleasedChairSegments(tmp_path / "out", "val", **options),

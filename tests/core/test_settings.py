@@ -1,8 +1,10 @@
 """One dataclass a kind of run: names, defaults and values are checked against it."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chairlib import benchmark, transfer
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import settings
 from chairlib.core.errors import ParameterError
@@ -151,8 +154,40 @@ def test_a_value_of_any_type_is_taken_as_declared_or_named_in_one_line(data):
 
 
 def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
-    assert BenchmarkSettings().identity().keys() == set(BenchmarkSettings.names()) - {"data", "device", "protocol"}
-    assert LandscapeSettings().identity().keys() == set(LandscapeSettings.names()) - {"data", "photos", "device"}
+    later = {
+        "model_args",
+        "normalise",
+        "outputs",
+        "learning_rate",
+        "batch_size",
+        "weights",
+    }  # at their defaults, see below
+    assert (
+        BenchmarkSettings().identity().keys() == set(BenchmarkSettings.names()) - {"data", "device", "protocol"} - later
+    )
+    assert (
+        LandscapeSettings().identity().keys() == set(LandscapeSettings.names()) - {"data", "photos", "device"} - later
+    )
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_what_came_later_makes_another_run_where_it_is_not_at_its_default(kind):
+    changes = [{}, {"model_args": {"classes": 1}}, {"normalise": "imagenet"}, {"outputs": "probabilities"}]
+    assert len({run_name(kind(**change), "hash") for change in changes}) == len(changes)
+    at_default = {"model_args": {}, "normalise": None, "outputs": "logits"}
+    assert run_name(kind(**at_default), "hash") == run_name(kind(), "hash")
+
+
+def test_values_as_a_key_of_a_dictionary():
+    names = ["model", "model_args"]
+    made = [BenchmarkSettings(model_args=args).key(names) for args in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1})]
+    assert len({made[0]: 0, made[1]: 1, made[2]: 2}) == 2
+    assert made[0][0] == "unet"
+
+
+def test_arguments_of_a_model_are_json():
+    made = BenchmarkSettings(model_args={"depths": (1, 2), "block": {"norm": None}})
+    assert made.model_args == {"depths": [1, 2], "block": {"norm": None}}  # as a record gives them back
 
 
 @pytest.mark.parametrize(
@@ -178,6 +213,13 @@ def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
         (BenchmarkSettings, {5: 5, "imags": 3}, "has no parameter 5, imags; it has"),
         (LandscapeSettings, {"beyond": 1}, "beyond 1 must be True or False"),
         (LandscapeSettings, {"pretrain": [3]}, r"pretrain \[3\] must be parameters"),
+        (LandscapeSettings, {"pretrain": {"model_args": {"a": 3}}}, "pretrain takes model_args from the run itself"),
+        (BenchmarkSettings, {"model_args": {"act": torch.relu}}, "model_args .* must be JSON"),
+        (BenchmarkSettings, {"model_args": {"rate": float("nan")}}, "model_args .* must be JSON"),
+        (TransferSettings, {"model_args": {5: 3}}, "model_args {5: 3} must have names of arguments as keys"),
+        (TransferSettings, {"model_args": "classes=1"}, "model_args 'classes=1' must be parameters by name"),
+        (TransferSettings, {"normalise": "cifar"}, "normalise 'cifar' is unknown; use 'imagenet', or None"),
+        (LandscapeSettings, {"outputs": "masks"}, "outputs 'masks' is unknown; use one of logits, probabilities"),
         (LandscapeSettings, {"pretrain": {"width": 3}}, "pretrain takes width from the run itself"),
         (LandscapeSettings, {"pretrain": {"seed": 0.0}}, "pretrain: seed 0.0 must be a whole number; found .* float"),
     ],
@@ -229,3 +271,42 @@ def test_variables_of_ones_own_do_no_harm(value):
 def test_parameter_that_is_gone():
     with pytest.raises(ParameterError, match="notebook n lacks the parameter resolution; give it a value"):
         check_parameters("n", namespace(), ["data", "width", "resolution"])
+
+
+def limits(help: str) -> list[int]:
+    """The numbers in a help text."""
+    return [int(number) for number in re.findall(r"\d+", help)]
+
+
+def test_help_states_the_resolutions_that_are_taken(collection, photos):
+    ways = {
+        "benchmark": lambda resolution: benchmark.open_run(data=collection.root, resolution=resolution),
+        "transfer": lambda resolution: transfer.open_run(data=photos, resolution=resolution),
+    }
+    for kind, way in ways.items():
+        (field,) = (field for field in fields(settings_class(kind)) if field.name == "resolution")
+        least, *most = limits(field.metadata["help"])
+        way(least)
+        for value in [least - 1, *(limit + 1 for limit in most)]:
+            with pytest.raises(ParameterError, match="resolution"):
+                way(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "limit", "wrong"),
+    [
+        ("transfer", "share", 100, 101),
+        ("landscape", "n_seeds", 2, 1),
+        ("landscape", "n_alphas", 2, 1),
+        ("landscape", "plane", 2, 1),
+        ("landscape", "n_early", 2, 1),
+        ("landscape", "beyond_ends", 2, 3),
+    ],
+)
+def test_help_states_the_limit_of_a_count(kind, name, limit, wrong):
+    kind = settings_class(kind)
+    (field,) = (field for field in fields(kind) if field.name == name)
+    assert limit in limits(field.metadata["help"])
+    kind(**{name: limit})
+    with pytest.raises(ParameterError, match=name):
+        kind(**{name: wrong})

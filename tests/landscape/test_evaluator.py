@@ -22,7 +22,19 @@ from chairlib.landscape.evaluator import (
     score_ensemble,
 )
 from chairlib.landscape.space import interpolate
-from weights import Masked, OwnTensors, Tied, figures_of, in_place, loaded, make_unet, out_of_place, recalibrate, same
+from weights import (
+    Masked,
+    OwnTensors,
+    Quarter,
+    Tied,
+    figures_of,
+    in_place,
+    loaded,
+    make_unet,
+    out_of_place,
+    recalibrate,
+    same,
+)
 
 
 def test_scores_are_those_of_evaluate(models, states, loaders):
@@ -36,6 +48,19 @@ def test_scores_are_those_of_evaluate(models, states, loaders):
             assert 0 < found[split].scores.precision < 100
             pd.testing.assert_frame_equal(found[split].scores.per_image, expected.scores.per_image)
         assert evaluator.score(states[number]) == {split: figures_of(found[split]) for split in loaders}
+
+
+def test_a_line_between_networks_of_another_library(loaders):
+    """Raw, as they come, with their own names of weights."""
+    networks = [Quarter(3), Quarter(3)]
+    a, b = (network.state_dict() for network in networks)
+    options = {"batch_norm": "recalibrate", "progress": False}
+    table = interpolation_curve(networks[0], a, b, [0, 0.5, 1], loaders["train"], loaders["test"], **options)
+    assert table["iou"].notna().all()
+    ends = interpolation_curve(networks[0], a, b, [0, 1], loaders["train"], loaders["test"], progress=False)
+    for alpha, network in ((0, networks[1]), (1, networks[0])):
+        row = ends[(ends["alpha"] == alpha) & (ends["split"] == "test")].iloc[0]
+        assert {name: row[name] for name in FIGURES} == figures_of(evaluate(network, loaders["test"]))
 
 
 def test_double_sigmoid_loss_is_passed_on(models, states, loaders):

@@ -82,7 +82,7 @@ def test_members_of_one_start_have_one_start():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"alpha": 3}, "a landscape run has no parameter alpha; it has data, pretrain"),
+        ({"alpha": 3}, "a landscape run has no parameter alpha; it has model, width"),
         ({"n_seeds": 1}, "n_seeds 1 must be a whole number of at least 2"),
         ({"n_alphas": 1}, "n_alphas 1 must be a whole number of at least 2"),
         ({"beyond_ends": 3}, "beyond_ends 3.0 must be a number from 0 to 2"),

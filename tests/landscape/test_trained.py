@@ -39,6 +39,18 @@ def test_of_many_training_photos_evenly_spread_ones_are_scored(full, monkeypatch
     assert found.per_image["iou"].to_numpy() == pytest.approx(expected[chosen.numpy()], abs=0.05, nan_ok=True)
 
 
+def test_the_landscape_of_a_network_of_another_library(tiny, own_runs):
+    asked = {name: value for name, value in tiny.items() if name != "width"} | {"n_alphas": 2}
+    made = {"model": "weights:quarter", "model_args": {"channels": 3}, "normalise": "imagenet"}
+    record = landscape.analyse(landscape.open_run(**asked, **made), progress=False)
+    assert {member_of(record, label).settings.model_args["channels"] for label in ("P", "F1", "S1")} == {3}
+    assert models_of(record).study.blocks == ("model.layers",)
+    curves = record.table("curves")
+    ends = curves[(curves["batch_norm"] == "average") & (curves["alpha"] == 1) & (curves["split"] == "test")]
+    expected = member_of(record, "F1").metrics["test"]["iou"]
+    assert ends[ends["pair"] == "F"]["iou"].item() == pytest.approx(expected, abs=0.05)
+
+
 def test_a_landscape_says_how_many_photos_its_models_were_trained_on(tiny, monkeypatch, tmp_path):
     monkeypatch.setattr(cells, "N_TRAIN", 5)
     monkeypatch.setattr("chairlib.core.paths.cache", tmp_path / "cache")

@@ -8,12 +8,12 @@ import torch
 from IPython.display import HTML
 from PIL import Image
 
-from chairlib import CompositeLoader, ObjectDiscovery, compare_runs, fine_tune, load_model
+from chairlib import CompositeLoader, ObjectDiscovery, benchmark, compare_runs, fine_tune, load_model
 from chairlib.benchmark import training
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
 from chairlib.core import paths, runs
-from chairlib.core.errors import ChairlibError, CollectionError
+from chairlib.core.errors import ChairlibError, CollectionError, RecordError
 from chairlib.core.tensors import load_tensors
 from chairlib.show.pictures import composite_grid
 from chairlib.transfer import run as transfer
@@ -228,10 +228,23 @@ def test_the_weights_are_those_that_were_scored(scratch, photos):
     assert scores.precision == pytest.approx(scratch.metrics["test"]["precision"], abs=0.05)
 
 
+def test_a_network_of_another_library_is_pretrained_and_fine_tuned(collection, photos, own_runs):
+    """Its arguments and conversions are those of the record that it starts from."""
+    asked = {name: value for name, value in TINY.items() if name != "width"}
+    made = {"model": "weights:quarter", "model_args": {"channels": 4}, "normalise": "imagenet"}
+    run = benchmark.open_run(data=str(collection.root), **asked, **made, val_images=4, test_images=4)
+    pretrained = benchmark.train(run, progress=False)
+    record = fine_tune("weights:quarter", pretrained=pretrained, data=str(photos), progress=False, **asked)
+    assert record.settings.model_terms() == pretrained.settings.model_terms()
+    assert all(key.startswith("model.layers.") for key in load_tensors(record.file("weights.safetensors"))[0])
+    with pytest.raises(RecordError, match=r"holds a model with .*'channels': 4.*, but .*'channels': 5.* is asked for"):
+        fine_tune("weights:quarter", pretrained, data=str(photos), **asked, model_args={"channels": 5})
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"categorie": "car"}, "no parameter categorie; it has data, category"),
+        ({"categorie": "car"}, "no parameter categorie; it has model, width"),
         ({"category": "cat"}, "has no category 'cat'; it has airplane, car, horse"),
         ({"protocol": "mine"}, "protocol 'mine' is unknown"),
         ({"fold": 1}, "fold 1 means something under protocol 'folds' only"),

@@ -155,7 +155,10 @@ class Matching:
 
     def matches(self) -> Iterator[tuple[Cell, dict[str, Any]]]:
         """The permutations, by pair and method. Empty for a model whose units are not known."""
-        for i, j in self.study.pairs if self.study.settings.model in weight_matching.SUPPORTED else []:
+        settings = self.study.settings
+        # Where images are normalised inside, weights have other names: see Adapted.
+        supported = settings.model in weight_matching.SUPPORTED and settings.normalise is None
+        for i, j in self.study.pairs if supported else []:
             for method in _METHODS:
                 yield _match_cell(f"S{i}", f"S{j}", method), {"name": f"{i} & {j}", "matching": method}
 

@@ -1,0 +1,419 @@
+"""The leaderboard: models on a protocol, each in a JSON file that anybody can check.
+
+A row holds what its scores follow from: for each seed and test image how many pixels were predicted as chair, are
+chair, and are both, and the image's group. :func:`verify` computes every mean and interval from these again. With the
+model's weights it also scores the model, and compares image by image.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chairlib.benchmark.evaluation import evaluate
+from chairlib.benchmark.metrics import METRICS, none_if_nan, ratios
+from chairlib.benchmark.models import MODELS, model_code_hash, model_of
+from chairlib.benchmark.protocols import Protocol, data_identity, differing_terms, get_protocol
+from chairlib.benchmark.run import open_run
+from chairlib.benchmark.settings import BenchmarkSettings
+from chairlib.benchmark.weights import AS_BUILT, load_weights, weights_digest
+from chairlib.compositing.loader import CompositeLoader, foreground_shares
+from chairlib.core import paths, published
+from chairlib.core.checks import is_whole
+from chairlib.core.devices import describe_hardware
+from chairlib.core.errors import ParameterError, RecordError
+from chairlib.core.files import write_json
+from chairlib.core.published import MODEL_TITLES
+from chairlib.core.runs import Record, code_hash, find_record, weights_hash
+from chairlib.core.statistics import difference
+
+__all__ = ["SCHEMA", "Row", "costs", "read_row", "rows", "score_counts", "submit", "table", "verify"]
+
+#: Raise when the layout of a row changes.
+SCHEMA = 1
+#: Follows the protocol's name where a model was trained elsewhere, and is only scored.
+_SCORED = "-scored"
+#: Other hardware rounds differently. An image agrees where no count is off by more than this share of its pixels; a
+#: seed where at most this share of its images do not, and no score is off by more points. With convolutions in TF32,
+#: as on GPUs, a U-Net's counts at 64 pixels were off by 0.1 % of the pixels at most, and its IoU by 0.003 points.
+_PIXELS_OFF, _IMAGES_OFF, _POINTS_OFF = 0.002, 0.01, 0.05
+_ENDS = ("mean", "low", "high")
+#: Settings that a row does not repeat: other entries hold them, or they decide nothing.
+_LEFT_OUT = {"data", "device", "protocol", "seed"}
+_FIELDS: dict[str, Any] = {
+    **dict.fromkeys(("protocol", "title", "machine", "date"), str),
+    **dict.fromkeys(("author", "link", "model_code"), (str, NoneType)),
+    **dict.fromkeys(("seeds", "sweep", "runs", "weights", "notes"), list),
+    **dict.fromkeys(("settings", "recipe", "scores", "images", "cost", "packages", "data", "code"), dict),
+    "schema": int,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the leaderboard, as its file tells it."""
+
+    file: Path
+    content: dict[str, Any] = field(repr=False)
+
+    @property
+    def seeds(self) -> list[int]:
+        return self.content["seeds"]
+
+    @property
+    def protocol(self) -> str:
+        """The name of its protocol, whether it was trained by that or only scored."""
+        return self.content["protocol"].removesuffix(_SCORED)
+
+    @property
+    def origin(self) -> str:
+        """Who made it, when, by what, and what there is to know about that, as a sentence."""
+        one = self.content
+        who = " ".join(part for part in (one["author"], one["link"]) if part)
+        made = f"{one['date']}, {one['machine']}, commit {one['code'].get('commit')}"
+        return " ".join([f"{one['title']}: {who and who + ', '}{made}.", *one["notes"]])
+
+    @cached_property
+    def counts(self) -> list[pd.DataFrame]:
+        """For each seed a table with a row for each test image: intersection, predicted, target, pixels and group."""
+        images, labels = self.content["images"], self.content["images"]["groups"]
+        same = {"target": _numbers(images["target"]), "pixels": images["pixels"]}
+        same["group"] = [labels[number] for number in _numbers(images["group"])]
+        by_seed = zip(images["intersection"], images["predicted"], strict=True)
+        return [pd.DataFrame({"intersection": _numbers(a), "predicted": _numbers(b), **same}) for a, b in by_seed]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split()]
+
+
+def _text(numbers: Any) -> str:
+    """Whole numbers on one line: short, and yet a person can compare two versions of a row."""
+    return " ".join(map(str, numbers))
+
+
+def rows(folder: Path | str | None = None) -> list[Row]:
+    """All rows below ``folder``, by default ``leaderboard`` in the checkout; none where there is no such folder."""
+    return [read_row(file) for file in sorted(Path(folder or paths.board).rglob("*.json"))]
+
+
+def read_row(file: Path | str) -> Row:
+    """The row in a file. Raises RecordError, one line, where it is damaged, no row, or of a newer version."""
+    file = Path(file)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if is_whole(schema := content.get("schema")) and schema > SCHEMA:
+            raise RecordError(f"{file} has version {schema}, but {SCHEMA} is the newest known here: update chairlib.")
+        wrong = [name for name, kind in _FIELDS.items() if not isinstance(content.get(name, ...), kind)]
+        if wrong := [*wrong, *sorted(content.keys() - _FIELDS.keys())]:
+            raise ValueError(f"unknown, missing or of another type: {', '.join(wrong)}")
+        row = Row(file, content)
+        n_seeds = {len(row.seeds), len(row.counts), len(content["weights"]), _flat(content["scores"]).shape[1] - 3}
+        if len(n_seeds) > 1 or 0 in n_seeds:
+            raise ValueError(f"entries of {' and '.join(map(str, sorted(n_seeds)))} seeds")
+        for seed, counts in zip(row.seeds, row.counts, strict=True):
+            both, masks = counts["intersection"], counts[["predicted", "target"]]
+            possible = (both >= 0) & (both <= masks.min(axis=1)) & (masks.max(axis=1) <= counts["pixels"])
+            if not possible.all():
+                raise ValueError(f"seed {seed}, image {possible.idxmin()}: counts that no two masks have")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise RecordError(f"{file} is no row of a leaderboard ({reason}); `chairlib submit RUN` writes one.") from error
+    return row
+
+
+def score_counts(counts: Sequence[pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    """Each metric's ``mean`` over seeds, its 95 % interval (``low``, ``high``) and its values ``by_seed``, in per cent.
+
+    ``counts``: a table for each seed, as :attr:`Row.counts`. The interval is over groups and seeds
+    (:mod:`chairlib.core.statistics`); an image without a group is one by itself. None stands for what is undefined.
+    """
+    groups = counts[0]["group"].where(counts[0]["group"] != "", counts[0].index.astype(str)).to_numpy()
+    scores = {}
+    for metric in METRICS:
+        parts = zip(*(ratios(one)[metric] for one in counts), strict=True)
+        above, below = (pd.DataFrame(np.transpose(part)).groupby(groups).sum().to_numpy() for part in parts)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where no image is scored
+            by_seed = above.sum(0) / below.sum(0)
+            # A score is a ratio of sums. Linearised, a group counts as far as its sum lies from what the mean gives.
+            units = by_seed + (above - by_seed * below) / below.mean(0)
+        found = difference([units]) if np.isfinite(units).all() else None
+        ends = (max(found.low, 0.0), min(found.high, 100.0)) if found else (np.nan, np.nan)
+        mean, low, high, *each = (none_if_nan(round(float(one), 4)) for one in (by_seed.mean(), *ends, *by_seed))
+        scores[metric] = {"mean": mean, "low": low, "high": high, "by_seed": each}
+    return scores
+
+
+def _flat(scores: dict[str, Any]) -> np.ndarray:
+    """What :func:`score_counts` gives as float64 [metrics, 3 + seeds], NaN where undefined."""
+    each = [scores[metric] for metric in METRICS]
+    return np.array([[*(one[end] for end in _ENDS), *one["by_seed"]] for one in each], float)
+
+
+def submit(
+    runs: str | Sequence[str], folder: Path | str | None = None, *, title: str = "", by: str = "", link: str = ""
+) -> Path:
+    """Write the row of a model, ``folder/<protocol>/<title>.json``, and give its path; in ``leaderboard`` by default.
+
+    ``runs``: the name of one run; those of the protocol's other seeds are found by their settings. Of a model that was
+    trained elsewhere, the names of all runs that count. ``title``, ``by``, ``link``: what the table calls the model,
+    who made it, and where it is described.
+
+    Raises :class:`ParameterError` for a run that follows no protocol, :class:`RecordError` for one that is stale, for
+    seeds that are missing, and for a learning rate that validation did not choose.
+    """
+    names = [runs] if isinstance(runs, str) else list(runs)
+    records = [_usable(name) for name in names]
+    settings: BenchmarkSettings = records[0].settings
+    scored = settings.weights is not None
+    if len({_alike(record) for record in records}) > 1:
+        raise ParameterError(f"runs {', '.join(names)} are not of one model on the same terms: submit each by itself.")
+    protocol = get_protocol(f"{settings.resolution}-v1", settings.data)
+    if terms := differing_terms(settings, protocol):
+        told = ", ".join(f"{name} {value!r} instead of {_term(protocol, name)}" for name, value in terms.items())
+        raise ParameterError(f"run {names[0]} does not follow the protocol {protocol.name}: {told}.")
+    if not scored:
+        records = _finished(settings, protocol, "seed", protocol.seeds)
+    content = _content(records, [] if scored else _sweep(settings, protocol))
+    width = "" if settings.width is None else f", width {settings.width}"
+    name = MODEL_TITLES.get(settings.model, settings.model) + width
+    title = title or records[0].content.get("title") or name
+    place = Path(folder or paths.board) / (protocol.name + _SCORED * scored)
+    file = place / f"{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')}.json"
+    if file.exists() and read_row(file).content["settings"] != content["settings"]:
+        raise ParameterError(f"{file} is the row of a model with other settings: give this one another title.")
+    about = {"schema": SCHEMA, "protocol": place.name, "title": title, "author": by or None, "link": link or None}
+    write_json(file, {**about, **content})
+    return file
+
+
+def _usable(name: str) -> Record:
+    """The record of a run of the benchmark, made by the code and of the data that are here now."""
+    record = find_record(name)
+    if record.kind != BenchmarkSettings.kind:
+        raise ParameterError(f"run {name} is of the kind {record.kind}: the leaderboard is of benchmark runs.")
+    settings = record.settings
+    reason = record.mismatch(data_identity(settings.data, settings.resolution)[1])
+    named = ":" in settings.model or settings.model in MODELS  # else it was given as an object
+    # A run's name holds a hash of the model's code and of the weights.
+    if reason or (named and open_run(settings).name != record.name):
+        raise RecordError(f"run {name} is stale: {reason or 'its model or weights are others now'}; run it again.")
+    return record
+
+
+def _alike(record: Record) -> str:
+    """What a row's runs have in common: all but the seed, and which weights were trained elsewhere."""
+    scored = record.settings.weights is not None
+    return str([record.content["data"], {**record.settings.identity(), "seed": None, "weights": scored}])
+
+
+def _term(protocol: Protocol, name: str) -> Any:
+    return protocol.parameters().get(name, f"one of {protocol.learning_rates}")
+
+
+def _finished(settings: BenchmarkSettings, protocol: Protocol, name: str, values: Sequence[Any]) -> list[Record]:
+    """The records of runs that differ in one parameter only; RecordError says how to make those that are missing."""
+    runs = [open_run(settings, **{name: value}) for value in values]
+    if lacking := [str(value) for run, value in zip(runs, values, strict=True) if run.record is None]:
+        default, said = BenchmarkSettings().to_dict(), {"device", "seed", "protocol", "model", *protocol.parameters()}
+        said |= {"learning_rate"} if name == "learning_rate" else set()  # a sweep chooses it
+        own = {key: value for key, value in settings.to_dict().items() if key not in said and value != default[key]}
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in own.items()}
+        texts = {"protocol": protocol.name, "model": settings.model, **texts}
+        options = [f"--{key.replace('_', '-')} {shlex.quote(text)}" for key, text in texts.items()]
+        command = " ".join(["chairlib benchmark", *options, *(["--sweep"] if name == "learning_rate" else [])])
+        raise RecordError(f"a row lacks {name.replace('_', ' ')} {', '.join(lacking)}; make what is missing: {command}")
+    return [record for run in runs if (record := run.record)]
+
+
+def _sweep(settings: BenchmarkSettings, protocol: Protocol) -> list[dict[str, Any]]:
+    """What trying the protocol's learning rates came to, on the first seed; empty where only the recipe's was used."""
+    first = settings.with_changes(seed=protocol.seeds[0])
+    if settings.learning_rate is None:  # all three need not be there
+        runs = [open_run(first, learning_rate=rate) for rate in protocol.learning_rates]
+        records = [record for run in runs if (record := run.record)]
+    else:
+        records = _finished(first, protocol, "learning_rate", protocol.learning_rates)
+    sweep = [
+        {
+            "learning_rate": record.content["recipe"]["learning_rate"],
+            "val_iou": record.metrics["val"]["iou"],
+            "images": record.content["images_seen"],
+            "seconds": record.content["seconds"],
+            "chosen": record.settings.learning_rate == settings.learning_rate,
+        }
+        for record in records
+    ]
+    _check_chosen(sweep)
+    return sweep if len(sweep) > 1 else []
+
+
+def _check_chosen(sweep: Sequence[dict[str, Any]]) -> None:
+    best = max(sweep, key=lambda one: (one["val_iou"] or 0.0, one["chosen"]), default={"chosen": True})
+    if not best["chosen"]:
+        rate, iou = best["learning_rate"], best["val_iou"]
+        raise RecordError(f"the row must be of the learning rate {rate}, which validation chose (IoU {iou:.2f} %).")
+
+
+def _content(records: Sequence[Record], sweep: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A row's entries that follow from its records."""
+    options: Any = {"dtype": {"group": str}, "keep_default_na": False}
+    counts = [pd.read_csv(record.file("test_images.csv"), **options) for record in records]
+    group, labels = pd.factorize(counts[0]["group"])
+    contents, settings = [record.content for record in records], records[0].settings.to_dict()
+    for name in ("recipe", "weights"):  # a file's name, without the folders of this machine
+        settings[name] = settings[name] and Path(settings[name]).name
+    spent = [{"parameters": one["n_parameters"], **one.get("cost", {})} for one in contents]
+    for entry, one in zip(spent, contents, strict=True):
+        entry |= {"seconds": one["seconds"], "images": one["images_seen"]}
+    cost = pd.DataFrame(spent, dtype=float).mean()
+    for name in ("seconds", "images"):  # of one model, with the runs that chose its learning rate
+        cost[name] += sum(one[name] for one in sweep if not one["chosen"])
+    unclean = [one["name"] for one in contents if str(one["code"]["commit"]).endswith("+")]
+    images: dict[str, Any] = {"pixels": int(counts[0]["pixels"][0]), "groups": labels.tolist(), "group": _text(group)}
+    images["target"] = _text(counts[0]["target"])
+    images |= {name: [_text(one[name]) for one in counts] for name in ("intersection", "predicted")}
+    return {
+        "settings": {name: value for name, value in settings.items() if name not in _LEFT_OUT},
+        "recipe": contents[0]["recipe"],
+        "seeds": [record.settings.seed for record in records],
+        "scores": score_counts(counts),
+        "images": images,
+        "cost": {name: none_if_nan(round(float(value), 2)) for name, value in cost.items()},
+        "sweep": list(sweep),
+        "machine": ", ".join(sorted({one["hardware"] for one in contents})),
+        **{name: contents[0][name] for name in ("packages", "data", "code")},
+        "model_code": model_code_hash(settings["model"]),
+        "runs": [record.name for record in records],
+        "weights": [weights_hash(record.name) for record in records],
+        "date": max(one["finished"] for one in contents)[:10],
+        "notes": [f"{name} was made from a checkout with changes that were not committed." for name in unclean],
+    }
+
+
+def verify(
+    file: Path | str, weights: Sequence[str] = (), data: str = "mini", device: str = "auto", progress: bool = False
+) -> str:
+    """Check a row, and say in a line what was checked.
+
+    Always: its version, its protocol and terms, that its images are the test composites of ``data``, and that its means
+    and intervals follow from its counts. With ``weights`` (for each seed in order a file, the name of a run that is
+    here, or ``"built"`` for a model that needs none) the model is built and scored too.
+
+    Other hardware rounds differently: an image agrees where no count is off by more than 0.2 % of its pixels; a seed
+    agrees where at most 1 % of its images do not, and no score is off by more than 0.05 points.
+
+    Raises :class:`ChairlibError`, one line, which names the first number that does not hold.
+    """
+    row = read_row(file)
+    settings, content = BenchmarkSettings.of(row.content["settings"]), row.content
+    protocol, scored = get_protocol(content["protocol"].removesuffix(_SCORED), data), settings.weights is not None
+
+    def compare(what: str, stated: Any, found: Any) -> None:
+        if stated != found:
+            raise RecordError(f"{file} does not hold: {what} {stated}, but must be {found}.")
+
+    compare("its protocol is", content["protocol"], protocol.name + _SCORED * scored)
+    compare("its data have the hash", content["data"].get("hash"), protocol.data_hash)
+    for name, value in differing_terms(settings, protocol).items():
+        compare(f"its setting {name} is", value, _term(protocol, name))
+    if not scored:
+        compare("its seeds are", row.seeds, list(protocol.seeds))
+        _check_chosen(content["sweep"])
+    if settings.learning_rate is not None:
+        tried = sorted(one["learning_rate"] for one in content["sweep"])
+        compare("the learning rates tried are", tried, list(protocol.learning_rates))
+    loader = CompositeLoader(data, "test", settings.resolution, 256, device, limit=settings.test_images)
+    counts, pixels = row.counts[0], settings.resolution**2
+    compare("the pixels of its images are", int(counts["pixels"][0]), pixels)
+    compare("the number of its images is", len(counts), len(loader.indices))
+    groups, targets = loader.groups or [""] * len(counts), (foreground_shares(loader) / 100 * pixels).round()
+    for image in np.flatnonzero(counts["group"] != groups)[:1].tolist():
+        compare(f"the group of image {image} is", counts["group"][image], groups[image])
+    for image in np.flatnonzero(np.abs(counts["target"] - targets) > _PIXELS_OFF * pixels)[:1].tolist():
+        compare(f"the chair pixels of image {image} are", counts["target"][image], int(targets[image]))
+    stated, found = _flat(content["scores"]), _flat(score_counts(row.counts))
+    numbers = ["mean", "low end", "high end", *(f"of seed {seed}" for seed in row.seeds)]
+    # Both are rounded to four places.
+    for metric, number in np.argwhere(~np.isclose(stated, found, rtol=0, atol=1e-4, equal_nan=True))[:1].tolist():
+        compare(f"its {METRICS[metric]}, {numbers[number]}, is", stated[metric, number], found[metric, number])
+    if weights:
+        return _rescore(row, settings, weights, loader, progress)
+    n_groups = len(set(loader.groups or loader.indices.tolist()))
+    return f"arithmetic checked, not rescored ({len(counts)} images of {n_groups} groups, {len(row.seeds)} seeds)"
+
+
+def _rescore(
+    row: Row, settings: BenchmarkSettings, weights: Sequence[str], loader: CompositeLoader, progress: bool
+) -> str:
+    """Score the model with weights of its seeds; RecordError where that gives other numbers than the row's."""
+    if len(weights) > len(row.seeds):
+        raise ParameterError(f"{len(weights)} weights are too many for {len(row.seeds)} seeds.")
+    if (known := row.content["model_code"]) != (here := model_code_hash(settings.model)):
+        raise RecordError(f"{row.file} is of the code {known} of {settings.model}, here it is {here}: get that code.")
+    model = model_of(settings).to(loader.device)
+    n_otherwise, notes = 0, ""
+    for seed, name, counts, digest in zip(row.seeds, weights, row.counts, row.content["weights"], strict=False):
+        is_file = name == AS_BUILT or Path(name).suffix in (".safetensors", ".pt", ".pth")
+        file = name if is_file else str(find_record(name).file("weights.safetensors"))
+        load_weights(model, file)
+        scores = evaluate(model, loader, progress=progress).scores
+        off = (scores.counts[["intersection", "predicted"]] - counts[["intersection", "predicted"]]).abs().max(axis=1)
+        disagree = off > _PIXELS_OFF * counts["pixels"]
+        worst = int(off.to_numpy().argmax())
+        told = f"{int(disagree.sum())} of {len(off)} images have other counts, as image {worst} has"
+        stated, given = _flat(score_counts([counts]))[:, 0], [getattr(scores, metric) for metric in METRICS]
+        for metric, value, gives in zip(METRICS, stated, given, strict=True):
+            if not np.isclose(value, gives, rtol=0, atol=_POINTS_OFF, equal_nan=True):
+                what = f"its {metric} of seed {seed} is {value:.2f} %, but {name} gives {gives:.2f} %"
+                raise RecordError(f"{row.file} does not hold: {what}; {told}.")
+        if disagree.mean() > _IMAGES_OFF:
+            raise RecordError(f"{row.file} does not hold: scored with {name}, seed {seed}: {told}.")
+        n_otherwise += int((off > 0).sum())
+        notes += f"; {name} is another file than the row's" if weights_digest(file) != digest else ""
+    if row.content["code"].get("hash") != code_hash(BenchmarkSettings.kind):
+        notes += "; the row was made by other code of chairlib"
+    told = f"{len(weights)} of {len(row.seeds)} seeds; {n_otherwise} of {len(weights) * len(loader.indices)} images"
+    return f"rescored on {describe_hardware(loader.device)}: {told} have other counts, as rounding makes them{notes}"
+
+
+def table(found: Sequence[Row], protocol: str) -> pd.DataFrame:
+    """The rows of a protocol by IoU, the best first; apart, what was trained elsewhere, and the paper's own rows.
+
+    Scores are in per cent, with 95 % intervals over groups and seeds.
+    """
+    titles = {"IoU, %": "iou", "Dice, %": "dice", "precision, %": "precision", "pooled IoU, %": "pooled_iou"}
+    lines: list[dict[str, Any]] = []
+    for trained, name in (("by the protocol", protocol), ("elsewhere", protocol + _SCORED)):
+        chosen = [row.content for row in found if row.content["protocol"] == name]
+        for one in sorted(chosen, key=lambda content: -(content["scores"]["iou"]["mean"] or 0)):
+            model = one["title"] + (f" ({one['author']})" if one["author"] else "")
+            scores = {title: tuple(one["scores"][name][end] for end in _ENDS) for title, name in titles.items()}
+            counted = {"seeds": len(one["seeds"]), "learning rates tried": len(one["sweep"]) or 1}
+            lines.append({"trained": trained, "model": model, **scores, **counted})
+    size = int(protocol.split("-")[-2])
+    paper = published.table(2) if size == 64 else published.table(1).query("resolution == @size")
+    for printed in paper.sort_values("iou", ascending=False).to_dict("records"):
+        shown = {title: printed.get(metric) for title, metric in titles.items()}
+        lines.append({"trained": "in the paper, on its chairs", "model": MODEL_TITLES[printed["model"]], **shown})
+    return pd.DataFrame(lines, dtype=object).set_index(["trained", "model"])
+
+
+def costs(found: Sequence[Row], protocol: str) -> pd.DataFrame:
+    """IoU beside what it cost, of the models that were trained by a protocol: for :mod:`chairlib.show.cost`.
+
+    Columns: model; iou, low, high (per cent); seconds, flops and what else the rows know of cost, NaN where unknown.
+    """
+    chosen = [row.content for row in found if row.content["protocol"] == protocol]
+    ious = [one["scores"]["iou"] for one in chosen]
+    scores = pd.DataFrame([[one[end] for end in _ENDS] for one in ious], columns=["iou", "low", "high"], dtype=float)
+    scores.insert(0, "model", [one["title"] for one in chosen])
+    return scores.join(pd.DataFrame([{"flops": None, **one["cost"]} for one in chosen], dtype=float))

@@ -1,0 +1,113 @@
+"""The commands that this package adds to ``chairlib``: ``export`` and ``export-onnx``."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+COMMANDS = ("export", "export-onnx")
+
+
+def test_the_commands_are_listed_and_have_help(call):
+    listed = call("--help")[1]
+    for command in COMMANDS:
+        assert f" {command} " in listed
+        status, out, _ = call(command, "-h")
+        assert status == 0
+        assert "--resolution" in out
+
+
+def test_registering_the_commands_does_not_load_torch_or_numpy():
+    code = (
+        "import sys; from chairlib.cli import app; assert 'chairbridge.cli' in sys.modules; "
+        "assert not {'torch', 'numpy', 'pandas', 'PIL'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_export(call, collection):
+    status, out, _ = call("export", collection.root, "--out", "out", "--resolution", 32)
+    assert status == 0
+    assert out == f"{len(list(Path('out').rglob('mask/*.png')))} composites of 32 x 32 pixels in out\n"
+    assert set(Image.open("out/train/mask/0.png").tobytes()) == {0, 255}
+    assert call("export", collection.root, "--out", "soft", "--resolution", 32, "--soft")[0] == 0
+    assert len(set(Image.open("soft/train/mask/0.png").tobytes())) > 2
+
+
+def test_export_for_hugging_face(call, collection):
+    status, out, _ = call("export", collection.root, "--out", "out", "--resolution", 32, "--format", "huggingface")
+    assert (status, out) == (0, "76 composites of 32 x 32 pixels in out\n")
+    assert {"README.md", "composites.csv", "croissant.json"} < {path.name for path in Path("out").iterdir()}
+
+
+def test_wrong_usage_is_status_2(call):
+    for arguments in (["export", "mini"], ["export-onnx"], ["export-onnx", "run"]):
+        status, out, errors = call(*arguments)
+        assert (status, out) == (2, "")
+        assert "Error: " in errors
+
+
+def test_bad_input_is_one_line(fails, collection, tmp_path, own_runs):
+    (tmp_path / "empty").mkdir()
+    for data, reason in ((tmp_path / "nope", "is not a folder"), (tmp_path / "empty", "holds no manifest.csv")):
+        assert reason in fails("export", data, "-o", "out")
+    assert "resolution 8" in fails("export", collection.root, "-o", "out", "--resolution", 8)
+    assert "format 'voc' is unknown" in fails("export", collection.root, "-o", "out", "--format", "voc")
+    said = fails("export", collection.root, "-o", "out", "--format", "coco", "--soft")
+    assert said.startswith("soft True does not go with format 'coco'")
+    said = fails("export-onnx", "no-such-run", "-o", "out.onnx")
+    assert said.startswith(f"run 'no-such-run' is not in {own_runs} (finished runs: none)")
+
+
+def test_an_unreadable_image_is_named(fails, collection, tmp_path):
+    shutil.copytree(collection.root, tmp_path / "broken")
+    file = sorted((tmp_path / "broken" / "segments").iterdir())[0]
+    file.write_bytes(file.read_bytes()[:60])
+    # At a resolution of its own: the packed images of the same content would be taken from the cache.
+    assert file.name in fails("export", tmp_path / "broken", "-o", "out", "--resolution", 40)
+
+
+def test_out_that_exists_or_cannot_be_written(call, collection):
+    Path("mine").mkdir()
+    Path("mine/precious").write_text("x")
+    assert call("export", collection.root, "-o", "mine") == (
+        1,
+        "",
+        "chairlib: mine exists and is not an empty folder; name a new folder, or remove it first.\n",
+    )
+    status, _, errors = call("export", collection.root, "-o", "mine/precious/out", "--resolution", 32)
+    assert status == 1
+    assert errors.startswith("chairlib: cannot write mine/precious/out: ")
+    assert errors.count("\n") == 1
+    assert [path.name for path in Path().rglob("*")] == ["mine", "precious"]
+
+
+@pytest.mark.parametrize("name", ["released", "coco", "huggingface"])
+def test_full_disk(collection, tmp_path, name):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a tmpfs can only be mounted by root")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "chairlib", "export", collection.root, "-o", disk / "out", "--format", name],
+            env={**os.environ, "CHAIRLIB_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        last = done.stderr.replace("\r", "\n").rstrip().splitlines()[-1]
+        assert done.returncode == 1
+        assert last.startswith(f"chairlib: cannot write {disk}")
+        assert "No space left on device" in last
+        assert "Traceback" not in done.stderr
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
