@@ -274,7 +274,7 @@ def where_the_time_goes(bench: Bench, batch_size: int) -> dict[str, float]:
 def cells(bench: Bench) -> None:
     """The smallest first, so that the deadline leaves as few undone as possible."""
     arguments = bench.arguments
-    table_1 = published.table1()[["model", "resolution"]].itertuples(index=False, name=None)
+    table_1 = published.table(1)[["model", "resolution"]].itertuples(index=False, name=None)
     wanted = [
         pair
         for pair in dict.fromkeys([*table_1, *((model, 64) for model in TABLE_2)])

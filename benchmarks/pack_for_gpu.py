@@ -14,13 +14,14 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 
 from PIL import Image
 
+from chairfinder.provenance import Provenance
 from chairfinder.writing import Item, write_collection
 from chairlib.collection import Collection
-from chairlib.collection.provenance import OPTIONAL_COLUMNS, PROVENANCE_COLUMNS, Provenance
 from chairlib.core.errors import ParameterError
 from chairlib.core.files import atomic_path
 from chairlib.core.progress import progress_bar
@@ -42,7 +43,7 @@ def shrink(collection: Collection, row: dict, side: int, quality: int) -> Item:
         image.save(stream, "PNG", optimize=True)
     else:
         image.save(stream, "JPEG", quality=quality, optimize=True)
-    columns = {name: row[name] for name in (*PROVENANCE_COLUMNS, *OPTIONAL_COLUMNS) if name in row}
+    columns = {field.name: row[field.name] for field in fields(Provenance) if field.name in row}
     return Item(row["kind"], stream.getvalue(), *image.size, row["group"], Provenance(**columns))
 
 

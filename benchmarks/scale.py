@@ -44,11 +44,12 @@ from _records import write_record
 from matplotlib.ticker import NullLocator
 from PIL import Image
 
+from chairfinder.provenance import Provenance
 from chairfinder.writing import Item, write_collection
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.training import fit
-from chairlib.collection import Collection, Provenance
+from chairlib.collection import Collection
 from chairlib.compositing import image_sets
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths

@@ -27,10 +27,10 @@ import pandas as pd
 from _records import write_record
 from PIL import Image, ImageEnhance, ImageFilter
 
-from chairfinder import grouping
-from chairlib.collection import Collection, leakage
-from chairlib.collection.opacity import object_box
-from chairlib.collection.signatures import CENTRES, Signature, as_signs, background_signature, segment_signature
+from chairfinder import grouping, leakage
+from chairfinder.boxes import object_box
+from chairfinder.signatures import CENTRES, Signature, as_signs, background_signature, segment_signature
+from chairlib.collection import Collection
 
 #: The limits that are tried, each alone. The chosen value is tried as well. "duplicate bits" is not a constant of the
 #: library but what its caller gives to `near_duplicates`: 12 where images are collected.

@@ -33,7 +33,7 @@ __all__ = ["app", "main"]
 
 #: Commands of the packages beside the library, which does without them.
 _EXTRA_COMMANDS = (
-    *("render", "render-stand-in", "import", "collect", "fetch", "coco-chairs", "export", "export-onnx"),
+    *("render", "render-stand-in", "import", "audit", "collect", "fetch", "coco-chairs", "export", "export-onnx"),
     *("card", "robustness", "submit", "verify"),
 )
 
@@ -91,27 +91,6 @@ def info(data: Data = "mini") -> None:
     from chairlib.collection.info import describe
 
     print(describe(Collection(data)))
-
-
-@app.command()
-def audit(
-    data: Data = "mini",
-    threshold: Annotated[
-        int, typer.Option(min=0, max=256, help="Least bits, of 256, between images of two splits; 0 only reports.")
-    ] = 24,
-    most: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of a kind's val and test images that may be nearer than that.")
-    ] = 0.02,
-) -> None:
-    """Look for near-duplicates across splits; exit status 1 where more than that share of images has one."""
-    from chairlib.collection import Collection
-    from chairlib.collection.leakage import audit as measure
-    from chairlib.collection.leakage import check
-
-    report = measure(Collection(data), progress=True)
-    print(report)
-    check(report, threshold, most)
-    print(f"\nat most {most:.0%} of val and test images are closer than {threshold} bits to one of another split")
 
 
 def benchmark(sweep: bool, **parameters: Any) -> None:

@@ -6,8 +6,9 @@ import json
 import numpy as np
 from PIL import Image, ImageDraw
 
+from chairfinder.provenance import Provenance
 from chairfinder.writing import Item, write_collection
-from chairlib.collection import SPLITS, Collection, Provenance
+from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.datasets import ChairSegments
 
 

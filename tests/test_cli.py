@@ -31,7 +31,6 @@ def test_version_and_help(call):
     assert status == 0
     for command in (
         "info",
-        "audit",
         "benchmark",
         "run",
         "paper",
@@ -50,19 +49,6 @@ def test_the_help_of_a_build_names_every_profile(call):
 def test_help_does_not_wait_for_torch():
     code = "import sys; from chairlib.cli import app; assert not {'torch', 'pandas', 'PIL'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_audit(call):
-    status, out, _ = call("audit")
-    assert status == 0
-    assert "nearest pairs" in out
-    assert out.endswith("\nat most 2% of val and test images are closer than 24 bits to one of another split\n")
-    status, out, errors = call("audit", "mini", "--threshold", 64)
-    assert status == 1
-    assert "nearest pairs" in out
-    assert errors.replace("\r", "\n").split("\n")[-2].startswith("chairlib: ")
-    assert "differ in 36 bits of 256 (silhouette), fewer than 64, so they are near-duplicates (" in errors
-    assert call("audit", "mini", "--threshold", 300)[0] == 2
 
 
 def test_info(call, collection):

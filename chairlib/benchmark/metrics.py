@@ -190,13 +190,11 @@ class MaskScorer:
             per_image = pd.DataFrame({name: np.divide(*parts[name]) for name in ("iou", "dice", "precision")})
             means = {name: float(above.sum() / below.sum()) for name, (above, below) in parts.items()}
         per_image["group"] = pd.Series(labels, dtype=object)
-        n_left_out = int((counts["target"] < MIN_CHAIR_PIXELS).sum())
-        predicted_all = {0: "background", counts["pixels"].sum(): "chair"}.get(counts["predicted"].sum())
         return Scores(
             **means,
             n_images=len(counts),
-            n_left_out=n_left_out,
-            predicted_all=predicted_all,
+            n_left_out=int((counts["target"] < MIN_CHAIR_PIXELS).sum()),
+            predicted_all={0: "background", counts["pixels"].sum(): "chair"}.get(counts["predicted"].sum()),
             per_image=per_image,
             counts=counts,
         )
@@ -284,9 +282,10 @@ def _check_span(name: str, span: Tensor, found: str) -> None:
     is_target = name == "target"
     if low >= 0 and high <= 1 and not (is_target and is_soft):
         return
-    wanted, mend = ("hold only 0 and 1", _mend_target) if is_target else ("probabilities in [0, 1]", _mend_predicted)
+    wanted = "hold only 0 and 1" if is_target else "probabilities in [0, 1]"
     raise ParameterError(
-        f"{name} masks must be bool or {wanted}; found values from {low:g} to {high:g} ({found}). {mend(low, high)}"
+        f"{name} masks must be bool or {wanted}; found values from {low:g} to {high:g} ({found}). "
+        f"{_mend_values(is_target, low, high)}"
     )
 
 
@@ -301,19 +300,14 @@ def _count(predicted: Tensor, target: Tensor) -> Tensor:
     return torch.stack([*counts, torch.full_like(counts[0], chair.shape[1])], 1)
 
 
-def _mend_predicted(low: float, high: float) -> str:
+def _mend_values(is_target: bool, low: float, high: float) -> str:
     if math.isnan(low) or math.isnan(high):
-        return "Not-a-number came out of the model: has training diverged?"
+        diverged = "Not-a-number came out of the model: has training diverged?"
+        return "Remove the not-a-numbers first." if is_target else diverged
     if low >= 0 and high == 255:
-        return "Divide 0/255 masks by 255."
-    return "Logits need a threshold or a sigmoid first: pass `logits > 0` or `logits.sigmoid()`."
-
-
-def _mend_target(low: float, high: float) -> str:
-    if math.isnan(low) or math.isnan(high):
-        return "Remove the not-a-numbers first."
-    if low >= 0 and high == 255:
-        return "Turn 0/255 masks into 0/1: pass `target > 127`."
+        return "Turn 0/255 masks into 0/1: pass `target > 127`." if is_target else "Divide 0/255 masks by 255."
+    if not is_target:
+        return "Logits need a threshold or a sigmoid first: pass `logits > 0` or `logits.sigmoid()`."
     if low >= 0 and high <= 1:
         return "A soft mask needs a threshold first: pass `target > 0.4` (the data set's own rule)."
     return "Labels of several classes need one class picked first: pass `target == chair_label`."

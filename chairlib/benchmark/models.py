@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chairlib.benchmark.settings import ModelSettings
-from chairlib.core.checks import is_whole
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.code import code_hash
 from chairlib.core.errors import ChairlibError, ParameterError, one_line
 from chairlib.core.vision import torchvision
@@ -117,12 +117,9 @@ def _check_arguments(
 ) -> None:
     if not isinstance(name, str):
         raise ParameterError(f"model {name!r} must be a name: {', '.join(MODELS)}, or package.module:callable.")
-    if width is not None and (not is_whole(width) or width < 1):
-        raise ParameterError(f"a model's width is a whole number of channels, at least 1; found {width!r}.")
-    if backbone_weights not in (None, "imagenet"):
-        raise ParameterError(
-            f"unknown backbone weights {backbone_weights!r}: choose 'imagenet', or None for random weights."
-        )
+    check_count("a model's width", width, none=True)
+    if backbone_weights is not None:
+        check_choice("backbone_weights", backbone_weights, ["imagenet"])
     if ":" in name:
         if backbone_weights:
             raise ParameterError(f"backbone_weights is for the built-in models; let {name} load its own weights.")
@@ -184,9 +181,8 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 def forward(model: nn.Module, images: Tensor, layout: torch.memory_format = torch.preserve_format) -> Any:
     """What ``model`` gives for ``images`` [B, 3, H, W], which stay as they are.
 
-    A model may change its input in place (``x -= 0.5``), and images are used again: by another model, for a picture, by
-    the set that holds them. So it gets a copy, which costs one batch of memory, 48 KiB an image of 64 pixels. Giving
-    the images another ``layout`` is that copy: there it costs nothing more.
+    A model may change its input in place (``x -= 0.5``), and images are used again, so it gets a copy: one batch of
+    memory, and nothing more where the images are given another ``layout`` anyway.
     """
     return model(images.clone(memory_format=layout))
 
@@ -311,18 +307,12 @@ class _NarrowResNet(torchvision.models.ResNet):
         return {"out": self.layer4(self.layer3(self.layer2(self.layer1(features))))}
 
 
-class FCNResNet(nn.Module):
-    """torchvision's FCN on a dilated ResNet (stride 8), with its output as a tensor at the input's size."""
-
-    def __init__(self, backbone: nn.Module, classifier: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.classifier = classifier
+class FCNResNet(torchvision.models.segmentation.FCN):
+    """torchvision's FCN on a dilated ResNet (stride 8), with its output, at the input's size, as a plain tensor."""
 
     def forward(self, images: Tensor) -> Tensor:
         _check_images(images)
-        logits = self.classifier(self.backbone(images)["out"])
-        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+        return super().forward(images)["out"]
 
 
 def _load_imagenet(name: str, backbone: nn.Module, all_weights: Any) -> None:

@@ -114,7 +114,7 @@ class Report:
 
     def table1(self) -> pd.DataFrame:
         """Table 1: time to convergence and IoU, the paper's and ours. Without records, all rows of the paper's."""
-        paper = published.table1().set_index(["model", "resolution"])
+        paper = published.table(1).set_index(["model", "resolution"])
         others = {(record.settings.model, record.settings.resolution) for record in self.records} - set(paper.index)
         rows: list[dict[Any, Any]] = []
         for model, resolution in [*paper.index, *sorted(others)]:
@@ -137,7 +137,7 @@ class Report:
     def table2(self) -> pd.DataFrame:
         """Table 2: scores at 64 x 64, and of a model that sees no chair. Without records, all rows of the paper's."""
         ours = "ours (95 % interval)"
-        paper = published.table2().set_index("model")
+        paper = published.table(2).set_index("model")
         at_64 = {record.settings.model for record in self.records if record.settings.resolution == 64}
         rows: list[dict[Any, Any]] = []
         for model in [*paper.index, *sorted(at_64 - set(paper.index))]:
@@ -160,13 +160,13 @@ class Report:
 
     def not_trained(self, table: int) -> str:
         """The line below Table 1 or 2: rows of the paper that this build has not. Empty where it has all, or no run."""
-        paper = published.table1() if table == 1 else published.table2().assign(resolution=64)
+        paper = published.table(1) if table == 1 else published.table(2).assign(resolution=64)
         cells = [(model, size) for model, size in zip(paper["model"], paper["resolution"], strict=True) if self.records]
         return untrained((model_title(model), f"{size} px") for model, size in cells if not self.find(model, size))
 
     def differences_from_paper(self) -> list[str]:
         """Which models change places in Table 2, by IoU, a sentence for each two that were trained alike."""
-        paper, notes = published.table2().set_index("model")["iou"], []
+        paper, notes = published.table(2).set_index("model")["iou"], []
         found = [(key, found) for key, found in self.configurations().items() if key[0] in paper and key[2] == 64]
         for ((model, *alike), mine), ((other, *others), theirs) in itertools.combinations(found, 2):
             gain, printed = paired_difference(mine, theirs), paper[model] - paper[other]
@@ -234,7 +234,7 @@ class Report:
 
     def paper_by_resolution(self) -> pd.DataFrame:
         """The paper's Table 1 in the form of :meth:`by_resolution`."""
-        return published.table1().assign(model=lambda table: table["model"].map(MODEL_TITLES))
+        return published.table(1).assign(model=lambda table: table["model"].map(MODEL_TITLES))
 
     def figure4(self) -> dict[str, Any]:
         """Arguments of :func:`chairlib.show.pictures.figure4`: test composites, their masks, and each model's masks."""

@@ -22,18 +22,29 @@ from PIL import Image
 
 from chairlib.collection.cells import from_cell, read_table
 from chairlib.collection.images import decode_photo, decode_segment
-from chairlib.collection.provenance import OPTIONAL_COLUMNS, PROVENANCE_COLUMNS
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError, ImageError
 
-__all__ = ["KINDS", "MANIFEST", "MANIFEST_COLUMNS", "SPLITS", "Collection", "check_manifest", "image_file"]
+__all__ = [
+    "KINDS",
+    "MANIFEST",
+    "MANIFEST_COLUMNS",
+    "OPTIONAL_COLUMNS",
+    "SPLITS",
+    "Collection",
+    "check_manifest",
+    "image_file",
+]
 
 #: The two kinds of images: what is cut out, and what it is pasted on.
 KINDS = ("segment", "background")
 #: Groups belong to one of them as a whole, or a model would be tested on what it was trained on.
 SPLITS = ("train", "val", "test")
-#: The columns of every manifest, in order; :data:`chairlib.collection.provenance.OPTIONAL_COLUMNS` may follow.
-MANIFEST_COLUMNS = ("id", "kind", *PROVENANCE_COLUMNS, "width", "height", "group", "split")
+_PROVENANCE = ("source", "url", "author", "licence", "retrieved")
+#: The columns of every manifest, in order; those of OPTIONAL_COLUMNS may follow.
+MANIFEST_COLUMNS = ("id", "kind", *_PROVENANCE, "width", "height", "group", "split")
+#: The page that shows an image, and the text of its licence: columns only where an image has one, as from the web.
+OPTIONAL_COLUMNS = ("landing_page", "licence_url")
 _FOLDERS = {"segment": "segments", "background": "backgrounds"}
 _SUFFIXES = {"segment": ".png", "background": ".jpg"}
 #: The manifest's file name.

@@ -3,7 +3,6 @@
 import html
 import textwrap
 from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -26,83 +25,63 @@ _RESOLUTION, _PADDING = 64, 6
 class Description:
     """Numbers that describe a collection. ``str()`` gives them as text; a notebook shows them as a table."""
 
-    name: str
-    hash: str
-    counts: Mapping[str, Mapping[str, int]]
-    """Images by kind and split."""
-    groups: Mapping[str, Mapping[str, int]]
-    """Groups by kind and split."""
-    widths: Mapping[str, tuple[int, int, int]]
-    """Least, median and greatest width in pixels, by kind."""
-    heights: Mapping[str, tuple[int, int, int]]
-    licences: Mapping[str, Mapping[str, int]]
-    """Images by kind and licence, the most common first; ``"not stated"`` where the manifest has none."""
-    canvas_share: float
-    """Mean share of a segment's own canvas with opacity above 0.4, in [0, 1]."""
-    composite_share: float
-    """The same in a 64 x 64 composite: the whole canvas stretched to 58 x 58, the padding counted as background."""
+    title: str
+    """Name and data hash."""
+    counts: pd.DataFrame
+    """A row per split, and ``all``. Columns: (``segments`` or ``backgrounds``, number of ``images`` or ``groups``)."""
+    notes: list[str]
+    """Sizes and licences of each kind, and the share of the foreground: a sentence each."""
 
     def __str__(self) -> str:
-        table = self._table().rename_axis(None).map("{:,}".format).to_string()
-        notes = [textwrap.fill(note, 100, subsequent_indent="    ") for note in self._notes()]
-        return "\n".join([f"{self.name}  (data hash {self.hash})", "", table, "", *notes])
+        table = self.counts.rename_axis(None).map("{:,}".format).to_string()
+        notes = [textwrap.fill(note, 100, subsequent_indent="    ") for note in self.notes]
+        return "\n".join([self.title, "", table, "", *notes])
 
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{html.escape(note)}</li>" for note in self._notes())
-        return f"{style_table(self._table(), f'{self.name} (data hash {self.hash})').data}<ul>{items}</ul>"
-
-    def _table(self) -> pd.DataFrame:
-        columns = {
-            (f"{kind}s", what): [*(table[split] for split in SPLITS), sum(table.values())]
-            for kind in KINDS
-            for what, table in (("images", self.counts[kind]), ("groups", self.groups[kind]))
-        }
-        return pd.DataFrame(columns, pd.Index([*SPLITS, "all"], name="split"))
-
-    def _notes(self) -> list[str]:
-        """Sizes and licences of each kind, and the share of the foreground: a sentence each."""
-        shares = f"{self.canvas_share:.1%} of a segment's canvas, {self.composite_share:.1%} of a composite"
-        return [
-            *(
-                f"{kind}s: {_in_words(self.widths[kind])} pixels wide, {_in_words(self.heights[kind])} high; licence: "
-                + ", ".join(f"{licence} ({count:,})" for licence, count in self.licences[kind].items())
-                for kind in KINDS
-            ),
-            f"foreground: {shares} at {_RESOLUTION} x {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)",
-        ]
+        items = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        return f"{style_table(self.counts, self.title).data}<ul>{items}</ul>"
 
 
 def describe(collection: Collection) -> Description:
-    """Describe a collection. Reads every segment; raises CollectionError where one is damaged."""
-    rows = {kind: collection.rows(kind) for kind in KINDS}
+    """Describe a collection: counts by split; by kind the least, median and greatest size, and licences; foreground.
+
+    Reads every segment; raises CollectionError where one is damaged.
+    """
+    counts: dict[tuple[str, str], list[int]] = {}
+    notes = []
+    for kind in KINDS:
+        rows = collection.rows(kind)
+        by_split = rows.groupby("split")["group"]
+        for what, found in (("images", by_split.size()), ("groups", by_split.nunique())):
+            counts[f"{kind}s", what] = [*found[list(SPLITS)], found.sum()]
+        licences = Counter(rows["licence"].replace("", "not stated")).most_common()
+        notes.append(
+            f"{kind}s: {_in_words(rows['width'])} pixels wide, {_in_words(rows['height'])} high; licence: "
+            + ", ".join(f"{licence} ({count:,})" for licence, count in licences)
+        )
+    identities = collection.rows("segment")["id"]
     with ThreadPoolExecutor() as pool:
-        shares = list(pool.map(lambda identity: _shares(collection.open("segment", identity)), rows["segment"]["id"]))
-    canvas_share, composite_share = np.mean(shares, axis=0)
-    return Description(
-        name=collection.name,
-        hash=collection.hash,
-        counts={kind: {split: len(collection.rows(kind, split)) for split in SPLITS} for kind in KINDS},
-        groups={kind: {split: collection.rows(kind, split)["group"].nunique() for split in SPLITS} for kind in KINDS},
-        widths={kind: _least_median_greatest(rows[kind]["width"]) for kind in KINDS},
-        heights={kind: _least_median_greatest(rows[kind]["height"]) for kind in KINDS},
-        licences={kind: dict(Counter(rows[kind]["licence"].replace("", "not stated")).most_common()) for kind in KINDS},
-        canvas_share=float(canvas_share),
-        composite_share=float(composite_share),
+        shares = list(pool.map(lambda identity: _shares(collection.open("segment", identity)), identities))
+    of_canvas, of_composite = np.mean(shares, axis=0)
+    notes.append(
+        f"foreground: {of_canvas:.1%} of a segment's canvas, {of_composite:.1%} of a composite at {_RESOLUTION} x "
+        f"{_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)"
     )
+    table = pd.DataFrame(counts, pd.Index([*SPLITS, "all"], name="split"))
+    return Description(f"{collection.name}  (data hash {collection.hash})", table, notes)
 
 
 def _shares(segment: Image.Image) -> tuple[float, float]:
-    """Shares of pixels above the mask's opacity, in [0, 1]: of the segment's own canvas, and of a composite."""
+    """Shares of pixels with opacity above 0.4, in [0, 1]: of the segment's canvas, and of a composite.
+
+    In a composite the whole canvas is stretched to 58 x 58 pixels, and the padding counts as background.
+    """
     opacity = segment.getchannel("A")
     inner = _RESOLUTION - _PADDING
     small = np.asarray(opacity.resize((inner, inner), Image.Resampling.BILINEAR))
     return float((np.asarray(opacity) > MASK_OPACITY).mean()), float((small > MASK_OPACITY).sum()) / _RESOLUTION**2
 
 
-def _least_median_greatest(values: pd.Series) -> tuple[int, int, int]:
-    return int(values.min()), int(values.median()), int(values.max())
-
-
-def _in_words(spread: tuple[int, int, int]) -> str:
-    least, median, greatest = spread
+def _in_words(values: pd.Series) -> str:
+    least, median, greatest = int(values.min()), int(values.median()), int(values.max())
     return f"{median:,}" if least == greatest else f"{least:,} to {greatest:,} (median {median:,})"

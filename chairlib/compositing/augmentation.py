@@ -1,7 +1,6 @@
 """Random changes of images and their masks, a whole batch at a time, on the batch's device.
 
-Every image is mirrored, moved and scaled with its mask, then recoloured. The random numbers come from a generator of
-the CPU, so that they are the same on every device.
+The random numbers come from a generator of the CPU, so that they are the same on every device.
 """
 
 from dataclasses import dataclass
@@ -70,8 +69,6 @@ class Augment:
         return rows.float(), columns.float()
 
     def _recolour(self, images: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-        if self.colour == 0:
-            return images
         factors = 1 + self.colour * (2 * drawn - 1)
         brightness, contrast, saturation = (
             factors[:, column].to(images.dtype).view(-1, 1, 1, 1) for column in (_BRIGHTNESS, _CONTRAST, _SATURATION)

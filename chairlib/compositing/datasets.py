@@ -10,7 +10,6 @@ from PIL import Image
 from chairlib.collection import Collection
 from chairlib.compositing.blend import padding
 from chairlib.compositing.image_sets import CompositeSet, to_pillow
-from chairlib.compositing.packing import check_split
 from chairlib.compositing.transforms import MaskedDataset
 
 __all__ = ["ChairSegments"]
@@ -21,8 +20,7 @@ class ChairSegments(MaskedDataset):
 
     ``root`` is a collection (``"mini"``, a folder or a :class:`Collection`), ``split`` train, val or test,
     ``resolution`` in pixels; ``options`` are those of :class:`CompositeSet`. ``transforms``, ``transform`` and
-    ``target_transform`` are those of :class:`MaskedDataset`: with ``torchvision.transforms.v2`` they give
-    ``(tv_tensors.Image, tv_tensors.Mask of 0 and 1)``, and ``wrap_dataset_for_transforms_v2`` is not needed.
+    ``target_transform`` are those of :class:`MaskedDataset`, which says what v2's transforms get.
 
     >>> image, mask = ChairSegments("mini", split="val", resolution=64)[0]
     >>> image.size, image.mode, mask.mode
@@ -42,7 +40,7 @@ class ChairSegments(MaskedDataset):
         collection = root if isinstance(root, Collection) else Collection(root)
         super().__init__(str(collection.root), transforms, transform, target_transform)
         self.split, self.resolution = split, resolution
-        self.composites = CompositeSet(collection, check_split(split), resolution, torch.device("cpu"), **options)
+        self.composites = CompositeSet(collection, split, resolution, torch.device("cpu"), **options)
 
     def __len__(self) -> int:
         return len(self.composites)

@@ -2,7 +2,8 @@
 
 A split pairs every segment with 100 random backgrounds of the same split (paper, section 3): 50,000 training composites
 from the paper's 500 segments. :class:`CompositeSet` holds only their parts. Parts and images lie on the device where
-they fit. Where they don't, they are *streamed*: they stay in the host's memory, and each batch's are copied.
+they fit. Where they don't, they are *streamed*, and an attribute ``streamed`` is true: they stay in the host's memory
+(composites' parts in their file, mapped into it), and each batch's are copied.
 """
 
 import hashlib
@@ -16,8 +17,8 @@ from PIL import Image
 from chairlib.collection import SPLITS, Collection
 from chairlib.collection.groups import group_labels
 from chairlib.compositing.blend import Placement, blend, mask_from_opacity, unit_range
-from chairlib.compositing.packing import check_split, load_split, spread
-from chairlib.core.checks import check_count
+from chairlib.compositing.packing import load_split, spread
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.devices import free_memory
 from chairlib.core.progress import note
 
@@ -48,9 +49,10 @@ def pair_table(
     Every segment has ``per_segment`` different backgrounds, or all where there are fewer. Each split has its own random
     stream.
     """
+    check_choice("split", split, SPLITS)
     check_count("backgrounds_per_segment", per_segment)
     check_count("pair_seed", seed, least=0)
-    rng = np.random.default_rng([seed, SPLITS.index(check_split(split))])
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
     count = min(per_segment, n_backgrounds)
     pairs = np.empty((n_segments, count, 2), np.int64)
     for segment in range(n_segments):
@@ -105,8 +107,6 @@ def _take(tensor: torch.Tensor, indices: torch.Tensor, device: torch.device) -> 
 class CompositeSet:
     """A split of a collection, blended on the device a batch at a time. See :class:`ImageSet`.
 
-    ``streamed`` says whether the parts stay in their file, mapped into the host's memory, as they don't fit the device.
-
     ``fit`` and ``crop`` are those of :func:`chairlib.compositing.blend.resize_segment`, ``backgrounds_per_segment`` and
     ``pair_seed`` those of :func:`pair_table`. With ``soft``, masks are the opacity in [0, 1] instead of 0 and 1.
     """
@@ -131,8 +131,7 @@ class CompositeSet:
         self.data_hash = hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
         self.soft = soft
         title = f"{self.name} {split} at {resolution} px"
-        parts, self.streamed = _place((packed.segments, packed.backgrounds), device, title)
-        self.segments, self.backgrounds = parts
+        (self.segments, self.backgrounds), self.streamed = _place((packed.segments, packed.backgrounds), device, title)
         pairs = pair_table(len(self.segments), len(self.backgrounds), split, backgrounds_per_segment, pair_seed)
         self.groups: list[str] | None = [packed.segment_groups[segment] for segment in pairs[:, 0].tolist()]
         self.pairs = pairs.to(self.segments.device)
@@ -170,10 +169,7 @@ class CompositeSet:
 
 
 class StoredSet:
-    """Finished images and masks, such as the authors' archives. See :class:`ImageSet`.
-
-    The host's memory must hold them. ``streamed`` says whether they stay there, as they don't fit the device.
-    """
+    """Finished images and masks, such as the authors' archives, in the host's memory. See :class:`ImageSet`."""
 
     def __init__(
         self,

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from chairlib.collection import Collection
+from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.augmentation import Augment
 from chairlib.compositing.blend import mask_from_opacity
 from chairlib.compositing.image_sets import CompositeSet, ImageSet
-from chairlib.compositing.packing import check_split
 from chairlib.compositing.released import ReleasedChairSegments, is_released
-from chairlib.core.checks import check_count
+from chairlib.core.checks import check_choice, check_count
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError, ParameterError
 
@@ -28,8 +27,7 @@ class CompositeLoader:
     root: a collection (``"mini"``, a folder, a :class:`Collection`), a folder in the authors' layout, or an
         :class:`ImageSet`.
     split: ``"train"``, ``"val"`` or ``"test"``; resolution: pixels d, at least 16; device: ``"auto"``, or torch's name.
-    batch_size: images a batch; the last batch is smaller unless ``drop_last``. With ``join_last``, a last batch of a
-        single image is joined to the batch before it, where there is one.
+    batch_size: images a batch; the last batch is smaller unless ``drop_last``.
     shuffle: a new order each epoch; by default for the train split only.
     flip: mirror each image and its mask left to right with probability 1/2.
     augment: change each image and its mask at random, after any ``flip``; :meth:`in_order` gives them unchanged.
@@ -37,9 +35,6 @@ class CompositeLoader:
     limit: use only this many images, always the same, spread over all segments.
     seed: of order, flips and augmentation. Pairs belong to the benchmark and have a seed of their own, ``pair_seed``.
     options: ``fit``, ``crop``, ``backgrounds_per_segment``, ``pair_seed`` of :class:`CompositeSet`.
-
-    What doesn't fit the device is *streamed* a batch at a time, see :mod:`chairlib.compositing.image_sets`; the batches
-    are the same, and ``repr`` says it.
 
     Iterating gives ``(images float32 [B, 3, d, d] in [0, 1], masks float32 [B, 1, d, d])`` on the device. Unless
     ``augment`` changes them, image values are whole levels over 255. Order, flips and augmentation depend only on seed,
@@ -60,14 +55,13 @@ class CompositeLoader:
         soft: bool = False,
         limit: int | None = None,
         drop_last: bool = False,
-        join_last: bool = False,
         seed: int = 0,
         **options: Any,
     ):
         check_count("batch_size", batch_size)
         check_count("limit", limit, none=True)
         check_count("seed", seed, least=0)
-        check_split(split)
+        check_choice("split", split, SPLITS)
         if isinstance(root, str | Path | Collection):
             root = open_images(root, split, resolution, pick_device(device), soft=soft, **options)
         elif not isinstance(root, ImageSet):
@@ -79,7 +73,9 @@ class CompositeLoader:
         self.split, self.resolution, self.batch_size = split, resolution, batch_size
         self.shuffle = split == "train" if shuffle is None else shuffle
         self.flip, self.augment, self.seed = flip, augment, seed
-        self.drop_last, self.join_last = drop_last, join_last
+        self.drop_last = drop_last
+        #: Whether a last batch of a single image is joined to the batch before it, where there is one.
+        self.join_last = False
         self.indices = torch.arange(len(self.image_set)) if limit is None else self.image_set.spread(limit)
         self.epoch = 0
 
@@ -89,7 +85,7 @@ class CompositeLoader:
 
     @property
     def streamed(self) -> bool:
-        """Whether the images don't fit the device, and each batch's are copied to it."""
+        """Whether the images don't fit the device, and each batch's are copied to it: the batches are the same."""
         return getattr(self.image_set, "streamed", False)
 
     @property

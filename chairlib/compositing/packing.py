@@ -26,7 +26,7 @@ from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
 from chairlib.core.tensors import load_tensors, save_rows
 
-__all__ = ["PackedSplit", "check_split", "load_split", "map_images", "read_in_order", "sample_arrays", "spread"]
+__all__ = ["PackedSplit", "load_split", "map_images", "read_in_order", "sample_arrays", "spread"]
 
 T = TypeVar("T")
 #: How many images are read ahead: enough to keep many cores busy, 64 MB at 512 pixels.
@@ -42,12 +42,6 @@ class PackedSplit:
     backgrounds: torch.Tensor
     """uint8 [B, 3, d, d]."""
     segment_groups: list[str]
-
-
-def check_split(split: str) -> str:
-    """Return ``split`` if it is train, val or test; raise :class:`ParameterError` otherwise."""
-    check_choice("split", split, SPLITS)
-    return split
 
 
 def read_in_order(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) -> Iterator[np.ndarray]:
@@ -67,10 +61,7 @@ def read_in_order(read: Callable[[T], np.ndarray], files: Sequence[T], title: st
 
 
 def map_images(read: Callable[[T], np.ndarray], files: Sequence[T], title: str) -> torch.Tensor:
-    """What ``read`` gives for each of ``files``, arrays uint8 [d, d, C] of one shape, as one tensor uint8 [N, C, d, d].
-
-    Uses all cores, holds little more than the result, and shows progress once it has taken more than a second.
-    """
+    """As :func:`read_in_order`, for arrays of one shape: one tensor uint8 [N, C, d, d]."""
     arrays = read_in_order(read, files, title)
     first = next(arrays, None)
     if first is None:
@@ -105,7 +96,7 @@ def load_split(
     collection: Collection, split: str, resolution: int = 64, fit: Placement = "stretch", crop: bool = False
 ) -> PackedSplit:
     """The parts of ``split`` at ``resolution``: read from the cache, or made and written to it where it has none."""
-    check_split(split)
+    check_choice("split", split, SPLITS)
     check_resolution(resolution)
     options = f"{resolution}-{fit}-{'cropped' if crop else 'whole'}-{packing_code()}"
     file = paths.cache / "packed" / f"{collection.hash}-{options}.safetensors"

@@ -18,7 +18,7 @@ from PIL import Image
 from chairlib.collection import SPLITS
 from chairlib.compositing.masked_images import MaskedImages, files_by_key, list_folder, name_of, unread_files
 from chairlib.compositing.masks import MaskReader
-from chairlib.compositing.packing import check_split
+from chairlib.core.checks import check_choice
 from chairlib.core.errors import CollectionError
 
 __all__ = ["COCO_SOURCE", "NOTE", "ReleasedChairSegments", "is_released", "read_note"]
@@ -52,10 +52,9 @@ def is_released(root: str | Path) -> bool:
 class ReleasedChairSegments(MaskedImages):
     """Composites stored as the authors store them: ``DIR/{train,val,test}/{image,mask}/N.<ext>``, N an integer.
 
-    Reads what ``chairlib export`` writes, and the authors' archives once unpacked (``Chair064`` and the others). Gives
-    ``(Pillow RGB image, Pillow L mask of 0 and 255)``: chair where the level that
-    :class:`chairlib.compositing.masks.MaskReader` gives exceeds 0.4 of the largest possible one. For ``transforms``,
-    ``transform`` and ``target_transform`` see :class:`chairlib.compositing.transforms.MaskedDataset`.
+    Reads what ``chairlib export`` writes, and the authors' archives once unpacked (``Chair064`` and the others). For
+    what is given, and for ``transforms``, see :class:`MaskedImages` and
+    :class:`chairlib.compositing.transforms.MaskedDataset`.
     """
 
     def __init__(
@@ -67,7 +66,8 @@ class ReleasedChairSegments(MaskedImages):
         target_transform: Callable | None = None,
     ):
         super().__init__(str(root), transforms, transform, target_transform)
-        self.split = check_split(split)
+        check_choice("split", split, SPLITS)
+        self.split = split
         folder = Path(root) / split
         if not (folder / "image").is_dir() or not (folder / "mask").is_dir():
             raise CollectionError(

@@ -108,7 +108,7 @@ class LandscapeReport:
     def table5(self) -> pd.DataFrame:
         """Table 5: the paper's two tasks, and each set of models of ours, as (mean, lowest, highest) over pairs."""
         rows: list[dict[str, Any]] = []
-        for row in published.table5().to_dict("records"):
+        for row in published.table(5).to_dict("records"):
             columns = _table5_columns({kind: [row.get(kind, math.nan)] for kind in KINDS})
             rows.append({"task": f"the paper, {row['task']}", **columns, "trained": ""})
         # Analyses of the same models on other grids have the same distances. Labels of shorter pretrainings have an @.
@@ -127,7 +127,7 @@ class LandscapeReport:
 
     def differences_from_paper(self) -> list[str]:
         """Which two kinds of pairs have the other one longer here than in the paper's Table 5."""
-        paper = published.table5().set_index("task").loc["segmentation (Chair Segments)"]
+        paper = published.table(5).set_index("task").loc["segmentation (Chair Segments)"]
         ours = self.distances().groupby("kind")["l2"].mean()
         pairs = itertools.combinations(paper.index, 2)
         shares = [(KINDS[b], KINDS[a], 100 * ours[b] / ours[a], 100 * paper[b] / paper[a]) for a, b in pairs]
@@ -261,7 +261,7 @@ class LandscapeReport:
         """The values that the book's prose quotes."""
         values = {"landscape_sentence": self.sentence(profile, description), "landscape_photos": self.photos}
         whole = self.distances().groupby("kind")["l2"].mean()
-        paper = published.table5().set_index("task").loc["segmentation (Chair Segments)"]
+        paper = published.table(5).set_index("task").loc["segmentation (Chair Segments)"]
         for over, under in RATIOS.values():
             values[f"ratio_{over}"] = f"{whole[over] / whole[under]:.3f}"
             if over in paper:

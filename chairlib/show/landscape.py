@@ -60,7 +60,7 @@ def distance_bars(frame: pd.DataFrame, title: str = "") -> canvas.Figure:
 def _shares_of_scratch(means: pd.Series) -> pd.DataFrame:
     """Distances in per cent of that between two models from scratch: ours (where it was measured), then the paper's."""
     columns = {"ours": means.reindex(list(_KINDS))} if "ri_ri" in means else {}
-    for row in published.table5().to_dict("records")[::-1]:
+    for row in published.table(5).to_dict("records")[::-1]:
         columns[f"the paper, {row['task']}"] = pd.Series({kind: float(row.get(kind, math.nan)) for kind in _KINDS})
     distances = pd.DataFrame(columns)
     return (100 * distances / distances.loc["ri_ri"]).rename(index=_KINDS)

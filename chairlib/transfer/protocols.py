@@ -14,7 +14,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from chairlib.compositing.packing import check_split
+from chairlib.collection import SPLITS
 from chairlib.core import paths
 from chairlib.core.checks import check_choice, check_count
 from chairlib.core.errors import ParameterError
@@ -77,7 +77,7 @@ def figure_ids(category: str) -> list[str]:
 def check_protocol(protocol: str, split: str, fold: int) -> None:
     """Raise :class:`ParameterError` for an unknown protocol, split or fold, and for those that do not go together."""
     check_choice("protocol", protocol, PROTOCOLS)
-    check_split(split)
+    check_choice("split", split, SPLITS)
     if protocol == "authors" and split == "test":
         raise ParameterError(
             "protocol 'authors' has no test split: the paper's figures are most likely of 'val'. "

@@ -111,7 +111,7 @@ class TransferReport:
     def _rows(self) -> list[tuple[str, str]]:
         """(model, pretraining) of Table 3's nine rows and of others that were trained: the paper's models first."""
         ours = {(record.settings.model, record.settings.pretraining) for record in self.records}
-        printed = [*published.table3()[["model", "pretraining"]].itertuples(index=False, name=None)]
+        printed = [*published.table(3)[["model", "pretraining"]].itertuples(index=False, name=None)]
         models = [*dict.fromkeys(model for model, _ in [*printed, *sorted(ours)])]
         return sorted(ours.union(printed), key=lambda row: (models.index(row[0]), PRETRAININGS.index(row[1])))
 
@@ -132,7 +132,7 @@ class TransferReport:
 
     def differences_from_paper(self) -> list[str]:
         """Where pretraining helps here and lowers the IoU in the paper's Table 3, or the other way round."""
-        paper, find = published.table3().set_index(["model", "pretraining", "category"])["iou"], self.selection.find
+        paper, find = published.table(3).set_index(["model", "pretraining", "category"])["iou"], self.selection.find
         notes = []
         for model, (arm, other), category in itertools.product(self.selection.models, COMPARISONS, CATEGORIES):
             gain = paired_gain(find(model, other, category), find(model, arm, category))
@@ -149,7 +149,7 @@ class TransferReport:
         The paper's score, ours, and the gain over training from scratch. Without records, all rows of the paper's.
         """
         find = self.selection.find
-        paper = published.table3().set_index(["model", "pretraining", "category"])[metric]
+        paper = published.table(3).set_index(["model", "pretraining", "category"])[metric]
         rows: list[dict[Any, Any]] = []
         for model, pretraining in self._rows():
             row: dict[Any, Any] = {"model": self._model_title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
@@ -171,7 +171,7 @@ class TransferReport:
         """Table 4: the U-Nets, a row for each trained protocol, beside the literature's methods; IoU as a fraction."""
         trained = {record.settings.protocol for record in self.records if record.settings.model == "unet"}
         ours = [protocol for protocol in PROTOCOLS if protocol in trained] or ["–"]
-        paper = published.table4().set_index(["method", "category"])
+        paper = published.table(4).set_index(["method", "category"])
         rows: list[dict[Any, Any]] = []
         for method in paper.index.unique("method"):
             supervised = "yes" if method in OURS else "no"

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from chairfinder.provenance import Provenance
 from chairfinder.writing import Item, write_collection
-from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection, Provenance
-from chairlib.collection.provenance import OPTIONAL_COLUMNS
+from chairlib.collection import KINDS, MANIFEST_COLUMNS, SPLITS, Collection
+from chairlib.collection.collection import OPTIONAL_COLUMNS
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError
 

@@ -113,18 +113,19 @@ def test_foreground_shares_are_mask_means(collection):
 
 
 @pytest.mark.parametrize(
-    ("limit", "options", "sizes"),
+    ("limit", "joins", "drops", "sizes"),
     [
-        (9, {}, [4, 4, 1]),
-        (9, {"join_last": True}, [4, 5]),
-        (9, {"join_last": True, "drop_last": True}, [4, 4]),
-        (10, {"join_last": True}, [4, 4, 2]),
-        (8, {"join_last": True}, [4, 4]),
-        (1, {"join_last": True}, [1]),
+        (9, False, False, [4, 4, 1]),
+        (9, True, False, [4, 5]),
+        (9, True, True, [4, 4]),
+        (10, True, False, [4, 4, 2]),
+        (8, True, False, [4, 4]),
+        (1, True, False, [1]),
     ],
 )
-def test_a_last_batch_of_one_may_join_the_one_before(collection, limit, options, sizes):
-    loader = CompositeLoader(collection, "train", 32, 4, "cpu", limit=limit, **options)
+def test_a_last_batch_of_one_may_join_the_one_before(collection, limit, joins, drops, sizes):
+    loader = CompositeLoader(collection, "train", 32, 4, "cpu", limit=limit, drop_last=drops)
+    loader.join_last = joins
     batches = list(loader.batches(0))
     assert [len(images) for images, _ in batches] == sizes
     assert len(loader) == len(sizes)

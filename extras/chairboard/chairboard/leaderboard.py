@@ -400,7 +400,7 @@ def table(found: Sequence[Row], protocol: str) -> pd.DataFrame:
             counted = {"seeds": len(one["seeds"]), "learning rates tried": len(one["sweep"]) or 1}
             lines.append({"trained": trained, "model": model, **scores, **counted})
     size = int(protocol.split("-")[-2])
-    paper = published.table2() if size == 64 else published.table1().query("resolution == @size")
+    paper = published.table(2) if size == 64 else published.table(1).query("resolution == @size")
     for printed in paper.sort_values("iou", ascending=False).to_dict("records"):
         shown = {title: printed.get(metric) for title, metric in titles.items()}
         lines.append({"trained": "in the paper, on its chairs", "model": MODEL_TITLES[printed["model"]], **shown})

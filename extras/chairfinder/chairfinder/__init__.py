@@ -1,4 +1,4 @@
-"""Makes collections for chairlib: imports folders, collects from the web, screens, reviews, fetches public datasets.
+"""Makes collections for chairlib: imports folders, collects from the web, screens, reviews, audits, fetches datasets.
 
 :class:`CocoChairs`, the chairs of COCO's photos as a dataset, is imported on first use.
 """

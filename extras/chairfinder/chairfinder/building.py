@@ -27,11 +27,11 @@ import numpy as np
 from PIL import Image
 
 from chairfinder.grouping import find_groups, near_duplicates
+from chairfinder.provenance import Provenance
+from chairfinder.signatures import Signature, background_signature, segment_signature
 from chairfinder.writing import Item, write_collection
 from chairlib.collection.collection import SPLITS, Collection
 from chairlib.collection.images import MAX_PIXELS, Decoded, decode_photo, decode_segment, read_bytes, readable_formats
-from chairlib.collection.provenance import Provenance
-from chairlib.collection.signatures import Signature, background_signature, segment_signature
 from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.progress import progress_bar
 

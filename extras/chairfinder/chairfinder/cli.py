@@ -1,4 +1,4 @@
-"""The commands that this package adds to ``chairlib``: ``import``, ``collect``, ``fetch``, ``coco-chairs``."""
+"""The commands that this package adds to ``chairlib``: import, audit, collect, fetch and coco-chairs."""
 
 import sys
 from pathlib import Path
@@ -17,6 +17,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits.")]
 def register(app: typer.Typer) -> None:
     """Add the commands to chairlib's command line (entry point of the group ``chairlib.commands``)."""
     app.command("import")(import_)
+    app.command()(audit)
     app.add_typer(collect_app, name="collect", context_settings={"help_option_names": ["-h", "--help"]})
     app.command()(fetch)
     app.command()(coco_chairs)
@@ -60,6 +61,28 @@ def import_(
     for path, reason in report.refused:
         print(one_line(f"refused {path}: {reason}"), file=sys.stderr)
     print(f"{describe(report.collection)}\n\n{report}")
+
+
+def audit(
+    data: Annotated[
+        str, typer.Argument(metavar="C", help="A collection: a folder, or 'mini', the one that ships with chairlib.")
+    ] = "mini",
+    threshold: Annotated[
+        int, typer.Option(min=0, max=256, help="Least bits, of 256, between images of two splits; 0 only reports.")
+    ] = 24,
+    most: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a kind's val and test images that may be nearer than that.")
+    ] = 0.02,
+) -> None:
+    """Look for near-duplicates across splits; exit status 1 where more than that share of images has one."""
+    from chairfinder.leakage import audit as measure
+    from chairfinder.leakage import check
+    from chairlib.collection import Collection
+
+    report = measure(Collection(data), progress=True)
+    print(report)
+    check(report, threshold, most)
+    print(f"\nat most {most:.0%} of val and test images are closer than {threshold} bits to one of another split")
 
 
 collect_app = typer.Typer(invoke_without_command=True, no_args_is_help=True)

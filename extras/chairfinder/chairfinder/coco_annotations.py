@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from chairfinder.boxes import Box
 from chairfinder.names import find_file
-from chairlib.collection.opacity import Box
 from chairlib.core.errors import ChairlibError, CollectionError
 
 __all__ = ["CocoPhoto", "box_region", "draw_mask", "natural_order", "outline_box", "read_photos", "unpack_runs"]

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from chairfinder.boxes import Box
 from chairfinder.coco_annotations import (
     CocoPhoto,
     box_region,
@@ -35,7 +36,6 @@ from chairfinder.coco_annotations import (
     read_photos,
 )
 from chairlib.collection.images import exif_note, read_photo
-from chairlib.collection.opacity import Box
 from chairlib.compositing.masked_images import MaskedImages
 from chairlib.compositing.released import COCO_SOURCE, NOTE
 from chairlib.core.errors import CollectionError, ImageError, ParameterError

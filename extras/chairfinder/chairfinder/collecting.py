@@ -43,6 +43,7 @@ from chairfinder.collect_options import CollectOptions, read_options, settle, wr
 from chairfinder.download import Task, transfer_all
 from chairfinder.ledger import Entry, Ledger, Search, SearchResult
 from chairfinder.licences import forbids_changes, is_stated
+from chairfinder.provenance import Provenance
 from chairfinder.providers import ApiClient, Page, Provider, StoppedError
 from chairfinder.providers.local import local_path
 from chairfinder.queries import Query
@@ -51,7 +52,6 @@ from chairfinder.web import Limits, Turns, UnusableError, check_contact, open_cl
 from chairlib.collection.cells import one_line
 from chairlib.collection.collection import KINDS, Collection
 from chairlib.collection.images import read_bytes, read_photo, read_segment
-from chairlib.collection.provenance import Provenance
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError, ImageError, ParameterError
 from chairlib.core.files import check_free, check_replaceable

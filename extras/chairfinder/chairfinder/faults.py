@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from scipy import ndimage
 
+from chairfinder.boxes import object_box
 from chairfinder.screening import screen_segment
-from chairlib.collection.opacity import MASK_OPACITY, object_box
+from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ParameterError
 
 __all__ = ["FAULTS", "REASONS", "Fault", "apply_fault", "screened_examples"]

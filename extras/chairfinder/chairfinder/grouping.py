@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from chairlib.collection.signatures import Bits, Signature, as_signs
+from chairfinder.signatures import Bits, Signature, as_signs
 
 __all__ = [
     "BACKGROUND_BITS",

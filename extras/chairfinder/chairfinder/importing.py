@@ -32,12 +32,12 @@ from chairfinder.building import (
 )
 from chairfinder.licences import forbids_changes
 from chairfinder.names import find_file
+from chairfinder.provenance import Provenance
 from chairfinder.screening import Thresholds, screen_background, screen_segment
 from chairfinder.texts import text_of, url_of
 from chairlib.collection.cells import from_cell, one_line, read_table
 from chairlib.collection.collection import KINDS, Collection, image_file
 from chairlib.collection.images import read_bytes
-from chairlib.collection.provenance import Provenance
 from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.files import check_free, disk_errors, is_leftover
 from chairlib.core.progress import progress_bar

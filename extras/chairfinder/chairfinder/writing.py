@@ -17,10 +17,18 @@ from typing import Any
 
 import pandas as pd
 
+from chairfinder.provenance import Provenance
 from chairlib.collection.cells import from_cell, one_line, to_cell
-from chairlib.collection.collection import KINDS, MANIFEST, MANIFEST_COLUMNS, Collection, check_manifest, image_file
+from chairlib.collection.collection import (
+    KINDS,
+    MANIFEST,
+    MANIFEST_COLUMNS,
+    OPTIONAL_COLUMNS,
+    Collection,
+    check_manifest,
+    image_file,
+)
 from chairlib.collection.groups import group_labels
-from chairlib.collection.provenance import OPTIONAL_COLUMNS, Provenance
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import atomic_folder
 

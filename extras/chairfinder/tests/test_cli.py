@@ -1,4 +1,4 @@
-"""The commands import, collect, fetch and coco-chairs, as ``chairlib`` runs them: what they print, and how they end."""
+"""The commands import, audit, collect, fetch and coco-chairs: what they print, and how they end."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ LENIENT = [
 def test_help_lists_the_commands(call):
     status, out, _ = call("--help")
     assert status == 0
-    for command in ("import", "collect", "fetch", "coco-chairs"):
+    for command in ("import", "audit", "collect", "fetch", "coco-chairs"):
         assert f" {command} " in out
         assert call(command, "-h")[0] == 0
 
@@ -94,3 +94,16 @@ def test_import_into_a_folder_that_holds_something(call):
         "chairlib: mine exists and is not an empty folder; name a new folder, or remove it first.\n",
     )
     assert sorted(map(str, Path().rglob("*"))) == ["mine", "mine/precious"]
+
+
+def test_audit(call):
+    status, out, _ = call("audit")
+    assert status == 0
+    assert "nearest pairs" in out
+    assert out.endswith("\nat most 2% of val and test images are closer than 24 bits to one of another split\n")
+    status, out, errors = call("audit", "mini", "--threshold", 64)
+    assert status == 1
+    assert "nearest pairs" in out
+    assert errors.replace("\r", "\n").split("\n")[-2].startswith("chairlib: ")
+    assert "differ in 36 bits of 256 (silhouette), fewer than 64, so they are near-duplicates (" in errors
+    assert call("audit", "mini", "--threshold", 300)[0] == 2

@@ -15,8 +15,8 @@ from chairfinder.grouping import (
     find_groups,
     near_duplicates,
 )
+from chairfinder.signatures import Signature, background_signature, segment_signature
 from chairlib.collection import Collection
-from chairlib.collection.signatures import Signature, background_signature, segment_signature
 from drawing import blob, recoloured
 
 

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from chairfinder.provenance import Provenance
 from chairfinder.screening import screen_background
 from chairfinder.screening.rooms import flat_graphic, no_detail
 from chairfinder.writing import Item, write_collection
-from chairlib.collection import Collection, Provenance
+from chairlib.collection import Collection
 from chairlib.core.code import code_hash
 from chairlib.core.errors import ParameterError
 from chairlib.core.files import atomic_path, check_free

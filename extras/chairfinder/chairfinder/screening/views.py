@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chairlib.collection.opacity import MASK_OPACITY, Box, object_box
+from chairfinder.boxes import Box, object_box
+from chairlib.collection.opacity import MASK_OPACITY
 
 __all__ = [
     "CLEAR_OPACITY",

@@ -6,9 +6,9 @@ from IPython.display import HTML
 from numpy.typing import NDArray
 from PIL import Image
 
+from chairfinder.boxes import object_box
+from chairfinder.leakage import THRESHOLD, LeakageReport
 from chairlib.collection.collection import KINDS
-from chairlib.collection.leakage import THRESHOLD, LeakageReport
-from chairlib.collection.opacity import object_box
 from chairlib.show.canvas import Figure, legend_above, line_style, new_figure, show, theme
 from chairlib.show.mosaic import Row, as_rgb, mosaic
 from chairlib.show.tables import style_table

@@ -2,7 +2,7 @@
 
 Every validation and test image is compared with every training image, and every test image with every validation image;
 for each, the nearest one is reported. The distance is the number of bits, 0 to 256, in which perceptual hashes differ
-(:mod:`chairlib.collection.signatures`), the smallest of these:
+(:mod:`chairfinder.signatures`), the smallest of these:
 
 * segments: the hashes of colours and of silhouettes, each compared directly and mirrored;
 * backgrounds: the hashes of colours, directly and mirrored, and that of each one's centre against the other's whole.
@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from chairfinder.signatures import as_signs, background_signature, segment_signature
 from chairlib.collection.collection import KINDS, Collection
-from chairlib.collection.signatures import as_signs, background_signature, segment_signature
 from chairlib.core.checks import check_count
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.progress import progress_bar

@@ -1,8 +1,8 @@
 """What images are compared by: perceptual hashes of colours, silhouettes and centres, and the shape of an image.
 
 A hash has 256 bits (imagehash's phash), of which few differ between images that look alike. A segment is cropped to its
-object first. The audit of a collection compares signatures (:mod:`chairlib.collection.leakage`), as does the package
-chairfinder where it deals images to groups.
+object first. Grouping compares signatures (:mod:`chairfinder.grouping`), and so does the audit of a finished collection
+(:mod:`chairfinder.leakage`).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from chairlib.collection.opacity import object_box
+from chairfinder.boxes import object_box
 
 __all__ = ["CENTRES", "Bits", "Signature", "as_signs", "background_signature", "segment_signature"]
 

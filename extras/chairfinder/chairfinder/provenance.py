@@ -1,8 +1,8 @@
-"""Where an image is from, whose it is, and on what terms: the columns of a manifest that say so."""
+"""Where an image is from, whose it is, and on what terms."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-__all__ = ["OPTIONAL_COLUMNS", "PROVENANCE_COLUMNS", "Provenance"]
+__all__ = ["Provenance"]
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,3 @@ class Provenance:
     retrieved: str = ""
     landing_page: str = ""
     licence_url: str = ""
-
-
-#: The columns of a manifest in which at least one image has a value for them, as images from the web do.
-OPTIONAL_COLUMNS = ("landing_page", "licence_url")
-#: The columns that every manifest has.
-PROVENANCE_COLUMNS = tuple(field.name for field in fields(Provenance) if field.name not in OPTIONAL_COLUMNS)

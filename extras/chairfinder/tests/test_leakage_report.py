@@ -2,9 +2,9 @@
 
 import pytest
 
+from chairfinder.leakage import audit
+from chairfinder.leakage_report import distances_figure, leakage_table, worst_pairs_figure
 from chairlib.collection import Collection
-from chairlib.collection.leakage import audit
-from chairlib.collection.report import distances_figure, leakage_table, worst_pairs_figure
 from chairlib.core.errors import ParameterError
 
 

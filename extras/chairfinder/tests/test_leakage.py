@@ -9,9 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
-from chairfinder.writing import Item, write_collection
-from chairlib.collection import KINDS, Collection, Provenance
-from chairlib.collection.leakage import (
+from chairfinder.leakage import (
     COMPARISONS,
     HASH_BITS,
     THRESHOLD,
@@ -20,7 +18,10 @@ from chairlib.collection.leakage import (
     check,
     nearest_candidates,
 )
-from chairlib.collection.signatures import CENTRES
+from chairfinder.provenance import Provenance
+from chairfinder.signatures import CENTRES
+from chairfinder.writing import Item, write_collection
+from chairlib.collection import KINDS, Collection
 from chairlib.core.errors import CollectionError, ParameterError
 from drawing import blob, encode, make_collection, recoloured
 
@@ -161,7 +162,7 @@ def test_nearest_is_that_of_a_plain_search_whatever_the_block(n_queries, n_candi
     hashes = [(name, _signs(rng, n), _signs(rng, n)) for name in ("colours", "colours", "silhouette")]
     queries, candidates = np.arange(n_queries), np.arange(n_queries, n)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chairlib.collection.leakage.BLOCK_ENTRIES", entries)
+        patch.setattr("chairfinder.leakage.BLOCK_ENTRIES", entries)
         index, bits, by = nearest_candidates(hashes, queries, candidates)
     for query in queries:
         plain = {
