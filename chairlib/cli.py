@@ -29,8 +29,6 @@ from chairlib.core import paths
 from chairlib.core.code import look_for_modules_in
 from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
-__all__ = ["app", "main"]
-
 #: Commands of the packages beside the library, which does without them.
 _EXTRA_COMMANDS = (
     *("render", "render-stand-in", "import", "audit", "collect", "fetch", "coco-chairs", "export", "export-onnx"),

@@ -10,8 +10,6 @@ from chairlib.core import paths
 from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.files import write_text
 
-__all__ = ["app"]
-
 app = typer.Typer(
     name="runs",
     help="Finished runs: list, show, compare and delete them. A name may be cut short where no other begins the same.",

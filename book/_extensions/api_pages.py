@@ -1,7 +1,7 @@
 """Sphinx extension: the API reference, written from docstrings when the book is rendered.
 
 A page ``api/FOLDER.rst`` holds a title and a sentence. Every module of ``chairlib/FOLDER`` is added below them with its
-public names: those in its ``__all__``, or all that it defines. ``api/index.rst`` gets the names of ``chairlib`` itself.
+public names: all that it defines without an underscore. ``api/index.rst`` gets the names of ``chairlib`` itself.
 """
 
 import importlib
@@ -15,8 +15,6 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
-
-__all__ = ["api_page", "setup", "without_sections"]
 
 FOLDER = "api/"
 #: "Parameters", or another heading of a docstring in NumPy's style, with its underline.

@@ -11,8 +11,6 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-__all__ = ["setup", "slim", "without_outputs"]
-
 #: Files that no page asks for, below ``_static``. The picture is the README's.
 UNUSED = ("*.map", "readme.png")
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-__all__ = ["setup", "titled"]
-
 FOLDER = "notebooks/runs/"
 
 

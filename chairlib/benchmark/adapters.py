@@ -25,8 +25,6 @@ from chairlib.benchmark.models import build_model, evaluation_mode, forward, is_
 from chairlib.benchmark.settings import check_model_options
 from chairlib.core.errors import ParameterError, one_line
 
-__all__ = ["Adapted", "Steps", "adapt", "check_trainable", "ready"]
-
 #: How often the weights of a model are drawn anew to see whether its outputs can be logits.
 _DRAWS = 24
 #: Mean and deviation of ImageNet's red, green and blue in [0, 1]: networks trained there expect images by these.

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from chairlib.show.canvas import Figure
 
-__all__ = ["Comparison", "compare_runs", "load_model", "load_runs", "paired_difference", "paired_scores", "units"]
-
 #: What is compared, and what it is compared over: runs that differ in nothing else follow one protocol.
 _COMPARED = ("model", "width", "model_args", "normalise", "outputs", "seed", "init_seed", "pretraining")
 #: The seed, where a run computes, and what the hash of its data or its other settings say too.

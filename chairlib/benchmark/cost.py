@@ -13,8 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from chairlib.benchmark.models import count_parameters, evaluation_mode, forward
 from chairlib.benchmark.training import Fit
 
-__all__ = ["flops", "measure_cost", "peak_memory", "reset_peak_memory"]
-
 
 def flops(model: nn.Module, resolution: int) -> int:
     """Floating point operations of scoring one image [3, d, d] in float32; a multiply-add counts as 2.

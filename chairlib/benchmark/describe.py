@@ -15,21 +15,6 @@ from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record
 from chairlib.core.statistics import difference
 
-__all__ = [
-    "METRIC_TITLES",
-    "describe_record",
-    "describe_seeds",
-    "mean_score",
-    "metric_title",
-    "model_title",
-    "number_range",
-    "one_class",
-    "plural",
-    "predicted_all",
-    "score_table",
-    "scored_on",
-]
-
 #: Headings of the scores that tables show.
 METRIC_TITLES = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 

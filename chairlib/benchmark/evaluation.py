@@ -15,8 +15,6 @@ from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_choice
 from chairlib.core.progress import progress_bar
 
-__all__ = ["Evaluation", "evaluate", "holds_objects", "predict", "segmentation_loss"]
-
 
 def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, loss: str = "bce") -> torch.Tensor:
     """The mean loss of logits [B, 1, H, W] against masks in [0, 1] of the same shape: a scalar.

@@ -22,8 +22,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.jobs import Inputs, Job, executed_notebook, run_job, unique
 from chairlib.core.runs import Run
 
-__all__ = ["NOTEBOOK", "beside_coco", "board_job", "count_images", "find_run", "jobs", "measure_speed", "open_runs"]
-
 #: The chapter that makes one run.
 NOTEBOOK = "03_benchmark"
 #: Training steps that are timed.

@@ -18,8 +18,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.progress import note
 from chairlib.core.runs import Record
 
-__all__ = ["judge", "score_model", "sweep"]
-
 
 def judge(
     protocol: str = "mini-64-v1",

@@ -31,19 +31,6 @@ from chairlib.collection.groups import group_labels
 from chairlib.core.checks import check_count
 from chairlib.core.errors import ParameterError
 
-__all__ = [
-    "METRICS",
-    "MIN_CHAIR_PIXELS",
-    "THRESHOLD",
-    "MaskScorer",
-    "Scores",
-    "bootstrap_interval",
-    "none_if_nan",
-    "one_class_note",
-    "ratios",
-    "score_masks",
-]
-
 #: Names of the scores, and of what :meth:`Scores.interval` takes.
 METRICS = ("iou", "dice", "precision", "pooled_iou")
 #: A pixel is predicted as chair where its probability is above this.

@@ -25,21 +25,6 @@ from chairlib.core.code import code_hash
 from chairlib.core.errors import ChairlibError, ParameterError, one_line
 from chairlib.core.vision import torchvision
 
-__all__ = [
-    "FULL_WIDTH",
-    "MIN_SIZE",
-    "MODELS",
-    "build_model",
-    "check_model",
-    "count_parameters",
-    "evaluation_mode",
-    "forward",
-    "is_made",
-    "model_code_hash",
-    "model_of",
-    "name_of",
-    "set_name",
-]
 _NAME = "chairlib_name"
 
 #: The names that :func:`build_model` knows.

@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from chairlib.benchmark.recipes import Recipe
 
-__all__ = ["Optimizer"]
-
 _TORCH: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,

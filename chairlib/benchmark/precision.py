@@ -16,8 +16,6 @@ from chairlib.core.checks import PRECISIONS, check_choice
 from chairlib.core.devices import describe_hardware
 from chairlib.core.files import write_json
 
-__all__ = ["forward_precision", "training_dtype"]
-
 
 def training_dtype(device: torch.device, precision: str = "auto") -> torch.dtype:
     """Of a training forward pass on ``device``: ``torch.float32`` or ``torch.bfloat16``.

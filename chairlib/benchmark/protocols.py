@@ -23,22 +23,6 @@ from chairlib.compositing.loader import open_images
 from chairlib.compositing.released import is_released
 from chairlib.core.errors import ParameterError
 
-__all__ = [
-    "MINI_HASH",
-    "RATES",
-    "RESOLUTIONS",
-    "TERMS",
-    "TRIAL",
-    "VERSION",
-    "Protocol",
-    "common_terms",
-    "data_identity",
-    "differing_terms",
-    "follow",
-    "get_protocol",
-    "protocol_of",
-]
-
 #: The hash of the collection ``mini``, on which version 1 is defined.
 MINI_HASH = "f043787b2807758f"
 RESOLUTIONS = (32, 64, 128)

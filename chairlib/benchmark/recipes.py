@@ -21,8 +21,6 @@ from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.checks import check_choice, check_count, check_positive
 from chairlib.core.errors import ParameterError
 
-__all__ = ["LOSSES", "OPTIMIZERS", "RECIPES", "Recipe", "get_recipe", "recipe_of"]
-
 #: Optimisers that a recipe may name, see :mod:`chairlib.benchmark.optimizers`.
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "muon")
 #: Losses that a recipe may name, see :func:`chairlib.benchmark.evaluation.segmentation_loss`.

@@ -22,17 +22,6 @@ from chairlib.core.runs import Record, load_records, reference_records
 from chairlib.show.pictures import side_by_side
 from chairlib.show.tables import untrained
 
-__all__ = [
-    "Report",
-    "for_each_part",
-    "open_reference",
-    "open_report",
-    "show_notes",
-    "show_reference",
-    "show_slips",
-    "two_level",
-]
-
 #: Runs with the same values of these repeat each other with other seeds. They begin with model, width and resolution.
 _CONFIGURATION = tuple(
     name

@@ -33,8 +33,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors, save_tensors
 
-__all__ = ["count_composites", "examples", "leave_record", "open_run", "train", "training_budget"]
-
 #: Test composites kept with the record, so that reports can show predictions without the model.
 N_FIXED, N_EXTREME = 6, 4
 

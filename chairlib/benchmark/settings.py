@@ -9,8 +9,6 @@ from chairlib.core.checks import LARGEST_SEED, PRECISIONS, check_choice, check_c
 from chairlib.core.errors import ParameterError
 from chairlib.core.settings import Settings, parameter
 
-__all__ = ["BenchmarkSettings", "ModelSettings", "check_model_options"]
-
 
 def check_model_options(normalise: str | None, outputs: str) -> None:
     """Raise ParameterError for a ``normalise`` or ``outputs`` that ``adapt`` does not know."""

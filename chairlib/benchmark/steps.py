@@ -11,8 +11,6 @@ from chairlib.benchmark.precision import forward_precision
 from chairlib.benchmark.recipes import Recipe
 from chairlib.core.errors import ParameterError
 
-__all__ = ["Stepper", "halve", "takes_half"]
-
 #: Steps in a row on batches of one shape before these are recorded. An epoch's smaller last batch stands alone.
 _WARM_UP = 3
 

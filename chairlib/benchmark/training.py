@@ -28,8 +28,6 @@ from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.progress import note, progress_bar
 from chairlib.core.tensors import load_tensors, save_tensors
 
-__all__ = ["Fit", "fit", "untrained"]
-
 #: At most this many seconds of training are lost by a kill.
 CHECKPOINT_SECONDS = 60
 #: Converged: the first evaluation within this many IoU points of the best one.

@@ -10,8 +10,6 @@ from chairlib.core.files import file_digest
 from chairlib.core.runs import Record
 from chairlib.core.tensors import load_tensors
 
-__all__ = ["AS_BUILT", "load_recorded", "load_weights", "weights_digest"]
-
 #: Stands for weights in the place of a file: those that the model is built with.
 AS_BUILT = "built"
 #: What a wrapper puts before every name: ``DataParallel``, ``torch.compile``, and our own adapter.

@@ -8,8 +8,6 @@ import sys
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError
 
-__all__ = ["render"]
-
 
 def render() -> None:
     """Render the executed notebooks and the prose into ``_build/html``; a warning is an error."""

@@ -18,8 +18,6 @@ from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import atomic_path
 from chairlib.core.progress import HEADLESS
 
-__all__ = ["START_SECONDS", "execute", "names"]
-
 #: Environment variable: seconds that a notebook's process may take to start. One that dies is noticed at once.
 START_SECONDS = "CHAIRLIB_START_SECONDS"
 #: Modules of one's own are found from the first cell on. What is registered first runs last: when all that a notebook

@@ -27,8 +27,6 @@ from chairlib.transfer.photos import looked_at_once
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import STAND_IN
 
-__all__ = ["Plan", "estimate"]
-
 _CHAPTERS = {"benchmark": benchmark, "transfer": transfer, "landscape": landscape}
 
 

@@ -17,8 +17,6 @@ from chairlib.core.settings import Settings
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["Profile", "load_profile"]
-
 #: Sections with the parameters of one notebook.
 _NOTEBOOKS = {
     "collection": {"leakage_threshold"},

@@ -18,8 +18,6 @@ from chairlib.core import paths
 from chairlib.core.errors import ChairlibError
 from chairlib.core.files import write_json
 
-__all__ = ["build", "format_seconds", "only_build"]
-
 #: What Snakemake is told, under ``paths.cache``: on its command line values lose quotes, and a path may read as YAML.
 _CONFIG = "build.json"
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from chairlib.core.errors import CollectionError
 
-__all__ = ["from_cell", "one_line", "read_table", "to_cell"]
-
 #: What spreadsheets take for the beginning of a formula, after any apostrophes of ours.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 #: A first line by which some spreadsheets are told what stands between cells.

@@ -25,17 +25,6 @@ from chairlib.collection.images import decode_photo, decode_segment
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError, ImageError
 
-__all__ = [
-    "KINDS",
-    "MANIFEST",
-    "MANIFEST_COLUMNS",
-    "OPTIONAL_COLUMNS",
-    "SPLITS",
-    "Collection",
-    "check_manifest",
-    "image_file",
-]
-
 #: The two kinds of images: what is cut out, and what it is pasted on.
 KINDS = ("segment", "background")
 #: Groups belong to one of them as a whole, or a model would be tested on what it was trained on.

@@ -7,8 +7,6 @@ import pandas as pd
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["group_labels"]
-
 
 def group_labels(groups: Iterable[Any], n_images: int | None = None) -> list[Any]:
     """The label of each image's group [N], as text or a number (or a tuple of such).

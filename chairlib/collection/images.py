@@ -32,23 +32,6 @@ from chairlib.core.errors import ImageError
 # What Pillow warns of in metadata is dropped here.
 warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 
-__all__ = [
-    "BYTES_PER_PIXEL",
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "MAX_SCANS",
-    "Decoded",
-    "decode_photo",
-    "decode_segment",
-    "exif_note",
-    "is_image_name",
-    "read_bytes",
-    "read_photo",
-    "read_segment",
-    "read_upright",
-    "readable_formats",
-]
-
 #: Largest image that is decoded, in pixels. Below Pillow's own limit, so that the reason given is always this one.
 MAX_PIXELS = 80_000_000
 #: Most memory that decoding takes for each pixel of the image, in bytes: turned images take the most (20 measured).

@@ -15,8 +15,6 @@ from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.published import FOREGROUND_SHARE
 from chairlib.show.tables import style_table
 
-__all__ = ["Description", "describe"]
-
 # The paper's default resolution and its padding; compositing, which knows it too, cannot be imported from here.
 _RESOLUTION, _PADDING = 64, 6
 

@@ -9,8 +9,6 @@ import torch
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["Augment"]
-
 _DRAWS = 7
 _FLIP, _SCALE, _RIGHT, _DOWN, _BRIGHTNESS, _CONTRAST, _SATURATION = range(_DRAWS)
 #: Weights of red, green and blue in grey (ITU-R BT.601).

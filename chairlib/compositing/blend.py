@@ -15,19 +15,6 @@ from PIL import Image
 from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.checks import check_choice, check_count
 
-__all__ = [
-    "RESOLUTIONS",
-    "Placement",
-    "blend",
-    "blend_arrays",
-    "check_resolution",
-    "mask_from_opacity",
-    "padding",
-    "resize_background",
-    "resize_segment",
-    "unit_range",
-]
-
 #: The paper's four resolutions.
 RESOLUTIONS = (32, 64, 128, 256)
 

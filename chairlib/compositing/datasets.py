@@ -12,8 +12,6 @@ from chairlib.compositing.blend import padding
 from chairlib.compositing.image_sets import CompositeSet, to_pillow
 from chairlib.compositing.transforms import MaskedDataset
 
-__all__ = ["ChairSegments"]
-
 
 class ChairSegments(MaskedDataset):
     """A split of a collection as a torchvision dataset: ``(Pillow RGB image, Pillow L mask of 0 and 255)``.

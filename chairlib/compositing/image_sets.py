@@ -22,17 +22,6 @@ from chairlib.core.checks import check_choice, check_count
 from chairlib.core.devices import free_memory
 from chairlib.core.progress import note
 
-__all__ = [
-    "BACKGROUNDS_PER_SEGMENT",
-    "MEMORY_SHARE",
-    "CompositeSet",
-    "ImageSet",
-    "StoredSet",
-    "pair_table",
-    "to_arrays",
-    "to_pillow",
-]
-
 #: How many backgrounds each segment is paired with (paper, section 3).
 BACKGROUNDS_PER_SEGMENT = 100
 #: Images that would take more of a device's free memory are streamed; the rest is for training.

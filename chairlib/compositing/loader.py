@@ -16,8 +16,6 @@ from chairlib.core.checks import check_choice, check_count
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError, ParameterError
 
-__all__ = ["CompositeLoader", "foreground_shares", "open_images"]
-
 
 class CompositeLoader:
     """Batches of composites, made on the device.

@@ -18,8 +18,6 @@ from chairlib.core.devices import pick_device
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import is_leftover
 
-__all__ = ["MaskedImages", "files_by_key", "list_folder", "name_of", "unread_files"]
-
 K = TypeVar("K", int, str)
 
 #: Suffixes of what people write beside images.

@@ -18,8 +18,6 @@ from chairlib.core.errors import ImageError
 from chairlib.core.files import once_a_file
 from chairlib.core.progress import progress_bar
 
-__all__ = ["MaskReader"]
-
 #: The full grey value of a file. Others are compared as shares of it: 255 of 8 bits is 65535 of 16 bits.
 _FULL = 65535
 #: One level of 8 bits.

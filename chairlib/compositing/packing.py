@@ -26,8 +26,6 @@ from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.progress import progress_bar
 from chairlib.core.tensors import load_tensors, save_rows
 
-__all__ = ["PackedSplit", "load_split", "map_images", "read_in_order", "sample_arrays", "spread"]
-
 T = TypeVar("T")
 #: How many images are read ahead: enough to keep many cores busy, 64 MB at 512 pixels.
 _AHEAD = 64

@@ -21,8 +21,6 @@ from chairlib.compositing.masks import MaskReader
 from chairlib.core.checks import check_choice
 from chairlib.core.errors import CollectionError
 
-__all__ = ["COCO_SOURCE", "NOTE", "ReleasedChairSegments", "is_released", "read_note"]
-
 #: Beside ``train/``, ``val/`` and ``test/``: what the images are, and their groups. See :func:`read_note`.
 NOTE = "source.json"
 #: The ``source`` that the note of COCO's chairs names.

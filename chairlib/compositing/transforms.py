@@ -8,8 +8,6 @@ from PIL import Image
 from chairlib.core.errors import ParameterError
 from chairlib.core.vision import torchvision
 
-__all__ = ["MaskedDataset"]
-
 tv_tensors, v2 = torchvision.tv_tensors, torchvision.transforms.v2
 
 

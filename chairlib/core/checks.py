@@ -7,8 +7,6 @@ from typing import Any
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["LARGEST_SEED", "PRECISIONS", "check_choice", "check_count", "check_positive", "is_whole"]
-
 #: Of what every random generator here takes.
 LARGEST_SEED = 2**32 - 1
 #: Of a forward pass while training, see :mod:`chairlib.benchmark.precision`.

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["code_hash", "imported_modules", "look_for_modules_in", "project_folder"]
-
 _INSTALLED = {"site-packages", "dist-packages"}
 #: Methods that only describe an object to a person.
 _DESCRIPTIONS = {"__repr__", "__str__", "_repr_html_"}

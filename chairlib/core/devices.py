@@ -8,8 +8,6 @@ import torch
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["describe_hardware", "free_memory", "pick_device"]
-
 
 def pick_device(name: str | torch.device = "auto") -> torch.device:
     """Resolve ``"auto"`` (CUDA where there is one, else the CPU) or any name that torch knows.

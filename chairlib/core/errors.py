@@ -8,8 +8,6 @@ traceback.
 
 import textwrap
 
-__all__ = ["ChairlibError", "CollectionError", "ImageError", "Interrupted", "ParameterError", "RecordError", "one_line"]
-
 
 class ChairlibError(Exception):
     """Base of every error whose cause is the input. Its message is one line, for a person."""

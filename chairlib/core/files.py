@@ -13,19 +13,6 @@ from typing import Any, TypeVar
 
 from chairlib.core.errors import ChairlibError
 
-__all__ = [
-    "atomic_folder",
-    "atomic_path",
-    "check_free",
-    "check_replaceable",
-    "disk_errors",
-    "file_digest",
-    "is_leftover",
-    "once_a_file",
-    "write_json",
-    "write_text",
-]
-
 T = TypeVar("T")
 
 #: What systems leave in folders, in lower case: thumbnails, settings of the view, a bin.

@@ -8,8 +8,6 @@ from typing import Any
 from chairlib.core import paths
 from chairlib.core.runs import Run
 
-__all__ = ["Inputs", "Job", "executed_notebook", "report_job", "run_job", "unique"]
-
 
 @dataclass(frozen=True)
 class Inputs:

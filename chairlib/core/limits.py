@@ -6,8 +6,6 @@ change one: before a build, in a commit of its own that says why. Limits that de
 code that makes these: CONVERGENCE_MARGIN in ``benchmark.training``, MIN_CHAIR_PIXELS in ``benchmark.metrics``.
 """
 
-__all__ = ["CONFIDENCE", "LEAST_SEEDS", "LEAST_VALIDATION_PHOTOS", "POWER"]
-
 #: The level of the intervals of differences. Without a true difference, at most 1 - CONFIDENCE of them leave out 0.
 CONFIDENCE = 0.95
 #: The smallest gain that can be found is the one that is found in this share of studies.

@@ -10,8 +10,6 @@ installed package it is ``~/.chairlib``, or ``.chairlib`` in the current folder 
 import os
 from pathlib import Path
 
-__all__ = ["assets", "board", "book", "cache", "home", "mini", "notebooks", "package", "published", "runs", "stand_in"]
-
 #: The folder of the package itself.
 package = Path(__file__).resolve().parent.parent
 #: Data that ships inside the package.

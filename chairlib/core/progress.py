@@ -7,8 +7,6 @@ from typing import Any
 from tqdm import tqdm as text_bar
 from tqdm.auto import tqdm as suitable_bar
 
-__all__ = ["HEADLESS", "SECONDS", "note", "progress_bar"]
-
 #: Environment variable that is set where a notebook runs without anyone looking: nobody wants widgets in its log.
 HEADLESS = "CHAIRLIB_HEADLESS"
 #: From one line in a log to the next.

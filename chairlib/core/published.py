@@ -8,8 +8,6 @@ import pandas as pd
 
 from chairlib.core import paths
 
-__all__ = ["ALL_BACKGROUND_PRECISION", "FOREGROUND_SHARE", "MODEL_TITLES", "SLIPS", "table"]
-
 #: What the paper calls its models.
 MODEL_TITLES = {
     "unet": "U-Net",

@@ -34,24 +34,6 @@ from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.files import atomic_path, disk_errors, file_digest, write_json
 from chairlib.core.settings import Settings, settings_class
 
-__all__ = [
-    "KINDS",
-    "NEWER",
-    "Record",
-    "Run",
-    "code_hash",
-    "find_record",
-    "finished",
-    "load_records",
-    "open_run",
-    "read_record",
-    "readable_records",
-    "record_file",
-    "reference_records",
-    "remove_run",
-    "weights_hash",
-]
-
 S = TypeVar("S", bound=Settings)
 
 #: Raise when the layout of ``record.json`` changes.

@@ -20,8 +20,6 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["Settings", "check_parameters", "parameter", "settings_class"]
-
 _CLASSES: dict[str, "type[Settings]"] = {}
 #: By the type that a parameter is declared with: what is taken for it, and how an error calls that.
 _TYPES: dict[Any, tuple[Any, str]] = {

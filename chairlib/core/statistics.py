@@ -19,8 +19,6 @@ from scipy import optimize, stats
 from chairlib.core.errors import ParameterError
 from chairlib.core.limits import CONFIDENCE, LEAST_SEEDS, POWER
 
-__all__ = ["Difference", "difference", "half_width", "smallest_found", "variance_parts"]
-
 
 @dataclass(frozen=True)
 class Difference:

@@ -14,8 +14,6 @@ from safetensors.torch import save_file
 from chairlib.core.errors import ChairlibError
 from chairlib.core.files import atomic_path
 
-__all__ = ["load_tensors", "save_rows", "save_tensors"]
-
 
 def save_tensors(
     path: Path | str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None

@@ -22,8 +22,6 @@ from typing import Any
 
 import torch
 
-__all__ = ["torchvision"]
-
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
@@ -91,4 +89,4 @@ def _compiler_left_out() -> Iterator[None]:
 
 with _compiler_left_out():
     import torchvision
-    import torchvision.transforms.v2  # without it, `torchvision.transforms` has no attribute `v2`
+    import torchvision.transforms.v2  # noqa: F401  # without it, `torchvision.transforms` has no attribute `v2`

@@ -13,8 +13,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.show import canvas
 from chairlib.show.canvas import GREY, PALETTE, Figure, join_words, legend_line
 
-__all__ = ["iou_against_cost"]
-
 #: By column: the label of its axis, and how a value is read out.
 _COSTS = {
     "seconds": ("seconds of training and validation", "{:,.0f} s"),

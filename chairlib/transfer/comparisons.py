@@ -15,8 +15,6 @@ from chairlib.benchmark.metrics import bootstrap_interval
 from chairlib.core.runs import Record
 from chairlib.core.statistics import Difference, difference
 
-__all__ = ["Gain", "mean_score", "paired_gain", "pooled_gain", "scores_by_photo"]
-
 #: The sign of each verdict, for a narrow column.
 MARKS = {"helps": "▲", "hurts": "▼", "no clear difference": "≈", "one seed": "?"}
 RESAMPLES = 2000

@@ -8,8 +8,6 @@ import pandas as pd
 
 from chairlib.core.runs import Record
 
-__all__ = ["count_validation_photos", "curves_by_seed", "images_until"]
-
 
 def curves_by_seed(records: Sequence[Record]) -> dict[int, pd.DataFrame]:
     """A curve (images, val_iou) for each seed. Folds of a seed are averaged: their spread is not that of seeds."""

@@ -12,8 +12,6 @@ from chairlib.transfer.photos import open_datasets, splits_of
 from chairlib.transfer.run import open_run, training_budget
 from chairlib.transfer.settings import NEED_COCO, TransferSettings
 
-__all__ = ["NOTEBOOK", "count_images", "jobs", "open_runs"]
-
 #: The chapter that makes one run.
 NOTEBOOK = "05_object_discovery"
 

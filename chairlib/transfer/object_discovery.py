@@ -27,8 +27,6 @@ from chairlib.transfer.protocols import (
     split_off,
 )
 
-__all__ = ["ObjectDiscovery", "categories_of", "photos_folder", "photos_name"]
-
 _MASKS = "GroundTruth"
 
 

@@ -22,21 +22,6 @@ from chairlib.transfer.object_discovery import ObjectDiscovery, photos_folder
 from chairlib.transfer.protocols import FOLDS, stable_order
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 
-__all__ = [
-    "Photos",
-    "check_unchanged",
-    "looked_at_once",
-    "name_and_hash",
-    "open_datasets",
-    "open_photos",
-    "photos_root",
-    "preview",
-    "protocol_title",
-    "run_title",
-    "share_of",
-    "splits_of",
-]
-
 
 def photos_root(data: str | Path) -> Path:
     """The folder of ``data``: the stand-in's, or ``data`` itself. Raises :class:`ParameterError` for no path."""

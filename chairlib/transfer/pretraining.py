@@ -13,14 +13,6 @@ from chairlib.core.errors import RecordError
 from chairlib.core.runs import Record, read_record
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = [
-    "check_same_model",
-    "load_pretrained",
-    "pretraining_cost",
-    "pretraining_of",
-    "read_pretrained",
-]
-
 
 def read_pretrained(name: str) -> Record:
     """The record of this name. Raises :class:`RecordError` where it is missing, damaged, or no benchmark run."""

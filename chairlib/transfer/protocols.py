@@ -19,18 +19,6 @@ from chairlib.core import paths
 from chairlib.core.checks import check_choice, check_count
 from chairlib.core.errors import ParameterError
 
-__all__ = [
-    "CATEGORIES",
-    "FOLDS",
-    "PROTOCOLS",
-    "check_protocol",
-    "figure_ids",
-    "fold_ids",
-    "published_ids",
-    "split_off",
-    "stable_order",
-]
-
 #: The categories in the order of the paper's tables, and the folders they are in.
 CATEGORIES = {"car": "Car", "horse": "Horse", "airplane": "Airplane"}
 #: Ways to share photos out into training, validation and test.

@@ -9,8 +9,6 @@ from typing import Any
 from chairlib.benchmark import recipes
 from chairlib.benchmark.recipes import Recipe
 
-__all__ = ["RECIPES", "get_recipe"]
-
 
 def _printed(model: str) -> Recipe:
     """Section 5.3's values for a model. The others are those of the benchmark's recipe ``paper``."""

@@ -30,8 +30,6 @@ from chairlib.transfer.run import examples
 from chairlib.transfer.selection import Selection, count_pretrainings
 from chairlib.transfer.settings import NEED_COCO, PRETRAININGS, STAND_IN, TransferSettings
 
-__all__ = ["PRETRAINING_TITLES", "TransferReport", "open_reference", "open_report"]
-
 #: What tables and figures call each pretraining.
 PRETRAINING_TITLES = {
     "none": "–",

@@ -39,8 +39,6 @@ from chairlib.transfer.protocols import figure_ids
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 
-__all__ = ["examples", "fine_tune", "initial_model", "open_run", "train", "training_budget"]
-
 _INIT_STREAM = 53
 #: Test images kept with the record where the category has no published list of its own.
 N_EXAMPLES = 5

@@ -16,8 +16,6 @@ from chairlib.core.runs import Record
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.settings import TransferSettings
 
-__all__ = ["Selection", "count_pretrainings"]
-
 #: What two runs that are compared need not have in common.
 _MAY_DIFFER = ("pretraining", "pretrained", "seed", "fold", "share", "data", "device")
 _CONFIGURATION = tuple(name for name in TransferSettings.names() if name not in _MAY_DIFFER)

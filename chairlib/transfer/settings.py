@@ -7,8 +7,6 @@ from chairlib.benchmark.settings import ModelSettings
 from chairlib.core.checks import LARGEST_SEED, PRECISIONS, check_choice, check_count
 from chairlib.core.settings import parameter
 
-__all__ = ["NEED_COCO", "PRETRAININGS", "STAND_IN", "TransferSettings", "TuningSettings"]
-
 #: The rendered photos that ship with the package. Never to be called Object Discovery.
 STAND_IN = "stand-in"
 #: Pretrainings that need COCO's photos: the matched composites need them for their number.

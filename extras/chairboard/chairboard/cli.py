@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["register"]
-
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or the beginning of one.")]
 Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="A run; of what was trained elsewhere, all runs.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of rows; the repository's by default.")]

@@ -30,8 +30,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.core.progress import progress_bar
 from chairlib.core.vision import torchvision
 
-__all__ = ["CORRUPTIONS", "STRENGTHS", "Corrupted", "Corruption", "robustness"]
-
 #: The greatest strength. Strength 0 is the image as it is.
 STRENGTHS = 5
 #: A pixel's value is about this root of the light that fell on it.

@@ -18,8 +18,6 @@ from chairlib.show import canvas
 from chairlib.show.canvas import Figure, describe_interval, legend_above, line_style
 from chairlib.show.mosaic import FALSE_ALARM, HIT, Row, as_masks, as_rgb, mask_picture, mosaic
 
-__all__ = ["iou_by_foreground", "mask_regions", "reliability", "robustness_curves"]
-
 _REST = (110, 110, 110)
 
 

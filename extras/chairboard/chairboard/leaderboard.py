@@ -35,8 +35,6 @@ from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record, code_hash, find_record, weights_hash
 from chairlib.core.statistics import difference
 
-__all__ = ["SCHEMA", "Row", "costs", "read_row", "rows", "score_counts", "submit", "table", "verify"]
-
 #: Raise when the layout of a row changes.
 SCHEMA = 1
 #: Follows the protocol's name where a model was trained elsewhere, and is only scored.

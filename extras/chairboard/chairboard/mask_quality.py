@@ -33,8 +33,6 @@ from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_choice
 from chairlib.core.progress import progress_bar
 
-__all__ = ["BINS", "QUALITIES", "Quality", "boundary", "quality", "thin_parts"]
-
 #: Bins of probabilities, all of one width.
 BINS = 15
 #: What :meth:`Quality.interval` takes.

@@ -8,8 +8,6 @@ from chairlib.benchmark.comparison import load_model
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.runs import Record, find_record
 
-__all__ = ["card_of", "describe", "robustness_of"]
-
 
 def card_of(run: str | Record, device: str = "auto", progress: bool = True) -> Quality:
     """More scores of a run's own test composites. Raises RecordError for a run without weights."""

@@ -13,8 +13,6 @@ from chairlib.collection.cells import one_line
 from chairlib.compositing.blend import padding
 from chairlib.core.published import FOREGROUND_SHARE
 
-__all__ = ["PAPER", "description", "licence_ids", "write_card"]
-
 PAPER = """\
 @article{pintoalva2020,
   author  = {Pinto-Alva, Leticia and Torres, Ian K. and Garcia, Rosangel and Yang, Ziyang and Ordonez, Vicente},

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["register"]
-
 Data = Annotated[
     str, typer.Argument(metavar="C", help="A collection: a folder, or 'mini', the one that ships with chairlib.")
 ]

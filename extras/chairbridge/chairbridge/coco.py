@@ -16,8 +16,6 @@ from chairbridge.layout import BaseLayout
 from chairbridge.libraries import need
 from chairlib.core.errors import ParameterError
 
-__all__ = ["Layout"]
-
 #: COCO's number of the one category.
 _CHAIR = 1
 

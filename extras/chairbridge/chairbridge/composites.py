@@ -11,8 +11,6 @@ from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.blend import Placement
 from chairlib.compositing.image_sets import BACKGROUNDS_PER_SEGMENT, CompositeSet
 
-__all__ = ["NOT_STATED", "Composites", "Options", "Written"]
-
 #: What stands for a licence where a manifest has none.
 NOT_STATED = "not stated"
 #: Composites that are blended at once.

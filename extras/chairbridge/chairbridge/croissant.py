@@ -18,8 +18,6 @@ from chairbridge.composites import Composites
 from chairlib import __version__
 from chairlib.core.files import write_json
 
-__all__ = ["CROISSANT", "write_croissant"]
-
 CROISSANT = "croissant.json"
 #: The specification's own table of short names.
 _CONTEXT: dict[str, Any] = {

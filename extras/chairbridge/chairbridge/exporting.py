@@ -28,8 +28,6 @@ from chairlib.core.checks import check_choice
 from chairlib.core.files import atomic_folder, check_free
 from chairlib.core.progress import progress_bar
 
-__all__ = ["CONTENTS", "FORMATS", "export"]
-
 #: The formats by name. A module has ``Layout``: names of files, and what is to be written beside them.
 FORMATS: dict[str, Any] = {"released": released.Layout, "coco": coco.Layout, "huggingface": huggingface.Layout}
 #: The table of contents.

@@ -13,8 +13,6 @@ from chairbridge.composites import Composites
 from chairbridge.croissant import write_croissant
 from chairbridge.layout import BaseLayout
 
-__all__ = ["METADATA", "Layout"]
-
 METADATA = "metadata.jsonl"
 #: Hugging Face's names of the splits.
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}

@@ -7,8 +7,6 @@ import pandas as pd
 
 from chairbridge.composites import Composites, Options
 
-__all__ = ["BaseLayout"]
-
 
 class BaseLayout:
     """A format. A subclass names its files and may write more of them."""

@@ -5,8 +5,6 @@ from typing import Any
 
 from chairlib.core.errors import ChairlibError
 
-__all__ = ["need"]
-
 
 def need(module: str, purpose: str) -> Any:
     """Import ``module``; :class:`ChairlibError`, which says what to install, where it is missing.

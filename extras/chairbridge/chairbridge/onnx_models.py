@@ -23,8 +23,6 @@ from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import atomic_path
 from chairlib.core.runs import Record
 
-__all__ = ["LARGEST_DIFFERENCE", "OnnxModel", "export_onnx"]
-
 #: The largest difference of logits between ONNX Runtime and PyTorch, as a share of the largest logit.
 LARGEST_DIFFERENCE = 1e-3
 #: Sizes of the batches on which the two are compared.

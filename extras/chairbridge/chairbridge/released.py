@@ -12,8 +12,6 @@ from chairbridge.layout import BaseLayout
 from chairlib.compositing.released import NOTE
 from chairlib.core.files import write_json
 
-__all__ = ["Layout"]
-
 
 class Layout(BaseLayout):
     """The authors' layout."""

@@ -5,8 +5,6 @@ from numpy.typing import NDArray
 
 from chairlib.collection.opacity import MASK_OPACITY
 
-__all__ = ["Box", "object_box"]
-
 #: Left, top, right, bottom in pixels; the last two are exclusive.
 Box = tuple[int, int, int, int]
 

@@ -35,26 +35,6 @@ from chairlib.collection.images import MAX_PIXELS, Decoded, decode_photo, decode
 from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.progress import progress_bar
 
-__all__ = [
-    "PIXELS_AT_ONCE",
-    "REFUSED_FILE",
-    "Candidate",
-    "Origin",
-    "build",
-    "by_reason",
-    "count_pixels",
-    "decode",
-    "final_bytes",
-    "in_threads",
-    "appearance_of",
-    "pixel_digest",
-    "refused_table",
-    "room_for",
-    "signature",
-    "take_out_copies",
-    "take_out_near_duplicates",
-]
-
 #: The report of what was refused inside the collection: kind, file, reason.
 REFUSED_FILE = "refused.csv"
 _JPEG_QUALITY = 95

@@ -8,8 +8,6 @@ import typer
 
 from chairlib.core.errors import CollectionError, Interrupted, ParameterError
 
-__all__ = ["register"]
-
 Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits.")]
 

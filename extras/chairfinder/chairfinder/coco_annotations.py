@@ -19,8 +19,6 @@ from chairfinder.boxes import Box
 from chairfinder.names import find_file
 from chairlib.core.errors import ChairlibError, CollectionError
 
-__all__ = ["CocoPhoto", "box_region", "draw_mask", "natural_order", "outline_box", "read_photos", "unpack_runs"]
-
 #: The largest photo, in pixels: pycocotools takes the memory for any size that a file states.
 MAX_PIXELS = 10**8
 #: Bits that are read of one compressed run length. Any photo needs fewer, and no file can make a number grow for ever.

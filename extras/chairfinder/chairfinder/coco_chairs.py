@@ -43,8 +43,6 @@ from chairlib.core.files import atomic_folder, write_json
 from chairlib.core.progress import progress_bar
 from chairlib.transfer.protocols import split_off, stable_order
 
-__all__ = ["REASONS", "CocoChairs", "export", "merge_boxes", "overlap", "square_around"]
-
 #: Why a crop (or, of ``empty``, an annotation) is left out.
 REASONS = ("small", "sparse", "crowd", "repeated", "empty")
 

@@ -13,8 +13,6 @@ from chairfinder.queries import Query, default_queries
 from chairfinder.screening import Thresholds
 from chairlib.core.errors import CollectionError, ParameterError
 
-__all__ = ["LIMIT", "PROVIDER_NAMES", "CollectOptions", "read_options", "settle", "write_options"]
-
 #: Results of one query from one provider that are taken unless another number is given.
 LIMIT = 100
 #: Providers that are asked unless others are named.

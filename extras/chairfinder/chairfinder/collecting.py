@@ -57,8 +57,6 @@ from chairlib.core.errors import ChairlibError, CollectionError, ImageError, Par
 from chairlib.core.files import check_free, check_replaceable
 from chairlib.core.progress import progress_bar
 
-__all__ = ["CollectReport", "collect", "describe_status", "open_ledger", "remove", "work_folder"]
-
 _NO_LICENCE = "no licence"
 _UNLICENSED = f"{_NO_LICENCE}: none is stated; --any-licence takes such images, at your own risk"
 #: What reading an answer comes to where a list, a text or a name is not what it should be.

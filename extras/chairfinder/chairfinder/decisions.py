@@ -16,8 +16,6 @@ from chairlib.collection.cells import from_cell, one_line, read_table, to_cell
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.files import write_text
 
-__all__ = ["COLUMNS", "Replay", "decisions_table", "export_decisions", "replay_decisions"]
-
 COLUMNS = ("image", "decision", "reason", "url", "time", "by")
 
 

@@ -19,8 +19,6 @@ from queue import Empty, SimpleQueue
 from chairfinder.web import Limits, PassingError, UnusableError, host_of, pause_before
 from chairlib.core.errors import ChairlibError
 
-__all__ = ["Outcome", "Schedule", "Task", "transfer_all"]
-
 _TICK = 0.05
 _LOG = logging.getLogger(__name__)
 #: What no other address would be spared: a mistake of the caller, a full disk, a ledger that cannot be written.

@@ -18,8 +18,6 @@ from chairfinder.screening import screen_segment
 from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ParameterError
 
-__all__ = ["FAULTS", "REASONS", "Fault", "apply_fault", "screened_examples"]
-
 Fault = Callable[[Image.Image, np.random.Generator, float], Image.Image]
 
 _WHITE = (255, 255, 255)

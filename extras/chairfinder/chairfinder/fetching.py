@@ -40,8 +40,6 @@ from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import atomic_folder, check_free, disk_errors, is_leftover, write_json
 from chairlib.core.progress import progress_bar
 
-__all__ = ["LIMITS", "DATASETS", "FetchError", "Limits", "Dataset", "download", "fetch", "unpack"]
-
 #: Beside what was fetched: address, bytes, SHA-256 and date of every file.
 RECORD = ".fetched.json"
 #: Bytes that stay free on the disk whatever is fetched.

@@ -10,8 +10,6 @@ from chairlib.core.errors import ParameterError
 from chairlib.show.canvas import Figure, show, theme
 from chairlib.show.mosaic import Row, as_rgb, mosaic, thumbnails
 
-__all__ = ["kept_and_refused"]
-
 
 @theme()
 def kept_and_refused(

@@ -19,18 +19,6 @@ from scipy.sparse.csgraph import connected_components
 
 from chairfinder.signatures import Bits, Signature, as_signs
 
-__all__ = [
-    "BACKGROUND_BITS",
-    "BACKGROUND_COLOUR",
-    "COLOUR_ASPECT",
-    "COLOUR_BITS",
-    "DUPLICATE_COLOUR",
-    "SILHOUETTE_ASPECT",
-    "SILHOUETTE_BITS",
-    "find_groups",
-    "near_duplicates",
-]
-
 #: How many hash bits, of 256, may differ between two segments' silhouettes, and the ratio by which the aspects of their
 #: boxes may differ.
 SILHOUETTE_BITS = 56

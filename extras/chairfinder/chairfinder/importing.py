@@ -42,8 +42,6 @@ from chairlib.core.errors import CollectionError, ImageError
 from chairlib.core.files import check_free, disk_errors, is_leftover
 from chairlib.core.progress import progress_bar
 
-__all__ = ["REFUSED_FILE", "ImportReport", "import_folders", "is_ignored", "is_manifest", "read_notes"]
-
 _MANIFEST = "manifest.csv"
 #: The columns of a manifest that are read: names of one thing beside each other.
 _NAME_COLUMNS = ("file", "filename", "file_name")

@@ -26,8 +26,6 @@ from chairlib.core.checks import check_count
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.progress import progress_bar
 
-__all__ = ["COMPARISONS", "HASH_BITS", "THRESHOLD", "LeakageReport", "Pair", "audit", "check"]
-
 #: Bits of a hash: distances lie between 0 and this.
 HASH_BITS = 256
 #: Two images of different splits that differ in fewer bits than this are a leak. ``benchmarks/thresholds.py`` finds on

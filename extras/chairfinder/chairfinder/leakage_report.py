@@ -13,8 +13,6 @@ from chairlib.show.canvas import Figure, legend_above, line_style, new_figure, s
 from chairlib.show.mosaic import Row, as_rgb, mosaic
 from chairlib.show.tables import style_table
 
-__all__ = ["distances_figure", "leakage_table", "worst_pairs_figure"]
-
 _SIDE = 160
 
 

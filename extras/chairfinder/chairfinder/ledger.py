@@ -29,8 +29,6 @@ from chairlib.collection.collection import KINDS
 from chairlib.core.errors import CollectionError, ParameterError
 from chairlib.core.files import atomic_path
 
-__all__ = ["DECISIONS", "STATES", "Decision", "Entry", "SearchResult", "Ledger", "Search", "image_id"]
-
 #: States of an image, in the order in which it passes through them.
 STATES = ("fetched", "accepted", "refused", "reviewed")
 DECISIONS = ("keep", "refuse")

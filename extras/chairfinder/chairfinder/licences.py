@@ -7,8 +7,6 @@ Names are those of Creative Commons, whose addresses hold them: ``https://creati
 
 import re
 
-__all__ = ["forbids_changes", "is_stated", "licence_at"]
-
 _DEED = re.compile(
     r"(?:https?:)?//(?:www\.)?creativecommons\.org/"
     r"(?:licenses/(?P<code>[a-z+-]+)/(?P<version>\d\.\d)|(?:licenses/)?publicdomain(?:/(?P<tool>zero|mark))?)(?:/|$)",

@@ -4,8 +4,6 @@ import os
 import unicodedata
 from pathlib import Path
 
-__all__ = ["find_file"]
-
 
 def find_file(folder: Path, name: str) -> Path:
     """The file that ``name`` means in ``folder``; ``folder / name`` where there is none.

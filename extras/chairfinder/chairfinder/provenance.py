@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Provenance"]
-
 
 @dataclass(frozen=True)
 class Provenance:

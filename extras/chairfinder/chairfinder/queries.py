@@ -20,8 +20,6 @@ from pathlib import Path
 from chairlib.collection.collection import KINDS
 from chairlib.core.errors import ParameterError
 
-__all__ = ["Query", "default_queries", "read_queries"]
-
 #: Our own queries, which ship with the package.
 _QUERIES = Path(__file__).resolve().parent / "assets" / "queries"
 _MAX_LENGTH = 100

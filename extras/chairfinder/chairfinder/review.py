@@ -19,8 +19,6 @@ from chairfinder.review_session import LedgerLike, Mark, ReviewSession
 from chairfinder.thumbnails import Thumbnails, thumbnail
 from chairlib.core.errors import ChairlibError, ImageError
 
-__all__ = ["ReviewGrid", "review", "typed"]
-
 _SIDE, _LARGE_SIDE = 160, 480
 _COLUMNS = 8
 #: Okabe and Ito's blue and vermilion; each state has a sign and a kind of line of its own beside its colour.

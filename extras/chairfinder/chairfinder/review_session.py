@@ -15,8 +15,6 @@ from typing import Any, Protocol
 from chairlib.collection.collection import KINDS
 from chairlib.core.errors import CollectionError, ParameterError
 
-__all__ = ["REASONS", "LedgerLike", "Mark", "ReviewSession"]
-
 #: Why a person refuses an image, by the key to press.
 REASONS = {
     "segment": {

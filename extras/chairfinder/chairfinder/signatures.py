@@ -15,8 +15,6 @@ from PIL import Image, ImageOps
 
 from chairfinder.boxes import object_box
 
-__all__ = ["CENTRES", "Bits", "Signature", "as_signs", "background_signature", "segment_signature"]
-
 #: The centres of a background that are compared with other backgrounds, as shares of its sides. With these two, centred
 #: crops of `mini`'s rooms to 76 % or more of the sides are found: 97 % of those to 85 %, over 99 % of all others tried.
 #: A crop to 70 % is not found (2 %).

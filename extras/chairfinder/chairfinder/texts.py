@@ -2,8 +2,6 @@
 
 from chairlib.collection.cells import one_line
 
-__all__ = ["lines_of", "text_of", "url_of"]
-
 _MAX_TEXT = 500
 _MAX_URL = 10_000
 

@@ -10,8 +10,6 @@ from PIL import Image
 
 from chairlib.collection.images import read_photo, read_segment
 
-__all__ = ["Thumbnails", "thumbnail"]
-
 #: Quality of the WebP files, of 100: artefacts stay below what a person sees at that size.
 _QUALITY = 88
 

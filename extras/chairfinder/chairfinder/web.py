@@ -32,28 +32,6 @@ import httpx
 from chairlib import __version__
 from chairlib.core.errors import ParameterError
 
-__all__ = [
-    "Limits",
-    "PassingError",
-    "Secret",
-    "Turns",
-    "UnusableError",
-    "address_problem",
-    "check_contact",
-    "deadline",
-    "host_of",
-    "is_web_address",
-    "open_client",
-    "pause_before",
-    "read_body",
-    "read_url",
-    "retry_after",
-    "tls_context",
-    "url_problem",
-    "user_agent",
-    "without_credentials",
-]
-
 _MAX_URL = 2000
 #: Ports that an address need not name.
 _PORTS = {"http": 80, "https": 443}

@@ -32,8 +32,6 @@ from chairlib.collection.groups import group_labels
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import atomic_folder
 
-__all__ = ["BACKGROUND_RATIOS", "SEGMENT_RATIOS", "Item", "assign_splits", "guard_table", "write_collection"]
-
 #: How many segments of each split for how many of the others, as in the paper.
 SEGMENT_RATIOS: Mapping[str, float] = {"train": 500, "val": 200, "test": 200}
 #: The same for backgrounds.

@@ -39,22 +39,6 @@ from chairmaker.render import (
 from chairmaker.rooms import Room, draw_room
 from chairmaker.workers import in_processes
 
-__all__ = [
-    "choose_exposure",
-    "design_of_chair",
-    "draw_angles",
-    "draw_visible_room",
-    "estimate_time",
-    "in_studio",
-    "photograph",
-    "photograph_room",
-    "render_chair",
-    "render_collection",
-    "render_file",
-    "render_room",
-    "renderer_fingerprint",
-]
-
 #: An image to render: the file to write, "segment" or "background", seed, number, and size in pixels.
 Task = tuple[Path, str, int, int, int]
 

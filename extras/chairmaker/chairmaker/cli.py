@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["register"]
-
 Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder.")]
 
 

@@ -5,8 +5,6 @@ from typing import Any
 
 from chairlib.core.errors import ChairlibError
 
-__all__ = ["mitsuba", "use_one_thread"]
-
 
 @cache
 def mitsuba() -> Any:

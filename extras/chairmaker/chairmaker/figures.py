@@ -11,8 +11,6 @@ from chairlib.show.mosaic import Row, as_rgb, mosaic, thumbnails
 from chairlib.show.widgets import CHECKERBOARD, WidgetParts
 from chairmaker.gallery import Turntable
 
-__all__ = ["chair_turner", "named_grid"]
-
 
 @theme()
 def named_grid(images: Mapping[str, ArrayLike], columns: int = 8, title: str = "", noun: str = "pictures") -> Figure:

@@ -19,18 +19,6 @@ from chairmaker.render import smooth_light, straight_rgba
 from chairmaker.rooms import ROOM_KINDS
 from chairmaker.workers import in_processes
 
-__all__ = [
-    "Turntable",
-    "family_pictures",
-    "light_pictures",
-    "making_pictures",
-    "material_pictures",
-    "part_pictures",
-    "render_turned",
-    "room_pictures",
-    "turntables",
-]
-
 #: The family that shows materials: its frame, seat and back are large and plain.
 _SAMPLE = "dining"
 _ELEVATION = 14.0

@@ -15,33 +15,6 @@ from chairmaker.engine import mitsuba
 from chairmaker.meshes import Floats, Mesh
 from chairmaker.textures import Colour, hsv
 
-__all__ = [
-    "MATERIALS",
-    "Material",
-    "Part",
-    "black_leather",
-    "bright_leather",
-    "cane",
-    "canvas",
-    "chrome",
-    "fabric",
-    "glow",
-    "leather",
-    "metal",
-    "paint",
-    "patterned_fabric",
-    "pick",
-    "pick_hue",
-    "plain",
-    "plastic",
-    "steel",
-    "surface",
-    "textured",
-    "velvet",
-    "wicker",
-    "wood",
-]
-
 #: A Mitsuba ``bsdf`` (or, from :func:`glow`, an emitting shape's) description.
 Material = Mapping[str, Any]
 

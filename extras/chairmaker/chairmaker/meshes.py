@@ -12,24 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
-__all__ = [
-    "Floats",
-    "Mesh",
-    "bundle",
-    "cushion",
-    "cylinder",
-    "filleted",
-    "grid",
-    "join",
-    "lathe",
-    "rounded_box",
-    "sheet",
-    "smooth_path",
-    "sphere",
-    "sweep",
-    "wall",
-]
-
 Floats = NDArray[np.float64]
 
 

@@ -16,8 +16,6 @@ from chairmaker.engine import mitsuba
 from chairmaker.materials import Material, Part
 from chairmaker.meshes import Floats, Mesh, join
 
-__all__ = ["Camera", "View", "encode", "smooth_light", "straight_rgba", "studio"]
-
 #: A fixed block keeps the random numbers, and so the image, the same however many threads render it.
 _BLOCK = 32
 #: What stands for a light in a picture of albedo: no surface reflects as much, even averaged over a pixel.

@@ -11,24 +11,6 @@ from scipy.ndimage import gaussian_filter
 
 from chairmaker.meshes import Floats
 
-__all__ = [
-    "Colour",
-    "books",
-    "carpet",
-    "hsv",
-    "mottled",
-    "painting",
-    "patterned",
-    "planks",
-    "rug",
-    "stripes",
-    "tiles",
-    "view",
-    "wallpaper",
-    "weave",
-    "wood_grain",
-]
-
 Colour = Sequence[float] | Floats
 
 

@@ -13,8 +13,6 @@ from typing import TypeVar
 from chairlib.core.errors import ChairlibError
 from chairmaker.engine import use_one_thread
 
-__all__ = ["in_processes"]
-
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 

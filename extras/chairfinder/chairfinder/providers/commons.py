@@ -15,8 +15,6 @@ from chairfinder.ledger import SearchResult
 from chairfinder.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairfinder.queries import Query
 
-__all__ = ["Commons"]
-
 _ENDPOINT = "https://commons.wikimedia.org/w/api.php"
 _PAGE = 50
 #: One of the widths of thumbnails that Wikimedia keeps.

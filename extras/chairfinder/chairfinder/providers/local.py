@@ -19,8 +19,6 @@ from chairfinder.texts import text_of
 from chairlib.core.errors import ParameterError
 from chairlib.core.files import is_leftover
 
-__all__ = ["Local", "local_path"]
-
 _PAGE = 100
 _SUFFIXES = {
     "segment": (".png", ".webp", ".gif", ".tif", ".tiff", ".avif"),

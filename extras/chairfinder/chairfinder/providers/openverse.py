@@ -18,8 +18,6 @@ from chairfinder.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairfinder.queries import Query
 from chairfinder.web import Secret
 
-__all__ = ["Openverse"]
-
 _ENDPOINT = "https://api.openverse.org/v1/images/"
 _PAGE = 20
 _PAGE_WITH_TOKEN = 50

@@ -15,8 +15,6 @@ from chairfinder.providers import ApiClient, Page, StoppedError, text_of, url_of
 from chairfinder.queries import Query
 from chairfinder.web import Secret
 
-__all__ = ["SerpApi"]
-
 _ENDPOINT = "https://serpapi.com/search.json"
 #: "Free to use, share or modify": overrides what ``tbs`` says of rights.
 _MAY_CHANGE = {"licenses": "fm"}

@@ -8,16 +8,6 @@ from chairfinder.screening.thresholds import Thresholds
 from chairfinder.screening.views import CLEAR_OPACITY, SegmentView, grown
 from chairlib.collection.opacity import MASK_OPACITY
 
-__all__ = [
-    "image_too_small",
-    "no_real_alpha",
-    "nothing_opaque",
-    "object_cut",
-    "object_too_small",
-    "several_objects",
-    "valley_depth",
-]
-
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 #: Opacity, of 255, of what is no blended outline.
 _OPAQUE = 250

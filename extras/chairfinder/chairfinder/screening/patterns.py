@@ -10,8 +10,6 @@ from chairfinder.screening.thresholds import Thresholds
 from chairfinder.screening.views import SegmentView, channel_range, grown, shrunk
 from chairlib.collection.opacity import MASK_OPACITY
 
-__all__ = ["checkerboard_match", "painted_checkerboard", "painted_panel"]
-
 Array = NDArray[np.float32]
 
 #: Squares of a checkerboard, in pixels, that are looked for; and how far a colour may be from grey.

@@ -15,8 +15,6 @@ from chairfinder.screening.views import (
     shrunk,
 )
 
-__all__ = ["drawing", "halo", "soft_shadow", "translucent", "watermark", "white_remnant"]
-
 Mask = NDArray[np.bool_]
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)

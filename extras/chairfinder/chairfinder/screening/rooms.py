@@ -6,8 +6,6 @@ from numpy.typing import NDArray
 from chairfinder.screening.thresholds import Thresholds
 from chairfinder.screening.views import BackgroundView
 
-__all__ = ["collage", "flat_graphic", "image_too_small", "no_detail", "plan"]
-
 _COMMONEST = 12
 #: How far a pixel's channels may be from the paper's, of 255.
 _PAPER = 6

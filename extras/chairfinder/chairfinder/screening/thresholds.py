@@ -16,8 +16,6 @@ from typing import Any
 
 from chairlib.core.errors import ParameterError
 
-__all__ = ["Thresholds", "parse_thresholds", "threshold_help"]
-
 
 def _threshold(default: float, unit: str, high: float, meaning: str) -> Any:
     return field(default=default, metadata={"unit": unit, "high": high, "meaning": meaning})

@@ -9,16 +9,6 @@ from PIL import Image
 from chairfinder.boxes import Box, object_box
 from chairlib.collection.opacity import MASK_OPACITY
 
-__all__ = [
-    "CLEAR_OPACITY",
-    "BackgroundView",
-    "SOLID_OPACITY",
-    "SegmentView",
-    "channel_range",
-    "grown",
-    "shrunk",
-]
-
 #: Opacity, of 255, below which a pixel counts as transparent: 0.03.
 CLEAR_OPACITY = 8
 #: Opacity, of 255, from which on a pixel counts as fully opaque: 0.9.

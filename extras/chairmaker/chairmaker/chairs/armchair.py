@@ -18,8 +18,6 @@ from chairmaker.meshes import (
     sweep,
 )
 
-__all__ = ["Armchair"]
-
 
 @family("armchair")
 @dataclass(frozen=True)

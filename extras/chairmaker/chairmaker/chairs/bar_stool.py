@@ -21,8 +21,6 @@ from chairmaker.chairs.shared import (
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, bundle, lathe
 
-__all__ = ["BarStool"]
-
 
 @family("bar_stool")
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from chairmaker.chairs.shared import Surface, bar, both, dress, lattice, padded,
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, bundle, filleted
 
-__all__ = ["CantileverChair"]
-
 
 @family("cantilever")
 @dataclass(frozen=True)

@@ -18,8 +18,6 @@ import numpy as np
 from chairlib.core.errors import ParameterError
 from chairmaker.materials import Material, Part
 
-__all__ = ["FAMILIES", "Design", "Finish", "Slots", "Turns", "design_group", "draw_design", "family", "with_dimension"]
-
 Finish = Mapping[str, Material]
 #: For each slot, the materials it may be made of, with weights.
 Slots = Mapping[str, Mapping[str, float]]

@@ -23,8 +23,6 @@ from chairmaker.chairs.shared import (
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, bundle, cylinder, smooth_path, sweep
 
-__all__ = ["DiningChair"]
-
 
 @family("dining")
 @dataclass(frozen=True)

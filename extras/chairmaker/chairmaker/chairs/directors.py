@@ -10,8 +10,6 @@ from chairmaker.chairs.shared import bar, both, dress, pane
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, bundle, rounded_box
 
-__all__ = ["DirectorsChair"]
-
 
 @family("directors")
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from chairmaker.chairs.shared import dress, four, leg, round_pad, sled, star_bas
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, cushion, cylinder, grid, lathe
 
-__all__ = ["Egg"]
-
 
 @family("egg")
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from chairmaker.chairs.shared import bar, both, dress, padded, pane, tapered
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, bundle, rounded_box, smooth_path
 
-__all__ = ["FoldingChair"]
-
 
 @family("folding")
 @dataclass(frozen=True)

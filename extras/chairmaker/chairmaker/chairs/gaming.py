@@ -21,8 +21,6 @@ from chairmaker.chairs.shared import (
 from chairmaker.materials import Part
 from chairmaker.meshes import Floats, Mesh, cushion, rounded_box
 
-__all__ = ["GamingChair"]
-
 
 @family("gaming")
 @dataclass(frozen=True)

@@ -26,8 +26,6 @@ from chairmaker.chairs.shared import (
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, bundle, lathe, smooth_path
 
-__all__ = ["LoungeChair"]
-
 
 @family("lounge")
 @dataclass(frozen=True)

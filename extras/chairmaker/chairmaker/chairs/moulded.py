@@ -19,8 +19,6 @@ from chairmaker.chairs.shared import (
 from chairmaker.materials import pick
 from chairmaker.meshes import Floats, Mesh, join, rounded_box
 
-__all__ = ["Moulded"]
-
 
 @dataclass(frozen=True)
 class Moulded:

@@ -21,8 +21,6 @@ from chairmaker.meshes import (
     sweep,
 )
 
-__all__ = ["OfficeChair"]
-
 
 @family("office")
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from chairmaker.chairs.shared import Relief, bar, both, dress, four
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, cushion, cylinder, filleted, lathe, rounded_box, sweep
 
-__all__ = ["Recliner"]
-
 #: No chair reaches further to the front (metres): one with its footrest out stands further back.
 _FRONT = -0.68
 

@@ -12,8 +12,6 @@ from chairmaker.chairs.shell import wire_base
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, bundle, smooth_path
 
-__all__ = ["RockingChair"]
-
 
 @family("rocking")
 @dataclass(frozen=True)

@@ -22,31 +22,6 @@ from chairmaker.meshes import (
     sphere,
 )
 
-__all__ = [
-    "Hole",
-    "Relief",
-    "Surface",
-    "bar",
-    "both",
-    "castors",
-    "channels",
-    "curve",
-    "dress",
-    "four",
-    "lattice",
-    "leg",
-    "level",
-    "padded",
-    "pane",
-    "round_pad",
-    "sled",
-    "spread",
-    "star_base",
-    "tapered",
-    "tufts",
-    "turned_leg",
-]
-
 #: Points [...,3] of a surface for u and v [...] in [-1, 1]; its front is where u x v points.
 Surface = Callable[[Floats, Floats], Floats]
 #: Height of a relief (metres) for u and v [...] in [-1, 1].

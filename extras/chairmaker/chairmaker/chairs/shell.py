@@ -11,8 +11,6 @@ from chairmaker.chairs.shared import dress, four, leg, sled, star_base
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Mesh, bundle, lathe
 
-__all__ = ["ShellChair", "wire_base"]
-
 
 def wire_base(x: float, y: float, foot_x: float, foot_y: float, top: float, low: float, wire: float) -> Mesh:
     """Crossed wires between the four corners of a seat plate (half extents x, y) and four feet."""

@@ -23,8 +23,6 @@ from chairmaker.chairs.shared import (
 from chairmaker.materials import Part, pick
 from chairmaker.meshes import Floats, Mesh, cushion, rounded_box, smooth_path
 
-__all__ = ["Wingback"]
-
 
 @family("wingback")
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from chairmaker.rooms.shapes import bar, bars, box, boxes, curtain, disc, made_o
 from chairmaker.rooms.shells import indoors, tiled
 from chairmaker.rooms.wall_pieces import window
 
-__all__ = ["bathroom", "bath_tub", "washbasin"]
-
 Built = tuple[list[Part], float]
 
 

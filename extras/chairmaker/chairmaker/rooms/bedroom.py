@@ -13,8 +13,6 @@ from chairmaker.rooms.shells import indoors
 from chairmaker.rooms.wall_pieces import cupboard, framed, window
 from chairmaker.textures import hsv
 
-__all__ = ["bed", "bedroom"]
-
 
 def bedding(rng: np.random.Generator) -> Material:
     """Printed, quilted, striped or plain bed linen."""

@@ -10,8 +10,6 @@ from chairmaker.rooms.shapes import bar, bars, made_of, moved
 from chairmaker.rooms.shells import indoors
 from chairmaker.rooms.wall_pieces import window
 
-__all__ = ["chandelier", "dining_room"]
-
 
 def chandelier(rng: np.random.Generator, style: Style, h: float) -> list[Part]:
     """Arms with small shades or candles, hung from height ``h``."""

@@ -11,8 +11,6 @@ from chairmaker.rooms.room import FLOOR_PIECES, Room, Style, choose, floor_piece
 from chairmaker.rooms.shapes import bar, bars, boxes, disc, made_of, moved, ring
 from chairmaker.textures import hsv
 
-__all__ = ["bicycle", "facade", "street_lamp"]
-
 
 @floor_piece(3, "facade")
 def bicycle(rng: np.random.Generator, style: Style) -> list[Part]:

@@ -21,8 +21,6 @@ from chairmaker.rooms.room import Style, floor_piece
 from chairmaker.rooms.shapes import ball, bar, bars, box, boxes, curtain, disc, made_of, moved, ring
 from chairmaker.textures import hsv
 
-__all__ = ["floor_lamp", "leafy", "rug", "table"]
-
 
 @floor_piece(2.5, "living", "bedroom", "study", "hallway", "dining")
 def floor_lamp(rng: np.random.Generator, style: Style) -> list[Part]:

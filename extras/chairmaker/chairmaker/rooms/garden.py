@@ -11,8 +11,6 @@ from chairmaker.rooms.room import FLOOR_PIECES, Room, Style, choose, floor_piece
 from chairmaker.rooms.shapes import bars, box, boxes, made_of, moved
 from chairmaker.textures import hsv
 
-__all__ = ["garden", "shed"]
-
 
 def shed(rng: np.random.Generator, style: Style) -> list[Part]:
     """A wooden shed with a door and a window, about the origin."""

@@ -8,8 +8,6 @@ from chairmaker.rooms.shapes import bars, box, boxes, made_of
 from chairmaker.rooms.shells import indoors
 from chairmaker.rooms.wall_pieces import door, open_door
 
-__all__ = ["hallway", "stairs"]
-
 
 @wall_piece(1.5, "hallway")
 def stairs(rng: np.random.Generator, style: Style) -> tuple[list[Part], float]:

@@ -15,8 +15,6 @@ from chairmaker.rooms.shells import indoors, tiled
 from chairmaker.rooms.wall_pieces import window
 from chairmaker.textures import hsv
 
-__all__ = ["kitchen", "units"]
-
 
 def steel(rng: np.random.Generator) -> Material:
     """White enamel, black glass or brushed steel."""

@@ -8,8 +8,6 @@ from chairmaker.rooms.shapes import moved
 from chairmaker.rooms.shells import indoors
 from chairmaker.rooms.wall_pieces import tall_window, window
 
-__all__ = ["living_room"]
-
 
 @room_kind("living", 18)
 def living_room(rng: np.random.Generator, style: Style) -> Room:

@@ -10,8 +10,6 @@ from chairmaker.rooms.room import ORNAMENTS, POLISH, choose, ornament
 from chairmaker.rooms.shapes import ball, bar, bars, box, boxes, disc, made_of, moved, ring, strips
 from chairmaker.textures import hsv
 
-__all__ = ["any_colour", "lampshade", "leafy", "on_top", "scattered", "vase"]
-
 
 def any_colour(rng: np.random.Generator) -> np.ndarray:
     """The colour of some object or other."""

@@ -15,8 +15,6 @@ from chairmaker.rooms.room import Room, Style, white_balance
 from chairmaker.rooms.shapes import ball, bar, bars, box, boxes, made_of, moved, pierced
 from chairmaker.textures import hsv
 
-__all__ = ["bush", "fence", "flowers", "ground", "hedge", "house_wall", "open_air", "outer_wall", "paving", "tree"]
-
 _SKY_RADIUS = 70.0
 
 

@@ -12,23 +12,6 @@ from chairmaker.materials import pick
 from chairmaker.meshes import Floats
 from chairmaker.textures import Colour, hsv
 
-__all__ = [
-    "blotches",
-    "bricks",
-    "floral",
-    "foliage",
-    "glimpse",
-    "goods",
-    "herringbone",
-    "lawn",
-    "patchwork",
-    "screen",
-    "sky",
-    "speckled",
-    "stained",
-    "veined",
-]
-
 
 def blotches(rng: np.random.Generator, size: int, cells: int) -> Floats:
     """Smooth noise [size,size] that repeats at its edges: standard deviation about 1, ``cells`` lumps across."""

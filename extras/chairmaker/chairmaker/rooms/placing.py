@@ -8,8 +8,6 @@ from chairmaker.materials import Part
 from chairmaker.meshes import Floats
 from chairmaker.rooms.shapes import Span, moved
 
-__all__ = ["Ground"]
-
 #: What lies flatter than this (rugs) is walked on, and what hangs higher is walked under (metres).
 _FLAT, _OVERHEAD = 0.05, 1.9
 #: How far things keep from one another (metres).

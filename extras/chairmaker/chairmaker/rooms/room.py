@@ -24,31 +24,6 @@ from chairmaker.meshes import Floats
 from chairmaker.render import Camera
 from chairmaker.textures import hsv
 
-__all__ = [
-    "FLOOR_PIECES",
-    "LINING",
-    "ORNAMENTS",
-    "OUTDOORS",
-    "PANE",
-    "POLISH",
-    "RAIL",
-    "ROOM_KINDS",
-    "WALL_PIECES",
-    "FloorPiece",
-    "Room",
-    "Style",
-    "Use",
-    "WallPiece",
-    "choose",
-    "draw_room",
-    "draw_style",
-    "floor_piece",
-    "ornament",
-    "room_kind",
-    "wall_piece",
-    "white_balance",
-]
-
 
 @dataclass(frozen=True)
 class Style:

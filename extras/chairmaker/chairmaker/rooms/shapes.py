@@ -13,22 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from chairmaker.materials import Material, Part
 from chairmaker.meshes import Floats, Mesh, grid, lathe
 
-__all__ = [
-    "Span",
-    "ball",
-    "bar",
-    "bars",
-    "box",
-    "boxes",
-    "curtain",
-    "disc",
-    "made_of",
-    "moved",
-    "pierced",
-    "ring",
-    "strips",
-]
-
 Span = tuple[float, float]
 
 #: The corners of a box, as 0 (low) or 1 (high) in x, y and z: face by face, anticlockwise as seen from outside.

@@ -27,17 +27,6 @@ from chairmaker.rooms.room import (
 from chairmaker.rooms.shapes import bar, boxes, disc, made_of, moved, pierced
 from chairmaker.textures import hsv
 
-__all__ = [
-    "along_wall",
-    "ceiling_fittings",
-    "floor_material",
-    "indoors",
-    "shell",
-    "tiled",
-    "wall_lining",
-    "wall_material",
-]
-
 #: How far before the front edge of the room, in metres, the hidden part of the ceiling ends.
 _LAMP_END = 0.3
 #: The least distance of hanging lamps from the floor and from the camera (metres).

@@ -14,8 +14,6 @@ from chairmaker.rooms.shapes import bars, box, boxes, made_of, moved
 from chairmaker.rooms.shells import indoors
 from chairmaker.rooms.wall_pieces import bookshelf, window
 
-__all__ = ["desk", "study"]
-
 
 def _monitor(rng: np.random.Generator) -> list[Part]:
     """A screen with a keyboard before it, about the origin."""

@@ -13,8 +13,6 @@ from chairmaker.rooms.room import FLOOR_PIECES, Room, Style, choose, floor_piece
 from chairmaker.rooms.shapes import bar, bars, box, boxes, disc, made_of, moved
 from chairmaker.textures import hsv
 
-__all__ = ["parasol", "terrace"]
-
 
 @floor_piece(1.5, "terrace", "garden")
 def parasol(rng: np.random.Generator, style: Style) -> list[Part]:

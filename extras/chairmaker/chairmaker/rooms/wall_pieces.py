@@ -29,8 +29,6 @@ from chairmaker.rooms.room import PANE, POLISH, Style, wall_piece
 from chairmaker.rooms.shapes import bar, bars, box, boxes, curtain, disc, made_of, moved, ring
 from chairmaker.textures import hsv
 
-__all__ = ["bookshelf", "cabinet", "door", "fireplace", "framed", "pictures", "tall_window", "window"]
-
 Built = tuple[list[Part], float]
 
 

@@ -13,8 +13,6 @@ from chairmaker.stand_in.loft import fin, hull, posed, wheel, wing
 from chairmaker.stand_in.subject import Kind, glass, vertices
 from chairmaker.textures import hsv
 
-__all__ = ["AIRPLANES", "FLYING"]
-
 Draw = Callable[[np.random.Generator, bool], list[Part]]
 
 

@@ -11,8 +11,6 @@ from chairmaker.stand_in.loft import hull, limb, wheel
 from chairmaker.stand_in.subject import Kind, car_paint, enamel, glass
 from chairmaker.textures import hsv
 
-__all__ = ["CARS"]
-
 
 @dataclass(frozen=True)
 class _Shape:

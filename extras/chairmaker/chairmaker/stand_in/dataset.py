@@ -18,8 +18,6 @@ from chairmaker.render import View, encode, smooth_light
 from chairmaker.stand_in.scenes import CATEGORIES, Scene, draw_scene
 from chairmaker.workers import in_processes
 
-__all__ = ["picture_window", "render_stand_in", "render_subject", "subject_mask"]
-
 _PICTURE, _LAYOUT = range(2)
 _SMALLEST, _LARGEST = 32, 1024
 #: Ids are drawn from this many numbers: like those of the release they have gaps.

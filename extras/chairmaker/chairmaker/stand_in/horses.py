@@ -13,8 +13,6 @@ from chairmaker.stand_in.loft import hull, limb, posed
 from chairmaker.stand_in.subject import Kind, vertices
 from chairmaker.textures import hsv
 
-__all__ = ["HORSES", "POSES", "Pose", "horse"]
-
 
 @dataclass(frozen=True)
 class Pose:

@@ -10,8 +10,6 @@ from scipy.interpolate import PchipInterpolator
 from chairmaker.materials import Material, Part
 from chairmaker.meshes import Floats, Mesh, grid, lathe, smooth_path, sweep
 
-__all__ = ["fin", "hull", "limb", "posed", "wheel", "wing"]
-
 
 def _interpolated(rows: ArrayLike, along: tuple[float, float], count: int) -> Floats:
     """Rows [N,K] made dense [count,K] without overshooting, densest at the ends."""

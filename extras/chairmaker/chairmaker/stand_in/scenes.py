@@ -26,8 +26,6 @@ from chairmaker.stand_in.sky import Sky, draw_sky
 from chairmaker.stand_in.subject import draw, vertices
 from chairmaker.textures import hsv
 
-__all__ = ["CATEGORIES", "PLACES", "Place", "Scene", "draw_scene"]
-
 #: The data set's categories, as its folders are named.
 CATEGORIES = ("Airplane", "Car", "Horse")
 

@@ -13,8 +13,6 @@ from chairmaker.meshes import Floats
 from chairmaker.render import Camera
 from chairmaker.textures import hsv
 
-__all__ = ["Sky", "draw_sky"]
-
 _FIELD = 192
 
 

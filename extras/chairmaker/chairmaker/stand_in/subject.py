@@ -9,8 +9,6 @@ from chairmaker.materials import Material, Part, pick, surface
 from chairmaker.meshes import Floats
 from chairmaker.textures import hsv
 
-__all__ = ["Kind", "car_paint", "draw", "enamel", "glass", "vertices"]
-
 
 class Kind(NamedTuple):
     """How often a type is drawn, and by what; it stands on z = 0 and faces -y."""
