@@ -162,6 +162,11 @@ def get_recipe(
     return replace(recipe, **changes)
 
 
+def is_file(recipe: str) -> bool:
+    """Whether a recipe is named by a file of its own."""
+    return recipe.endswith((".yaml", ".yml"))
+
+
 def recipe_of(settings: BenchmarkSettings) -> Recipe:
     """The recipe of a run: by name, or from a file, with the learning rate and batch size that were asked for.
 
@@ -169,7 +174,7 @@ def recipe_of(settings: BenchmarkSettings) -> Recipe:
     :class:`ParameterError` for a file that cannot be read or has other entries, and as :func:`get_recipe` does.
     """
     name, changes = settings.recipe, {}
-    if name.endswith((".yaml", ".yml")):
+    if is_file(name):
         try:
             content = yaml.safe_load(Path(name).expanduser().read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:

@@ -18,7 +18,7 @@ from chairlib.benchmark.evaluation import Evaluation, evaluate, predict
 from chairlib.benchmark.metrics import Scores, none_if_nan
 from chairlib.benchmark.models import MIN_SIZE, check_model, count_parameters, model_code_hash, model_of
 from chairlib.benchmark.protocols import data_identity, follow, get_protocol, protocol_of
-from chairlib.benchmark.recipes import RECIPES, Recipe, recipe_of
+from chairlib.benchmark.recipes import Recipe, is_file, recipe_of
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.training import Fit, fit, untrained
 from chairlib.benchmark.weights import AS_BUILT, load_weights, weights_digest
@@ -61,7 +61,7 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
             f"resolution {settings.resolution} is too small for a model; use at least {MIN_SIZE} pixels."
         )
     check_model(settings, trained=settings.weights is None)
-    if settings.recipe not in RECIPES:
+    if is_file(settings.recipe):
         settings = settings.with_changes(recipe=Path(settings.recipe))
     recipe, default = recipe_of(settings), recipe_of(settings.with_changes(learning_rate=None))
     if recipe.learning_rate == default.learning_rate:  # the same run, whether its rate was named or not
@@ -71,7 +71,7 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
         settings,
         *data_identity(settings.data, settings.resolution),
         model_code=model_code_hash(settings.model),
-        recipe=json.dumps(vars(recipe)) if settings.recipe not in RECIPES else None,
+        recipe=json.dumps(vars(recipe)) if is_file(settings.recipe) else None,
         weights=weights_digest(settings.weights),
     )
 

@@ -26,7 +26,7 @@ class TuningSettings(ModelSettings):
         "authors", help="Which photos train, validate and are scored: authors, folds or subset100."
     )
     fold: int = parameter(0, help="Which fold is scored under the protocol folds, 0 to 4.")
-    resolution: int = parameter(64, help="Pixels a side, from 32 to 4096.")
+    resolution: int = parameter(64, help="Pixels a side, at least 32.")
     recipe: str = parameter("fast", help="paper or fast; for a model of one's own only fast.")
     images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
     evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")

@@ -14,6 +14,7 @@ from chairlib.benchmark.describe import describe_record, score_table, scored_on
 from chairlib.benchmark.metrics import bootstrap_interval
 from chairlib.benchmark.report import (
     Report,
+    for_each_part,
     open_reference,
     open_report,
     show_notes,
@@ -54,6 +55,26 @@ def records(collection, tmp_path_factory):
 @pytest.fixture
 def report(records, collection):
     return open_report(collection.root)
+
+
+def test_only_runs_of_the_same_terms_stand_in_one_table(report, records, collection):
+    assert [part.records for part in report.parts()] == [report.records]
+    # A toy run, as an earlier parameter cell made it, is no row beside those of a larger budget.
+    toy = benchmark.train(benchmark.open_run(records[0].settings, images=64, model="fcn_vgg16"), progress=False)
+    try:
+        mixed = open_report(collection.root)
+        most, fewest = mixed.parts()
+        assert [len(most.records), fewest.records] == [4, [toy]]
+        assert "images 32," in most.terms()
+        assert "images 64," in fewest.terms()
+        assert toy.name not in str(most.table2().index)
+        drawn = for_each_part(mixed, lambda part: style_table(part.table2(), "Table 2")).data
+        assert drawn.count("<table") == drawn.count("No named protocol") == 2
+        against = set(mixed.differences()["model"])
+        assert not [label for label in against if "images 64" in label]
+    finally:
+        shutil.rmtree(toy.folder)
+    assert for_each_part(report, lambda part: style_table(part.table2(), "Table 2")).data.count("No named") == 0
 
 
 def test_table1_has_the_rows_of_this_build_and_the_papers_beside_them(report, records):

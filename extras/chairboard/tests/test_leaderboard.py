@@ -138,7 +138,7 @@ def test_missing_seeds_are_named_with_the_command_that_makes_them(own_runs, made
     shutil.copytree(made.records[1].folder, own_runs / made.runs[1])
     with pytest.raises(RecordError) as error:
         submit(made.runs[1], own_runs)
-    command = f"chairlib benchmark --protocol {toy.name} --model unet --data {collection.root} --width 4"
+    command = f"chairlib benchmark --protocol {toy.name} --model unet --width 4 --data {collection.root}"
     assert str(error.value) == f"a row lacks seed 0, 2; make what is missing: {command}"
 
 
@@ -277,7 +277,7 @@ def test_a_falsified_choice_is_caught(sweep, own_runs, collection, change, words
 def test_a_rate_alone_is_no_sweep(own_runs, tried):
     for record in tried[2:]:
         shutil.copytree(record.folder, own_runs / record.name)
-    with pytest.raises(RecordError, match=r"lacks learning rate 0.006, 0.02; make .* --width 4 --sweep$"):
+    with pytest.raises(RecordError, match=r"lacks learning rate 0.006, 0.02; make .* --width 4 --data .* --sweep$"):
         submit(tried[2].name)
 
 
@@ -563,10 +563,12 @@ def test_rows_are_found_below_a_folder(made, tmp_path):
 
 def test_the_page_is_made_again_once_a_row_changes(made, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "board", tmp_path)
-    empty = board_job()
+    run = open_run(width=4)
+    empty = board_job([run])
     shutil.copytree(made.file.parent, tmp_path / made.file.parent.name)
-    filled = board_job()
-    assert empty.data_hash != filled.data_hash == board_job().data_hash
+    filled = board_job([run])
+    assert empty.data_hash != filled.data_hash == board_job([run]).data_hash
+    assert (filled.parameters, filled.needs) == ({"runs": [run.name]}, (run.folder / "record.json",))
     assert filled.notebook == filled.out.stem == "08_leaderboard"
 
 

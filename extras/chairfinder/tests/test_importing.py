@@ -459,7 +459,8 @@ def test_large_images_raise_no_warning(folders, monkeypatch):
         assert run(folders).accepted["segment"] == 8
 
 
-def test_progress_is_shown_on_request(folders, capfd):
+def test_progress_is_shown_on_request(folders, capfd, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     import_folders(*folders, folders[0].parent / "out", progress=True, thresholds=SMALL)
     shown = capfd.readouterr().err
     assert "reading segments" in shown
