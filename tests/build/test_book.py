@@ -6,9 +6,9 @@ import json
 import os
 import re
 import tomllib
-import types
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import nbformat
@@ -114,8 +114,8 @@ def test_contents_name_every_page_of_prose_once():
         "notebooks/05_object_discovery",
         "notebooks/06_transfer_report",
         "notebooks/07_loss_landscape",
-        *(f"api/{name}" for name in ("index", *CHAPTERS)),
         "notebooks/08_leaderboard",
+        *(f"api/{name}" for name in ("index", *CHAPTERS)),
     ]
 
 
@@ -203,21 +203,19 @@ def test_the_site_carries_no_picture_twice(built_site):
 
 
 def public_names() -> dict[str, list[str]]:
-    """By folder of the library, every public name of its modules, in full: those in ``__all__``, or all it defines."""
+    """By folder of the library, every public name of its modules, in full."""
     names: dict[str, list[str]] = {folder: [] for folder in CHAPTERS}
     for file in sorted(paths.package.glob("*/**/*.py")):
         module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
         if file.name != "__init__.py":
             found = importlib.import_module(module)
-            defined = [
-                name
+            names[module.split(".")[1]] += [
+                f"{module}.{name}"
                 for name, value in vars(found).items()
-                if getattr(value, "__module__", None) == module and not name.startswith("_")
+                if getattr(value, "__module__", None) == module
+                and not name.startswith("_")
+                and not isinstance(value, TypeVar)
             ]
-            public = getattr(found, "__all__", defined)
-            # vision passes torchvision on, which is described elsewhere.
-            own = [name for name in public if not isinstance(getattr(found, name), types.ModuleType)]
-            names[module.split(".")[1]] += [f"{module}.{name}" for name in own]
     return names
 
 
