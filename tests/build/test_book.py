@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+import types
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TypeVar

@@ -55,6 +55,12 @@ HIDDEN = Secret("KEY-in-no-exception")
 
 
 @pytest.fixture
+def terminal(monkeypatch):
+    """Bars are shown at once: in a log they are silent for half a minute."""
+    monkeypatch.setattr("chairlib.core.progress.SECONDS", 0)
+
+
+@pytest.fixture
 def start():
     """Start servers, and stop them at the end."""
     started = []
@@ -525,7 +531,7 @@ def splits(out):
     return dict(Collection(out).manifest[["id", "split"]].itertuples(index=False))
 
 
-def test_resume_alone_goes_on_as_begun(call, start, tmp_path):
+def test_resume_alone_goes_on_as_begun(call, terminal, start, tmp_path):
     folder = fill(tmp_path / "mine", start(60, share=1))
     (tmp_path / "q.txt").write_text("[segment]\narm chair\n[background]\nliving room\n")
     begin = ("--queries", "q.txt", "--providers", "local:mine", "--limit", 20, "--threshold", "object_side=90")
@@ -742,13 +748,13 @@ def test_a_damaged_image_can_be_removed(start, tmp_path):
     assert gone.id not in set(Collection(out).manifest["id"])
 
 
-def test_the_build_shows_its_progress(call, start, tmp_path):
+def test_the_build_shows_its_progress(call, terminal, start, tmp_path):
     fill(tmp_path / "mine", start(24, share=1))
     errors = call("--providers", "local:mine", "--out", "c", "--limit", 30)[2]
     assert "comparing segments: 100%" in errors
 
 
-def test_an_error_stands_in_a_line_of_its_own(call, start, tmp_path, monkeypatch):
+def test_an_error_stands_in_a_line_of_its_own(call, terminal, start, tmp_path, monkeypatch):
     fill(tmp_path / "mine", start(24, share=1))
     write = Path.write_bytes
 
