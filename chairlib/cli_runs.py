@@ -32,7 +32,7 @@ def list_runs(
     if table.empty:
         raise RecordError(f"no such finished run is in {paths.runs}; make one with `chairlib benchmark`.")
     left = [f"{row.name}: {row.usable}" for row in table.itertuples(index=False) if row.usable != "yes"]
-    shown = table[["name", "protocol", "data", "images", "iou", "low", "high", "seconds"]]
+    shown = table[["name", "protocol", "data", "images", "iou", "low", "high", "seconds"]].round(1)
     print(shown.assign(usable=table["usable"].where(table["usable"] == "yes", "no")).to_string(index=False, na_rep="–"))
     if left:
         print("\nno report takes these; `chairlib runs rm --stale` deletes them:", *left, sep="\n  ")
@@ -45,7 +45,7 @@ def show(name: Annotated[str, typer.Argument(help="A run.")]) -> None:
     from chairlib.benchmark.describe import describe_record
     from chairlib.core.runs import find_record
 
-    record = find_record(name)
+    record = find_record(name, any_seed=True)
     content, code = record.content, record.content["code"]
     if record.kind == "benchmark":
         print(describe_record(record))

@@ -291,7 +291,7 @@ def _side(given: str | Sequence[str], seeds: bool) -> list[Record]:
     names = [given] if isinstance(given, str) else list(given)
     if not names:
         raise ParameterError("there is no run to compare; give the name of one, or a list of names.")
-    found = [find_record(name) for name in names]
+    found = [find_record(name, any_seed=seeds) for name in names]
     for record in found:
         _check_kind(record)
         # Two runs of the same older code may be compared; a note says so.

@@ -257,15 +257,20 @@ def finished(kind: str | None = None) -> list[str]:
     return sorted(name for name in found if name.partition("-")[0] in ((kind,) if kind else KINDS))
 
 
-def find_record(name: str) -> Record:
+def find_record(name: str, any_seed: bool = False) -> Record:
     """The record of a finished run by its name, or a beginning of it (the kind may be left out) that no other has.
 
-    Raises :class:`RecordError`, which names similar or all such runs, unless that is one run.
+    ``any_seed``: several runs may have it that differ in nothing but their seed; the newest of them is returned. Raises
+    :class:`RecordError`, which names similar or all such runs, unless that is one run.
     """
     known = finished()
     found = [one for one in known if name and (one.startswith(name) or one.partition("-")[2].startswith(name))]
     if name in found or len(found) == 1:
         return read_record(paths.runs / (name if name in found else found[0]))
+    if found and any_seed:
+        records = [read_record(paths.runs / one) for one in found]
+        if len({repr([one.content["data"], {**one.content["parameters"], "seed": 0}]) for one in records}) == 1:
+            return max(records, key=lambda one: one.content["finished"])
     near = found or difflib.get_close_matches(name, known, n=3, cutoff=0.5) or ["none"]
     shown = ", ".join(near[:4]) + (f" and {len(near) - 4} more" if len(near) > 4 else "")
     what = f"{len(found)} runs have names that begin with" if found else "no finished run is called"

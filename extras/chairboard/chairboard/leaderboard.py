@@ -195,7 +195,7 @@ def submit(
 
 def _usable(name: str) -> Record:
     """The record of a run of the benchmark, made by the code and of the data that are here now."""
-    record = find_record(name)
+    record = find_record(name, any_seed=True)
     if record.kind != BenchmarkSettings.kind:
         raise ParameterError(f"run {name} is of the kind {record.kind}: the leaderboard is of benchmark runs.")
     settings = record.settings

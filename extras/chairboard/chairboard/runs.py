@@ -11,7 +11,7 @@ from chairlib.core.runs import Record, find_record
 
 def card_of(run: str | Record, device: str = "auto", progress: bool = True) -> Quality:
     """More scores of a run's own test composites. Raises RecordError for a run without weights."""
-    record = find_record(run) if isinstance(run, str) else run
+    record = find_record(run, any_seed=True) if isinstance(run, str) else run
     loader = _test_loader(record, device, record.settings.test_images)
     return quality(load_model(record).to(loader.device), loader, progress)
 
@@ -20,7 +20,7 @@ def robustness_of(
     run: str | Record, images: int | None = 100, strengths: int = STRENGTHS, device: str = "auto", progress: bool = True
 ) -> pd.DataFrame:
     """IoU of a run's model on ``images`` of its test composites made worse: see :func:`chairboard.robustness`."""
-    record = find_record(run) if isinstance(run, str) else run
+    record = find_record(run, any_seed=True) if isinstance(run, str) else run
     loader = _test_loader(record, device, images)
     return robustness(load_model(record).to(loader.device), loader, strengths=strengths, progress=progress)
 
