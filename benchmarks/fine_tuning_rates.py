@@ -30,7 +30,7 @@ from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.files import write_json
 from chairlib.core.runs import Record
-from chairlib.transfer.photos import content_hash, open_datasets
+from chairlib.transfer.photos import name_and_hash, open_datasets
 from chairlib.transfer.pretraining import load_pretrained, pretraining_of
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.run import initial_model
@@ -105,7 +105,7 @@ def main() -> None:
     settings = {
         **{name: getattr(asked, name) for name in ("data", "width", "images", "pretrained_images", "resolution")},
         "photos": {
-            category: content_hash(TransferSettings(**common, category=category)) for category in asked.categories
+            category: name_and_hash(TransferSettings(**common, category=category))[1] for category in asked.categories
         },
     }
     file = asked.record or records_folder() / "fine-tuning-rates.json"

@@ -329,8 +329,9 @@ def _labels(one: Record, other: Record) -> tuple[str, str]:
 
 def _differing(one: Record, other: Record) -> dict[str, tuple[Any, Any]]:
     """The settings in which two runs differ, but for where they computed and what they were pretrained from."""
-    mine, theirs = (record.settings.identity() for record in (one, other))
-    return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name] and name != "pretrained"}
+    names = one.settings.identity() | other.settings.identity()  # each leaves out some at their defaults
+    values = {name: (getattr(one.settings, name), getattr(other.settings, name)) for name in names}
+    return {name: pair for name, pair in values.items() if pair[0] != pair[1] and name != "pretrained"}
 
 
 def _notes(one: Record, other: Record, left: set[int]) -> list[str]:
