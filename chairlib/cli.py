@@ -119,10 +119,13 @@ def score(name: str | None, **parameters: Any) -> None:
     """Score a model that was trained elsewhere, or needs no training, on a protocol's test composites."""
     from chairlib.benchmark.describe import describe_record
     from chairlib.benchmark.judge import score_model
+    from chairlib.core.progress import note
 
     given = {"protocol": "64-v1", **_given(parameters)}
     if "model" not in given:
         raise ParameterError("name a model: --model package.module:callable, or one of chairlib's with --weights.")
+    if "weights" not in given:
+        note("no weights are given: the model is scored as it is built")
     record = score_model(given.pop("model"), name=name, **given)
     print(f"{describe_record(record)}\n  {record.folder}")
 
@@ -159,8 +162,12 @@ def _option(name: str, default: Any, kind: Any, help: str) -> Parameter:
 
 
 _SWEEP = "Try the protocol's three learning rates on its first seed, and take the one of the highest validation IoU."
-_add_run_command(benchmark, BenchmarkSettings.names(), sweep=_option("sweep", False, bool, _SWEEP))
-_SCORED = ("data", "protocol", "model", "width", "model_args", "normalise", "outputs", "weights", "device")
+_add_run_command(
+    benchmark,
+    [name for name in BenchmarkSettings.names() if name != "swept"],
+    sweep=_option("sweep", False, bool, _SWEEP),
+)
+_SCORED = ("data", "protocol", "model", "width", "model_args", "normalise", "outputs", "weights", "seed", "device")
 _NAME = "What tables call the model; its --model by default."
 _add_run_command(
     score,

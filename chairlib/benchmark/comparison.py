@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chairlib.show.canvas import Figure
 
 #: What is compared, and what it is compared over: runs that differ in nothing else follow one protocol.
-_COMPARED = ("model", "width", "model_args", "normalise", "outputs", "seed", "init_seed", "pretraining")
+_COMPARED = ("model", "width", "model_args", "normalise", "outputs", "weights", "seed", "init_seed", "pretraining")
 #: The seed, where a run computes, and what the hash of its data or its other settings say too.
 _NO_CONFIGURATION = ("data", "device", "protocol", "seed")
 #: Where the columns of a table of runs stand in a record.
@@ -81,7 +81,7 @@ def load_runs(kind: str | None = "benchmark", data: str | Path | None = None) ->
         on, path = record.content["data"]["name"], record.content["parameters"].get("data")
         if asked is None or asked & {on, on.rpartition(" ")[0], path}:
             now = hash_now(path) if record.kind == "benchmark" else None
-            usable = record.mismatch(now) or "yes"
+            usable = record.mismatch(now) or _other_model(record) or "yes"
             rows.append({**record.content, "name": name, "protocol": _protocol(record), "usable": usable})
     table = pd.json_normalize(rows).reindex(columns=list(_COLUMNS)).rename(columns=_COLUMNS)
     ends = table["interval"].astype(object).str
@@ -95,6 +95,14 @@ def _hash_now(data: str) -> str | None:
         return Collection(data).hash if data == "mini" or Path(data).is_absolute() else None
     except ChairlibError:
         return None
+
+
+def _other_model(record: Record) -> str | None:
+    """Why a record's model of one's own is no longer the one that is here; None where it is, or is not here."""
+    from chairlib.benchmark.models import model_code_hash
+
+    told, now = record.content.get("model_code"), model_code_hash(record.content["parameters"].get("model", ""))
+    return f"its model has other code now ({told}, now {now})" if told and now and told != now else None
 
 
 def _protocol(record: Record) -> str | None:
@@ -112,6 +120,8 @@ def load_model(run: str | Record) -> "nn.Module":
     from chairlib.benchmark.weights import load_recorded
 
     record = _check_kind(run if isinstance(run, Record) else find_record(run))
+    if reason := _other_model(record):
+        raise RecordError(f"the model of {record.name} cannot be built: {reason}.")
     settings = record.settings
     model = model_of(settings)
     load_recorded(model, record)
@@ -150,8 +160,16 @@ def paired_scores(pairs: Sequence[tuple[Record, Record]]) -> tuple[pd.DataFrame,
 
 
 def _same_seeds(records: Sequence[Record], against: Sequence[Record]) -> list[tuple[Record, Record]]:
+    if _without_luck(records) != _without_luck(against):  # the one result stands beside each seed of the other side
+        longer = max(len(records), len(against))
+        return list(zip([*records] * (longer // len(records)), [*against] * (longer // len(against)), strict=True))
     others = {record.settings.seed: record for record in against}
     return [(record, others[record.settings.seed]) for record in records if record.settings.seed in others]
+
+
+def _without_luck(records: Sequence[Record]) -> bool:
+    """Whether a side is the one result of a method without parameters, which no seed changes."""
+    return len(records) == 1 and records[0].content.get("n_parameters") == 0
 
 
 def paired_difference(records: Sequence[Record], against: Sequence[Record]) -> Difference | None:
@@ -282,7 +300,8 @@ def compare_runs(a: str | Sequence[str], b: str | Sequence[str], seeds: bool = T
         raise RecordError(f"{names} share fewer than two groups of test images that have an IoU in both.")
     images = pd.DataFrame({"group": groups[mine.index], "a": mine.mean(axis=1), "b": theirs.mean(axis=1)})
     images["difference"] = images["a"] - images["b"]
-    notes = _notes(*pairs[0], of_seeds[0] ^ of_seeds[1])
+    single = any(map(_without_luck, (one, other)))
+    notes = _notes(*pairs[0], set() if single else of_seeds[0] ^ of_seeds[1])
     return Comparison(**vars(gain), labels=_labels(*pairs[0]), pairs=pairs, images=images, notes=notes)
 
 
@@ -312,7 +331,8 @@ def _configuration(record: Record) -> str:
     values = {name: value for name, value in record.content["parameters"].items() if name not in _NO_CONFIGURATION}
     if values.get("pretrained"):
         values["pretrained"] = re.sub(r"-seed\d+-\w+$", "", values["pretrained"])
-    return json.dumps([record.kind, record.content["data"]["hash"], record.content["code"]["hash"], values])
+    code = record.content["code"]["hash"], record.content.get("model_code")
+    return json.dumps([record.kind, record.content["data"]["hash"], *code, values])
 
 
 def _labels(one: Record, other: Record) -> tuple[str, str]:

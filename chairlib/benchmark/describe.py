@@ -83,14 +83,23 @@ def describe_record(record: Record) -> str:
         asked = get_protocol(record.settings.protocol, record.settings.data)
         differing = ", ".join(f"{name} {value}" for name, value in differing_terms(record.settings, asked).items())
         protocol += f" ({asked.name}, but for {differing})"
-    half = f", the first {content['half_images']:,} at half the resolution," if content["half_images"] else ""
+    if record.settings.weights is not None:
+        took = f"trained elsewhere; scored on {content['hardware']}"
+    else:
+        took = _told_training(content)
     return (
         f"{text}\n  protocol {protocol}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
-        f"{test['n_left_out']} left out of IoU and Dice)\n"
-        f"  {content['images_seen']:,} images{half} in {content['seconds']:.0f} s on {content['hardware']}, "
-        f"{content['precision']}; "
-        f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s; "
+        f"{test['n_left_out']} left out of IoU and Dice)\n  {took}; "
         f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}"
+    )
+
+
+def _told_training(content: dict[str, Any]) -> str:
+    half = f", the first {content['half_images']:,} at half the resolution," if content["half_images"] else ""
+    return (
+        f"{content['images_seen']:,} images{half} in {content['seconds']:.0f} s on {content['hardware']}, "
+        f"{content['precision']}; "
+        f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s"
     )
 
 

@@ -39,7 +39,7 @@ def judge(
     if try_rates:
         if parameters.get("learning_rate") is not None:
             raise ParameterError("a sweep chooses the learning rate: leave out learning_rate, or the sweep.")
-        parameters["learning_rate"] = sweep(**parameters, seed=seeds[0], progress=progress)
+        parameters |= {"learning_rate": sweep(**parameters, seed=seeds[0], progress=progress), "swept": True}
     return [train(open_run(**parameters, seed=seed), progress) for seed in seeds]
 
 
@@ -52,7 +52,7 @@ def sweep(protocol: str, *, data: str = "mini", seed: int = 0, progress: bool = 
     parameters |= {"protocol": protocol, "data": data, "seed": seed}
     ious = {}
     for rate in terms.learning_rates:
-        record = train(open_run(**{**parameters, "learning_rate": rate}), progress)
+        record = train(open_run(**{**parameters, "learning_rate": rate, "swept": True}), progress)
         ious[rate] = record.metrics["val"]["iou"] or 0.0
     best = max(ious, key=ious.__getitem__)
     tried = ", ".join(f"{rate:g}: {iou:.1f}" for rate, iou in ious.items())
@@ -80,7 +80,8 @@ def score_model(
     name: what tables call it; needed unless ``model`` is a name itself.
     weights: a file for it; without one, it is scored as it is.
     protocol, data: which test composites, and how they are scored.
-    options: ``width``, ``model_args``, ``normalise``, ``outputs``, as :func:`chairlib.benchmark.open_run` takes them.
+    options: ``width``, ``model_args``, ``normalise``, ``outputs``, and the ``seed`` that it was trained with, as
+        :func:`chairlib.benchmark.open_run` takes them.
 
     Raises :class:`ParameterError` for a model or weights that cannot be used, or a missing name.
     """

@@ -2,10 +2,10 @@
 
 ``mini-64-v1`` is the collection ``mini`` at 64 x 64 pixels: one recipe, one number of training images, the same
 composites to choose weights by and to score, three seeds, arithmetic in float32. A model brings only itself. Where the
-recipe's learning rate does not suit it, three rates may be tried on the first seed, chosen by validation IoU; what that
-costs is counted. ``mini-32-v1`` and ``mini-128-v1`` differ in resolution; on another collection a protocol is named by
-its data's hash, as ``163c28ca0a214966-64-v1``. With any other change the terms are another protocol, ``custom-...``.
-Version 0 is for trying things out in a minute: a tenth of the images, and no score to compare.
+recipe's learning rate does not suit it, a sweep may try three rates on the first seed and choose by validation IoU;
+what that costs is counted. ``mini-32-v1`` and ``mini-128-v1`` differ in resolution; on another collection a protocol is
+named by its data's hash, as ``163c28ca0a214966-64-v1``. With any other change the terms are another protocol,
+``custom-...``. Version 0 is for trying things out in a minute: a tenth of the images, and no score to compare.
 """
 
 import hashlib
@@ -118,7 +118,7 @@ def differing_terms(settings: BenchmarkSettings, protocol: Protocol) -> dict[str
         for name, value in protocol.parameters().items()
         if getattr(settings, name) != value
     }
-    if settings.learning_rate not in (None, *protocol.learning_rates):
+    if settings.learning_rate is not None and not (settings.swept and settings.learning_rate in RATES):
         differing["learning_rate"] = settings.learning_rate
     if settings.weights is not None:  # only what is scored has to agree
         differing = {name: value for name, value in differing.items() if name in ("resolution", "test_images")}
@@ -128,12 +128,12 @@ def differing_terms(settings: BenchmarkSettings, protocol: Protocol) -> dict[str
 def common_terms(settings: BenchmarkSettings) -> dict[str, Any]:
     """What two runs must have in common to stand in one table: everything but data, resolution, model and seed.
 
-    A learning rate is the model's where a protocol offers it, and then no term.
+    A learning rate that a sweep tried is the model's, and no term.
     """
     if settings.weights is not None:
         return {"test_images": settings.test_images, "trained": False}
     terms = {name: getattr(settings, name) for name in TERMS}
-    rate = settings.learning_rate if settings.learning_rate not in RATES else None
+    rate = None if settings.swept and settings.learning_rate in RATES else settings.learning_rate
     return {**terms, "learning_rate": rate, "trained": True}
 
 

@@ -9,6 +9,7 @@
   (``benchmarks/records/recipe-screening-2026-11-27.json``; around it: ``benchmarks/recipe_search.py``).
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -162,27 +163,36 @@ def get_recipe(
     return replace(recipe, **changes)
 
 
-def is_file(recipe: str) -> bool:
-    """Whether a recipe is named by a file of its own."""
-    return recipe.endswith((".yaml", ".yml"))
+def read_recipe(recipe: str) -> str:
+    """What stands for a recipe in settings: a name as it is, a file as its name and content, ``mine:{...}``.
+
+    So a run is asked for what the file says, wherever it lies and however it changes later. A file is YAML: ``start:
+    fast`` (another name, or nothing for ``fast``) and the values that it changes. Raises :class:`ParameterError` for a
+    file that cannot be read.
+    """
+    if not recipe.endswith((".yaml", ".yml")):
+        return recipe
+    try:
+        content = yaml.safe_load(Path(recipe).expanduser().read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ParameterError(f"recipe {recipe} cannot be read ({' '.join(str(error).split())}).") from error
+    if not isinstance(content, dict):
+        raise ParameterError(f"recipe {recipe} must hold values by name, as in: learning_rate: 0.001")
+    # YAML takes 1e-3 for text: only 1.0e-3 is a number to it.
+    values = {str(name): _number(value) for name, value in content.items()}
+    return f"{Path(recipe).stem}:{json.dumps(values, sort_keys=True, default=str)}"
 
 
 def recipe_of(settings: BenchmarkSettings) -> Recipe:
-    """The recipe of a run: by name, or from a file, with the learning rate and batch size that were asked for.
+    """The recipe of a run, with the learning rate and batch size that were asked for.
 
-    A file is YAML: ``start: fast`` (another name, or nothing for ``fast``) and the values that it changes. Raises
-    :class:`ParameterError` for a file that cannot be read or has other entries, and as :func:`get_recipe` does.
+    Raises :class:`ParameterError` for a file (see :func:`read_recipe`) with other entries than a recipe has, and as
+    :func:`get_recipe` does.
     """
-    name, changes = settings.recipe, {}
-    if is_file(name):
-        try:
-            content = yaml.safe_load(Path(name).expanduser().read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ParameterError(f"recipe {name} cannot be read ({' '.join(str(error).split())}).") from error
-        if not isinstance(content, dict):
-            raise ParameterError(f"recipe {name} must hold values by name, as in: learning_rate: 0.001")
-        # YAML takes 1e-3 for text: only 1.0e-3 is a number to it.
-        changes = {"name": Path(name).stem, **{key: _number(value) for key, value in content.items()}}
+    name, _, content = read_recipe(settings.recipe).partition(":")
+    changes: dict[str, Any] = {}
+    if content:
+        changes = {"name": name, **json.loads(content)}
         name = str(changes.pop("start", "fast"))
     for changed in ("learning_rate", "batch_size"):
         if (value := getattr(settings, changed)) is not None:

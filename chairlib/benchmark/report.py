@@ -83,7 +83,8 @@ class Report:
         """Records by configuration, in the order they were asked for: for each seed the newest."""
         rows: dict[tuple[Any, ...], dict[int, Record]] = {}
         for record in self.records:
-            by_seed, seed = rows.setdefault(record.settings.key(_CONFIGURATION), {}), record.settings.seed
+            key = (*record.settings.key(_CONFIGURATION), record.content.get("model_code"))
+            by_seed, seed = rows.setdefault(key, {}), record.settings.seed
             by_seed[seed] = max(by_seed.get(seed, record), record, key=lambda one: one.content["finished"])
         return {configuration: list(by_seed.values()) for configuration, by_seed in rows.items()}
 

@@ -1,6 +1,5 @@
 """One benchmark run: a model trained on a collection at a resolution, and scored once on its test split (5.1, 5.2)."""
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from chairlib.benchmark.evaluation import Evaluation, evaluate, predict
 from chairlib.benchmark.metrics import Scores, none_if_nan
 from chairlib.benchmark.models import MIN_SIZE, check_model, count_parameters, model_code_hash, model_of
 from chairlib.benchmark.protocols import data_identity, follow, get_protocol, protocol_of
-from chairlib.benchmark.recipes import Recipe, is_file, recipe_of
+from chairlib.benchmark.recipes import Recipe, read_recipe, recipe_of
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.training import Fit, fit, untrained
 from chairlib.benchmark.weights import AS_BUILT, load_weights, weights_digest
@@ -61,17 +60,15 @@ def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) ->
             f"resolution {settings.resolution} is too small for a model; use at least {MIN_SIZE} pixels."
         )
     check_model(settings, trained=settings.weights is None)
-    if is_file(settings.recipe):
-        settings = settings.with_changes(recipe=Path(settings.recipe))
+    settings = settings.with_changes(recipe=read_recipe(settings.recipe))
     recipe, default = recipe_of(settings), recipe_of(settings.with_changes(learning_rate=None))
     if recipe.learning_rate == default.learning_rate:  # the same run, whether its rate was named or not
-        settings = settings.with_changes(learning_rate=None)
+        settings = settings.with_changes(learning_rate=None, swept=False)
     pick_device(settings.device)
     return runs.open_run(
         settings,
         *data_identity(settings.data, settings.resolution),
         model_code=model_code_hash(settings.model),
-        recipe=json.dumps(vars(recipe)) if is_file(settings.recipe) else None,
         weights=weights_digest(settings.weights),
     )
 
@@ -82,10 +79,13 @@ def train(
     """Train the run's model, score it on the test split, and leave its record; a finished run is only read.
 
     Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights.
-    With ``weights`` in the settings, the model is scored as it is. ``model``: one that cannot be built by its name.
-    ``title``: what tables call it, where that is not its name.
+    With ``weights`` in the settings, the model is scored as it is. ``model``: one that cannot be built by its name. It
+    is scored each time, for nothing tells whether it is the one of last time. ``title``: what tables call it, where
+    that is not its name.
     """
-    if run.record is not None:
+    if model is not None:
+        (run.folder / "record.json").unlink(missing_ok=True)
+    elif run.record is not None:
         return run.record
     settings = run.settings
     recipe, device = recipe_of(settings), pick_device(settings.device)
@@ -173,6 +173,7 @@ def leave_record(
         seconds=result.seconds,
         images_seen=result.images_seen,
         hardware=describe_hardware(device),
+        model_code=model_code_hash(run.settings.model),
         precision=result.precision,
         n_parameters=count_parameters(model),
         recipe=vars(recipe),

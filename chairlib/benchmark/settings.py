@@ -62,6 +62,9 @@ class BenchmarkSettings(ModelSettings):
     resolution: int = parameter(64, help="Pixels a side, from 32 to 4096.")
     recipe: str = parameter("fast", help="paper, released, fast (any model's), or a .yaml file of changes to one.")
     learning_rate: float | None = parameter(None, help="The recipe's by default.", later=True)
+    swept: bool = parameter(
+        False, help="The learning rate is one that a protocol offers, tried by a sweep or chosen by it.", later=True
+    )
     batch_size: int | None = parameter(None, help="Images of a training step; the recipe's by default.", later=True)
     images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
     train_images: int | None = parameter(None, help="Different training composites; all by default.")

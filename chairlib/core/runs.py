@@ -232,7 +232,8 @@ def run_name(settings: Settings, data_hash: str, **contents: str | None) -> str:
     whole |= {name: content for name, content in contents.items() if content}
     forms = {"category": "{}", "model": "{}", "width": "w{}", "resolution": "{}px"}
     forms |= {"pretraining": "{}", "recipe": "{}", "seed": "seed{}"}
-    parts = [form.format(identity[name]) for name, form in forms.items() if identity.get(name) is not None]
+    told = {name: str(value).partition(":{")[0] for name, value in identity.items() if value is not None}
+    parts = [form.format(told[name]) for name, form in forms.items() if name in told]
     slug = re.sub(r"[^A-Za-z0-9_.]+", "-", "-".join([settings.kind, *parts])).strip("-.")
     return f"{slug}-{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:8]}"
 
@@ -269,7 +270,9 @@ def find_record(name: str, any_seed: bool = False) -> Record:
         return read_record(paths.runs / (name if name in found else found[0]))
     if found and any_seed:
         records = [read_record(paths.runs / one) for one in found]
-        if len({repr([one.content["data"], {**one.content["parameters"], "seed": 0}]) for one in records}) == 1:
+        keys = ("data", "code", "model_code")
+        alike = {repr([{**one.content["parameters"], "seed": 0}, *map(one.content.get, keys)]) for one in records}
+        if len(alike) == 1:
             return max(records, key=lambda one: one.content["finished"])
     near = found or difflib.get_close_matches(name, known, n=3, cutoff=0.5) or ["none"]
     shown = ", ".join(near[:4]) + (f" and {len(near) - 4} more" if len(near) > 4 else "")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from chairlib import CompositeLoader, judge, load_model, score_masks, score_model
+from chairlib import CompositeLoader, compare_runs, judge, load_model, score_masks, score_model
 from chairlib.benchmark import protocols
 from chairlib.benchmark.describe import describe_record, describe_seeds
 from chairlib.benchmark.judge import sweep
@@ -50,7 +50,10 @@ def test_every_seed_of_the_protocol_is_trained(toy, collection):
 
 def test_a_sweep_takes_the_rate_of_the_highest_validation_iou(toy, collection, capsys):
     best = sweep(**toy, width=2)
-    runs = [open_run(protocol="32-v1", data=toy["data"], width=2, learning_rate=rate) for rate in protocols.RATES]
+    runs = [
+        open_run(protocol="32-v1", data=toy["data"], width=2, learning_rate=rate, swept=True)
+        for rate in protocols.RATES
+    ]
     ious = {rate: run.record.metrics["val"]["iou"] for rate, run in zip(protocols.RATES, runs, strict=True)}
     assert ious[best] == max(ious.values())
     assert f"{best:g} is taken" in capsys.readouterr().err
@@ -84,7 +87,22 @@ def test_modules_factories_and_functions_are_scored(toy, model):
     assert 0 <= record.metrics["test"]["iou"] <= 100
     assert record.content["n_parameters"] == (0 if model is dark else 122)
     again = score_model(model, name="mine", **toy)
-    assert again.content["finished"] == record.content["finished"]
+    assert again.metrics["test"] == record.metrics["test"]
+
+
+def test_a_method_that_changed_under_its_name_is_scored_again(toy):
+    """Nothing tells two functions apart for sure, so no record of one is taken for the other's."""
+    one, other = (score_model(lambda images, t=t: images.mean(1) < t, name="mine", **toy) for t in (0.3, 0.6))
+    assert one.metrics["test"]["iou"] != other.metrics["test"]["iou"]
+    found = compare_runs(other.name, judge(**toy, width=2, device="cpu")[0].name)
+    assert len(found.by_seed) == 3  # the one result beside each seed
+    assert not any(note.startswith("left out") for note in found.notes)
+
+
+def test_a_learning_rate_by_hand_is_another_protocol(toy, collection):
+    by_hand = open_run(protocol="32-v1", data=toy["data"], width=2, learning_rate=0.006)
+    assert protocols.protocol_of(by_hand.settings, collection.hash).startswith("custom-")
+    assert protocols.common_terms(by_hand.settings)["learning_rate"] == 0.006
 
 
 def test_a_function_is_scored_as_it_says(toy, collection):

@@ -54,7 +54,7 @@ def test_version_1_never_changes():
 
 def test_a_run_follows_a_protocol_whether_it_was_asked_for_or_not():
     assert of() == of(seed=7) == of(model="fcn_vgg16", width=8) == of(device="cpu") == "mini-64-v1"
-    assert of(learning_rate=0.06) == "mini-64-v1"  # one of those that it offers
+    assert of(learning_rate=0.06, swept=True) == "mini-64-v1"  # one of those that a sweep offers
     assert of(resolution=128) == "mini-128-v1"
     assert of(images=640, val_images=100, test_images=100) == "mini-64-v0"  # a trial
 
@@ -64,6 +64,8 @@ def test_a_run_follows_a_protocol_whether_it_was_asked_for_or_not():
     [
         {"images": 640},
         {"learning_rate": 0.001},
+        {"learning_rate": 0.06},
+        {"learning_rate": 0.05, "swept": True},
         {"batch_size": 16},
         {"recipe": "paper"},
         {"precision": "auto"},
@@ -122,7 +124,7 @@ def test_a_protocol_of_other_data_is_refused(collection):
 def test_only_terms_decide_whether_two_runs_stand_in_one_table():
     one = BenchmarkSettings(**protocols.TERMS)
     assert common_terms(one) == common_terms(one.with_changes(resolution=32, model="fcn_vgg16", seed=3))
-    assert common_terms(one) == common_terms(one.with_changes(learning_rate=0.006))
+    assert common_terms(one) == common_terms(one.with_changes(learning_rate=0.006, swept=True))
     assert common_terms(one) != common_terms(one.with_changes(learning_rate=0.007))
     scored = one.with_changes(weights="built")
     assert common_terms(one) != common_terms(scored) == common_terms(scored.with_changes(images=1, recipe="paper"))
@@ -135,9 +137,19 @@ def test_a_recipe_from_a_file(tmp_path, collection):
     recipe = recipe_of(settings)
     assert (recipe.name, recipe.optimizer, recipe.learning_rate, recipe.batch_size) == ("mine", "adam", 1e-4, 8)
     assert recipe_of(settings.with_changes(learning_rate=0.5, batch_size=4)).learning_rate == 0.5
-    before = open_run(settings).name
+    before = open_run(settings)
+    assert "-mine-seed0-" in before.name
+    elsewhere = tmp_path / "other" / "mine.yaml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(file.read_text())
+    assert open_run(settings, recipe=str(elsewhere)).name == before.name
     file.write_text("start: paper\nlearning_rate: 1e-3\n")
-    assert open_run(settings).name != before  # what it says is the question, not where it lies
+    after = open_run(settings)
+    assert after.name != before.name  # what it says is the question, not where it lies
+    names = {protocol_of(run.settings, run.data["hash"]) for run in (before, after)}
+    assert len(names) == len({repr(common_terms(run.settings)) for run in (before, after)}) == 2
+    assert open_run(before.settings).name == before.name
+    assert recipe_of(before.settings) == recipe
 
 
 @pytest.mark.parametrize(
