@@ -52,7 +52,7 @@ def iou_against_cost(table: pd.DataFrame, title: str = "", on: str = "") -> Figu
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(EngFormatter())
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.margins(x=0.15, y=0.1)
+        ax.margins(x=0.15, y=0.2)
         values = ", ".join(there["model"] + " " + there[cost].map(unit.format))
         absent = "".join(f", {model} has no place" for model in table["model"].drop(there.index))
         described.append(f"By {label}: {values}{absent}; no other model beats {join_words(list(best['model']))}")
@@ -83,7 +83,8 @@ def _name_points(ax: Axes, rows: pd.DataFrame, cost: str) -> None:
             canvas.outline_text(name, "white", 3)
             name.get_window_extent()  # finds the place of the text; what it returns has the line in it
             box = Text.get_window_extent(name)
-            if ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1) and not box.count_overlaps(taken):
+            inside = all(ax.bbox.contains(*corner) for corner in box.corners())
+            if inside and not box.count_overlaps(taken):
                 break
             name.set_visible(False)
         name.set_visible(True)  # where no place is free, the last one
