@@ -25,6 +25,7 @@ def list_runs(
 ) -> None:
     """Print a line for each finished run: what was trained on what, its test IoU, and whether reports take it."""
     from chairlib.benchmark.comparison import load_runs
+    from chairlib.core.runs import readable_records
 
     table = load_runs(kind, data)
     if protocol is not None:
@@ -33,6 +34,10 @@ def list_runs(
         raise RecordError(f"no such finished run is in {paths.runs}; make one with `chairlib benchmark`.")
     left = [f"{row.name}: {row.usable}" for row in table.itertuples(index=False) if row.usable != "yes"]
     shown = table[["name", "protocol", "data", "images", "iou", "low", "high", "seconds"]].round(1)
+    # The names of a sweep's runs differ in their last digits alone.
+    rates = {one.name: one.content["parameters"].get("learning_rate") for one in readable_records(kind)}
+    if (rate := table["name"].map(rates)).notna().any():
+        shown.insert(2, "rate", rate.map("{:g}".format, na_action="ignore"))
     print(shown.assign(usable=table["usable"].where(table["usable"] == "yes", "no")).to_string(index=False, na_rep="–"))
     if left:
         print("\nno report takes these; `chairlib runs rm --stale` deletes them:", *left, sep="\n  ")

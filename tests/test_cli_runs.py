@@ -61,6 +61,16 @@ def test_a_line_for_each_run_and_why_some_are_of_no_use(call, own_runs):
     assert unet.name in call("runs", "list", "--data", "drawn")[1]
 
 
+def test_the_list_tells_the_runs_of_a_sweep_apart(call, own_runs):
+    usual = record()
+    assert "rate" not in call("runs", "list")[1]
+    tried = record(settings=BenchmarkSettings(data="drawn", width=16, learning_rate=0.0005))
+    head, *rows = call("runs", "list")[1].splitlines()
+    column = head.split().index("rate")
+    rates = {row.split()[0]: row.split()[column] for row in rows}
+    assert rates == {usual.name: "–", tried.name: "0.0005"}
+
+
 def test_a_list_of_nothing_is_one_line(fails, own_runs):
     assert fails("runs", "list").startswith("no such finished run is in ")
     record()
@@ -83,7 +93,7 @@ def test_show_tells_all_of_a_run(call, own_runs):
 def test_names_that_mean_no_run_or_several_are_one_line(fails, own_runs):
     one = record()
     assert f"(similar: {one.name})" in fails("runs", "show", one.name[:-3] + "xyz")
-    record(seed=1)
+    record(settings=BenchmarkSettings(data="drawn", width=8))  # another seed alone would be no other configuration
     line = fails("runs", "show", "unet")
     assert line.startswith("2 runs have names that begin with 'unet' (similar: benchmark-unet-w16-64px-fast-seed0-")
     assert fails("runs", "show", "").startswith("no finished run is called ''")

@@ -15,7 +15,9 @@ from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record
 from chairlib.core.statistics import difference
 
-#: Headings of the scores that tables show.
+#: The scores of a run in the order of printed text, and their names there.
+SCORES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "pooled_iou": "pooled IoU"}
+#: Headings of the scores that tables show, in the order of the paper's.
 METRIC_TITLES = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 
 
@@ -70,7 +72,7 @@ def describe_record(record: Record) -> str:
     test, content = record.metrics["test"], record.content
     val = record.metrics["val"]["iou"]
     text = f"{record.name}  ({content['n_parameters']:,} parameters)"
-    for metric, title in (("iou", "IoU"), ("dice", "Dice"), ("precision", "precision"), ("pooled_iou", "pooled IoU")):
+    for metric, title in SCORES.items():
         low, high = test["intervals"][metric]
         value = "undefined" if test[metric] is None else f"{test[metric]:6.2f} %"
         interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
@@ -106,9 +108,10 @@ def _told_training(content: dict[str, Any]) -> str:
 def describe_seeds(records: Sequence[Record]) -> str:
     """The scores of several seeds as lines of text: their mean, with an interval over segment groups and seeds."""
     text = f"{model_title(records[0].settings.model, records[0].settings.width)}, {plural(len(records), 'seed')}"
-    for metric, title in METRIC_TITLES.items():
+    for metric, title in SCORES.items():
         mean, low, high = mean_score(records, metric)
-        text += f"\n  {title:<13} {mean:6.2f}  (95 % interval over groups and seeds {low:.2f} to {high:.2f})"
+        over = f"95 % interval over groups and seeds {low:.2f} to {high:.2f}"  # of single images' scores: not pooled
+        text += f"\n  {title:<11} {mean:6.2f} %  ({over if metric in METRIC_TITLES else 'mean of the seeds'})"
     return text
 
 

@@ -31,8 +31,12 @@ def judge(
     """Train a model by a protocol, once with each of its seeds; finished runs are only read.
 
     ``parameters``: those of :func:`chairlib.benchmark.open_run`, ``model`` above all. ``try_rates``: first
-    :func:`sweep` its learning rates.
+    :func:`sweep` its learning rates. Raises :class:`ParameterError` for a model that is not named by a text.
     """
+    if not isinstance(model := parameters.get("model"), str | None):
+        raise ParameterError(
+            f"model must be named, as package.module:callable; found a {type(model).__name__}, for score_model or fit."
+        )
     terms = get_protocol(protocol, data)
     parameters = {**parameters, "protocol": protocol, "data": data}
     seeds = terms.seeds if seeds is None else tuple(seeds)

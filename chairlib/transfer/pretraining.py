@@ -8,15 +8,14 @@ from torch import nn
 
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.weights import load_recorded
-from chairlib.core import paths
 from chairlib.core.errors import RecordError
-from chairlib.core.runs import Record, read_record
+from chairlib.core.runs import Record, find_record
 from chairlib.transfer.settings import TransferSettings
 
 
 def read_pretrained(name: str) -> Record:
-    """The record of this name. Raises :class:`RecordError` where it is missing, damaged, or no benchmark run."""
-    record = read_record(paths.runs / name)
+    """The record of this name, as :func:`find_record` looks it up; :class:`RecordError` if it is no benchmark run."""
+    record = find_record(name)
     pretraining_of(record)
     return record
 

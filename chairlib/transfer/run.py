@@ -6,6 +6,7 @@ decides which photos train, validate and are scored (:mod:`chairlib.transfer.pro
 """
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import runs
 from chairlib.core.checks import check_count
 from chairlib.core.devices import pick_device
-from chairlib.core.errors import ParameterError
+from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.runs import Record, Run
 from chairlib.core.tensors import load_tensors
 from chairlib.transfer.object_discovery import ObjectDiscovery, categories_of
@@ -57,6 +58,9 @@ def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> 
             f"pretraining {settings.pretraining!r} and pretrained {settings.pretrained!r} do not go together; give the "
             "name of a record with every pretraining but 'none', and with that none."
         )
+    if settings.pretrained is not None:
+        with suppress(RecordError):  # where it is there yet: a shortened name stands for the same run
+            settings = settings.with_changes(pretrained=runs.find_record(settings.pretrained).name)
     get_recipe(settings.recipe, settings.model)
     pick_device(settings.device)
     check_model(settings)
@@ -183,10 +187,10 @@ def fine_tune(
 ) -> Record:
     """Train a model on a category, from scratch or from the weights of a ``pretrained`` record; returns the record.
 
-    ``model``: "unet" by default; with ``pretrained``, a record or its name, the model, its width and all else that
-    decides which model is built are the record's, and RecordError is raised where others are given. ``category``: the
-    only one that there is, or "car", by default. ``more``: any other parameter of :class:`TransferSettings`. A finished
-    run is only read. Raises as :func:`open_run` and :func:`train` do.
+    ``model``: "unet" by default; with ``pretrained``, a record, its name, or a beginning of that which no other has,
+    the model, its width and all else that decides which model is built are the record's, and RecordError is raised
+    where others are given. ``category``: the only one that there is, or "car", by default. ``more``: any other
+    parameter of :class:`TransferSettings`. A finished run is only read. Raises as :func:`open_run`, :func:`train` do.
     """
     if isinstance(pretrained, str):
         pretrained = read_pretrained(pretrained)

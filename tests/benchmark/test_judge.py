@@ -43,7 +43,12 @@ def test_every_seed_of_the_protocol_is_trained(toy, collection):
     assert {record.content["protocol"] for record in records} == {f"{collection.hash}-32-v1"}
     assert {record.content["precision"] for record in records} == {"float32"}
     assert "U-Net, width 2, 3 seeds" in describe_seeds(records)
-    assert describe_seeds(records).count("95 % interval over groups and seeds") == 3
+    text = describe_seeds(records)
+    assert text.count("95 % interval over groups and seeds") == 3
+    pooled = np.mean([record.metrics["test"]["pooled_iou"] for record in records])
+    assert f"pooled IoU  {pooled:6.2f} %  (mean of the seeds)" in text
+    for lines in (text.splitlines()[1:], describe_record(records[0]).splitlines()[1:5]):
+        assert [line.partition("  ")[2].split("  ")[0] for line in lines] == ["IoU", "Dice", "precision", "pooled IoU"]
     assert judge(**toy, width=2, device="cpu")[1].content["finished"] == records[1].content["finished"]
     assert len(judge(**toy, width=2, device="cpu", seeds=[2])) == 1
 
@@ -78,6 +83,13 @@ def test_what_was_trained_elsewhere_gets_a_record_a_page_and_a_row(toy, tmp_path
     assert len(parts) == 2  # never beside models that were trained by the protocol
     assert [part.terms().endswith("trained elsewhere, only scored here") for part in parts] == [False, True]
     assert "protocol" in describe_record(record)
+
+
+@pytest.mark.parametrize("model", [small(), small, 5])
+def test_a_model_that_is_no_name_is_refused_in_a_line(toy, model):
+    found = rf"named, as package\.module:callable; found a {type(model).__name__}, for score_model or fit\.$"
+    with pytest.raises(ParameterError, match=found):
+        judge(**toy, model=model, try_rates=True)
 
 
 @pytest.mark.parametrize("model", [dark, small(), small])

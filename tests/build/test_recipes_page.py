@@ -9,7 +9,6 @@ import torch
 
 import chairlib
 from chairlib import benchmark
-from chairlib.benchmark import BenchmarkSettings
 from chairlib.build.profiles import load_profile
 from chairlib.core import paths
 from drawing import draw_photos, make_collection
@@ -29,8 +28,6 @@ TOY = {
     "width=16, images=4000": "width=2, resolution=32, images=32, evaluations=1",
     "limit=200": "limit=8",
 }
-#: Names that the library is about to have: a block that needs one is left out as long as it is missing.
-AWAITED = {"adapt", "compare_runs", "judge", "load_runs", "score_model"}
 
 
 def sections(page=PAGE) -> dict[str, list[str]]:
@@ -40,13 +37,6 @@ def sections(page=PAGE) -> dict[str, list[str]]:
         title: re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
         for title, text in zip(parts[::2], parts[1::2], strict=True)
     }
-
-
-def awaited(block: str) -> list[str]:
-    """What a block uses that this chairlib lacks."""
-    names = sorted(AWAITED & set(imported_names(block)) - set(dir(chairlib)))
-    names += ["protocol"] if "protocol" in block and "protocol" not in BenchmarkSettings.names() else []
-    return names + (["category"] if "bicycle" in block and "compare_runs" not in dir(chairlib) else [])
 
 
 def imported_names(code: str) -> list[str]:
@@ -89,8 +79,6 @@ def test_every_question_has_a_recipe():
 @pytest.mark.parametrize(("title", "number"), BLOCKS, ids=[f"{title}, {number + 1}" for title, number in BLOCKS])
 def test_a_recipe_runs_as_it_stands(title, number, folder, collection, capsys):
     block = sections()[title][number]
-    if missing := awaited(block):
-        pytest.skip(f"this chairlib has no {', '.join(missing)} yet")
     if "load_runs()" in block:
         for seed in (0, 1):
             settings = eval(f"dict({FEW}, width=2, resolution=32)")
@@ -98,6 +86,13 @@ def test_a_recipe_runs_as_it_stands(title, number, folder, collection, capsys):
     exec(compile(at_toy_size(block, str(collection.root)), f"{title}, {number + 1}", "exec"), {"__name__": "recipe"})
     printed = capsys.readouterr().out
     assert bool(printed) == ("print(" in block)
+
+
+def test_the_runs_that_the_readme_compares_are_called_so(folder):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    ((mine, baseline),) = re.findall(r"^chairlib runs compare (\S+) (\S+)$", text, flags=re.MULTILINE)
+    assert benchmark.open_run(protocol="mini-64-v1", model="my_net:net").name.startswith(f"{mine}-seed0-")
+    assert benchmark.open_run(protocol="mini-64-v1", width=16).name.startswith(f"{baseline}-seed0-")
 
 
 def test_whatever_makes_a_recipe_small_is_on_the_page():
@@ -117,7 +112,7 @@ def test_the_profile_of_the_page_is_one(tmp_path):
 def test_the_library_lists_what_a_page_imports(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    names = {name for block in blocks for name in imported_names(block)} - (AWAITED - set(dir(chairlib)))
+    names = {name for block in blocks for name in imported_names(block)}
     assert names
     assert sorted(names - set(dir(chairlib))) == []
     assert all(hasattr(chairlib, name) for name in names)

@@ -32,10 +32,25 @@ def test_it_starts_from_the_weights_it_names(pretrained, photos, monkeypatch, ow
 def test_a_pretrained_record_may_be_given_by_its_name(photos, pretrained):
     by_record, by_name = (fine_tune(pretrained=one, data=str(photos), **TINY) for one in (pretrained, pretrained.name))
     assert by_name.content == by_record.content
-    with pytest.raises(RecordError, match=r"benchmark-x.*does not exist"):
-        fine_tune(pretrained="benchmark-x", data=str(photos), **TINY)
+    with pytest.raises(
+        RecordError, match=rf"no finished run is called '{pretrained.name}x' \(similar: {pretrained.name}"
+    ):
+        fine_tune(pretrained=f"{pretrained.name}x", data=str(photos), **TINY)
     with pytest.raises(ParameterError, match="pretrained 5 is no record; give a record, or its name"):
         fine_tune(pretrained=5, data=str(photos), **TINY)
+
+
+def test_the_beginning_of_a_name_will_do(photos, pretrained):
+    full = fine_tune(pretrained=pretrained, data=str(photos), progress=False, **TINY)
+    for short in (pretrained.name[:-3], pretrained.name.partition("-")[2][:-3]):
+        assert fine_tune(pretrained=short, data=str(photos), **TINY).folder == full.folder
+        asked = {"pretraining": "chair_segments", "pretrained": short, "data": str(photos)}
+        assert transfer.open_run(**asked, **TINY).folder == full.folder
+    # A run that a plan names may not be finished yet: its name stays as it is.
+    later = transfer.open_run(**{**asked, "pretrained": "benchmark-unet-later"}, **TINY)
+    assert later.settings.pretrained == "benchmark-unet-later"
+    with pytest.raises(RecordError, match="no finished run is called 'benchmark-unet-later'"):
+        transfer.train(later, progress=False)
 
 
 def test_model_and_width_are_those_of_the_record(photos, pretrained):
@@ -101,7 +116,7 @@ def test_a_checkpoint_from_other_weights_is_not_gone_on_with(photos, pretrained,
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"pretrained": "benchmark-nowhere"}, "does not exist; make the run first"),
+        ({"pretrained": "benchmark-nowhere"}, "no finished run is called .benchmark-nowhere."),
         ({"width": 4}, "holds a model with .*'width': 2.* but .*'width': 4.* is asked for"),
     ],
 )

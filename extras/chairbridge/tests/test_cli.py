@@ -60,7 +60,7 @@ def test_bad_input_is_one_line(fails, collection, tmp_path, own_runs):
     said = fails("export", collection.root, "-o", "out", "--format", "coco", "--soft")
     assert said.startswith("soft True does not go with format 'coco'")
     said = fails("export-onnx", "no-such-run", "-o", "out.onnx")
-    assert said.startswith(f"run 'no-such-run' is not in {own_runs} (finished runs: none)")
+    assert said.startswith("no finished run is called 'no-such-run' (similar: none); `chairlib runs list`")
 
 
 def test_an_unreadable_image_is_named(fails, collection, tmp_path):

@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from chairlib.transfer.coco_annotations import draw_mask, read_photos
 from PIL import Image
 
 from chairbridge import export
 from chairbridge.composites import NOT_STATED, Composites, Options
+from chairfinder.coco_annotations import draw_mask, read_photos
+from chairfinder.provenance import Provenance
+from chairfinder.writing import Item, write_collection
 from chairlib import ChairSegments, CompositeLoader, ReleasedChairSegments
-from chairlib.collection import SPLITS, Collection, Item, Provenance, write_collection
+from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.blend import mask_from_opacity
 from chairlib.compositing.released import read_note
 from chairlib.core.errors import ChairlibError, ParameterError
