@@ -43,7 +43,7 @@ def toy(collection):
 
     def get_protocol(name, data="mini"):
         protocol = real(name, data)
-        return Toy(protocol.data_hash, protocol.resolution)
+        return protocol if data == "mini" else Toy(protocol.data_hash, protocol.resolution)
 
     patch.setattr(leaderboard, "get_protocol", get_protocol)
     yield Toy(collection.hash, 32)
@@ -269,7 +269,8 @@ def other_rate(content):
         (lambda content: content["sweep"].pop(0), r"learning rates tried are \[0.02, 0.06\]"),
         (lambda content: content["sweep"].clear(), r"learning rates tried are \[\]"),
         (other_rate, r"learning rates chosen are \[0.06\], but must be \[0.006\]"),
-        (lambda content: content["sweep"][1].update(images=1), "the images of the run with learning rate 0.02 are 1"),
+        (lambda content: content["sweep"][1].update(images=1), "images of all runs, less the rates not chosen, are 13"),
+        (lambda content: content["sweep"][2].update(images=1), "the images of the run with learning rate 0.06 are 1"),
         (lambda content: content["sweep"][1].pop("chosen"), "chosen is None"),
     ],
 )
