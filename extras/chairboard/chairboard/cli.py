@@ -38,16 +38,18 @@ def robustness(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the scores to this .csv file too.")] = None,
 ) -> None:
     """Score a run's model on test images that are made worse in six ways, in five strengths each."""
-    from chairboard.runs import robustness_of
+    from chairboard.runs import describe_robustness, robustness_of
+    from chairlib.core.checks import check_count
     from chairlib.core.code import look_for_modules_in
     from chairlib.core.files import atomic_path
 
+    check_count("--images", images)
     look_for_modules_in(Path.cwd())
     curves = robustness_of(run, images)
     if out is not None:
         with atomic_path(out) as file:
             curves.to_csv(file, index=False)
-    print(curves.pivot(index="kind", columns="strength", values="iou").round(1).to_string())
+    print(describe_robustness(curves))
 
 
 def submit(

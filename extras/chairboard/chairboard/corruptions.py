@@ -152,7 +152,7 @@ def robustness(
 
     ``kinds``: names of :data:`CORRUPTIONS`, by default all that can be applied. ``strengths``: how many of the five,
     evenly spread up to the strongest: fewer take less time. Columns: kind, title, strength (0 to 5), amount and unit
-    (what the strength is), and iou with its 95 % interval low, high, in per cent.
+    (what the strength is), n_images, and iou with its 95 % interval low, high, in per cent.
     Strength 0 is what :func:`~chairlib.benchmark.evaluation.evaluate` gives. Raises ParameterError as
     :class:`Corrupted` does.
     """
@@ -168,6 +168,7 @@ def robustness(
         worse.image_set = images
         scores = evaluate(model, worse).scores if images.strength else clean
         title, unit, amounts = CORRUPTIONS[images.kind]
-        what = (images.kind, title, images.strength, amounts[images.strength], unit)
+        what = (images.kind, title, images.strength, amounts[images.strength], unit, scores.n_images)
         rows.append((*what, scores.iou, *scores.interval("iou")))
-    return pd.DataFrame(rows, columns=["kind", "title", "strength", "amount", "unit", "iou", "low", "high"])
+    columns = ["kind", "title", "strength", "amount", "unit", "n_images", "iou", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)

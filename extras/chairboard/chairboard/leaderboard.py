@@ -10,7 +10,8 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import combinations
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -18,32 +19,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chairboard.scores import flat_scores, score_counts
 from chairlib.benchmark.evaluation import evaluate
-from chairlib.benchmark.metrics import METRICS, none_if_nan, ratios
+from chairlib.benchmark.metrics import METRICS, none_if_nan
 from chairlib.benchmark.models import MODELS, model_code_hash, model_of
 from chairlib.benchmark.protocols import Protocol, data_identity, differing_terms, get_protocol
+from chairlib.benchmark.recipes import recipe_of
 from chairlib.benchmark.run import open_run
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.benchmark.weights import AS_BUILT, load_weights, weights_digest
 from chairlib.compositing.loader import CompositeLoader, foreground_shares
-from chairlib.core import paths, published
+from chairlib.core import paths
 from chairlib.core.checks import is_whole
 from chairlib.core.devices import describe_hardware
 from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.files import write_json
 from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record, code_hash, find_record, weights_hash
-from chairlib.core.statistics import difference
 
 #: Raise when the layout of a row changes.
 SCHEMA = 1
 #: Follows the protocol's name where a model was trained elsewhere, and is only scored.
-_SCORED = "-scored"
+SCORED = "-scored"
 #: Other hardware rounds differently. An image agrees where no count is off by more than this share of its pixels; a
 #: seed where at most this share of its images do not, and no score is off by more points. With convolutions in TF32,
 #: as on GPUs, a U-Net's counts at 64 pixels were off by 0.1 % of the pixels at most, and its IoU by 0.003 points.
 _PIXELS_OFF, _IMAGES_OFF, _POINTS_OFF = 0.002, 0.01, 0.05
-_ENDS = ("mean", "low", "high")
 #: Settings that a row does not repeat: other entries hold them, or they decide nothing.
 _LEFT_OUT = {"data", "device", "protocol", "seed"}
 _FIELDS: dict[str, Any] = {
@@ -53,6 +54,11 @@ _FIELDS: dict[str, Any] = {
     **dict.fromkeys(("settings", "recipe", "scores", "images", "cost", "packages", "data", "code"), dict),
     "schema": int,
 }
+#: Entries that older rows lack.
+_OPTIONAL: dict[str, Any] = {"half_images": int}
+#: What an entry of ``cost`` and one of ``sweep`` cannot lack.
+_SPENT = ("images", "seconds")
+_TRIED = (*_SPENT, "learning_rate", "chosen")
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Row:
     @property
     def protocol(self) -> str:
         """The name of its protocol, whether it was trained by that or only scored."""
-        return self.content["protocol"].removesuffix(_SCORED)
+        return self.content["protocol"].removesuffix(SCORED)
 
     @property
     def origin(self) -> str:
@@ -77,7 +83,10 @@ class Row:
         one = self.content
         who = " ".join(part for part in (one["author"], one["link"]) if part)
         made = f"{one['date']}, {one['machine']}, commit {one['code'].get('commit')}"
-        return " ".join([f"{one['title']}: {who and who + ', '}{made}.", *one["notes"]])
+        halves = one["recipe"].get("half_until") and one["settings"].get("weights") is None
+        full = ["It takes no images of half the size, and was trained on all at full size."]
+        notes = [*(full if halves and one.get("half_images") == 0 else []), *one["notes"]]
+        return " ".join([f"{one['title']}: {who and who + ', '}{made}.", *notes])
 
     @cached_property
     def counts(self) -> list[pd.DataFrame]:
@@ -110,13 +119,23 @@ def read_row(file: Path | str) -> Row:
         content = json.loads(file.read_text(encoding="utf-8"))
         if is_whole(schema := content.get("schema")) and schema > SCHEMA:
             raise RecordError(f"{file} has version {schema}, but {SCHEMA} is the newest known here: update chairlib.")
-        wrong = [name for name, kind in _FIELDS.items() if not isinstance(content.get(name, ...), kind)]
-        if wrong := [*wrong, *sorted(content.keys() - _FIELDS.keys())]:
+        fields = _FIELDS | {name: kind for name, kind in _OPTIONAL.items() if name in content}
+        wrong = [name for name, kind in fields.items() if not isinstance(content.get(name, ...), kind)]
+        if wrong := [*wrong, *sorted(content.keys() - fields.keys())]:
             raise ValueError(f"unknown, missing or of another type: {', '.join(wrong)}")
         row = Row(file, content)
-        n_seeds = {len(row.seeds), len(row.counts), len(content["weights"]), _flat(content["scores"]).shape[1] - 3}
+        n_seeds = {
+            len(row.seeds),
+            len(row.counts),
+            len(content["weights"]),
+            flat_scores(content["scores"]).shape[1] - 3,
+        }
         if len(n_seeds) > 1 or 0 in n_seeds:
             raise ValueError(f"entries of {' and '.join(map(str, sorted(n_seeds)))} seeds")
+        for spent, needed in ((content["cost"], _SPENT), *((one, _TRIED) for one in content["sweep"])):
+            for name, value in {**dict.fromkeys(needed), **spent}.items():
+                if not (name not in needed if value is None else 0 <= value < np.inf):
+                    raise ValueError(f"{name} is {value}, but must be a number of at least 0")
         for seed, counts in zip(row.seeds, row.counts, strict=True):
             both, masks = counts["intersection"], counts[["predicted", "target"]]
             possible = (both >= 0) & (both <= masks.min(axis=1)) & (masks.max(axis=1) <= counts["pixels"])
@@ -126,34 +145,6 @@ def read_row(file: Path | str) -> Row:
         reason = " ".join(str(error).split())
         raise RecordError(f"{file} is no row of a leaderboard ({reason}); `chairlib submit RUN` writes one.") from error
     return row
-
-
-def score_counts(counts: Sequence[pd.DataFrame]) -> dict[str, dict[str, Any]]:
-    """Each metric's ``mean`` over seeds, its 95 % interval (``low``, ``high``) and its values ``by_seed``, in per cent.
-
-    ``counts``: a table for each seed, as :attr:`Row.counts`. The interval is over groups and seeds
-    (:mod:`chairlib.core.statistics`); an image without a group is one by itself. None stands for what is undefined.
-    """
-    groups = counts[0]["group"].where(counts[0]["group"] != "", counts[0].index.astype(str)).to_numpy()
-    scores = {}
-    for metric in METRICS:
-        parts = zip(*(ratios(one)[metric] for one in counts), strict=True)
-        above, below = (pd.DataFrame(np.transpose(part)).groupby(groups).sum().to_numpy() for part in parts)
-        with np.errstate(invalid="ignore"):  # 0 / 0 where no image is scored
-            by_seed = above.sum(0) / below.sum(0)
-            # A score is a ratio of sums. Linearised, a group counts as far as its sum lies from what the mean gives.
-            units = by_seed + (above - by_seed * below) / below.mean(0)
-        found = difference([units]) if np.isfinite(units).all() else None
-        ends = (max(found.low, 0.0), min(found.high, 100.0)) if found else (np.nan, np.nan)
-        mean, low, high, *each = (none_if_nan(round(float(one), 4)) for one in (by_seed.mean(), *ends, *by_seed))
-        scores[metric] = {"mean": mean, "low": low, "high": high, "by_seed": each}
-    return scores
-
-
-def _flat(scores: dict[str, Any]) -> np.ndarray:
-    """What :func:`score_counts` gives as float64 [metrics, 3 + seeds], NaN where undefined."""
-    each = [scores[metric] for metric in METRICS]
-    return np.array([[*(one[end] for end in _ENDS), *one["by_seed"]] for one in each], float)
 
 
 def submit(
@@ -184,11 +175,12 @@ def submit(
     width = "" if settings.width is None else f", width {settings.width}"
     name = MODEL_TITLES.get(settings.model, settings.model) + width
     title = title or records[0].content.get("title") or name
-    place = Path(folder or paths.board) / (protocol.name + _SCORED * scored)
+    place = Path(folder or paths.board) / (protocol.name + SCORED * scored)
     file = place / f"{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')}.json"
     if file.exists() and read_row(file).content["settings"] != content["settings"]:
         raise ParameterError(f"{file} is the row of a model with other settings: give this one another title.")
     about = {"schema": SCHEMA, "protocol": place.name, "title": title, "author": by or None, "link": link or None}
+    _check_seeds(Row(file, {**about, **content}))
     write_json(file, {**about, **content})
     return file
 
@@ -255,10 +247,24 @@ def _sweep(settings: BenchmarkSettings, protocol: Protocol) -> list[dict[str, An
 
 
 def _check_chosen(sweep: Sequence[dict[str, Any]]) -> None:
-    best = max(sweep, key=lambda one: (one["val_iou"] or 0.0, one["chosen"]), default={"chosen": True})
+    best = max(sweep, key=lambda one: (one.get("val_iou") or 0.0, one["chosen"]), default={"chosen": True})
     if not best["chosen"]:
         rate, iou = best["learning_rate"], best["val_iou"]
         raise RecordError(f"the row must be of the learning rate {rate}, which validation chose (IoU {iou:.2f} %).")
+
+
+def _check_seeds(row: Row) -> None:
+    """RecordError where two seeds are the same: copies of the best seed raise the mean and shorten the interval."""
+    if row.content["cost"].get("parameters") == 0:  # then no seed changes anything
+        return
+    for one, other in combinations(range(len(row.seeds)), 2):
+        counts, weights = row.counts[one], row.content["weights"]
+        # Two models that learned nothing may both call every pixel background.
+        equal = counts["predicted"].nunique() > 1 and counts.equals(row.counts[other])
+        if equal or weights[one] == weights[other]:
+            what = "the same counts in every image" if equal else f"the same weights, {weights[one]}"
+            told = f"its seeds {row.seeds[one]} and {row.seeds[other]} have {what}: give a run of its own for each seed"
+            raise RecordError(f"{row.file} does not hold: {told}.")
 
 
 def _content(records: Sequence[Record], sweep: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -282,6 +288,7 @@ def _content(records: Sequence[Record], sweep: Sequence[dict[str, Any]]) -> dict
     return {
         "settings": {name: value for name, value in settings.items() if name not in _LEFT_OUT},
         "recipe": contents[0]["recipe"],
+        "half_images": contents[0]["half_images"],
         "seeds": [record.settings.seed for record in records],
         "scores": score_counts(counts),
         "images": images,
@@ -302,9 +309,11 @@ def verify(
 ) -> str:
     """Check a row, and say in a line what was checked.
 
-    Always: its version, its protocol and terms, that its images are the test composites of ``data``, and that its means
-    and intervals follow from its counts. With ``weights`` (for each seed in order a file, the name of a run that is
-    here, or ``"built"`` for a model that needs none) the model is built and scored too.
+    Always: its version, its protocol, terms and recipe; that validation chose its learning rate; that training
+    took as many images as its terms say, and no cost is negative; that no two seeds are the same; that its images are
+    the test composites of ``data``, and that its means and intervals follow from its counts. With ``weights`` (for each
+    seed in order a file, the name of a run that is here, or ``"built"`` for a model that needs none) the model is built
+    and scored too.
 
     Other hardware rounds differently: an image agrees where no count is off by more than 0.2 % of its pixels; a seed
     agrees where at most 1 % of its images do not, and no score is off by more than 0.05 points.
@@ -313,22 +322,18 @@ def verify(
     """
     row = read_row(file)
     settings, content = BenchmarkSettings.of(row.content["settings"]), row.content
-    protocol, scored = get_protocol(content["protocol"].removesuffix(_SCORED), data), settings.weights is not None
+    protocol, scored = get_protocol(content["protocol"].removesuffix(SCORED), data), settings.weights is not None
 
-    def compare(what: str, stated: Any, found: Any) -> None:
-        if stated != found:
-            raise RecordError(f"{file} does not hold: {what} {stated}, but must be {found}.")
-
-    compare("its protocol is", content["protocol"], protocol.name + _SCORED * scored)
+    compare = partial(_compare, file)
+    compare("its protocol is", content["protocol"], protocol.name + SCORED * scored)
     compare("its data have the hash", content["data"].get("hash"), protocol.data_hash)
     for name, value in differing_terms(settings, protocol).items():
         compare(f"its setting {name} is", value, _term(protocol, name))
-    if not scored:
-        compare("its seeds are", row.seeds, list(protocol.seeds))
-        _check_chosen(content["sweep"])
-    if settings.learning_rate is not None:
-        tried = sorted(one["learning_rate"] for one in content["sweep"])
-        compare("the learning rates tried are", tried, list(protocol.learning_rates))
+    if scored:
+        compare("the learning rates tried are", [one["learning_rate"] for one in content["sweep"]], [])
+        compare("its images of training are", content["cost"]["images"], 0)
+    else:
+        _check_training(row, settings, protocol)
     loader = CompositeLoader(data, "test", settings.resolution, 256, device, limit=settings.test_images)
     counts, pixels = row.counts[0], settings.resolution**2
     compare("the pixels of its images are", int(counts["pixels"][0]), pixels)
@@ -338,7 +343,8 @@ def verify(
         compare(f"the group of image {image} is", counts["group"][image], groups[image])
     for image in np.flatnonzero(np.abs(counts["target"] - targets) > _PIXELS_OFF * pixels)[:1].tolist():
         compare(f"the chair pixels of image {image} are", counts["target"][image], int(targets[image]))
-    stated, found = _flat(content["scores"]), _flat(score_counts(row.counts))
+    _check_seeds(row)
+    stated, found = flat_scores(content["scores"]), flat_scores(score_counts(row.counts))
     numbers = ["mean", "low end", "high end", *(f"of seed {seed}" for seed in row.seeds)]
     # Both are rounded to four places.
     for metric, number in np.argwhere(~np.isclose(stated, found, rtol=0, atol=1e-4, equal_nan=True))[:1].tolist():
@@ -347,6 +353,42 @@ def verify(
         return _rescore(row, settings, weights, loader, progress)
     n_groups = len(set(loader.groups or loader.indices.tolist()))
     return f"arithmetic checked, not rescored ({len(counts)} images of {n_groups} groups, {len(row.seeds)} seeds)"
+
+
+def _compare(file: Path | str, what: str, stated: Any, found: Any) -> None:
+    if stated != found:
+        raise RecordError(f"{file} does not hold: {what} {stated}, but must be {found}.")
+
+
+def _check_training(row: Row, settings: BenchmarkSettings, protocol: Protocol) -> None:
+    """RecordError where the recipe, the seeds, the rates tried or the costs do not follow from the row's settings."""
+    compare, recipe, content = partial(_compare, row.file), recipe_of(settings), row.content
+    sweep = content["sweep"]
+    known = json.loads(json.dumps(vars(recipe)))
+    for name in sorted(known.keys() | content["recipe"].keys()):
+        compare(f"its recipe's {name} is", content["recipe"].get(name), known.get(name))
+    compare("its seeds are", row.seeds, list(protocol.seeds))
+    tried = sorted(one["learning_rate"] for one in sweep)
+    # With the recipe's own rate, the others need not have been tried.
+    wanted = [rate for rate in protocol.learning_rates if settings.learning_rate is not None or rate in tried]
+    compare("the learning rates tried are", tried, wanted)
+    if sweep:
+        chosen = [one["learning_rate"] for one in sweep if one["chosen"]]
+        compare("the learning rates chosen are", chosen, [recipe.learning_rate])
+    _check_chosen(sweep)
+    others = [one for one in sweep if not one["chosen"]]
+    own = {name: content["cost"][name] - sum(one[name] for one in others) for name in _SPENT}
+    parts = [("all runs, less the rates not chosen,", own)]
+    parts += [(f"the run with learning rate {one['learning_rate']}", one) for one in sweep]
+    least, most = settings.images or 0, (settings.images or 0) + recipe.batch_size  # whole batches
+    for what, spent in parts:
+        if not least <= spent["images"] <= most:
+            compare(f"the images of {what} are", spent["images"], f"{least} to {most}")
+        if spent["seconds"] <= 0:
+            compare(f"the seconds of {what} are", spent["seconds"], "above 0")
+    half = content.get("half_images", 0)
+    if half and not abs(half - recipe.half_until * most) <= 2 * recipe.batch_size:
+        compare("its images of half the size are", half, f"0 or about {recipe.half_until * most:.0f}")
 
 
 def _rescore(
@@ -368,7 +410,7 @@ def _rescore(
         disagree = off > _PIXELS_OFF * counts["pixels"]
         worst = int(off.to_numpy().argmax())
         told = f"{int(disagree.sum())} of {len(off)} images have other counts, as image {worst} has"
-        stated, given = _flat(score_counts([counts]))[:, 0], [getattr(scores, metric) for metric in METRICS]
+        stated, given = flat_scores(score_counts([counts]))[:, 0], [getattr(scores, metric) for metric in METRICS]
         for metric, value, gives in zip(METRICS, stated, given, strict=True):
             if not np.isclose(value, gives, rtol=0, atol=_POINTS_OFF, equal_nan=True):
                 what = f"its {metric} of seed {seed} is {value:.2f} %, but {name} gives {gives:.2f} %"
@@ -376,42 +418,11 @@ def _rescore(
         if disagree.mean() > _IMAGES_OFF:
             raise RecordError(f"{row.file} does not hold: scored with {name}, seed {seed}: {told}.")
         n_otherwise += int((off > 0).sum())
-        notes += f"; {name} is another file than the row's" if weights_digest(file) != digest else ""
+        if name != AS_BUILT and weights_digest(file) != digest:  # what is built has no file
+            notes += f"; {name} is another file than the row's"
     if row.content["code"].get("hash") != code_hash(BenchmarkSettings.kind):
         notes += "; the row was made by other code of chairlib"
-    told = f"{len(weights)} of {len(row.seeds)} seeds; {n_otherwise} of {len(weights) * len(loader.indices)} images"
-    return f"rescored on {describe_hardware(loader.device)}: {told} have other counts, as rounding makes them{notes}"
-
-
-def table(found: Sequence[Row], protocol: str) -> pd.DataFrame:
-    """The rows of a protocol by IoU, the best first; apart, what was trained elsewhere, and the paper's own rows.
-
-    Scores are in per cent, with 95 % intervals over groups and seeds.
-    """
-    titles = {"IoU, %": "iou", "Dice, %": "dice", "precision, %": "precision", "pooled IoU, %": "pooled_iou"}
-    lines: list[dict[str, Any]] = []
-    for trained, name in (("by the protocol", protocol), ("elsewhere", protocol + _SCORED)):
-        chosen = [row.content for row in found if row.content["protocol"] == name]
-        for one in sorted(chosen, key=lambda content: -(content["scores"]["iou"]["mean"] or 0)):
-            model = one["title"] + (f" ({one['author']})" if one["author"] else "")
-            scores = {title: tuple(one["scores"][name][end] for end in _ENDS) for title, name in titles.items()}
-            counted = {"seeds": len(one["seeds"]), "learning rates tried": len(one["sweep"]) or 1}
-            lines.append({"trained": trained, "model": model, **scores, **counted})
-    size = int(protocol.split("-")[-2])
-    paper = published.table(2) if size == 64 else published.table(1).query("resolution == @size")
-    for printed in paper.sort_values("iou", ascending=False).to_dict("records"):
-        shown = {title: printed.get(metric) for title, metric in titles.items()}
-        lines.append({"trained": "in the paper, on its chairs", "model": MODEL_TITLES[printed["model"]], **shown})
-    return pd.DataFrame(lines, dtype=object).set_index(["trained", "model"])
-
-
-def costs(found: Sequence[Row], protocol: str) -> pd.DataFrame:
-    """IoU beside what it cost, of the models that were trained by a protocol: for :mod:`chairlib.show.cost`.
-
-    Columns: model; iou, low, high (per cent); seconds, flops and what else the rows know of cost, NaN where unknown.
-    """
-    chosen = [row.content for row in found if row.content["protocol"] == protocol]
-    ious = [one["scores"]["iou"] for one in chosen]
-    scores = pd.DataFrame([[one[end] for end in _ENDS] for one in ious], columns=["iou", "low", "high"], dtype=float)
-    scores.insert(0, "model", [one["title"] for one in chosen])
-    return scores.join(pd.DataFrame([{"flops": None, **one["cost"]} for one in chosen], dtype=float))
+    n_images = len(weights) * len(loader.indices)
+    agree = f"{n_otherwise} of {n_images} images have other counts, as rounding makes them"
+    agree = agree if n_otherwise else f"all counts of {n_images} images agree"
+    return f"rescored on {describe_hardware(loader.device)}: {len(weights)} of {len(row.seeds)} seeds; {agree}{notes}"

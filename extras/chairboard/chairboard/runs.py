@@ -1,11 +1,14 @@
 """The metrics card and robustness of a finished run: its model, on the test composites that it was scored on."""
 
+import math
+
 import pandas as pd
 
 from chairboard.corruptions import STRENGTHS, robustness
 from chairboard.mask_quality import QUALITIES, Quality, quality
 from chairlib.benchmark.comparison import load_model
 from chairlib.compositing.loader import CompositeLoader
+from chairlib.core.checks import check_count
 from chairlib.core.runs import Record, find_record
 
 
@@ -19,7 +22,11 @@ def card_of(run: str | Record, device: str = "auto", progress: bool = True) -> Q
 def robustness_of(
     run: str | Record, images: int | None = 100, strengths: int = STRENGTHS, device: str = "auto", progress: bool = True
 ) -> pd.DataFrame:
-    """IoU of a run's model on ``images`` of its test composites made worse: see :func:`chairboard.robustness`."""
+    """IoU of a run's model on ``images`` of its test composites made worse: see :func:`chairboard.robustness`.
+
+    None takes all. Raises ParameterError for no images, RecordError for a run without weights.
+    """
+    check_count("images", images, none=True)
     record = find_record(run, any_seed=True) if isinstance(run, str) else run
     loader = _test_loader(record, device, images)
     return robustness(load_model(record).to(loader.device), loader, strengths=strengths, progress=progress)
@@ -37,9 +44,26 @@ def describe(card: Quality) -> str:
         value, (low, high) = content[name], content["intervals"][name]
         found = "undefined" if value is None else f"{value:.2f} %"
         interval = "" if low is None else f"  (95 % interval {low:.2f} to {high:.2f})"
+        title = name.replace("_", " ").replace("iou", "IoU")
         left_out = content["n_undefined"][name]
-        lines.append(f"{name.replace('_', ' '):<18} {found}{interval}" + (f"; {left_out} left out" if left_out else ""))
+        lines.append(f"{title:<18} {found}{interval}" + (f"; {left_out} left out" if left_out else ""))
     lines.append("IoU by foreground share:")
     for row in card.by_share.to_dict("records"):
-        lines.append(f"  {row['share_low']:5.1f} to {row['share_high']:5.1f} % of the image: {row['iou']:.1f} %")
+        low, high = row["low"], row["high"]
+        interval = "" if math.isnan(low) else f"  (95 % interval {low:.1f} to {high:.1f})"
+        share = f"{row['share_low']:5.1f} to {row['share_high']:5.1f} % of the image"
+        lines.append(f"  {share}: {row['iou']:.1f} %{interval}")
     return "\n".join(lines)
+
+
+def describe_robustness(curves: pd.DataFrame) -> str:
+    """What :func:`robustness_of` gives, as lines of text: a row a kind, a column a strength."""
+
+    def told(row: pd.Series) -> str:
+        interval = "" if math.isnan(row["low"]) else f" ({row['low']:.1f}-{row['high']:.1f})"
+        return "undefined" if math.isnan(row["iou"]) else f"{row['iou']:.1f}{interval}"
+
+    cells = curves.assign(told=curves.apply(told, axis=1))
+    text = cells.pivot(index="kind", columns="strength", values="told").to_string()
+    n_images = curves["n_images"].iloc[0]
+    return f"IoU in per cent (95 % interval) on {n_images} test composites; strength 0: as they are\n{text}"

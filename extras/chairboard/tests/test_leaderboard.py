@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from chairboard import leaderboard
-from chairboard.leaderboard import costs, read_row, rows, score_counts, submit, table, verify
+from chairboard.leaderboard import read_row, rows, score_counts, submit, verify
+from chairboard.tables import LESS_BEST, costs, table
 from chairlib.benchmark.jobs import board_job
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.protocols import Protocol
@@ -42,7 +43,7 @@ def toy(collection):
 
     def get_protocol(name, data="mini"):
         protocol = real(name, data)
-        return Toy(protocol.data_hash, protocol.resolution)
+        return protocol if data == "mini" else Toy(protocol.data_hash, protocol.resolution)
 
     patch.setattr(leaderboard, "get_protocol", get_protocol)
     yield Toy(collection.hash, 32)
@@ -256,12 +257,21 @@ def test_the_rate_is_the_one_that_validation_chose(sweep, own_runs, collection, 
         submit(high.name, own_runs / "board")
 
 
+def other_rate(content):
+    """Settings and recipe of another rate than the one that validation chose."""
+    content["settings"]["learning_rate"] = content["recipe"]["learning_rate"] = 0.006
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda content: content["sweep"][0].update(val_iou=99.0), "learning rate 0.006, which validation chose"),
         (lambda content: content["sweep"].pop(0), r"learning rates tried are \[0.02, 0.06\]"),
         (lambda content: content["sweep"].clear(), r"learning rates tried are \[\]"),
+        (other_rate, r"learning rates chosen are \[0.06\], but must be \[0.006\]"),
+        (lambda content: content["sweep"][1].update(images=1), "images of all runs, less the rates not chosen, are 13"),
+        (lambda content: content["sweep"][2].update(images=1), "the images of the run with learning rate 0.06 are 1"),
+        (lambda content: content["sweep"][1].pop("chosen"), "chosen is None"),
     ],
 )
 def test_a_falsified_choice_is_caught(sweep, own_runs, collection, change, words):
@@ -325,6 +335,13 @@ def smaller_targets(content):
     rescore(content)
 
 
+def same_seed(content):
+    """The first seed three times, with scores to match."""
+    for name in ("intersection", "predicted"):
+        content["images"][name] = [content["images"][name][0]] * 3
+    rescore(content)
+
+
 def fewer_images(content):
     images = content["images"]
     for name in ("group", "target"):
@@ -359,6 +376,13 @@ def fewer_images(content):
         (put("settings.images", 6400), "its setting images is 6400, but must be 640"),
         (put("settings.learning_rate", 0.5), "its setting learning_rate is 0.5"),
         (put("settings.widht", 3), "no parameter widht"),
+        (put("recipe.learning_rate", 0.06), "its recipe's learning_rate is 0.06, but must be 0.02"),
+        (put("recipe.more", 1), "its recipe's more is 1, but must be None"),
+        (same_seed, "its seeds 0 and 1 have the same counts in every image"),
+        (lambda content: put("weights.2", content["weights"][0])(content), "its seeds 0 and 2 have the same weights"),
+        (put("cost.images", 1), "the images of all runs, less the rates not chosen, are 1, but must be 640 to 672"),
+        (put("cost.seconds", 0), "the seconds of all runs, less the rates not chosen, are 0, but must be above 0"),
+        (put("half_images", 640), "its images of half the size are 640, but must be 0 or about 336"),
     ],
 )
 def test_a_falsified_row_is_caught(falsify, collection, change, words):
@@ -374,6 +398,9 @@ def test_a_falsified_row_is_caught(falsify, collection, change, words):
         (put("schema", None), "schema"),
         (put("more", 1), "missing or of another type: more"),
         (lambda content: content.pop("cost"), "missing or of another type: cost"),
+        (put("cost.seconds", -1), "seconds is -1, but must be a number of at least 0"),
+        (put("cost.images", None), "images is None, but must be a number of at least 0"),
+        (put("half_images", "none"), "another type: half_images"),
         (put("seeds", [0, 1]), "entries of 2 and 3 seeds"),
         (put("seeds", []), "entries of 0 and 3 seeds"),
         (put("images.target", "many"), "many"),
@@ -405,13 +432,13 @@ def test_neither_are_other_files(tmp_path, text):
 def test_with_weights_the_model_is_scored(made, collection):
     told = verify(made.file, made.runs, str(collection.root), "cpu")
     assert told.startswith("rescored on ")
-    assert told.endswith("3 of 3 seeds; 0 of 24 images have other counts, as rounding makes them")
+    assert told.endswith("3 of 3 seeds; all counts of 24 images agree")
 
 
 def test_weights_may_be_files_and_of_some_seeds(made, collection, tmp_path):
     file = shutil.copy(made.records[0].file("weights.safetensors"), tmp_path)
     told = verify(made.file, [str(file)], str(collection.root), "cpu")
-    assert "1 of 3 seeds; 0 of 8 images have other counts" in told
+    assert "1 of 3 seeds; all counts of 8 images agree" in told
     with pytest.raises(ParameterError, match="4 weights are too many for 3 seeds"):
         verify(made.file, [*made.runs, str(file)], str(collection.root))
     with pytest.raises(ChairlibError, match=r"nothing\.safetensors"):
@@ -512,6 +539,26 @@ def test_a_model_that_was_given_as_an_object_has_a_row_too(own_runs, start, coll
         verify(file, [record.name], str(collection.root))
 
 
+def test_weights_as_built_are_no_other_file(own_runs, start, collection, tmp_path, monkeypatch):
+    (tmp_path / "darkness.py").write_text(
+        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return 0.4 - x.mean(1, True)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    record = train(start(model="darkness:Net", width=None, weights="built"), progress=False)
+    file = submit(record.name, own_runs / "board")
+    told = verify(file, ["built"], str(collection.root), "cpu")
+    assert told.endswith("1 of 1 seeds; all counts of 8 images agree")
+
+
+def test_a_row_without_half_images_still_holds(made, falsify, collection):
+    """Older rows have none; of the others, those trained at full size throughout say so."""
+    file = falsify(lambda content: content.pop("half_images"))
+    assert verify(file, data=str(collection.root)).startswith("arithmetic checked")
+    assert "no images of half the size" not in read_row(file).origin
+    assert read_row(made.file).content["half_images"] == made.records[0].content["half_images"] == 0
+    assert "no images of half the size" in read_row(made.file).origin
+
+
 def test_it_cannot_pass_for_one_of_the_protocol(scored, collection, toy):
     file, _ = scored
     content = json.loads(file.read_text())
@@ -546,6 +593,24 @@ def test_the_best_row_comes_first_and_the_papers_last(made, toy):
     assert set(others) == {"in the paper, on its chairs"}
 
 
+def test_differences_to_the_best_are_paired(made, toy, falsify):
+    """By hand: the same masks with more overlap; only the first row's own cell, and other seeds, have none."""
+    best = read_row(falsify(lambda content: [more_pixels(content, seed, 0.2) for seed in range(3)]))
+    row = read_row(made.file)
+    shown = table([row, best], toy.name)
+    ours = shown.loc["by the protocol"]
+    assert shown.columns.tolist().index(LESS_BEST) == 1
+    assert ours[LESS_BEST].iloc[0] is None
+    mean, low, high = ours[LESS_BEST].iloc[1]
+    ious = [one.content["scores"]["iou"] for one in (row, best)]
+    assert mean == pytest.approx(ious[0]["mean"] - ious[1]["mean"], abs=1e-3)
+    assert low < mean < high < 0
+    assert high - low < ious[0]["high"] - ious[0]["low"]  # what is hard for both is no difference
+    other = copy.deepcopy(row)
+    other.content["seeds"].pop()
+    assert table([best, other], toy.name).loc["by the protocol"][LESS_BEST].iloc[1] is None
+
+
 def test_costs_have_what_the_picture_takes(made, toy):
     row = read_row(made.file)
     spent = costs([row, with_iou(row, "none", None)], toy.name)
@@ -574,7 +639,6 @@ def test_the_page_is_made_again_once_a_row_changes(made, monkeypatch, tmp_path):
 
 def test_the_page_shows_the_rows(made, tmp_path, monkeypatch, toy):
     pytest.importorskip("papermill")
-    pytest.importorskip("chairlib.show.cost", reason="needs the picture of IoU against cost")
     monkeypatch.setenv("CHAIRLIB_HOME", str(made.home))
     page = notebooks.execute("08_leaderboard", {}, tmp_path / "page.ipynb")
     outputs = [str(cell.get("outputs")) for cell in nbformat.read(page, as_version=4).cells]
@@ -587,6 +651,7 @@ def test_the_page_shows_the_rows(made, tmp_path, monkeypatch, toy):
 
 
 def test_every_row_here_holds():
+    assert len(rows(REPOSITORY)) >= 7
     for row in rows(REPOSITORY):
         assert row.content["protocol"] == row.file.parent.name
         assert row.file.stat().st_size < 60_000, row.file
