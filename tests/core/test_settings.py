@@ -158,7 +158,8 @@ def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
         "model_args",
         "normalise",
         "outputs",
-        "learning_rate", "swept",
+        "learning_rate",
+        "swept",
         "batch_size",
         "weights",
     }  # at their defaults, see below

@@ -214,7 +214,7 @@ def _finished(settings: BenchmarkSettings, protocol: Protocol, name: str, values
     runs = [open_run(settings, **{name: value}) for value in values]
     if lacking := [str(value) for run, value in zip(runs, values, strict=True) if run.record is None]:
         default, said = BenchmarkSettings().to_dict(), {"device", "seed", "protocol", "model", *protocol.parameters()}
-        said |= {"learning_rate"} if name == "learning_rate" else set()  # a sweep chooses it
+        said |= {"learning_rate", "swept"} if name == "learning_rate" else set()  # a sweep chooses it
         own = {key: value for key, value in settings.to_dict().items() if key not in said and value != default[key]}
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in own.items()}
         texts = {"protocol": protocol.name, "model": settings.model, **texts}
@@ -228,10 +228,10 @@ def _sweep(settings: BenchmarkSettings, protocol: Protocol) -> list[dict[str, An
     """What trying the protocol's learning rates came to, on the first seed; empty where only the recipe's was used."""
     first = settings.with_changes(seed=protocol.seeds[0])
     if settings.learning_rate is None:  # all three need not be there
-        runs = [open_run(first, learning_rate=rate) for rate in protocol.learning_rates]
+        runs = [open_run(first, learning_rate=rate, swept=True) for rate in protocol.learning_rates]
         records = [record for run in runs if (record := run.record)]
     else:
-        records = _finished(first, protocol, "learning_rate", protocol.learning_rates)
+        records = _finished(first.with_changes(swept=True), protocol, "learning_rate", protocol.learning_rates)
     sweep = [
         {
             "learning_rate": record.content["recipe"]["learning_rate"],

@@ -217,8 +217,8 @@ def test_runs_of_different_models_are_no_row(made, start):
 @pytest.fixture(scope="module")
 def tried(made, start):
     """Runs of the three rates on the first seed, and of the highest rate on the others."""
-    asked = [{"learning_rate": rate} for rate in (0.006, 0.02, 0.06)]
-    asked += [{"learning_rate": 0.06, "seed": seed} for seed in (1, 2)]
+    asked = [{"learning_rate": rate, "swept": True} for rate in (0.006, 0.02, 0.06)]
+    asked += [{"learning_rate": 0.06, "swept": True, "seed": seed} for seed in (1, 2)]
     return [train(start(**one), progress=False) for one in asked]
 
 
