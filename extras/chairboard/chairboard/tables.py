@@ -30,18 +30,17 @@ def table(found: Sequence[Row], protocol: str) -> pd.DataFrame:
         chosen = sorted(chosen, key=lambda row: -(row.content["scores"]["iou"]["mean"] or 0))
         for row in chosen:
             one, less = row.content, None if row is chosen[0] else _less(row, chosen[0])
-            model = one["title"] + (f" ({one['author']})" if one["author"] else "")
             scores: dict[str, Any] = {
                 title: tuple(one["scores"][metric][end] for end in ENDS) for title, metric in titles.items()
             }
             scores |= {LESS_BEST: less and (less.mean, less.low, less.high)}
             counted = {"seeds": len(one["seeds"]), "learning rates tried": len(one["sweep"]) or 1}
-            lines.append({"trained": trained, "model": model, **scores, **counted})
+            lines.append({"trained": trained, "model": one["title"], **scores, **counted})
     size = int(protocol.split("-")[-2])
     paper = published.table(2) if size == 64 else published.table(1).query("resolution == @size")
     for printed in paper.sort_values("iou", ascending=False).to_dict("records"):
         shown = {title: printed.get(metric) for title, metric in titles.items()}
-        lines.append({"trained": "in the paper, on its chairs", "model": MODEL_TITLES[printed["model"]], **shown})
+        lines.append({"trained": "in the paper", "model": MODEL_TITLES[printed["model"]], **shown})
     first, *others = titles
     columns = ["trained", "model", first, LESS_BEST, *others, "seeds", "learning rates tried"]
     return pd.DataFrame(lines, columns=columns, dtype=object).set_index(["trained", "model"])
