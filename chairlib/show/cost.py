@@ -75,7 +75,7 @@ def _name_points(ax: Axes, rows: pd.DataFrame, cost: str) -> None:
     taken = [Bbox([low - around, high + around]) for low, high in zip(*ends, strict=True)]
     line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8}
     for row in rows.to_dict("records"):
-        for dy, dx in itertools.product((0, 13, -13, 26, -26, 39, -39), (9, -9)):
+        for dy, dx in itertools.product((0, 13, -13, 26, -26, 39, -39, 52, -52), (9, -9)):
             look: dict[str, Any] = {"ha": "left" if dx > 0 else "right", "va": "center", "fontsize": 11, "zorder": 5}
             look |= {"xytext": (dx, dy), "textcoords": "offset points", "arrowprops": line if dy else None}
             name = ax.annotate(row["model"], (row[cost], row["iou"]), **look)
