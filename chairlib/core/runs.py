@@ -270,8 +270,13 @@ def find_record(name: str, any_seed: bool = False) -> Record:
         return read_record(paths.runs / (name if name in found else found[0]))
     if found and any_seed:
         records = [read_record(paths.runs / one) for one in found]
-        keys = ("data", "code", "model_code")
-        alike = {repr([{**one.content["parameters"], "seed": 0}, *map(one.content.get, keys)]) for one in records}
+        # Neither the folder of the data nor the commit, which may change between two seeds, tells them apart.
+        same = {"seed": None, "device": None, "data": None, "protocol": None}
+        alike = {
+            repr([one.content["parameters"] | same, one.content["data"]["hash"], one.content["code"]["hash"]])
+            + str(one.content.get("model_code"))
+            for one in records
+        }
         if len(alike) == 1:
             return max(records, key=lambda one: one.content["finished"])
     near = found or difflib.get_close_matches(name, known, n=3, cutoff=0.5) or ["none"]

@@ -132,7 +132,9 @@ def test_a_list_or_seeds_false_takes_these_runs_alone(own_runs):
     assert len(compare_runs(unet[:2], fcn).by_seed) == 2
     assert compare_runs(unet[:2], fcn).notes == ["left out: seed 2, which one side has alone"]
     assert len(compare_runs(unet[0], fcn[0], seeds=False).by_seed) == 1
-    # What all seeds of one configuration begin with names them all.
+    # What all seeds of one configuration begin with names them all, whatever commit they were made at.
+    other = runs.find_record(unet[1])
+    rewrite(other, code={**other.content["code"], "commit": "another"})
     assert len(compare_runs("unet", "fcn").by_seed) == 3
     with pytest.raises(RecordError, match=r"3 runs have names that begin with 'unet' \(similar: .*\)"):
         compare_runs("unet", "fcn", seeds=False)
