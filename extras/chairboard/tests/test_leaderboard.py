@@ -523,7 +523,7 @@ def test_what_was_trained_elsewhere_has_a_row_apart(scored, made, collection, to
     assert verify(file, data=str(collection.root)).startswith("arithmetic checked")
     assert verify(file, [str(weights)], str(collection.root), "cpu").startswith("rescored")
     shown = table([row, read_row(made.file)], toy.name)
-    assert shown.index.tolist()[:2] == [("by the protocol", "U-Net, width 4 (A. Person)"), ("elsewhere", "Mine")]
+    assert shown.index.tolist()[:2] == [("by the protocol", "U-Net, width 4"), ("elsewhere", "Mine")]
     assert costs([row, read_row(made.file)], toy.name)["model"].tolist() == ["U-Net, width 4"]
 
 
