@@ -5,8 +5,6 @@ the test images, by segment group, and that of training (:mod:`chairlib.core.sta
 """
 
 import html
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +23,7 @@ from chairlib.core.runs import (
     KINDS,
     Record,
     code_hash,
+    configuration,
     find_record,
     finished,
     read_record,
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
 #: What is compared, and what it is compared over: runs that differ in nothing else follow one protocol.
 _COMPARED = ("model", "width", "model_args", "normalise", "outputs", "weights", "seed", "init_seed", "pretraining")
-#: The seed, where a run computes, and what the hash of its data or its other settings say too.
-_NO_CONFIGURATION = ("data", "device", "protocol", "seed")
 #: Where the columns of a table of runs stand in a record.
 _COLUMNS = {
     "name": "name",
@@ -135,13 +132,21 @@ def _check_kind(record: Record) -> Record:
 
 
 def units(scores: pd.DataFrame, groups: pd.Series) -> np.ndarray:
-    """Scores [images, seeds] as those of groups [groups, seeds]; an image without a group is by itself.
+    """Scores [images, seeds] as those of groups [groups, seeds]; see :func:`ratio_units`."""
+    return ratio_units(scores.to_numpy(), np.ones(scores.shape), groups[scores.index])[1]
 
-    Groups differ in size: a unit is how far its sum lies from what the mean would give (a ratio of sums, linearised).
+
+def ratio_units(above: np.ndarray, below: np.ndarray, groups: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """A ratio of sums of each seed [seeds], and what each group counts in it [groups, seeds], whose mean it is.
+
+    ``above``, ``below``: [images, seeds]. Groups are sorted by name; an image without one is by itself. Groups differ
+    in size: linearised, one counts as far as its sum lies from what the ratio gives. NaN where nothing is below.
     """
-    by_group = scores.groupby(groups.where(groups.fillna("") != "", groups.index.astype(str)))
-    shares = by_group.sum() - np.outer(by_group.size(), scores.mean())
-    return (scores.mean() + shares / by_group.size().mean()).to_numpy()
+    labels = groups.where(groups.fillna("") != "", groups.index.astype(str)).to_numpy()
+    above, below = (pd.DataFrame(part).groupby(labels).sum().to_numpy() for part in (above, below))
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        by_seed = above.sum(0) / below.sum(0)
+        return by_seed, by_seed + (above - by_seed * below) / below.mean(0)
 
 
 def paired_scores(pairs: Sequence[tuple[Record, Record]]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series] | None:
@@ -276,7 +281,7 @@ def compare_runs(a: str | Sequence[str], b: str | Sequence[str], seeds: bool = T
     by different code, and where they share no seed; ParameterError for a list with a seed twice.
     """
     one, other = (_side(given, seeds) for given in (a, b))
-    if _configuration(one[0]) == _configuration(other[0]):
+    if configuration(one[0]) == configuration(other[0]):
         one, other = (_side(given, False) for given in (a, b))
     names = f"{one[0].name} and {other[0].name}"
     everything = [*one, *other]
@@ -317,22 +322,13 @@ def _side(given: str | Sequence[str], seeds: bool) -> list[Record]:
         if (reason := record.mismatch()) and record.content["code"]["hash"] == code_hash(record.kind):
             raise RecordError(f"record {record.name} is refused: {reason}; run it again.")
     if names == [given] and seeds:
-        alike, asked = readable_records(found[0].kind), _configuration(found[0])
-        found = [record for record in alike if _configuration(record) == asked]
+        alike, asked = readable_records(found[0].kind), configuration(found[0])
+        found = [record for record in alike if configuration(record) == asked]
         found.sort(key=lambda record: record.content["finished"])
     by_seed = {record.settings.seed: record for record in found}
     if len(by_seed) < len(names):
         raise ParameterError(f"{', '.join(names)}: two of these runs have the same seed; give one run a seed.")
     return [by_seed[seed] for seed in sorted(by_seed)]
-
-
-def _configuration(record: Record) -> str:
-    """Runs with the same of this repeat each other with other seeds, and so do the pretrainings they were made from."""
-    values = {name: value for name, value in record.content["parameters"].items() if name not in _NO_CONFIGURATION}
-    if values.get("pretrained"):
-        values["pretrained"] = re.sub(r"-seed\d+-\w+$", "", values["pretrained"])
-    code = record.content["code"]["hash"], record.content.get("model_code")
-    return json.dumps([record.kind, record.content["data"]["hash"], *code, values])
 
 
 def _labels(one: Record, other: Record) -> tuple[str, str]:

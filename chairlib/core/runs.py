@@ -44,6 +44,8 @@ NEWER = "a newer chairlib"
 KINDS = ("benchmark", "transfer", "landscape")
 #: Folders that decide no number: what they hold may change without making a record stale.
 DECIDES_NOTHING = ("chairlib.core", "chairlib.show")
+#: The seed, where a run computes, and what the hash of its data or its other settings say too.
+_NO_CONFIGURATION = ("data", "device", "protocol", "seed")
 PACKAGES = ("numpy", "pillow", "safetensors", "torch", "torchvision")
 
 
@@ -258,6 +260,15 @@ def finished(kind: str | None = None) -> list[str]:
     return sorted(name for name in found if name.partition("-")[0] in ((kind,) if kind else KINDS))
 
 
+def configuration(record: Record) -> str:
+    """Runs with the same of this repeat each other with other seeds, and so do the pretrainings they were made from."""
+    values = {name: value for name, value in record.content["parameters"].items() if name not in _NO_CONFIGURATION}
+    if values.get("pretrained"):
+        values["pretrained"] = re.sub(r"-seed\d+-\w+$", "", values["pretrained"])
+    code = record.content["code"]["hash"], record.content.get("model_code")
+    return json.dumps([record.kind, record.content["data"]["hash"], *code, values])
+
+
 def find_record(name: str, any_seed: bool = False) -> Record:
     """The record of a finished run by its name, or a beginning of it (the kind may be left out) that no other has.
 
@@ -270,14 +281,7 @@ def find_record(name: str, any_seed: bool = False) -> Record:
         return read_record(paths.runs / (name if name in found else found[0]))
     if found and any_seed:
         records = [read_record(paths.runs / one) for one in found]
-        # Neither the folder of the data nor the commit, which may change between two seeds, tells them apart.
-        same = {"seed": None, "device": None, "data": None, "protocol": None}
-        alike = {
-            repr([one.content["parameters"] | same, one.content["data"]["hash"], one.content["code"]["hash"]])
-            + str(one.content.get("model_code"))
-            for one in records
-        }
-        if len(alike) == 1:
+        if len(set(map(configuration, records))) == 1:
             return max(records, key=lambda one: one.content["finished"])
     near = found or difflib.get_close_matches(name, known, n=3, cutoff=0.5) or ["none"]
     shown = ", ".join(near[:4]) + (f" and {len(near) - 4} more" if len(near) > 4 else "")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chairlib.benchmark.comparison import ratio_units
 from chairlib.benchmark.metrics import METRICS, none_if_nan, ratios
 from chairlib.core.statistics import difference
 
@@ -34,13 +35,8 @@ def group_units(counts: Sequence[pd.DataFrame], metric: str) -> tuple[np.ndarray
 
     ``counts``: as for :func:`score_counts`. Groups are sorted by name. NaN where no image is scored.
     """
-    groups = counts[0]["group"].where(counts[0]["group"] != "", counts[0].index.astype(str)).to_numpy()
-    parts = zip(*(ratios(one)[metric] for one in counts), strict=True)
-    above, below = (pd.DataFrame(np.transpose(part)).groupby(groups).sum().to_numpy() for part in parts)
-    with np.errstate(invalid="ignore"):  # 0 / 0 where no image is scored
-        by_seed = above.sum(0) / below.sum(0)
-        # A score is a ratio of sums. Linearised, a group counts as far as its sum lies from what the mean gives.
-        return by_seed, by_seed + (above - by_seed * below) / below.mean(0)
+    above, below = zip(*(ratios(one)[metric] for one in counts), strict=True)
+    return ratio_units(np.transpose(above), np.transpose(below), counts[0]["group"])
 
 
 def flat_scores(scores: dict[str, Any]) -> np.ndarray:
