@@ -66,7 +66,6 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path) -> Path:
     look_for_modules_in(paths.home)
     out = Path(out)
     failed = out.with_suffix(".failed.ipynb")
-    os.environ[HEADLESS] = "1"
     with atomic_path(out) as temporary, TemporaryDirectory(prefix="chairlib-") as folder:
         copy = Path(folder) / file.name
 
@@ -74,7 +73,7 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path) -> Path:
             # What Jupyter calls python3 may be another interpreter, or gone. A start-up file may set a seed or a font.
             kernel_spec = KernelSpec(
                 argv=[sys.executable, "-P", "-c", _KERNEL, "-f", "{connection_file}"],
-                env={"IPYTHONDIR": folder, "PYTHONSTARTUP": ""},
+                env={"IPYTHONDIR": folder, "PYTHONSTARTUP": "", HEADLESS: "1"},
             )
 
         try:

@@ -23,8 +23,7 @@ PARAMETERS = "depth = 1\nname = 'x'\nnothing = None\ndata = ''"
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch):
-    for name in (HEADLESS, "CHAIRLIB_MODULES"):
-        monkeypatch.setenv(name, "")  # execute sets it; this takes it back
+    monkeypatch.setenv("CHAIRLIB_MODULES", "")  # execute sets it; this takes it back
     monkeypatch.setattr(sys, "path", [*sys.path])
 
 
@@ -248,3 +247,10 @@ def _is_alive(process: int) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def test_a_notebook_knows_that_nobody_looks_and_this_process_keeps_its_bars(notebook, tmp_path, monkeypatch):
+    monkeypatch.delenv(HEADLESS, raising=False)
+    execute(notebook(f"import os; print(os.environ[{HEADLESS!r}])"), {}, tmp_path / "out.ipynb")
+    assert "1" in output(tmp_path / "out.ipynb")
+    assert HEADLESS not in os.environ
