@@ -140,31 +140,32 @@ def browser():
 
 @pytest.fixture
 def open_widget(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open a static page that holds one widget. Afterwards, no request may have left the machine, no script failed."""
-    embedding = pytest.importorskip("ipywidgets.embed", reason="needs ipywidgets")
-    embed = paths.book / "_assets" / "thirdparty" / "html-manager" / "embed.js"
-    if not embed.is_file():
-        pytest.skip(f"needs the widgets' html-manager, {embed.name}")
-    context = browser.new_context(viewport={"width": 800, "height": 900})
+    """Open a page that holds some widgets; scripts=False: in a browser without scripts.
+
+    Afterwards, no request may have left the machine and no script failed.
+    """
     asked: list[str] = []
     failed: list[str] = []
-    context.route(re.compile(r"^(https?|wss?):"), lambda route: (asked.append(route.request.url), route.abort()))
+    contexts: list[Any] = []
 
-    def open_page(widget: Any, width: int = 800) -> Any:
-        state = embedding.dependency_state([widget], drop_defaults=False)
-        options = {"requirejs": False, "embed_url": embed.as_uri(), "cors": False}
-        snippet = embedding.embed_snippet(views=[widget], state=state, **options)
+    def open_page(*widgets: Any, width: int = 800, scripts: bool = True, scheme: str = "light") -> Any:
+        size = {"width": width, "height": 900}
+        contexts.append(browser.new_context(viewport=size, java_script_enabled=scripts, color_scheme=scheme))
+        contexts[-1].route(re.compile(r"^(https?|wss?):"), lambda r: (asked.append(r.request.url), r.abort()))
         path = tmp_path / "page.html"
-        path.write_text(f'<!doctype html><meta charset="utf-8"><title>widget</title><body>{snippet}', encoding="utf-8")
-        page = context.new_page()
-        page.set_viewport_size({"width": width, "height": 900})
+        shown = "".join(f"<div>{widget.data}</div>" for widget in widgets)
+        path.write_text(f'<!doctype html><meta charset="utf-8"><title>widget</title><body>{shown}', encoding="utf-8")
+        page = contexts[-1].new_page()
         page.on("pageerror", lambda error: failed.append(str(error)))
         page.goto(path.as_uri())
-        page.wait_for_selector("img.chair-frame")
+        if scripts:
+            waiting = "() => !document.querySelector('.chair-widget:not([data-live=ready])')"
+            page.wait_for_function(waiting, timeout=5000)
         return page
 
     yield open_page
-    context.close()
+    for context in contexts:
+        context.close()
     assert asked == []
     assert failed == []
 

@@ -1,45 +1,100 @@
-"""Widgets that work without a kernel: everything is computed beforehand and linked in the browser.
+"""Widgets that work without a kernel: HTML, pictures and numbers in it, and a small script of ours that makes it live.
 
-A slider shows one of several pictures held in a ``Stack``; ``jslink`` and ``jsdlink`` join the two inside the page,
-so a reader of the static site, with no kernel and no network, can move them by mouse, by keyboard and with the Play
-button. Nothing is observed from Python. Every picture is an HTML ``<img>`` with alternative text of its own.
+A widget works in a page from disk with no network, and in notebooks whose outputs are trusted. Where no script runs
+(a printed page, GitHub, a notebook that is not trusted) its first state stands as pictures and words, without controls.
+The scripts are ``assets/widgets.js``, which all share, and one a kind of widget.
 """
 
 import base64
 import html
 import io
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-import ipywidgets
 import numpy as np
-from ipywidgets.widgets.widget_string import HTMLStyle
+from IPython.display import HTML
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from chairlib.collection.opacity import MASK_THRESHOLD
+from chairlib.core import paths
+from chairlib.core.errors import ParameterError
 
 #: CSS of what shows through a transparent picture.
 CHECKERBOARD = "background:#fff repeating-conic-gradient(#ccc 0% 25%,#fff 0% 50%) 0 0/16px 16px;"
+#: Alternative texts of the compositing explorer's pictures, and what stands below two of them.
+_WORDS = {
+    "background": "Background {background} of {backgrounds}",
+    "segment": "Segment {segment} of {segments} on a checkerboard",
+    "opacity": "Opacity of segment {segment}: {share} of the pixels are partly transparent",
+    "composite": "Segment {segment} composited on background {background}",
+    "mask": "Mask of segment {segment}, opacity above {threshold}: {share} of the pixels are chair",
+}
+_NOTES = {"opacity": "{share} partial", "mask": "{share} chair"}
+#: A WebP file is at most so many pixels wide and high.
+_WEBP_SIDE = 16383
 
 
-def encode(picture: ArrayLike) -> str:
-    """A picture (uint8 [h, w], [h, w, 3] or [h, w, 4]) as a data URI: the smaller of a PNG and a lossless WebP file."""
+class Widget(HTML):
+    """HTML that a small script of ours makes live, in a notebook, in a page from disk, with no kernel and no network.
+
+    ``kind`` names the script ``<kind>.js`` in the folder ``scripts`` (by default the library's own), which registers
+    itself with ``chairWidgets.define(kind, start)``.
+    ``body`` is HTML of the first state, pictures with alternative text and words: it stands as it is wherever no
+    script runs, so it holds no controls. The script makes those, inside its ``<div class="chair-controls"></div>``.
+    ``data`` is what the script gets, as JSON: numbers must be finite.
+    """
+
+    def __init__(self, kind: str, body: str, data: Mapping[str, Any], scripts: Path = paths.assets) -> None:
+        self.kind, self.body, self.content = kind, body, dict(data)
+        files = paths.assets / "widgets.css", paths.assets / "widgets.js", scripts / f"{kind}.js"
+        style, core, own = map(_without_comments, files)
+        # "<" could end the script early; in JSON its code says the same.
+        packed = json.dumps(self.content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        packed = packed.replace("<", "\\u003c")
+        super().__init__(
+            f'<div class="chair-widget" data-kind="{html.escape(kind)}" data-lm-suppress-shortcuts="true">'
+            f'<style>{style}</style>{body}<script type="application/json" class="chair-data">{packed}</script>'
+            f'<script class="chair-script">{core}{own}</script></div>'
+        )
+
+    def __repr__(self) -> str:
+        return f"Widget: {self.kind}"
+
+
+def _without_comments(file: Path) -> str:
+    """A script or style of ours without its comments, which would stand in every page once for each widget."""
+    lines = map(str.strip, file.read_text(encoding="utf-8").splitlines())
+    return "".join(f"{line}\n" for line in lines if not line.startswith(("//", "/*", "*")))
+
+
+def encode(picture: ArrayLike, quality: int | None = None) -> str:
+    """A picture (uint8 [h, w], [h, w, 3] or [h, w, 4]; bool [h, w] is black and white) as a data URI.
+
+    The smaller of a PNG and a lossless WebP file; with ``quality`` (0 to 100), a lossy WebP file.
+    """
+    image, files = Image.fromarray(np.asarray(picture)), {"webp": io.BytesIO()}
+    if quality is not None:
+        image.save(files["webp"], "WEBP", quality=quality, alpha_quality=50, method=6)
+    else:
+        files["png"] = io.BytesIO()
+        image.save(files["png"], "PNG", optimize=True)
+        if max(image.size) <= _WEBP_SIDE:
+            # exact: the colour of transparent pixels stays what it is.
+            image.save(files["webp"], "WEBP", lossless=True, exact=True)
+    found = {kind: file.getvalue() for kind, file in files.items() if file.getvalue()}
+    kind = min(found, key=lambda kind: len(found[kind]))
+    return f"data:image/{kind};base64,{base64.b64encode(found[kind]).decode()}"
+
+
+def image_tag(picture: ArrayLike, alt: str, css: str = "") -> str:
+    """The ``<img>`` of a picture (as :func:`encode` takes it), as wide as there is room, its pixels kept sharp."""
     array = np.asarray(picture)
-    image, png, webp = Image.fromarray(array), io.BytesIO(), io.BytesIO()
-    image.save(png, "PNG", optimize=True)
-    # exact: the colour of transparent pixels stays what it is.
-    image.save(webp, "WEBP", lossless=True, exact=True)
-    kind, data = min((("png", png.getvalue()), ("webp", webp.getvalue())), key=lambda file: len(file[1]))
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def image_tag(picture: NDArray[np.uint8], alt: str, css: str = "") -> str:
-    """The ``<img>`` of a picture (as :func:`encode` takes it), as wide as there is room."""
-    height, width = picture.shape[:2]
-    # The ratio reserves the height of a picture that a browser is still decoding.
-    style = f"display:block;width:100%;aspect-ratio:{width}/{height};margin:0;border-radius:6px;background:#fff;{css}"
-    attributes = f'alt="{html.escape(alt)}" style="{style}" src="{encode(picture)}"'
-    return f'<img class="chair-frame" decoding="sync" {attributes}>'
+    # The ratio reserves the height of a picture that a browser is still decoding. Themes put a ground below pictures.
+    style = f"aspect-ratio:{array.shape[1]}/{array.shape[0]};background:none;{css}"
+    return f'<img class="chair-frame chair-pixels" alt="{html.escape(alt)}" style="{style}" src="{encode(array)}">'
 
 
 def compositing_explorer(
@@ -47,89 +102,44 @@ def compositing_explorer(
     backgrounds: NDArray[np.uint8],
     blend: Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]],
     thresholds: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
-) -> ipywidgets.Widget:
+) -> Widget:
     """Choose a segment, a background and a mask threshold; see background, segment, opacity, composite and mask.
 
     ``segments`` uint8 [S, d, d, 4], straight colour, already on their canvas; ``backgrounds`` uint8 [B, d, d, 3];
     ``blend(segments [N, d, d, 4], backgrounds [N, d, d, 3]) -> uint8 [N, d, d, 3]`` makes the composites;
-    ``thresholds`` in [0, 1): a pixel is chair when opacity / 255 exceeds it. Holds S x B composites and S x
-    len(thresholds) masks.
+    ``thresholds`` in [0, 1): a pixel is chair when opacity / 255 exceeds it. Holds the S + B pictures; the page makes
+    composites and masks from them.
+
+    Raises :class:`~chairlib.core.errors.ParameterError` where ``blend`` gives other pixels than the page makes.
     """
     segments, backgrounds = np.asarray(segments), np.asarray(backgrounds)
-    n_segments, n_backgrounds, side = len(segments), len(backgrounds), segments.shape[1]
-    pairs = blend(np.repeat(segments, n_backgrounds, axis=0), np.tile(backgrounds, (n_segments, 1, 1, 1)))
-    composites = np.asarray(pairs).reshape(n_segments, n_backgrounds, side, side, 3)
-    parts = WidgetParts(width=220, description_width="85px")
-    segment = parts.slider([f"{s} of {n_segments}" for s in range(1, n_segments + 1)], "segment")
-    background = parts.slider([f"{b} of {n_backgrounds}" for b in range(1, n_backgrounds + 1)], "background")
-    released = next((number for number, t in enumerate(thresholds) if np.isclose(t, MASK_THRESHOLD)), None)
-    levels = [f"{t:g}" + (" (released)" if number == released else "") for number, t in enumerate(thresholds)]
-    threshold = parts.slider(levels, "opacity >", released or 0)
-
-    def opacity(s: int) -> ipywidgets.HTML:
-        partial = f"{((alphas[s] > 0) & (alphas[s] < 255)).mean() * 100:.1f} %"
-        alt = f"Opacity of segment {s + 1}: {partial} of the pixels are partly transparent"
-        return parts.picture(alphas[s], alt, f"{partial} partial")
-
-    def mask(s: int, t: float) -> ipywidgets.HTML:
-        chair = alphas[s] > t * 255
-        share = f"{chair.mean() * 100:.2f} %"
-        alt = f"Mask of segment {s + 1}, opacity above {t:g}: {share} of the pixels are chair"
-        return parts.picture(np.where(chair, 255, 0).astype(np.uint8), alt, f"{share} chair")
-
-    def composites_of(s: int) -> ipywidgets.Stack:
-        alts = [f"Segment {s + 1} composited on background {b}" for b in range(1, n_backgrounds + 1)]
-        return parts.stack(map(parts.picture, composites[s], alts), background)
-
-    alphas, numbers = segments[..., 3], range(n_segments)
-    rooms = [f"Background {b} of {n_backgrounds}" for b in range(1, n_backgrounds + 1)]
-    cut_outs = [
-        parts.picture(segments[s], f"Segment {s + 1} of {n_segments} on a checkerboard", css=CHECKERBOARD)
-        for s in numbers
-    ]
-    masks = [parts.stack([mask(s, t) for t in thresholds], threshold) for s in numbers]
-    panels = {
-        "background": parts.stack(map(parts.picture, backgrounds, rooms), background),
-        "segment": parts.stack(cut_outs, segment),
-        "opacity": parts.stack(map(opacity, numbers), segment),
-        "composite": parts.stack(map(composites_of, numbers), segment),
-        "mask": parts.stack(masks, segment),
+    colours, alphas, n_rooms = segments[..., :3], segments[..., 3], len(backgrounds)
+    fronts, rooms = np.repeat(segments, n_rooms, axis=0), np.tile(backgrounds, (len(segments), 1, 1, 1))
+    blended, cover = np.asarray(blend(fronts, rooms)), fronts[..., 3:].astype(int)
+    made = np.rint((cover * fronts[..., :3] + (255 - cover) * rooms) / 255)
+    if worst := int(np.abs(blended - made).max()):
+        rule = "opacity x segment + (1 - opacity) x background, rounded to whole levels"
+        raise ParameterError(f"the page composites by {rule}; blend differs from it by up to {worst} of 255 levels.")
+    released = next((number for number, t in enumerate(thresholds) if np.isclose(t, MASK_THRESHOLD)), -1)
+    start = max(0, released)
+    mask, partial = alphas[0] > thresholds[start] * 255, (alphas[0] > 0) & (alphas[0] < 255)
+    first = {
+        "background": (backgrounds[0], ""),
+        "segment": (segments[0], ""),
+        "opacity": (alphas[0], f"{partial.mean() * 100:.1f} %"),
+        "composite": (blended[0], ""),
+        "mask": (mask, f"{mask.mean() * 100:.2f} %"),
     }
-    boxes = [ipywidgets.VBox([parts.text(f"<strong>{name}</strong>"), stack]) for name, stack in panels.items()]
-    # As many panels in a row as fit: five on a page, two on a phone.
-    columns = "repeat(auto-fill, minmax(128px, 1fr))"
-    grid = ipywidgets.Layout(grid_template_columns=columns, grid_gap="8px", max_width="1100px", overflow="hidden")
-    return ipywidgets.VBox([segment, background, threshold, ipywidgets.GridBox(boxes, layout=grid)])
-
-
-class WidgetParts:
-    """Makes pictures, stacks and sliders that share one layout and one style, which keeps pages small."""
-
-    def __init__(self, width: int, description_width: str = "initial", pixelated: bool = True) -> None:
-        self._rendering = "image-rendering:pixelated;" if pixelated else ""
-        self._layout = ipywidgets.Layout(margin="0", width="100%", max_width=f"{width}px", overflow="hidden")
-        self._style = HTMLStyle()
-        self._slider_layout = ipywidgets.Layout(width="420px", max_width="100%", flex="0 1 auto")
-        self._slider_style = {"description_width": description_width}
-
-    def text(self, content: str) -> ipywidgets.HTML:
-        return ipywidgets.HTML(content, layout=self._layout, style=self._style)
-
-    def picture(self, picture: NDArray[np.uint8], alt: str, below: str = "", css: str = "") -> ipywidgets.HTML:
-        """A picture with its alternative text and, where given, a note below it."""
-        note = f'<div style="line-height:1.6">{html.escape(below)}</div>' if below else ""
-        return self.text(image_tag(picture, alt, css + self._rendering) + note)
-
-    def slider(self, labels: Sequence[str], description: str, start: int = 0) -> ipywidgets.SelectionSlider:
-        options = [(label, number) for number, label in enumerate(labels)]
-        return ipywidgets.SelectionSlider(
-            options=options, index=start, description=description, layout=self._slider_layout, style=self._slider_style
-        )
-
-    def stack(
-        self, children: Iterable[ipywidgets.Widget], slider: ipywidgets.SelectionSlider | ipywidgets.Dropdown
-    ) -> ipywidgets.Stack:
-        """Show the child whose number the slider (or list) gives."""
-        stack = ipywidgets.Stack(list(children), selected_index=slider.index, layout=self._layout)
-        ipywidgets.jsdlink((slider, "index"), (stack, "selected_index"))
-        return stack
+    numbers = {"segment": 1, "background": 1, "segments": len(segments), "backgrounds": n_rooms}
+    panels = "".join(
+        f'<div data-panel="{name}"><strong>{name}</strong>'
+        f"{image_tag(picture, _WORDS[name].format(**numbers, threshold=f'{thresholds[start]:g}', share=share), look)}"
+        f'<div class="chair-note" aria-live="polite">{_NOTES.get(name, "").format(share=share)}</div></div>'
+        for name, (picture, share) in first.items()
+        for look in (CHECKERBOARD if name == "segment" else "",)
+    )
+    sheets = {"colours": colours, "opacities": alphas, "backgrounds": backgrounds}
+    data: dict[str, Any] = {name: encode(np.hstack(list(pictures))) for name, pictures in sheets.items()}
+    data |= {"side": segments.shape[1], "thresholds": list(thresholds), "released": released, "start": start}
+    data |= {"words": _WORDS, "notes": _NOTES}
+    return Widget("compositing", f'<div class="chair-controls"></div><div class="chair-panels">{panels}</div>', data)

@@ -35,7 +35,8 @@ def kept_and_refused(
     pictures = thumbnails(pictures, columns)
     labels = {"": f"kept: {n_kept:,}", **{name: f"refused, {name}: {n:,}" for name, n in counts.most_common()}}
     rows = [Row(list(pictures[names == name][:columns]) or "none", label) for name, label in labels.items()]
-    alt = f"{n_kept:,} {noun} kept and {counts.total():,} refused"
+    takeaway = alt = f"{n_kept:,} {noun} kept and {counts.total():,} refused"
     alt += f". Refused: {', '.join(f'{name} {n:,}' for name, n in counts.most_common())}" if counts else ""
+    takeaway += "".join(f", most often for: {name} ({n:,})" for name, n in counts.most_common(1))
     fig, _ = mosaic(rows, columns, largest=1.2)
-    return show(fig, alt, title, dpi=fig.dpi)
+    return show(fig, alt, title, dpi=fig.dpi, takeaway=takeaway)

@@ -8,16 +8,19 @@ the letters do the same. All commands have buttons too.
 """
 
 import html
+import os
 from collections.abc import Callable
 from functools import partial
 from itertools import takewhile
 from typing import Any
 
 import ipywidgets
+from IPython.display import HTML
 
 from chairfinder.review_session import LedgerLike, Mark, ReviewSession
 from chairfinder.thumbnails import Thumbnails, thumbnail
 from chairlib.core.errors import ChairlibError, ImageError
+from chairlib.core.progress import HEADLESS
 
 _SIDE, _LARGE_SIDE = 160, 480
 _COLUMNS = 8
@@ -65,15 +68,75 @@ def review(
     by: str = "",
     show: str = "undecided",
     where: Callable[[Any], bool] | None = None,
-) -> "ReviewGrid":
+) -> "ReviewGrid | HTML":
     """Show the accepted images that nobody has decided on, page by page. Turning a page keeps what was not refused.
 
     Click into the grid's field *keys* (it has the focus at first), then: arrows move, a digit refuses for that reason,
     K keeps, Enter or N turns the page and keeps the rest, P goes back, U or Backspace undoes, Z enlarges. Every
     decision is in the ledger at once, under the name ``by``; started again, it goes on at the first undecided image.
     ``show`` and ``where`` as for :class:`chairfinder.review_session.ReviewSession`.
+
+    In a notebook that runs without anyone looking (for the site) it is the first page's pictures, without controls.
     """
-    return ReviewGrid(ReviewSession(ledger, kind, per_page, by, show, where))
+    session = ReviewSession(ledger, kind, per_page, by, show, where)
+    return _still(session) if os.environ.get(HEADLESS) else ReviewGrid(session)
+
+
+class _Images:
+    """The images of a session in HTML."""
+
+    def __init__(self, session: ReviewSession) -> None:
+        self.session = session
+        self.thumbnails = Thumbnails(session.kind, _SIDE)
+
+    def cell(self, image_id: str, mark: Mark | None, is_current: bool) -> str:
+        """An image with its mark, its size, its query and its licence."""
+        entry = self.session.entry(image_id)
+        refused = mark is not None and mark.decision == "refuse"
+        line = f"4px solid {_CURSOR}" if is_current else (f"3px dashed {_REFUSED}" if refused else "1px solid #8888")
+        box = f"position:relative;box-sizing:border-box;width:100%;aspect-ratio:1;border:{line};{self.board}"
+        sign = (
+            '<div aria-hidden="true" style="position:absolute;z-index:1;right:2px;top:2px;'
+            f"background:{_REFUSED};color:#000;"
+            'font:bold 18px/22px sans-serif;padding:0 5px;border-radius:3px">✕</div>'
+        )
+        size = f"{entry.width} × {entry.height}"
+        query = html.escape(str(entry.query or ""))
+        licence = html.escape(str(entry.licence or entry.licence_url or "no licence stated"))
+        clipped = "white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
+        alt = f"{self.session.kind} {image_id}, {size} pixels, {entry.query}: {_describe_mark(mark)}"
+        return (
+            f'<div style="{box}">{self._image(image_id, alt, refused)}{sign if refused else ""}</div>'
+            f'<div style="line-height:1.35;font-size:.85em;{clipped}">{size}<br>{query}<br>{licence}</div>'
+        )
+
+    @property
+    def board(self) -> str:
+        """CSS of the ground it stands on."""
+        return _CHECKERBOARD if self.session.kind == "segment" else "background:#fff;"
+
+    def _image(self, image_id: str, alt: str, faint: bool) -> str:
+        style = (
+            "position:absolute;inset:0;margin:0;width:100%;height:100%;object-fit:contain;background:none;"
+            f"{'opacity:.45;' if faint else ''}"
+        )
+        try:
+            picture = self.thumbnails.get(self.session.ledger.path(image_id))
+        except ImageError as error:
+            return f'<div style="color:#000;white-space:normal;font-size:.8em">{html.escape(str(error))}</div>'
+        return f'<img decoding="sync" alt="{html.escape(alt)}" style="{style}" src="{picture}">'
+
+
+def _still(session: ReviewSession) -> HTML:
+    """The first page of a session as it looks before anything is decided."""
+    images = _Images(session)
+    images.thumbnails.announce(session.ledger.path(image_id) for image_id in session.ids)
+    cells = "".join(f"<div>{images.cell(image_id, None, is_current=False)}</div>" for image_id in session.ids)
+    columns = "repeat(auto-fill,minmax(96px,1fr))"
+    look = f"display:grid;grid-template-columns:{columns};gap:6px;max-width:{_COLUMNS * (_SIDE + 14)}px"
+    return HTML(
+        f'<div class="chair-review-still"><p>{html.escape(session.progress)}</p><div style="{look}">{cells}</div></div>'
+    )
 
 
 class ReviewGrid(ipywidgets.VBox):
@@ -81,7 +144,7 @@ class ReviewGrid(ipywidgets.VBox):
 
     def __init__(self, session: ReviewSession) -> None:
         self.session = session
-        self._thumbnails = Thumbnails(session.kind, _SIDE)
+        self._images = _Images(session)
         self._enlarged = False
         self._text = ""
         self._commands = self._list_commands()
@@ -191,7 +254,7 @@ class ReviewGrid(ipywidgets.VBox):
         """Bring every widget in line with the session. Only what has changed travels to the page."""
         session = self.session
         session.forget_removed(self._upcoming())
-        self._thumbnails.announce(session.ledger.path(image_id) for image_id in self._upcoming())
+        self._images.thumbnails.announce(session.ledger.path(image_id) for image_id in self._upcoming())
         alarm = (
             f'<div role="alert" style="border-left:4px solid {_REFUSED};padding-left:8px">'
             f"✕ {html.escape(problem)}</div>"
@@ -210,7 +273,7 @@ class ReviewGrid(ipywidgets.VBox):
             if shown:
                 mark = session.marks.get(ids[number])
                 is_current = number == session.cursor
-                picture.value = self._picture(ids[number], mark, is_current)
+                picture.value = self._images.cell(ids[number], mark, is_current)
                 button.description = ("▶ " if is_current else "") + _describe_mark(mark)
                 button.tooltip = (
                     f"picture {number + 1}: {_describe_mark(mark)}; a click refuses it, or keeps it after all"
@@ -222,40 +285,6 @@ class ReviewGrid(ipywidgets.VBox):
         session = self.session
         return [image_id for page in range(3) for image_id in session.page_ids(session.page + page)]
 
-    def _picture(self, image_id: str, mark: Mark | None, is_current: bool) -> str:
-        entry = self.session.entry(image_id)
-        refused = mark is not None and mark.decision == "refuse"
-        line = f"4px solid {_CURSOR}" if is_current else (f"3px dashed {_REFUSED}" if refused else "1px solid #8888")
-        box = f"position:relative;box-sizing:border-box;width:100%;aspect-ratio:1;border:{line};{self._board}"
-        sign = (
-            '<div aria-hidden="true" style="position:absolute;z-index:1;right:2px;top:2px;'
-            f"background:{_REFUSED};color:#000;"
-            'font:bold 18px/22px sans-serif;padding:0 5px;border-radius:3px">✕</div>'
-        )
-        size = f"{entry.width} × {entry.height}"
-        query, licence = html.escape(str(entry.query or "")), html.escape(str(entry.licence or "no licence"))
-        clipped = "white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
-        alt = f"{self.session.kind} {image_id}, {size} pixels, {entry.query}: {_describe_mark(mark)}"
-        return (
-            f'<div style="{box}">{self._image(image_id, alt, refused)}{sign if refused else ""}</div>'
-            f'<div style="line-height:1.35;font-size:.85em;{clipped}">{size}<br>{query}<br>{licence}</div>'
-        )
-
-    @property
-    def _board(self) -> str:
-        return _CHECKERBOARD if self.session.kind == "segment" else "background:#fff;"
-
-    def _image(self, image_id: str, alt: str, faint: bool) -> str:
-        style = (
-            "position:absolute;inset:0;margin:0;width:100%;height:100%;object-fit:contain;"
-            f"{'opacity:.45;' if faint else ''}"
-        )
-        try:
-            picture = self._thumbnails.get(self.session.ledger.path(image_id))
-        except ImageError as error:
-            return f'<div style="color:#000;white-space:normal;font-size:.8em">{html.escape(str(error))}</div>'
-        return f'<img decoding="sync" alt="{html.escape(alt)}" style="{style}" src="{picture}">'
-
     def _enlargement(self) -> str:
         image_id = str(self.session.current)
         try:
@@ -263,7 +292,7 @@ class ReviewGrid(ipywidgets.VBox):
         except ImageError as error:
             return html.escape(str(error))
         alt = f"{self.session.kind} {image_id}, enlarged"
-        return f'<img alt="{html.escape(alt)}" style="max-width:{_LARGE_SIDE}px;{self._board}" src="{picture}">'
+        return f'<img alt="{html.escape(alt)}" style="max-width:{_LARGE_SIDE}px;{self._images.board}" src="{picture}">'
 
 
 def typed(before: str, after: str) -> str:

@@ -449,6 +449,23 @@ def test_a_folder_of_more_files_than_the_limit_is_not_said_to_match_nothing(tmp_
     assert "no file's path" not in str(report)
 
 
+def test_a_folder_s_manifest_says_licence_and_page_of_each_image(client, tmp_path):
+    folder = tmp_path / "arm-chairs"
+    folder.mkdir()
+    for number in (1, 2, 3):
+        (folder / f"{number}.png").write_bytes(b"?")
+    terms, page = "https://creativecommons.org/licenses/by/4.0/", "https://example.org/page"
+    lines = [
+        "file,url,author,licence,landing_page,licence_url",
+        f"1.png,https://example.org/1.png,A. Person,,{page},{terms}",
+    ]
+    (folder / "manifest.csv").write_text("\n".join([*lines, "2.png,https://example.org/2.png,,CC0,,"]) + "\n")
+    first, second, third = Local(folder).search(CHAIRS, client, None).items
+    assert (first.landing_page, first.author, first.licence_url) == (page, "A. Person", terms)
+    assert (second.landing_page, second.licence, second.licence_url) == ("https://example.org/2.png", "CC0", "")
+    assert (third.landing_page, third.licence, third.licence_url) == ("", "", "")
+
+
 def test_names_of_files_that_are_not_utf_8(tmp_path, monkeypatch):
     """A name is bytes: found, fetched, named and gone on with, whatever they are."""
     monkeypatch.setattr(local, "_PAGE", 1)

@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.display import HTML
 from PIL import Image
 
+from chairfinder.collecting import collect
+from chairfinder.queries import Query
 from chairfinder.review import ReviewGrid, review, typed
 from chairfinder.review_session import ReviewSession
 from chairfinder.thumbnails import Thumbnails, thumbnail
+from chairlib.collection import Collection
 from chairlib.core.errors import CollectionError, ImageError
+from chairlib.core.progress import HEADLESS
 from drawing import draw_background, draw_segment, encode
 from ledger_helpers import Entry, FakeLedger
 
@@ -85,6 +90,22 @@ def test_deleting_a_character_undoes_and_clearing_the_field_does_not():
     assert typed("a", "") == "u"
     assert typed("ad3", "") == ""
     assert typed("ad3", "ad3") == ""
+
+
+def test_pictures_tell_the_licence_that_is_known(tmp_path):
+    terms = "https://creativecommons.org/licenses/by/4.0/"
+    for fields, told in (({"licence": "", "licence_url": terms}, terms), ({"licence": ""}, "no licence stated")):
+        assert f"<br>{told}</div>" in shown(review(ledger_in(tmp_path, 1, **fields), per_page=1))[0]
+
+
+def test_a_collection_s_own_licence_stands_below_its_pictures(tmp_path):
+    """As the chapter on collections shows it: mini's images, collected once more, state mini's licence."""
+    queries = [Query("segments", "segment"), Query("backgrounds", "background")]
+    folder = f"local:{Collection('mini').root}"
+    found = collect(queries, [folder], tmp_path / "c", limit=16, any_licence=True, progress=False)
+    pictures = shown(review(found.ledger, per_page=16))
+    assert len(pictures) == 16
+    assert all("<br>CC0-1.0</div>" in picture for picture in pictures)
 
 
 def test_pictures_tell_size_query_licence_and_decision(tmp_path):
@@ -179,7 +200,7 @@ def test_moving_redraws_two_pictures_only(tmp_path):
 
 def test_a_prepared_page_is_turned_at_once(tmp_path):
     grid = ReviewGrid(ReviewSession(ledger_in(tmp_path, 72)))
-    for made in list(grid._thumbnails._made.values()):
+    for made in list(grid._images.thumbnails._made.values()):
         made.result()
     began = time.perf_counter()
     grid.press("n")
@@ -213,6 +234,16 @@ def test_only_what_was_announced_last_is_held(tmp_path):
     assert all(thumbnails.get(file) == thumbnail("segment", file) for file in files)
     with pytest.raises(ImageError, match=r"missing\.png"):
         thumbnails.get(tmp_path / "missing.png")
+
+
+def test_where_nobody_looks_it_is_pictures_without_controls(tmp_path, monkeypatch):
+    """On the site nothing would hear a control."""
+    monkeypatch.setenv(HEADLESS, "1")
+    still = review(ledger_in(tmp_path, 10, licence="CC0"), per_page=6)
+    assert isinstance(still, HTML)
+    assert re.findall(r'alt="segment (segment-\d+),', still.data) == [f"segment-{number:03d}" for number in range(6)]
+    assert still.data.count("CC0") == 6
+    assert not re.search("<(input|button|select|script)", still.data)
 
 
 STATE = '<script type="application/vnd.jupyter.widget-state+json">{}</script>'

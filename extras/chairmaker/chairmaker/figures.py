@@ -1,14 +1,14 @@
 """Figures of the gallery: pictures by name in a grid, and chairs to walk round."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
-import ipywidgets
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chairlib.show.canvas import Figure, join_words, show, theme
 from chairlib.show.mosaic import Row, as_rgb, mosaic, thumbnails
-from chairlib.show.widgets import CHECKERBOARD, WidgetParts
+from chairlib.show.widgets import CHECKERBOARD, Widget, encode, image_tag
 from chairmaker.gallery import Turntable
 
 
@@ -24,30 +24,41 @@ def named_grid(images: Mapping[str, ArrayLike], columns: int = 8, title: str = "
         for start in range(0, len(pictures), columns)
     ]
     fig, _ = mosaic(rows, columns)
-    return show(fig, f"{len(pictures)} {noun}: {join_words(list(named))}", title, dpi=fig.dpi)
+    several = f"{len(pictures)} {noun} of {len(named)} kinds" if 1 < len(named) < len(pictures) else ""
+    return show(fig, f"{len(pictures)} {noun}: {join_words(list(named))}", title, dpi=fig.dpi, takeaway=several)
 
 
-def chair_turner(chairs: Mapping[str, Turntable]) -> ipywidgets.Widget:
-    """Choose a chair, walk round it, and change one of its dimensions.
+def chair_turner(chairs: Mapping[str, Turntable]) -> Widget:
+    """Choose a chair, change one of its dimensions, and walk round it.
 
     ``chairs``: turntables by name, with the same numbers of values and of angles for all, as
-    :func:`chairmaker.gallery.turntables` gives them.
+    :func:`chairmaker.gallery.turntables` gives them. Pictures are never shown larger than they are. They are kept in
+    WebP files that are not lossless, one a chair.
     """
-    first = next(iter(chairs.values()))
-    n_values, angles = len(first.values), first.angles
-    parts = WidgetParts(width=320, pixelated=False, description_width="85px")
-    chair = parts.slider([name.replace("_", " ") for name in chairs], "chair")
-    angle = parts.slider([f"{degrees:.0f}°" for degrees in angles], "walk round", min(1, len(angles) - 1))
-    value = parts.slider([f"{number + 1} of {n_values}" for number in range(n_values)], "dimension", n_values // 2)
-
-    def view(name: str, v: int, a: int) -> ipywidgets.HTML:
-        turned = chairs[name]
-        dimension = f"{turned.dimension.replace('_', ' ')} {turned.values[v]:.2f}"
-        alt = f"A rendered chair, {name.replace('_', ' ')}, {dimension}, seen from {turned.angles[a]:.0f} degrees"
-        return parts.picture(turned.pictures[v, a], alt, dimension, CHECKERBOARD)
-
-    def sides(name: str, v: int) -> ipywidgets.Stack:
-        return parts.stack([view(name, v, a) for a in range(len(angles))], angle)
-
-    views = [parts.stack([sides(name, v) for v in range(n_values)], value) for name in chairs]
-    return ipywidgets.VBox([chair, angle, value, parts.stack(views, chair)])
+    tables = list(chairs.values())
+    n_values, angles = len(tables[0].values), tables[0].angles
+    height, width = tables[0].pictures.shape[2:4]
+    titles = [name.replace("_", " ") for name in chairs]
+    value, angle = n_values // 2, min(1, len(angles) - 1)
+    notes = [[f"{table.dimension.replace('_', ' ')} {size:.2f}" for size in table.values] for table in tables]
+    words = [
+        [[f"A rendered chair, {title}, {note}, seen from {seen:.0f} degrees" for seen in angles] for note in own]
+        for title, own in zip(titles, notes, strict=True)
+    ]
+    data = {
+        "width": width,
+        "height": height,
+        "sheets": [encode(np.vstack([np.hstack(list(row)) for row in table.pictures]), 55) for table in tables],
+        "words": words,
+        "notes": [[[note] * len(angles) for note in own] for own in notes],
+        "sliders": [
+            {"label": "chair", "texts": titles, "start": 0, "list": True},
+            {"label": "dimension", "texts": [f"{v + 1} of {n_values}" for v in range(n_values)], "start": value},
+            {"label": "walk round", "texts": [f"{seen:.0f}°" for seen in angles], "start": angle},
+        ],
+    }
+    look = f"{CHECKERBOARD}width:{width}px;image-rendering:auto;"
+    first = image_tag(tables[0].pictures[value, angle], words[0][value][angle], look)
+    note = f'<div class="chair-note" aria-live="polite">{notes[0][value]}</div>'
+    body = f'<div class="chair-beside"><div>{first}{note}</div><div class="chair-controls"></div></div>'
+    return Widget("frames", body, data, Path(__file__).parent / "assets")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chairlib.core.progress import progress_bar
-from chairmaker.catalogue import draw_visible_room, in_studio, photograph, photograph_room
+from chairmaker.catalogue import CHAIR_SAMPLES, draw_visible_room, in_studio, photograph, photograph_room
 from chairmaker.chairs import FAMILIES, Design, draw_design, with_dimension
 from chairmaker.materials import MATERIALS, Material, pick
 from chairmaker.render import smooth_light, straight_rgba
@@ -88,6 +88,19 @@ def render_turned(task: tuple[str, int, float, float, int, int]) -> NDArray[np.u
 def _finish(design: Design, rng: np.random.Generator) -> dict[str, Material]:
     """A material for every slot."""
     return {slot: MATERIALS[pick(rng, choices)](rng) for slot, choices in design.slots.items()}
+
+
+def answer() -> list[str]:
+    """What the renderer can make and how fine its opacity is, in three sentences."""
+    rays = CHAIR_SAMPLES
+    return [
+        f"The renderer draws {len(FAMILIES)} families of chairs, {len(MATERIALS)} materials and {len(ROOM_KINDS)} "
+        "kinds of rooms and outdoor places.",
+        "Each chair is a new design: its proportions, parts, materials, camera and light are drawn at random, and the "
+        "same seed draws the same chair.",
+        f"A pixel's opacity is the share of its {rays} rays that hit the chair, so it has steps of "
+        f"about {100 / rays:.0f} points; nobody drew it.",
+    ]
 
 
 def family_pictures(each: int = 4, size: int = 128, seed: int = 0) -> dict[str, NDArray[np.uint8]]:

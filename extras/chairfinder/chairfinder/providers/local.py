@@ -3,7 +3,7 @@
 A file is found by a query if its path, from the folder's own name on, holds all words of the query ("arm chair" finds
 ``arm-chairs/7.png``). What its name's end says is an image of the other kind (``.jpg`` for segments) is left to that
 kind's queries; whatever else matches is taken and judged by its content, so that a file that is no image is refused
-with a reason. The manifest is that of `chairlib import`: ``file``, ``source``, ``url``, ``author``, ``licence``.
+with a reason. The manifest is that of `chairlib import`: authors, addresses and licences come along.
 """
 
 import os
@@ -91,9 +91,10 @@ class Local:
         note = self._notes.get(file, {})
         return SearchResult(
             file.as_uri(),
-            landing_page=note.get("url", ""),
+            landing_page=note.get("landing_page") or note.get("url", ""),
             author=note.get("author", ""),
             licence=note.get("licence", ""),
+            licence_url=note.get("licence_url", ""),
             title=text_of(file.stem),
         )
 
