@@ -5,16 +5,14 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
-import ipywidgets
 import numpy as np
-from ipywidgets.embed import dependency_state
-from PIL import Image
+from PIL import Image, ImageColor
 
-from chairlib.show.canvas import Figure
+from chairlib.show.canvas import GROUND, Figure
+from chairlib.show.widgets import Widget
 
 RNG = np.random.default_rng(0)
 
@@ -36,9 +34,15 @@ def pixels(figure: Figure) -> np.ndarray:
 
 
 def has_colour(figure: Figure, colour: str, least: int = 100) -> bool:
-    """Whether at least so many pixels have this colour, given as "#rrggbb"."""
+    """Whether at least so many pixels have this colour, given as "#rrggbb", or one that blending rounds to."""
     wanted = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    return bool((pixels(figure) == wanted).all(axis=-1).sum() >= least)
+    return bool((np.abs(pixels(figure).astype(int) - wanted) <= 1).all(axis=-1).sum() >= least)
+
+
+def mixed(colour: str, ground: str, opacity: float) -> str:
+    """A colour of this opacity laid over a ground, all as "#rrggbb"."""
+    over, under = (np.array(ImageColor.getrgb(one)) for one in (colour, ground))
+    return "#{:02x}{:02x}{:02x}".format(*np.rint(opacity * over + (1 - opacity) * under).astype(int))
 
 
 class ImageTag(HTMLParser):
@@ -77,42 +81,46 @@ def check_figure(figure: Figure) -> None:
         assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
     shown = pixels(figure)
     for edge in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
-        assert (edge == 255).all()
+        assert (edge == ImageColor.getrgb(GROUND)).all()
+    assert "nan" not in figure.caption
+    assert not figure.caption or figure.caption.endswith(".")
+    assert not figure.title or figure.title.rstrip(".") not in figure.caption
     assert len(figure.webp) < 1_000_000
 
 
-def embed_size(widget: ipywidgets.Widget) -> int:
-    """The number of bytes that a widget, with all it holds and its links, adds to a page (its state as UTF-8 JSON)."""
-    return len(json.dumps(dependency_state([widget], drop_defaults=False)).encode())
+def size_of(widget: Widget) -> int:
+    """The number of bytes that a widget, with its scripts and all it holds, adds to a page."""
+    return len(widget.data.encode())
 
 
-def models(widget: ipywidgets.Widget, name: str) -> list[dict[str, Any]]:
-    states = dependency_state([widget], drop_defaults=False).values()
-    return [model["state"] for model in states if model["model_name"] == name]
+def data_of(widget: Widget) -> dict[str, Any]:
+    """What a page hands to the widget's script."""
+    (packed,) = re.findall(r'<script type="application/json" class="chair-data">(.*?)</script>', widget.data, re.DOTALL)
+    return json.loads(packed)
 
 
-def pictures(widget: ipywidgets.Widget) -> dict[str, np.ndarray]:
-    """Every picture the widget holds, as RGBA, by alternative text."""
-    found = {}
-    for state in models(widget, "HTMLModel"):
-        if image := re.search(r'alt="(.*?)".*src="data:image/(?:png|webp);base64,(.*?)"', state["value"]):
-            data = base64.b64decode(image.group(2))
-            found[html.unescape(image.group(1))] = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
-    return found
+def decoded(source: str) -> np.ndarray:
+    """A picture's pixels, from its data URI."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))))
 
 
-def children(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from children(child)
+def pictures(widget: Widget) -> dict[str, np.ndarray]:
+    """The pictures of a widget's first state, as RGBA, by alternative text."""
+    found = re.findall(r'<img [^>]*alt="([^"]*)"[^>]*src="data:image/\w+;base64,([^"]*)"', widget.body)
+    files = {html.unescape(alt): io.BytesIO(base64.b64decode(data)) for alt, data in found}
+    return {alt: np.asarray(Image.open(file).convert("RGBA")) for alt, file in files.items()}
 
 
-def wait_for_alts(page: Any, *expected: str) -> None:
-    shown = "JSON.stringify([...document.querySelectorAll('img.chair-frame')].map(i => i.alt))"
-    page.wait_for_function(f"expected => {shown} === JSON.stringify(expected)", arg=list(expected), timeout=5000)
+def wait_for_words(page: Any, *expected: str) -> None:
+    """Wait until the pictures of a page's widgets say this, in order."""
+    told = "JSON.stringify([...document.querySelectorAll('canvas.chair-frame')].map(c => c.ariaLabel))"
+    page.wait_for_function(f"expected => {told} === JSON.stringify(expected)", arg=list(expected), timeout=5000)
 
 
-def colour_of(page: Any, selector: str, x: float = 0.5) -> tuple[int, ...]:
-    """The colour on the screen at a share ``x`` of a picture's width, half-way down."""
-    shot = Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")
-    return shot.getpixel((int(x * shot.width), shot.height // 2))
+def shown_pixels(page: Any, words: str) -> np.ndarray:
+    """The pixels of the canvas that says these words, as RGBA."""
+    read = """words => { const canvas = [...document.querySelectorAll("canvas")].find(c => c.ariaLabel === words);
+        const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return [[...data], height, width]; }"""
+    data, height, width = page.evaluate(read, words)
+    return np.array(data, np.uint8).reshape(height, width, 4)

@@ -10,8 +10,8 @@ ABSENT = "chair-absent"
 
 
 def in_short(*sentences: str) -> HTML:
-    """The answer of a chapter in a few sentences, as a box. Values are part of the sentences, with their intervals."""
-    words = html.escape(" ".join(sentences))
+    """The answer of a chapter as a box, a paragraph each sentence. Values are part of them, with their intervals."""
+    words = "</p><p>".join(map(html.escape, sentences))
     look = "border-left:3px solid #009E73;padding:.2em 0 .2em 1em;margin:1em 0"
     return HTML(f'<div class="chair-in-short" style="{look}"><p><strong>In short.</strong> {words}</p></div>')
 

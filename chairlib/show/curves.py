@@ -40,7 +40,8 @@ def foreground_histogram(shares: Mapping[str, ArrayLike], title: str = "") -> ca
     ax.set(xlabel="chair pixels in a composite (%)", ylabel=f"composites (% per {step:g}-point bin)", xlim=(0, None))
     canvas.legend_above(ax, columns=1)
     alt = f"Histogram of the share of chair pixels per composite. {'; '.join(described)}. The paper's mean is {paper} %"
-    return canvas.show(fig, alt, title)
+    means = canvas.join_words([f"{values.mean():.1f} % ({name})" for name, values in data.items()])
+    return canvas.show(fig, alt, title, takeaway=f"Chair pixels on average: {means}; in the paper {paper} %")
 
 
 @canvas.theme()
@@ -59,7 +60,7 @@ def training_curves(
     losses = []
     for name, column, look in (("training", "train_loss", 1), ("validation", "val_loss", 0)):
         line = history.dropna(subset=[column])
-        loss.plot(line["images"], line[column], label=name, **_line_style(line, look))
+        loss.plot(line["images"], line[column], label=name, **_line_style(line, canvas.line_style(look)))
         losses += [f"{name} loss ends at {value:.4f}" for value in line[column].tail(1)]
     if scored.empty:
         iou_words = "There is no validation IoU, since no validation image holds the object"
@@ -68,7 +69,7 @@ def training_curves(
     else:
         first, last = scored["val_iou"].iloc[[0, -1]]
         iou_words = f"Validation IoU goes from {first:.1f} to {last:.1f} %"
-        iou.plot(scored["images"], scored["val_iou"], **_line_style(scored, 0))
+        iou.plot(scored["images"], scored["val_iou"], **_line_style(scored, canvas.line_style(0)))
         best_images = scored["images"].iloc[int(scored["val_iou"].argmax())] if best_images is None else best_images
     if best_images is not None:
         evaluations = history if scored.empty else scored
@@ -90,12 +91,13 @@ def training_curves(
     fig.align_ylabels()
     canvas.legend_above(loss)
     spent = f"{history['images'].max():,.0f} images and {history['seconds'].max():,.0f} seconds"
-    return canvas.show(fig, f"Training curves over {spent}: {', '.join(losses)}. {iou_words}", title)
+    return canvas.show(
+        fig, f"Training curves over {spent}: {', '.join(losses)}. {iou_words}", title, takeaway=iou_words
+    )
 
 
-def _line_style(line: pd.DataFrame, number: int) -> dict[str, Any]:
+def _line_style(line: pd.DataFrame, look: dict[str, Any]) -> dict[str, Any]:
     """Colour, dashes and markers of a line; its markers are far enough apart to be told from each other."""
-    look = canvas.line_style(number)
     return {**look, "markersize": 5, "markeredgecolor": look["color"], "markevery": math.ceil(len(line) / 15)}
 
 
@@ -114,16 +116,19 @@ def iou_over_steps(curves: Mapping[str, Sequence[pd.DataFrame]], title: str = ""
     fig = canvas.new_figure(4.4)
     ax = fig.subplots()
     described = []
-    for number, (label, values) in enumerate(seeds.items()):
+    for label, look in canvas.line_styles(list(seeds)).items():
+        values = seeds[label]
         rows = values.melt(ignore_index=False, value_name="iou").reset_index()
-        sns.lineplot(rows, x="images", y="iou", label=label, **_line_style(values, number), **canvas.BAND, ax=ax)
+        sns.lineplot(rows, x="images", y="iou", label=label, **_line_style(values, look), **canvas.BAND, ax=ax)
         described.append(_describe_seeds(label, values))
     ax.set(ylabel=f"validation IoU{_on(on)} (%)")
     canvas.images_axis(ax, max(values.index[-1] for values in seeds.values()))
     canvas.legend_above(ax)
     several = any(len(values.columns) > 1 for values in seeds.values())
     alt = f"Validation IoU against images seen{', the mean over seeds and their range' if several else ''}. "
-    return canvas.show(fig, alt + "; ".join(described), title)
+    ends = pd.Series({label: values.iloc[-1].mean() for label, values in seeds.items()})
+    takeaway = canvas.describe_ends("Validation IoU at the end of training", ends)
+    return canvas.show(fig, alt + "; ".join(described), title, takeaway=takeaway)
 
 
 def over_seeds(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -193,12 +198,12 @@ def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: s
     rows = rows.dropna(subset=["iou"]).sort_values("size", kind="stable")
     labels = list(dict.fromkeys(rows.sort_index()["label"]))
     reach = math.log(rows["size"].max() / rows["size"].min()) or 1.0
-    hollow = {"linestyle": "--", "markerfacecolor": "white", "linewidth": 1.2}
+    hollow = {"linestyle": "--", "markerfacecolor": canvas.GROUND, "linewidth": 1.2}
     fig = canvas.new_figure(4.4)
     ax = fig.subplots()
     handles, described = [], []
-    for number, label in enumerate(labels):
-        look = {**canvas.line_style(number), "linestyle": "-", "markersize": 7}
+    for number, (label, own_look) in enumerate(canvas.line_styles(labels).items()):
+        look = {**own_look, "linestyle": "-", "markersize": 7}
         handles.append(canvas.legend_line(label, **look))
         for paper, own in rows[rows["label"] == label].groupby("paper"):
             # Side by side, so that intervals of near figures stay apart.
@@ -219,7 +224,9 @@ def _iou_by_size(rows: pd.DataFrame, axes: Mapping[str, str], alt: str, title: s
     ax.set(**axes)
     ax.margins(x=0.08)
     canvas.legend_above(fig, handles)
-    return canvas.show(fig, f"{alt}. {'; '.join(described)}", title)
+    told = rows[rows["paper"] == rows["paper"].all()]  # ours, where there are any
+    takeaway = canvas.describe_ends("IoU", told.set_index(told["label"] + " " + told["where"])["iou"])
+    return canvas.show(fig, f"{alt}. {'; '.join(described)}", title, takeaway=takeaway)
 
 
 @canvas.theme()
@@ -249,7 +256,7 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", on: str = "") -> canvas
     )
     fig = canvas.new_figure(1.5 + 0.27 * len(labels) + 0.26 * len(categories) * (len(labels) + 0.7))
     ax = fig.subplots()
-    looks = [canvas.bar_style(number) for number in range(len(labels))]
+    looks = [canvas.bar_style(n, look["color"]) for n, look in enumerate(canvas.line_styles(labels).values())]
     canvas.grouped_bars(ax, images, looks, notes.fillna(""), low, high)
     most = float(table[values].max().max())
     ax.set_xlim(0, most if most > 0 else 1.0)
@@ -263,7 +270,9 @@ def steps_to_reach(table: pd.DataFrame, title: str = "", on: str = "") -> canvas
         for category, rows in table.groupby("category", sort=False)
     ]
     alt = "Images seen until the validation IoU has reached, for good, what training from scratch ends with. "
-    return canvas.show(fig, alt + "; ".join(described), title)
+    fewer, compared = int((table["images"] < scratch).sum()), int((scratch.notna() & (table["undecided"] == "")).sum())
+    takeaway = f"Fewer images than from scratch were enough in {fewer} of {compared} comparisons" if compared else ""
+    return canvas.show(fig, alt + "; ".join(described), title, takeaway=takeaway)
 
 
 def _images_needed(images: float, low: float, high: float, first: float) -> str:

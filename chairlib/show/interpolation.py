@@ -49,7 +49,7 @@ def interpolation_curves(
     fig = _curves_over_alpha(frame, metrics, "pair", colours, markers, "split", dashes, letters, data_name)
     metric = next(iter(metrics))
     unit, places = ("", 3) if metric == "loss" else (" %", 1)
-    described = []
+    described, lowest = [], {}
     scores = frame[frame["split"] == scored]
     for (treatment, pair), rows in scores.groupby(["batch_norm", "pair"], observed=True):
         mean = rows.groupby("alpha")[metric].mean().dropna().loc[0:1]
@@ -58,8 +58,11 @@ def interpolation_curves(
         ends = f"{values[0]} at alpha {mean.index[0]:g} and {values[-1]} at {mean.index[-1]:g}"
         ends += f", at worst {values[worst]} at {mean.index[worst]:g}"
         described.append(f"{pair}, {treatment}: {scored} {metrics[metric].split(' ')[0]} {ends}")
+        lowest[pair] = f"{values[worst]} ({pair})"
     names = f"{canvas.join_words(list(metrics.values()))} over alpha{canvas.describe_repetitions(frame)}"
-    return canvas.show(fig, f"{names}. {'; '.join(described)}", title)
+    worst_of = f"With {treatment}, the worst {metrics[metric].split(' ')[0]} for alpha from 0 to 1"
+    takeaway = f"{worst_of}: {'; '.join(lowest.values())}"
+    return canvas.show(fig, f"{names}. {'; '.join(described)}", title, takeaway=takeaway)
 
 
 @canvas.theme()
@@ -72,7 +75,7 @@ def matching_curves(frame: pd.DataFrame, data_label: str = "test IoU (%)", title
     titles = {False: "as trained", True: "permuted to match"}
     frame = _with_titles(frame.astype({"permuted": bool}), permuted=titles, batch_norm=_BATCH_NORM)
     colours, markers, dashes = (
-        dict(zip(titles.values(), looks, strict=True)) for looks in (canvas.PALETTE[1:3], "sD", (_DASHED, _SOLID))
+        dict(zip(titles.values(), looks, strict=True)) for looks in (canvas.PALETTE[1:4:2], "sD", (_DASHED, _SOLID))
     )
     metrics = {"iou": textwrap.fill(data_label, 30)}
     fig = _curves_over_alpha(frame, metrics, "permuted", colours, markers, "permuted", dashes, ("S",))
@@ -81,7 +84,8 @@ def matching_curves(frame: pd.DataFrame, data_label: str = "test IoU (%)", title
         mean = rows.groupby("alpha")["iou"].mean()
         described.append(f"{name}, {treatment}: at worst {mean.min():.1f} % at alpha {mean.idxmin():g}")
     names = f"{data_label} between models from scratch over alpha{canvas.describe_repetitions(frame)}"
-    return canvas.show(fig, f"{names}. {'; '.join(described)}", title)
+    told = "; ".join(described)
+    return canvas.show(fig, f"{names}. {told}", title, takeaway=f"IoU on the line, {told}")
 
 
 def _with_titles(frame: pd.DataFrame, **columns: Mapping[Any, str]) -> pd.DataFrame:
@@ -165,7 +169,7 @@ def barrier_over_pretraining(
     frame = frame.assign(batch_norm=frame["batch_norm"].map(_BATCH_NORM))
     colours, markers, dashes = (
         dict(zip(_BATCH_NORM.values(), looks, strict=True))
-        for looks in (canvas.PALETTE[3:1:-1], "o^", (_DASHED, _SOLID))
+        for looks in ((canvas.GREY, PAIR_COLOURS["F"]), "o^", (_DASHED, _SOLID))
     )
     fig = canvas.new_figure(3.9)
     ax = fig.subplots()
@@ -179,10 +183,12 @@ def barrier_over_pretraining(
     sns.lineplot(frame, x="images", y="barrier", hue="batch_norm", style="batch_norm", **looks, **canvas.BAND, ax=ax)
     canvas.legend_above(ax)
     ax.set(xlabel="images of shared pretraining", ylabel=textwrap.fill(data_label, 30), ylim=(0, None))
-    described = []
+    described, changes = [], []
     for treatment, rows in frame.groupby("batch_norm"):
         means = rows.groupby("images")["barrier"].mean().items()
-        described.append(f"{treatment}: " + ", ".join(f"{value:.1f} after {images:,.0f}" for images, value in means))
+        told = [f"{value:.1f} after {images:,.0f}" for images, value in means]
+        described.append(f"{treatment}: " + ", ".join(told))
+        changes.append(f"{', '.join(dict.fromkeys([told[0], told[-1]]))} images ({treatment})")
     repeated = canvas.describe_repetitions(frame, "images", "batch_norm")
     alt = f"{data_label} by images of shared pretraining{repeated}. {'; '.join(described)}"
-    return canvas.show(fig, alt, title)
+    return canvas.show(fig, alt, title, takeaway=f"Barrier in points: {'; '.join(changes)}")

@@ -1,4 +1,4 @@
-"""Distances and similarities between models, soups, and blocks set back: the paper's Table 5, and what goes beyond it.
+"""Distances and similarities between models, soups, and blocks reset: the paper's Table 5, and what goes beyond it.
 
 P is the pretrained model; distances are l2 over trainable parameters.
 """
@@ -19,7 +19,8 @@ from chairlib.show.interpolation import PAIR_COLOURS, PAIR_TITLES
 
 #: Between which models a distance or similarity is: the columns of Table 5.
 _KINDS = {"ft_ft": "Ft & Ft", "ri_ri": "Ri & Ri", "ft_p": "Ft & P", "ri_p": "Ri & P", "rs_rs": "Rs & Rs"}
-_KIND_COLOURS = dict(zip(_KINDS, canvas.PALETTE, strict=False))
+#: Pairs of models of one set have the set's colour in all figures; with P, a lighter one.
+_KIND_COLOURS = {kind: canvas.PALETTE[n] for kind, n in zip(_KINDS, (0, 1, 5, 4, 2), strict=True)}
 
 
 @canvas.theme()
@@ -38,7 +39,7 @@ def distance_bars(frame: pd.DataFrame, title: str = "") -> canvas.Figure:
     places: dict[str, Any] = {"x": "l2", "y": "kind", "order": kinds, "ax": ours}
     bars: dict[str, Any] = {"hue": "kind", "palette": _KIND_COLOURS, "saturation": 1, "alpha": 0.75, "width": 0.66}
     sns.barplot(frame, **places, **bars, errorbar=None, legend=False)
-    sns.stripplot(frame, **places, color="black", jitter=False, size=5.5, edgecolor="white", linewidth=1)
+    sns.stripplot(frame, **places, color="black", jitter=False, size=5.5, edgecolor=canvas.GROUND, linewidth=1)
     described = []
     for number, row in enumerate(by_kind.reset_index().to_dict("records")):
         canvas.annotate_bar(ours, row["max"], number, f"{row['mean']:,.4g}")
@@ -46,7 +47,7 @@ def distance_bars(frame: pd.DataFrame, title: str = "") -> canvas.Figure:
         described.append(f"{_KINDS[row['kind']]}: {row['mean']:,.4g}{spread}")
     canvas.rows_down(ours, [_KINDS[kind] for kind in kinds])
     ours.set(xlim=(0, frame["l2"].max() * 1.16), xlabel="ℓ₂ distance (bar: mean; dots: pairs of models)")
-    colours = (canvas.PALETTE[0], "#8a8a8a", "#c4c4c4")[-shares.shape[1] :]
+    colours = (canvas.INK, "#8a8a8a", "#b4b0a8")[-shares.shape[1] :]
     looks = [canvas.bar_style(number, colour) for number, colour in enumerate(colours)]
     canvas.grouped_bars(ratios, shares, looks, shares.map(lambda share: "" if math.isnan(share) else f"{share:.0f}"))
     for name in shares:
@@ -54,7 +55,8 @@ def distance_bars(frame: pd.DataFrame, title: str = "") -> canvas.Figure:
         described.append(f"as shares of Ri & Ri, {name}: {words}")
     ratios.set(xlim=(0, shares.max().max() * 1.12), xlabel="share of the distance Ri & Ri (%)")
     canvas.legend_above(ratios, [Patch(label=name, **look) for name, look in zip(shares, looks, strict=True)])
-    return canvas.show(fig, f"l2 distances in parameter space. {'; '.join(described)}", title)
+    takeaway = canvas.describe_ends("Mean distance", by_kind["mean"].rename(_KINDS), "{:,.4g}")
+    return canvas.show(fig, f"l2 distances in parameter space. {'; '.join(described)}", title, takeaway=takeaway)
 
 
 def _shares_of_scratch(means: pd.Series) -> pd.DataFrame:
@@ -108,7 +110,7 @@ def _dots_by_depth(
     groups: dict[str, Any] = {"order": places, "hue": "kind", "hue_order": kinds, "palette": _KIND_COLOURS}
     # Side by side, so that ranges of near figures stay apart.
     looks: dict[str, Any] = {"dodge": 0.14 * (len(kinds) - 1) or False, "markers": [markers[kind] for kind in kinds]}
-    sizes: dict[str, Any] = {"linewidth": 1, "markersize": 7, "markeredgecolor": "white", "err_kws": {"linewidth": 2}}
+    sizes: Any = {"linewidth": 1, "markersize": 7, "markeredgecolor": canvas.GROUND, "err_kws": {"linewidth": 2}}
     sns.pointplot(frame, x=value, y=key, **groups, **looks, **sizes, errorbar=("pi", 100), legend=False, ax=ax)
     canvas.rows_down(ax, [str(place) for place in places])
     ax.set(xlabel=label, xlim=(-0.02 * most, 1.04 * most))
@@ -122,7 +124,9 @@ def _dots_by_depth(
         mean = frame[frame["kind"] == kind].groupby(key)[value].mean().reindex(places).dropna()
         described.append(f"{_KINDS[kind]}: " + ", ".join(f"{place} {number:.2f}" for place, number in mean.items()))
     depth = f"from the network's input down to its output{canvas.describe_repetitions(frame, 'kind', key)}"
-    return canvas.show(fig, f"{opening}, {depth}. {'; '.join(described)}", title)
+    means = frame.groupby("kind")[value].mean().reindex(kinds).rename(_KINDS)
+    takeaway = canvas.describe_ends(f"{opening}, the mean over all", means, "{:.2f}")
+    return canvas.show(fig, f"{opening}, {depth}. {'; '.join(described)}", title, takeaway=takeaway)
 
 
 @canvas.theme()
@@ -132,7 +136,7 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
     ``frame``: columns label, kind ('member', 'mean', 'soup', 'ensemble'), iou (per cent), and low and high of its 95
     % interval (NaN where unknown), drawn in the frame's order. A dashed line marks the mean of the members.
     """
-    colours = {"member": "#9a9a9a", "mean": "#555555", "soup": canvas.PALETTE[2], "ensemble": canvas.PALETTE[0]}
+    colours = {"member": "#9a9a9a", "mean": "#555555", "soup": canvas.PALETTE[3], "ensemble": canvas.PALETTE[5]}
     looks = {kind: canvas.bar_style(number, colour) for number, (kind, colour) in enumerate(colours.items())}
     fig = canvas.new_figure(1.4 + 0.5 * len(frame))
     ax = fig.subplots()
@@ -153,15 +157,17 @@ def soup_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str 
     canvas.rows_down(ax, [textwrap.fill(str(label), 18) for label in frame["label"]])
     _per_cent_axis(ax, frame[["iou", "high"]], f"{data_label}, with 95 % interval")
     canvas.legend_above(fig, handles)
-    return canvas.show(fig, f"{data_label} of models and of what is made of them. {'; '.join(described)}", title)
+    takeaway = canvas.describe_ends("IoU", frame[frame["kind"] != "member"].set_index("label")["iou"])
+    alt = f"{data_label} of models and of what is made of them. {'; '.join(described)}"
+    return canvas.show(fig, alt, title, takeaway=takeaway)
 
 
 @canvas.theme()
 def criticality_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", title: str = "") -> canvas.Figure:
-    """IoU after one block is set back: F's to the pretrained P, S's to its initial values (Zhang et al. 2019).
+    """IoU after one block is reset: F's to the pretrained P, S's to its initial values (Zhang et al. 2019).
 
-    ``frame``: columns pair ('F', 'S'), block, iou (with the block set back), untouched (the same model as trained).
-    Blocks stand in the frame's order, input first; dashed lines mark the untouched models.
+    ``frame``: columns pair ('F', 'S'), block, iou (with the block reset), untouched (the same model as trained).
+    Blocks stand in the frame's order, input first; dashed lines mark the models without a reset.
     """
     blocks = list(dict.fromkeys(frame["block"]))
     pairs = [pair for pair in PAIR_TITLES if (frame["pair"] == pair).any()]
@@ -178,15 +184,17 @@ def criticality_bars(frame: pd.DataFrame, data_label: str = "test IoU (%)", titl
         whole = float(frame.loc[frame["pair"] == pair, "untouched"].mean())
         line: dict[str, Any] = {"color": "black", "linestyle": "--" if pair == "F" else ":"}
         ax.axvline(whole, **line)
-        back_to = {"F": "to P", "S": "to its start"}[pair]
-        handles.append(Patch(label=f"{PAIR_TITLES[pair]}: back {back_to}", **look))
-        handles.append(canvas.legend_line(f"{pair} untouched: {whole:.1f}", **line))
+        origin = {"F": "P", "S": "its start"}[pair]
+        handles.append(Patch(label=f"{PAIR_TITLES[pair]}: reset to {origin}", **look))
+        handles.append(canvas.legend_line(f"{pair} without a reset: {whole:.1f}", **line))
         values = ", ".join(f"{block} {iou:.1f} %" for block, iou in mean[pair].dropna().items())
-        described.append(f"{PAIR_TITLES[pair]}, untouched {whole:.1f} %, with one block set back: {values}")
-    _per_cent_axis(ax, frame[["iou", "untouched"]], f"{data_label}, one block set back")
+        described.append(f"{PAIR_TITLES[pair]}, without a reset {whole:.1f} %, with one block reset: {values}")
+    _per_cent_axis(ax, frame[["iou", "untouched"]], f"{data_label}, one block reset")
     canvas.legend_above(fig, handles, columns=2)
+    least = canvas.join_words([f"{mean[pair].min():.1f} % ({pair}, {mean[pair].idxmin()})" for pair in pairs])
     order = f"from the network's input to its output{canvas.describe_repetitions(frame)}"
-    return canvas.show(fig, f"{data_label} after setting one block back, {order}. {'; '.join(described)}", title)
+    alt = f"{data_label} after resetting one block, {order}. {'; '.join(described)}"
+    return canvas.show(fig, alt, title, takeaway=f"The lowest IoU after resetting one block: {least}")
 
 
 def _per_cent_axis(ax: Axes, values: pd.DataFrame, label: str) -> None:

@@ -5,6 +5,7 @@ Images are [N, d, d, 3] or, laid over a checkerboard, [N, d, d, 4]: uint8 in [0,
 """
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +13,17 @@ from typing import Any
 import matplotlib.figure
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike, NDArray
+from PIL import ImageColor
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import GREY, WIDTH
+from chairlib.show.canvas import GREY, GROUND, INK, WIDTH
 
 #: Colours of a prediction against the truth, on black: they differ in lightness as well as in hue.
 HIT, FALSE_ALARM, MISS = (255, 255, 255), (213, 94, 0), (86, 180, 233)
-_LINE = 12 * 1.45 / 72  # height of a line of text, in inches
+_LINE = 13 * 1.4 / 72  # height of a line of text, in inches
+_GROUND_RGB = ImageColor.getrgb(GROUND)
 _GAP = 0.06  # between cells, in inches
 
 
@@ -133,12 +136,17 @@ def mosaic(
     gap, line = round(_GAP * dpi), round(_LINE * dpi)
     gaps = [max(2, gap // 4) if row.joined else gap for row in rows]
     bodies = [line if isinstance(row.cells, str) else side for row in rows]
-    heights = [g + b + line * (bool(row.label) + bool(row.notes)) for g, b, row in zip(gaps, bodies, rows, strict=True)]
-    width, total = gap + columns * (side + gap), sum(heights) + gap + (round(line * 1.3) if legend else 0)
+    # Notes are broken where they are wider than a cell: a letter is about 0.085 inches wide.
+    notes = [[textwrap.fill(note, max(5, int(cell / 0.085))) for note in row.notes] for row in rows]
+    below = [max((note.count("\n") + 1 for note in own), default=0) for own in notes]
+    parts = zip(gaps, bodies, rows, below, strict=True)
+    heights = [g + body + line * (bool(row.label) + lines) for g, body, row, lines in parts]
+    width = max(gap + columns * (side + gap), round(5.2 * dpi) if legend else 0)  # a legend of three fits
+    total = sum(heights) + gap + (round(line * 1.3) if legend else 0)
     fig = matplotlib.figure.Figure(figsize=(width / dpi, total / dpi), dpi=dpi)
     axes: list[list[Axes]] = []
     top = total
-    for row, above, height in zip(rows, gaps, heights, strict=True):
+    for row, above, height, own in zip(rows, gaps, heights, notes, strict=True):
         y = top - above
         if row.label:
             fig.text(gap / width, (y - line * 0.45) / total, row.label, va="center", weight="bold")
@@ -150,15 +158,22 @@ def mosaic(
             x = gap + number * (side + gap)
             ax = fig.add_axes((x / width, (y - side) / total, side / width, side / total))
             ax.imshow(picture, interpolation="nearest")
+            # A hairline around it, outside: a mask that is white all over must not vanish on the light ground.
+            corner, size = ((x - 1) / width, (y - side - 1) / total), ((side + 2) / width, (side + 2) / total)
+            look: dict[str, Any] = {
+                "color": GROUND if (picture == _GROUND_RGB).all() else "#c9c0b0",
+                "linewidth": 0,
+                "zorder": -1,
+            }
+            fig.add_artist(Rectangle(corner, *size, **look))
             ax.set_axis_off()
             axes[-1].append(ax)
-            if row.notes:
-                middle = (x + side / 2) / width, (y - side - line * 0.5) / total
-                fig.text(*middle, row.notes[number], va="center", ha="center")
+            for at, words in enumerate(own[number].split("\n") if own else ()):
+                fig.text((x + side / 2) / width, (y - side - line * (at + 0.75)) / total, words, ha="center")
         top -= height
     if legend:
         patches = [
-            Patch(facecolor="#{:02x}{:02x}{:02x}".format(*colour), edgecolor="black", linewidth=0.6, label=name)
+            Patch(facecolor="#{:02x}{:02x}{:02x}".format(*colour), edgecolor=INK, linewidth=0.6, label=name)
             for name, colour in legend.items()
         ]
         spacing = {"borderaxespad": 0.3, "handlelength": 1, "columnspacing": 1.2}

@@ -4,16 +4,17 @@ What images and masks may be is said in :mod:`chairlib.show.mosaic`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from chairlib.collection.opacity import MASK_OPACITY
 from chairlib.core.errors import ParameterError
 from chairlib.show import mosaic
-from chairlib.show.canvas import Figure, join_words, show, theme
+from chairlib.show.canvas import Figure, describe_ends, join_words, show, theme
 from chairlib.show.outlines import polygon_outline, rasterise
 
 
@@ -32,20 +33,21 @@ def composite_grid(
     grid = f"{len(starts)} row{'s' if len(starts) > 1 else ''} of {columns}"
     alt = f"{len(pictures)} {noun} of {width} × {height} pixels in {grid}"
     small = mosaic.thumbnails(pictures, columns)
-    rows = [mosaic.Row(list(small[start : start + columns])) for start in starts]
+    rows, takeaway = [mosaic.Row(list(small[start : start + columns])) for start in starts], ""
     if masks is not None:
         truth = mosaic.as_masks(masks)
         mosaic.check_same_count(images=pictures, masks=truth)
         shares = truth.mean(axis=(1, 2)) * 100
         what = "chair" if noun == "composites" else "object"
-        alt += f", the mask below each: {what} is {shares.min():.1f} to {shares.max():.1f} % of the pixels, "
-        alt += f"{shares.mean():.1f} % on average"
+        found = f"{shares.min():.1f} to {shares.max():.1f} % of the pixels, {shares.mean():.1f} % on average"
+        alt += f", the mask below each: {what} is {found}"
+        takeaway = f"The {what} takes {found}"
         step = height // small.shape[1]  # pixels of masks are picked, never averaged
         cells = [mosaic.mask_picture(mask[::step, ::step]) for mask in truth]
         below = [mosaic.Row(cells[start : start + columns], joined=True) for start in starts]
         rows = [row for both in zip(rows, below, strict=True) for row in both]
     fig, _ = mosaic.mosaic(rows, columns)
-    return show(fig, alt, title, dpi=fig.dpi)
+    return show(fig, alt, title, dpi=fig.dpi, takeaway=takeaway)
 
 
 @theme()
@@ -58,7 +60,8 @@ def resolution_strip(images: Mapping[int, ArrayLike], title: str = "") -> Figure
     names = [f"{d} × {d}" for d in sorted(images)]
     fig, _ = mosaic.mosaic([mosaic.Row(cells, notes=names)], len(cells))
     alt = f"The same picture at {join_words(names)} pixels, printed at one size"
-    return show(fig, alt, title, dpi=fig.dpi)
+    said = f"From {min(images)} to {max(images)} pixels a side; at {min(images)} thin parts may be narrower than one"
+    return show(fig, alt, title, dpi=fig.dpi, takeaway=said)
 
 
 @theme()
@@ -87,10 +90,13 @@ def outline_against_mask(rgb: ArrayLike, opacity: NDArray[np.uint8], title: str 
     ax.set(**limits)
     alt = (
         f"Three pictures: a composite with a polygon of {corners} corners drawn around the chair, the chair's alpha "
-        f"mask, and where they disagree. The polygon's IoU with the mask is {iou_words}: it takes in {extra:,} pixels "
-        f"that are not chair and leaves out {missed:,} of the {int(mask.sum()):,} that are"
+        f"mask, and where they disagree. "
     )
-    return show(fig, alt, title, dpi=fig.dpi)
+    takeaway = (
+        f"The polygon's IoU with the mask is {iou_words}: it takes in {extra:,} pixels that are not chair and leaves "
+        f"out {missed:,} of the {int(mask.sum()):,} that are"
+    )
+    return show(fig, alt + takeaway, title, dpi=fig.dpi, takeaway=takeaway)
 
 
 @theme()
@@ -117,36 +123,40 @@ def predictions(
     ]
     scored = join_words([note.replace("–", "left out of the metric") for note in notes])
     alarms, misses = (predicted & ~truth).mean() * 100, (~predicted & truth).mean() * 100
-    alt = (
-        f"{len(pictures)} composites with their masks and predictions at threshold 0.5. IoU in per cent: {scored}. "
-        f"Over them {alarms:.1f} % of the pixels are wrongly called chair and {misses:.1f} % are missed"
-    )
+    takeaway = f"Over these images {alarms:.1f} % of the pixels are wrongly called chair and {misses:.1f} % are missed"
+    alt = f"{len(pictures)} composites with their masks and predictions at threshold 0.5. IoU in per cent: {scored}. "
     legend = {"chair, found": mosaic.HIT, "wrongly called chair": mosaic.FALSE_ALARM, "missed": mosaic.MISS}
     fig, _ = mosaic.mosaic(rows, len(pictures), legend, largest=1.4)
-    return show(fig, alt, title, dpi=fig.dpi)
+    return show(fig, alt + takeaway, title, dpi=fig.dpi, takeaway=takeaway)
 
 
-def figure4(
-    images: ArrayLike, targets: ArrayLike, predictions: Mapping[str, ArrayLike], title: str = "", caption: str = ""
-) -> Figure:
+def figure4(images: ArrayLike, targets: ArrayLike, predictions: Mapping[str, ArrayLike], **words: Any) -> Figure:
     """The paper's Figure 4: test composites in columns; composite, mask and one row a model (and resolution) below.
 
-    ``predictions``: row label -> masks [N, r, r] at any resolution r.
+    ``predictions``: row label -> masks [N, r, r] at any resolution r. ``words``: ``title`` and ``caption``.
     """
-    return _columns_of_images("Composite", images, {"Mask": targets, **predictions}, "Mask", "chair", title, caption)
+    return _columns_of_images("Composite", images, {"Mask": targets, **predictions}, "Mask", "chair", **words)
 
 
-def figure5(
-    images: ArrayLike, targets: ArrayLike, predictions: Mapping[str, ArrayLike], title: str = "", caption: str = ""
-) -> Figure:
-    """The paper's Figure 5: as :func:`figure4`, but of photos, with the true masks in the last row."""
+def figure5(images: ArrayLike, targets: ArrayLike, predictions: Mapping[str, ArrayLike], **words: Any) -> Figure:
+    """The paper's Figure 5: as :func:`figure4`, but of photos, with the true masks in the last row.
+
+    ``words``: ``title``, ``caption`` and ``notes``, a word or two for each photo, which stand below it.
+    """
     masks = {**predictions, "Ground truth": targets}
-    return _columns_of_images("Photo", images, masks, "Ground truth", "object", title, caption)
+    return _columns_of_images("Image", images, masks, "Ground truth", "object", **words)
 
 
 @theme()
 def _columns_of_images(
-    noun: str, images: ArrayLike, masks: Mapping[str, ArrayLike], true: str, thing: str, title: str, caption: str
+    noun: str,
+    images: ArrayLike,
+    masks: Mapping[str, ArrayLike],
+    true: str,
+    thing: str,
+    title: str = "",
+    caption: str = "",
+    notes: Sequence[str] = (),
 ) -> Figure:
     """Images in columns with rows of masks below them.
 
@@ -154,28 +164,36 @@ def _columns_of_images(
     ``thing``: what the masks mark.
     """
     pictures, truth = mosaic.as_rgb(images), mosaic.as_masks(masks[true])
-    rows, described = [mosaic.Row(list(pictures), noun)], []
+    rows, described = [mosaic.Row(list(pictures), noun, notes)], []
+    means: dict[str, float] = {}
     for label, given in masks.items():
         shown = mosaic.as_masks(given)
         mosaic.check_same_count(**{"images": pictures, label: shown})
         rows.append(mosaic.Row([mosaic.mask_picture(mask) for mask in shown], label))
         # Only masks of one size can be compared pixel by pixel.
         ious = list(map(mosaic.mask_iou, shown, truth)) if label != true and shown.shape == truth.shape else []
-        iou = f", mean IoU of these {np.nanmean(ious):.1f} %" if not np.isnan(ious).all() else ""
+        means |= {label: float(np.nanmean(ious))} if not np.isnan(ious).all() else {}
+        iou = f", mean IoU of these {means[label]:.1f} %" if label in means else ""
         verb = "are" if label == true else "called"
         described.append(f"{label}: {shown.mean() * 100:.1f} % of the pixels {verb} {thing}{iou}")
     fig, _ = mosaic.mosaic(rows, len(pictures), largest=1.2)
-    return show(fig, f"{len(pictures)} {noun.lower()}s with masks. {'; '.join(described)}", title, caption, dpi=fig.dpi)
+    what = f"{len(pictures)} {noun.lower()}s"
+    takeaway = describe_ends(f"Mean IoU of these {what}", pd.Series(means, dtype=float))
+    alt = f"{what}{f' ({join_words(notes)})' if notes else ''} with masks. {'; '.join(described)}"
+    return show(fig, alt, title, caption, dpi=fig.dpi, takeaway=takeaway)
 
 
 def side_by_side(examples: Mapping[str, Mapping[str, NDArray[Any]]], note: str) -> dict[str, Any]:
     """Arguments of :func:`figure4` or :func:`figure5`: row label -> ``images``, ``targets`` and ``predicted`` masks.
 
-    Rows with other images than the first are named in the caption, before ``note``. Empty without examples.
+    The first may have ``notes``, a word for each image. Rows with other images than the first are named in the caption,
+    before ``note``. Empty without examples.
     """
     if not examples:
         return {}
-    images, targets = (next(iter(examples.values()))[part] for part in ("images", "targets"))
+    first = next(iter(examples.values()))
+    images, targets = first["images"], first["targets"]
     masks = {name: one["predicted"] for name, one in examples.items() if np.array_equal(one["images"], images)}
     others = "".join(f"{name} was scored on other images. " for name in examples if name not in masks)
-    return {"images": images, "targets": targets, "predictions": masks, "caption": others + note}
+    words = {"caption": others + note, "notes": first.get("notes", ())}
+    return {"images": images, "targets": targets, "predictions": masks, **words}

@@ -22,12 +22,16 @@ def plane_map(
     data_label: str = "test IoU (%)",
     title: str = "",
     caption: str = "",
+    scale: tuple[float, float] | None = None,
+    low_is_good: bool = False,
 ) -> Figure:
     """A metric on the plane through three models (Garipov et al. 2018), with the models and the segments between them.
 
     ``x`` [m], ``y`` [n]: ascending l2 coordinates; ``values`` [n, m]: the metric there, NaN where it wasn't computed
     (hatched); ``points``: name -> (x, y) of each model, three as a rule. A distance on the picture is one in
     parameter space. A model is rarely the middle of a cell, so the colour under its mark is that of the nearest cell.
+    ``scale``: the metric at both ends of the colours, so that several planes compare (default: that of this plane's
+    values). Bright is good: ``low_is_good`` for a loss.
     """
     across, up, heights = (np.asarray(array, dtype=float) for array in (x, y, values))
     places = {name: (float(place[0]), float(place[1])) for name, place in points.items()}
@@ -41,7 +45,9 @@ def plane_map(
         hatched: dict[str, Any] = {"facecolor": "#f2f2f2", "edgecolor": "#a0a0a0", "hatch": "////", "linewidth": 0}
         ax.fill_between(limits[0], *limits[1], zorder=0, **hatched)
     # Not seaborn's heat map: that numbers its cells, and here the axes are distances.
-    mesh = ax.pcolormesh(across, up, masked, cmap="viridis", shading="nearest", rasterized=True, zorder=1)
+    worst, best = scale or (None, None)
+    look: dict[str, Any] = {"cmap": f"viridis{'_r' * low_is_good}", "vmin": worst, "vmax": best, "rasterized": True}
+    mesh = ax.pcolormesh(across, up, masked, shading="nearest", zorder=1, **look)
     if masked.count() > 3 and float(np.ptp(masked.compressed())) > 0:
         lines = ax.contour(across, up, masked, levels=6, colors="white", linewidths=0.9, alpha=0.85, zorder=2)
         for text in ax.clabel(lines, fontsize=10, fmt="%g"):
@@ -57,10 +63,18 @@ def plane_map(
     ax.set(xlim=limits[0], ylim=limits[1])
     ax.grid(visible=False)
     ax.xaxis.set_major_locator(MaxNLocator(6))
-    fig.colorbar(mesh, ax=ax, label=textwrap.fill(data_label, 40), shrink=0.9, pad=0.02)
+    label = textwrap.fill(data_label, 34, break_on_hyphens=False)
+    fig.colorbar(mesh, ax=ax, label=label, shrink=0.9, pad=0.02).ax.yaxis.set_inverted(low_is_good)
     alt = _describe_plane(across, up, masked, places, data_label)
+    ends = list(places)[-2:]  # the pair; the first is P
+    on_line = np.linspace(places[ends[0]], places[ends[-1]], 101)
+    nearest = (np.abs(axis[:, None] - at).argmin(axis=0) for axis, at in ((up, on_line[:, 1]), (across, on_line[:, 0])))
+    cells = masked[tuple(nearest)]
+    found = f"{cells.min():.4g} to {cells.max():.4g}" if cells.count() else "nothing was computed"
+    name = data_label[0].upper() + data_label[1:]
+    takeaway = f"{name} in the cells on the line from {' to '.join(ends)}: {found}. Bright is good"
     # A plane is coloured all over: in all colours, four of them took 0.9 MB of a page.
-    return show(fig, alt, title, caption, colours=256)
+    return show(fig, alt, title, caption, colours=256, takeaway=takeaway)
 
 
 def _edges(axis: NDArray[Any]) -> tuple[float, float]:

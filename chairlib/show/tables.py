@@ -1,11 +1,11 @@
 """Data frames as HTML tables that suit JupyterLab and the site, light and dark pages, wide screens and phones."""
 
 import html
+import itertools
 import math
 import numbers
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,13 @@ _STYLE = (paths.assets / "table.css").read_text(encoding="utf-8")
 _WHOLE = re.compile(r"\([^()]{1,24}\)|[▲▼≈?] \d+ seeds?|width \d+|\w+(?:-\w+)+,?")
 
 
-def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, int] = 2, note: str = "") -> HTML:
+def style_table(
+    frame: pd.DataFrame,
+    caption: str,
+    decimals: int | Mapping[Any, int] = 2,
+    note: str = "",
+    constants: Mapping[str, str] | None = None,
+) -> HTML:
     """A data frame as an HTML table for JupyterLab and the site, light or dark; it scrolls sideways on a phone.
 
     The index gives the row headers; where it is only a count, the first column does. Two-level columns become grouped
@@ -28,7 +34,12 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
     Numbers get ``decimals`` places (one number, or one a column label), whole numbers none. A cell of three numbers
     (value, low, high) is shown with its interval, to as many places as show two digits of the interval's width, at
     most one more than ``decimals``. None and NaN are shown as a dash. ``note``: a line below the table.
+
+    ``constants``: columns, by the last level of their label, that go to the caption where all their filled cells are
+    equal, each with its words there: ``{"seeds": "{} seeds"}``. Rows with an empty cell there were not trained.
     """
+    frame, told, rows = _without_constants(frame, constants or {})
+    caption = f"{caption.rstrip('.')}. In every row{rows}: {', '.join(told)}." if told else caption
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns):
         frame = frame.set_index(frame.columns[0])
         name = frame.index.name
@@ -52,11 +63,34 @@ def style_table(frame: pd.DataFrame, caption: str, decimals: int | Mapping[Any, 
     )
 
 
-def untrained(missing: Iterable[tuple[str, str]]) -> str:
-    """A line about rows (model, what) that a build did not train, and how to get them; empty where there are none."""
-    models = groupby(sorted(missing, key=lambda row: row[0]), lambda row: row[0])
-    names = "; ".join(f"{model} ({', '.join(what for _, what in rows)})" for model, rows in models)
-    return f"Not trained in this build: {names}. The profiles evening and paper have more." if names else ""
+def switch(tables: Mapping[str, HTML], what: str = "score") -> HTML:
+    """Tables one of which is shown, as its button says, without a script; all of them in print and in old browsers.
+
+    ``tables``: at most four, by the text of their button. ``what`` the buttons choose, for screen readers.
+    """
+    if len(tables) < 2:
+        return HTML("".join(table.data for table in tables.values()))
+    buttons = "".join(
+        f'<label><input type="radio" name="shown"{" checked" if number == 0 else ""}><span>{html.escape(name)}</span>'
+        "</label>"
+        for number, name in enumerate(tables)
+    )
+    body = "".join(f"<div>{table.data}</div>" for table in tables.values())
+    # A form of its own keeps switches apart. No old choice is restored, and Enter sends nothing: it is a "dialog".
+    group = f'<p role="radiogroup" aria-label="{html.escape(what)}">{buttons}</p>'
+    return HTML(f'<form class="chair-switch" method="dialog" autocomplete="off">{group}{body}</form>')
+
+
+def _without_constants(frame: pd.DataFrame, words: Mapping[str, str]) -> tuple[pd.DataFrame, list[str], str]:
+    """The frame without columns in ``words`` of one value, these values in words, and which rows have them, if some."""
+    told, rows = {}, ""
+    for column in frame.columns:
+        name = column[-1] if isinstance(column, tuple) else column
+        values = {_cell_text(value, 1) for value in frame[column] if not _is_missing(value)}
+        if name in words and len(values) < 2:
+            told[column] = [re.sub(r"^1 (\w+)s\b", r"1 \1", words[name].format(*values))] if values else []
+            rows = " that we trained" if values and any(map(_is_missing, frame[column])) else rows
+    return frame.drop(columns=list(told)), list(itertools.chain(*told.values())), rows
 
 
 def _is_missing(value: Any) -> bool:
@@ -122,7 +156,7 @@ def _table_head(frame: pd.DataFrame, classes: Sequence[str]) -> str:
                 for label, c in zip(labels, classes, strict=True)
             )
         else:
-            for label, run in groupby(labels):
+            for label, run in itertools.groupby(labels):
                 cells += f'<th scope="colgroup" colspan="{len(list(run))}">{html.escape(label)}</th>'
         rows.append(f"<tr>{cells}</tr>")
     return "".join(rows)

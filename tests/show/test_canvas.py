@@ -9,6 +9,8 @@ import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from chairlib.core.errors import ParameterError
 from chairlib.show import canvas
@@ -83,6 +85,68 @@ def test_labels_differ_in_more_than_colour() -> None:
     numbers = range(len(canvas.PALETTE))
     assert len({canvas.line_style(number)["marker"] for number in numbers}) == len(numbers)
     assert len({canvas.bar_style(number)["hatch"] for number in numbers}) == len(numbers)
+
+
+def test_a_label_has_its_own_colour_whatever_stands_beside_it() -> None:
+    def colours(*labels: str) -> list[int]:
+        return [canvas.PALETTE.index(look["color"]) for look in canvas.line_styles(labels).values()]
+
+    assert colours("U-Net, width 16 at 64 px", "U-Net, width 16 at 32 px", "FCN-VGG-16") == [0, 0, 1]
+    assert colours("FCN-VGG-16", "a net", "U-Net, width 4") == [1, 2, 0]
+    assert colours("from scratch", "pretrained on Chair Segments") == [1, 0]
+    assert colours("pretrained on COCO chairs", "from scratch, as many images in all") == [3, 4]
+    assert len(colours(*map(str, range(20)))) == 20
+    first, second = canvas.line_styles(["U-Net at 64 px", "U-Net at 32 px"]).values()
+    assert first["marker"] != second["marker"]
+    assert first["linestyle"] != second["linestyle"]
+
+
+def test_the_largest_and_the_smallest_are_named_for_a_caption() -> None:
+    def told(*values: float) -> str:
+        return canvas.describe_ends("IoU", pd.Series(dict(zip("abcd", values, strict=False)), dtype=float))
+
+    assert told(54.31, 77.42, 60) == "IoU: highest 77.4 %, b; lowest 54.3 %, a"
+    assert told(1, 1, 0.96, np.nan) == "IoU: 1.0 %, a, b and c"
+    assert told(2, 1, 1.01) == "IoU: highest 2.0 %, a; lowest 1.0 %, c and b"
+    assert told(5) == told(5, np.nan) == "IoU: 5.0 %, a"
+    assert told() == told(np.nan) == ""
+
+
+def contrast(one: str, other: str) -> float:
+    """As the Web Content Accessibility Guidelines have it."""
+
+    def luminance(colour: str) -> float:
+        parts = np.array(to_rgb(colour))
+        return float(
+            np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+        )
+
+    light, dark = sorted([luminance(one), luminance(other)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_is_legible_on_the_card_and_the_card_is_neither_white_nor_dark() -> None:
+    assert contrast(canvas.INK, canvas.GROUND) > 12
+    assert contrast(canvas.GREY, canvas.GROUND) > 4.5
+    assert all(contrast(colour, canvas.GROUND) > 1.9 for colour in canvas.PALETTE)
+    assert 1.05 < contrast("#ffffff", canvas.GROUND) < 1.3
+
+
+def test_figures_are_written_in_the_typeface_of_the_book() -> None:
+    """No letter that figures use falls back to another typeface, and figures of one height are equally wide."""
+    with canvas.theme():
+        for style in ({}, {"weight": "bold"}, {"style": "italic"}):
+            font = get_font(findfont(FontProperties(family=matplotlib.rcParams["font.family"], **style)))
+            assert font.family_name == "Chair Serif"
+            assert set("aé0−–×αℓ₁₂%") <= set(map(chr, font.get_charmap()))
+            assert len({font.load_char(ord(figure)).linearHoriAdvance for figure in "0123456789"}) == 1
+
+
+def test_a_caption_begins_with_the_takeaway() -> None:
+    fig = matplotlib.figure.Figure(figsize=(6, 2))
+    figure = canvas.show(fig, "words", "Title", "A note.", takeaway="It rises by 3 points.")
+    assert ImageTag(figure.data).words == "Title. It rises by 3 points. A note."
+    assert canvas.show(fig, "words", takeaway="It rises").caption == "It rises."
 
 
 def test_grouped_bars_stand_where_their_values_ranges_and_notes_do() -> None:

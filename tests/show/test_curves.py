@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from chairlib.core.errors import ParameterError
+from chairlib.show import canvas
 from chairlib.show.canvas import Figure
 from chairlib.show.curves import (
     foreground_histogram,
@@ -17,7 +18,7 @@ from chairlib.show.curves import (
     steps_to_reach,
     training_curves,
 )
-from figure_helpers import RNG, check_figure, has_colour
+from figure_helpers import RNG, check_figure, has_colour, mixed
 
 
 def history(n: int = 6, top: float = 80.0) -> pd.DataFrame:
@@ -152,10 +153,34 @@ def test_seeds_evaluated_at_different_places_are_interpolated() -> None:
     assert seeds[1].tolist() == [15, 20, 25, 40]
 
 
+def test_a_first_row_without_a_learning_rate_leaves_the_curve_as_it_is() -> None:
+    """The evaluation before the first step has none. The axis still begins at 0."""
+    rates = history()["learning_rate"].to_numpy().astype(float)
+    figure = training_curves(history().assign(learning_rate=[np.nan, *rates[1:]]))
+    check_figure(figure)
+    assert has_colour(figure, canvas.PALETTE[2])
+
+
+def test_captions_say_what_is_found() -> None:
+    both = iou_over_steps({"U-Net": [history(top=80)], "FCN-VGG-16": [history(top=40)]})
+    ends = [history(top=top)["val_iou"].iloc[-1] for top in (80, 40)]
+    assert both.caption == (
+        f"Validation IoU at the end of training: highest {ends[0]:.1f} %, U-Net; lowest {ends[1]:.1f} %, FCN-VGG-16."
+    )
+    assert "Validation IoU goes from" in training_curves(history()).caption
+    needed = pd.DataFrame({"category": "car", "label": ["from scratch", "pretrained on", "other"], "undecided": ""})
+    needed = needed.assign(images=[4000, 1000, np.nan], low=np.nan, high=np.nan)
+    assert steps_to_reach(needed).caption == "Fewer images than from scratch were enough in 1 of 2 comparisons."
+    assert steps_to_reach(needed.assign(undecided="too few photos")).caption == ""
+    assert foreground_histogram({"train": [20.0, 22.0]}).caption == (
+        "Chair pixels on average: 21.0 % (train); in the paper 21.99 %."
+    )
+
+
 def test_seeds_are_drawn_as_a_mean_and_a_band() -> None:
     """Where seeds differ, the range is there in a paler colour than the mean."""
     apart, alike = (iou_over_steps({"U-Net": [history(top=80), history(top=top)]}) for top in (40, 80))
-    band = "#cce2ef"  # the palette's blue, a fifth opaque, on white
+    band = mixed(canvas.PALETTE[0], canvas.GROUND, 0.2)
     assert has_colour(apart, band, 20_000)
     assert not has_colour(alike, band, 2_000)
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import Figure
+from chairlib.show.canvas import GROUND, PALETTE, Figure
 from chairlib.show.interpolation import PAIR_COLOURS, barrier_over_pretraining, interpolation_curves, matching_curves
-from figure_helpers import check_figure, has_colour
+from figure_helpers import check_figure, has_colour, mixed
 
 WAYS = ("average", "recalibrate")
 BLOCKS = ("stem", "down.0", "up.0", "classifier")
@@ -86,6 +86,23 @@ def test_every_figure_is_a_picture_that_fits_a_page(name: str) -> None:
     assert len(drawn(name).webp) < 300_000
 
 
+def test_captions_say_what_is_found() -> None:
+    assert drawn("interpolation_curves").caption == (
+        "With BatchNorm recalibrated, the worst IoU for alpha from 0 to 1: "
+        "79.0 % (F, fine-tuned); 50.0 % (S, from scratch); 60.0 % (R, one random start)."
+    )
+    averaged = interpolation_curves(curves().query("batch_norm == 'average' and pair == 'S'")).caption
+    assert averaged == "With BatchNorm averaged, the worst IoU for alpha from 0 to 1: 20.0 % (S, from scratch)."
+    assert drawn("barrier_over_pretraining").caption == (
+        "Barrier in points: 50.0 after 0, 2.0 after 64,000 images (BatchNorm averaged); "
+        "25.0 after 0, 1.0 after 64,000 images (BatchNorm recalibrated)."
+    )
+    assert (
+        drawn("barrier_over_pretraining_one").caption == "Barrier in points: 50.0 after 0 images (BatchNorm averaged)."
+    )
+    assert "as trained, BatchNorm averaged: at worst 10.0 % at alpha 0.5" in drawn("matching_curves").caption
+
+
 @pytest.mark.parametrize("name", ALT)
 def test_alternative_text_holds_the_numbers(name: str) -> None:
     for words in ALT[name]:
@@ -105,8 +122,8 @@ def test_repetitions_are_drawn_as_a_mean_and_a_band() -> None:
     rows = curves(("a", "b")).drop(columns=["dice", "loss"]).query("pair == 'F' and split == 'test'")
     apart = rows.assign(iou=rows["iou"] - 20 * (rows["name"] == "b"))
     alike = rows.assign(iou=rows.groupby(["batch_norm", "alpha"])["iou"].transform("mean"))
-    assert has_colour(interpolation_curves(apart), "#cce2ef", 10_000)
-    assert not has_colour(interpolation_curves(alike), "#cce2ef", 2_000)
+    assert has_colour(interpolation_curves(apart), mixed(PALETTE[0], GROUND, 0.2), 10_000)
+    assert not has_colour(interpolation_curves(alike), mixed(PALETTE[0], GROUND, 0.2), 2_000)
 
 
 def test_alphas_that_miss_the_ends_by_a_rounding_error_count_as_the_ends() -> None:

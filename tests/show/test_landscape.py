@@ -1,4 +1,4 @@
-"""Distances, similarities, soups and blocks set back are drawn as given and described in words."""
+"""Distances, similarities, soups and blocks reset are drawn as given and described in words."""
 
 from functools import cache
 from itertools import product
@@ -77,7 +77,7 @@ ALT = {
         "on the stand-in",
     ],
     "criticality_bars": [
-        "S, from scratch, untouched 75.0 %, with one block set back: stem 70.0 %, down.0 60.0 %",
+        "S, from scratch, without a reset 75.0 %, with one block reset: stem 70.0 %, down.0 60.0 %",
     ],
 }
 
@@ -105,6 +105,15 @@ def test_data_are_drawn_and_not_only_described() -> None:
     assert drawn("soup_bars").webp != soup_bars(higher, "test IoU on the stand-in (%)").webp
     assert has_colour(drawn("criticality_bars"), PAIR_COLOURS["S"])
     assert not has_colour(criticality_bars(REWOUND[REWOUND["pair"] == "F"]), PAIR_COLOURS["S"], 1)
+
+
+def test_captions_say_what_is_found() -> None:
+    assert drawn("distance_bars").caption == "Mean distance: highest 80, Ri & Ri; lowest 12, Ft & P."
+    assert drawn("cka_by_layer").caption.startswith("Linear CKA of each layer, the mean over all: highest 0.8")
+    assert "74.0 %, ensemble" in drawn("soup_bars").caption
+    assert drawn("criticality_bars").caption == (
+        "The lowest IoU after resetting one block: 40.0 % (F, classifier) and 40.0 % (S, classifier)."
+    )
 
 
 def test_the_total_is_no_block() -> None:

@@ -1,12 +1,16 @@
 """Grids show the images and masks they are given, pixel by pixel, and tell them in their alternative text."""
 
+import re
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from chairlib.core.errors import ParameterError
-from chairlib.show.canvas import Figure
+from chairlib.show import mosaic
+from chairlib.show.canvas import GROUND, Figure
 from chairlib.show.pictures import (
     composite_grid,
     figure4,
@@ -16,7 +20,8 @@ from chairlib.show.pictures import (
     resolution_strip,
     side_by_side,
 )
-from figure_helpers import check_figure, images, masks, pixels
+from chairlib.show.widgets import CHECKERBOARD
+from figure_helpers import check_figure, has_colour, images, masks, pixels
 
 MAKE = {
     "composite_grid": lambda: composite_grid(images(10), masks(10), title="Training split"),
@@ -47,7 +52,7 @@ ALT = {
         "mean IoU of these 100.0 %",
     ],
     "figure5": [
-        "4 photos with masks. U-Net: 75.0 % of the pixels called object",
+        "4 images with masks. U-Net: 75.0 % of the pixels called object",
         "mean IoU of these 0.0 %",
     ],
     "figure5_none": ["Ground truth: 25.0 % of the pixels are object."],
@@ -93,13 +98,43 @@ def test_every_pixel_of_an_image_is_drawn_as_an_equal_square() -> None:
     """Nearest interpolation at a whole-number scale: the drawn grid divides into blocks of one colour each."""
     pictures = images(8)
     shown = pixels(composite_grid(pictures, columns=8))
-    rows, columns = np.nonzero((shown != 255).any(axis=2))
-    shown = shown[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    rows, columns = np.nonzero((shown != ImageColor.getrgb(GROUND)).any(axis=2))
+    shown = shown[rows.min() + 1 : rows.max(), columns.min() + 1 : columns.max()]  # within the hairline
     side = shown.shape[0]
     assert side % 32 == 0
     blocks = shown[:, :side].reshape(32, side // 32, 32, side // 32, 3)
     np.testing.assert_array_equal(blocks.min(axis=(1, 3)), blocks.max(axis=(1, 3)))
     np.testing.assert_array_equal(blocks[:, 0, :, 0], pictures[0])
+
+
+def test_notes_wider_than_their_pictures_are_broken_and_do_not_collide() -> None:
+    cells, notes = list(images(5)), ["albedo", "light, sampled", "light, averaged", "patterned fabric", "result"]
+    fig, _ = mosaic.mosaic([mosaic.Row(cells, notes=notes), mosaic.Row(cells, notes=notes)], 5)
+    fig.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in fig.texts]
+    assert [text.get_text() for text in fig.texts[:3]] == ["albedo", "light,", "sampled"]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    axes = [ax.get_window_extent() for ax in fig.axes]
+    assert not any(box.overlaps(ax) for box in boxes for ax in axes)
+
+
+def test_a_mask_that_is_white_all_over_has_an_edge() -> None:
+    figure = figure4(images(1), np.ones((1, 32, 32), bool), {})
+    assert has_colour(figure, "#c9c0b0")
+
+
+def test_what_is_transparent_lies_on_a_light_checkerboard_on_any_page() -> None:
+    board = mosaic.as_rgb(np.zeros((1, 32, 32, 4), np.uint8))
+    assert board.min() > 200
+    assert len(np.unique(board)) == 2
+    assert {ImageColor.getrgb(colour)[0] > 200 for colour in re.findall(r"#\w+", CHECKERBOARD)} == {True}
+
+
+def test_photos_have_a_word_below_each() -> None:
+    figure = figure5(images(2), masks(2), {"U-Net": masks(2)}, notes=["worst", "best"])
+    assert figure.alt.startswith("2 images (worst and best) with masks")
+    assert figure.caption == "Mean IoU of these 2 images: 100.0 %, U-Net."
+    assert pixels(figure).shape[0] > pixels(figure5(images(2), masks(2), {"U-Net": masks(2)})).shape[0]
 
 
 def test_float_images_are_drawn_as_their_bytes() -> None:
@@ -133,10 +168,10 @@ def test_the_ground_truth_is_the_last_row_of_figure_5_and_the_second_of_figure_4
     for draw, order in ((figure4, [0, 0.25, 1]), (figure5, [0, 1, 0.25])):
         shown = pixels(draw(black, truth, {"U-Net": white}))
         side = shown.shape[0] // 3
-        light = [(shown[(row + 1) * side - side // 3, :] == 255).all(axis=-1) for row in range(3)]
-        edge = int(np.argmin(light[0]))
-        width = int((~light[0]).sum())
-        assert [line[edge : edge + width].mean() for line in light] == pytest.approx(order, abs=0.02)
+        lines = [shown[(row + 1) * side - side // 3, :] for row in range(3)]
+        inside = (lines[0] == 0).all(axis=-1)
+        light = [(line[inside] == 255).all(axis=-1).mean() for line in lines]
+        assert light == pytest.approx(order, abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The plane is drawn to scale, with its models and its gaps, and described in words."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +66,30 @@ def test_planes_are_light() -> None:
 def test_cells_that_were_not_computed_are_hatched() -> None:
     assert has_colour(drawn("plane_map_gaps"), "#f2f2f2", 2000)
     assert not has_colour(drawn("plane_map"), "#f2f2f2", 2000)
+
+
+def test_the_caption_says_what_lies_between_the_pair() -> None:
+    """F1 is on a cell of 70, F2 on one of 75.5; the hill's top, 80, is beside the line between them."""
+    assert (
+        drawn("plane_map").caption == "Test IoU (%) in the cells on the line from F1 to F2: 70 to 79. Bright is good."
+    )
+    gaps = np.where(X > -10, np.nan, HEIGHTS)
+    gaps[0, 0] = 50.0
+    assert plane_map(X, Y, gaps, POINTS).caption.endswith("from F1 to F2: nothing was computed. Bright is good.")
+
+
+def test_two_planes_on_one_scale_have_one_colour_for_one_value() -> None:
+    """The same value is another colour where each plane has a scale of its own, and loss is bright where it is low."""
+
+    def colour(values: np.ndarray, **looks: Any) -> tuple[int, ...]:
+        figure = plane_map([0, 1, 2], [0, 1, 2], values, {"P": (0, 0)}, **looks)
+        return tuple(map(int, pixels(figure)[300, 500]))
+
+    narrow, wide = np.array([[1.0, 2, 1], [2, 2, 2], [1, 2, 1]]), np.array([[1.0, 2, 1], [2, 2, 2], [1, 2, 9]])
+    assert colour(narrow) != colour(wide)
+    assert colour(narrow, scale=(1, 9)) == colour(wide, scale=(1, 9))
+    light, dark = (sum(colour(narrow, scale=(2, 9), low_is_good=good)) for good in (True, False))
+    assert light > dark
 
 
 def test_a_distance_on_the_plane_is_the_same_both_ways() -> None:

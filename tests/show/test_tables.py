@@ -8,7 +8,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chairlib.show.tables import style_table, untrained
+from chairlib.show.tables import style_table, switch
 
 
 class _Cells(HTMLParser):
@@ -63,13 +63,38 @@ def test_a_note_stands_below_the_table() -> None:
     assert style_table(table2(), "Table 2").data.endswith("</table></div>")
 
 
-def test_what_was_not_trained_is_grouped_by_model() -> None:
-    missing = [("U-Net", "32 px"), ("FCN-VGG-16", "64 px"), ("U-Net", "128 px")]
-    assert untrained(missing) == (
-        "Not trained in this build: FCN-VGG-16 (64 px); U-Net (32 px, 128 px). "
-        "The profiles evening and paper have more."
+def test_a_column_with_one_value_goes_to_the_caption() -> None:
+    frame = pd.DataFrame({"model": ["a", "b"], "seeds": [1, 1], "images": [6016, None], "recipe": ["fast", "paper"]})
+    words = {"seeds": "{} seeds", "images": "{} training images", "recipe": "recipe {}"}
+    read = _Cells(style_table(frame.astype({"images": "Int64"}), "Table 1", constants=words).data)
+    assert read.texts("caption") == ["Table 1. In every row that we trained: 1 seed, 6,016 training images."]
+    assert read.texts("th", scope="col") == ["model", "recipe"]
+    frame["images"] = 6016
+    read = _Cells(style_table(frame, "Table 1", constants=words).data)
+    assert read.texts("caption") == ["Table 1. In every row: 1 seed, 6,016 training images."]
+    empty = style_table(frame.assign(images=None), "Table 1", constants=words).data
+    assert _Cells(empty).texts("caption") == ["Table 1. In every row: 1 seed."]
+
+
+def test_a_switch_shows_one_table_and_prints_all() -> None:
+    one, other = (style_table(table2(), caption) for caption in ("Table 2, IoU", "Table 2, Dice"))
+    shown = switch({"IoU": one, "<Dice>": other}, "metric").data
+    read = _Cells(shown)
+    assert read.texts("caption") == ["Table 2, IoU", "Table 2, Dice"]
+    assert shown.count("checked>") == 1
+    assert shown.index("checked>") < shown.index("&lt;Dice&gt;")
+    assert 'aria-label="metric"' in shown
+    # A radio group ends at its form, so that switches on a page need no names of their own.
+    assert shown.startswith("<form ")
+    assert 'method="dialog"' in shown  # Enter sends nothing
+    style = re.search(r"<style>(.*?)</style>", shown, re.DOTALL)
+    assert style is not None
+    # Tables are hidden on screens alone, and only where the rule that shows one again is understood.
+    assert re.search(
+        r"@media screen\{@supports selector\(:has\(a\)\)\{[^@]*\.chair-switch>div\{display:none\}", style[1]
     )
-    assert untrained([]) == ""
+    assert style[1].count("chair-switch>div{display:none}") == 1
+    assert switch({"IoU": one}).data == one.data
 
 
 def test_intervals_have_the_places_that_their_width_needs() -> None:
