@@ -2,11 +2,11 @@
 
 from chairlib.core.lazy import lazy_names
 
-__all__ = ["BenchmarkSettings", "examples", "open_run", "train"]
+__all__ = ["BenchmarkSettings", "examples", "open_run", "previews", "train"]
 __getattr__ = lazy_names(
     __name__,
     {
         "BenchmarkSettings": "chairlib.benchmark.settings",
-        **dict.fromkeys(("examples", "open_run", "train"), "chairlib.benchmark.run"),
+        **dict.fromkeys(("examples", "open_run", "previews", "train"), "chairlib.benchmark.run"),
     },
 )

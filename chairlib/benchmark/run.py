@@ -34,6 +34,8 @@ from chairlib.core.tensors import load_tensors, save_tensors
 
 #: Test composites kept with the record, so that reports can show predictions without the model.
 N_FIXED, N_EXTREME = 6, 4
+#: Validation composites of which the record keeps what the model made of them during training.
+N_PREVIEWS = 3
 
 
 def open_run(settings: BenchmarkSettings | None = None, /, **parameters: Any) -> Run[BenchmarkSettings]:
@@ -113,6 +115,7 @@ def train(
             recipe,
             images=settings.images,
             evaluations=settings.evaluations,
+            previews=N_PREVIEWS,
             checkpoint=run.checkpoint,
             precision=settings.precision,
             seed=seed,
@@ -154,7 +157,7 @@ def leave_record(
     metrics: Mapping[str, Any],
     **more: Any,
 ) -> Record:
-    """Write what training came to: the history, a table of test images, examples, weights, and last the record.
+    """Write what training came to: history, table of test images, examples, weights, previews, and last the record.
 
     The validation IoU of the chosen weights joins the entry ``val`` of ``metrics``; ``more`` are further entries.
     """
@@ -162,6 +165,8 @@ def leave_record(
     run.write_table("test_images", test_images)
     save_tensors(run.folder / "examples.safetensors", examples)
     save_tensors(run.folder / "weights.safetensors", model.state_dict())
+    if result.previews:
+        save_tensors(run.folder / "previews.safetensors", result.previews)
     device = next(chain(model.parameters(), model.buffers()), torch.empty(0)).device
     best = result.history.loc[result.history["images"] == result.best_images].iloc[0]
     return run.finish(
@@ -187,14 +192,17 @@ def leave_record(
 
 
 def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores) -> dict[str, torch.Tensor]:
-    """Some fixed, the best and the worst test composites: images, masks and probabilities as uint8, IoU in per cent."""
-    ious = scores.per_image["iou"].to_numpy()
-    by_iou = [index for index in np.argsort(ious, kind="stable").tolist() if not np.isnan(ious[index])]
-    count = len(test.indices)
+    """Some fixed, the best and the worst test composites: images, masks and probabilities as uint8, IoU in per cent.
+
+    The best, and the worst, are of different segment groups: otherwise one chair on many backgrounds takes all places.
+    """
+    by_iou = scores.per_image.dropna(subset=["iou"]).sort_values("iou", kind="stable")
+    units = by_iou["group"] if scores.has_groups else by_iou.index.to_series()
+    ious, count = scores.per_image["iou"].to_numpy(), len(test.indices)
     chosen = {
         "fixed": [number * count // N_FIXED for number in range(min(N_FIXED, count))],
-        "best": by_iou[::-1][:N_EXTREME],
-        "worst": by_iou[:N_EXTREME],
+        "best": units[::-1].drop_duplicates().index[:N_EXTREME].tolist(),
+        "worst": units.drop_duplicates().index[:N_EXTREME].tolist(),
     }
     tensors: dict[str, torch.Tensor] = {}
     for which, indices in chosen.items():
@@ -208,15 +216,32 @@ def _pick_examples(model: torch.nn.Module, test: CompositeLoader, scores: Scores
 def examples(record: Record, which: str) -> dict[str, np.ndarray]:
     """``fixed``, ``best`` or ``worst`` test composites of a finished run, as arrays for :mod:`chairlib.show.pictures`.
 
+    The best are of different segment groups, and so are the worst, where groups are known.
+
     ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], ``probabilities`` float [N, d, d] in [0, 1], ``ious`` [N]
     in per cent.
     """
     tensors, _ = load_tensors(record.file("examples.safetensors"))
+    return {**_as_arrays(tensors, f"{which}."), "ious": tensors[f"{which}.iou"].numpy()}
+
+
+def previews(record: Record) -> dict[str, np.ndarray]:
+    """What the model made of a few validation composites during training; empty where the run kept nothing of it.
+
+    ``seen`` int [T], images trained on by then; ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d] and
+    ``probabilities`` float [T, N, d, d] in [0, 1]. See :attr:`chairlib.benchmark.training.Fit.previews`.
+    """
+    if not (record.folder / "previews.safetensors").is_file():
+        return {}
+    tensors, _ = load_tensors(record.file("previews.safetensors"))
+    return {**_as_arrays(tensors), "seen": tensors["seen"].numpy()}
+
+
+def _as_arrays(tensors: Mapping[str, torch.Tensor], prefix: str = "") -> dict[str, np.ndarray]:
     return {
-        "images": tensors[f"{which}.images"].permute(0, 2, 3, 1).numpy(),
-        "targets": tensors[f"{which}.targets"][:, 0].numpy() > 127,
-        "probabilities": tensors[f"{which}.probabilities"][:, 0].numpy() / 255,
-        "ious": tensors[f"{which}.iou"].numpy(),
+        "images": tensors[f"{prefix}images"].permute(0, 2, 3, 1).numpy(),
+        "targets": tensors[f"{prefix}targets"][:, 0].numpy() > 127,
+        "probabilities": tensors[f"{prefix}probabilities"][..., 0, :, :].numpy() / 255,
     }
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from chairlib.benchmark.adapters import adapt, check_trainable
-from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects
+from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects, predict
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
 from chairlib.benchmark.models import forward, is_made, name_of
 from chairlib.benchmark.precision import training_dtype
@@ -32,6 +32,8 @@ from chairlib.core.tensors import load_tensors, save_tensors
 CHECKPOINT_SECONDS = 60
 #: Converged: the first evaluation within this many IoU points of the best one.
 CONVERGENCE_MARGIN = 0.5
+#: At most this many moments of training are kept as previews, of at most this many pixels a side.
+_PREVIEW_TIMES, _PREVIEW_SIDE = 12, 64
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Fit:
     """A row per evaluation: images, seconds (those of scoring alone too), learning_rate, losses, and in % val_iou,
     val_dice and val_precision.
 
-    Where the start was scored, the first row has 0 images and a training loss of NaN."""
+    Where the start was scored, the first row has 0 images, and a training loss and learning rate of NaN: no step was
+    taken."""
     images_seen: int
     seconds: float
     """Training and evaluation, summed over resumed parts."""
@@ -56,6 +59,11 @@ class Fit:
     """Images seen at half the resolution: none where the model cannot take them."""
     precision: str
     """Of the forward passes, ``float32`` or ``bfloat16``."""
+    previews: dict[str, torch.Tensor] | None = None
+    """What the model made of a few fixed validation images during training; None where none were asked for.
+
+    ``seen`` int64 [T]: images seen by then, from 0; uint8 levels ``images`` [N, 3, d, d], ``targets`` [N, 1, d, d] and
+    ``probabilities`` [T, N, 1, d, d]."""
 
 
 class _Trainer:
@@ -82,6 +90,7 @@ class _Trainer:
         # Summed on the device since the last evaluation: reading a loss at every step would wait for the device.
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=train.device)
         self.loss_count = 0
+        self.previews: dict[str, torch.Tensor] = {}
         torch.manual_seed(seed)
 
     def advance(self) -> Iterator[None]:
@@ -116,10 +125,27 @@ class _Trainer:
             **{f"val_{name}": getattr(evaluation.scores, name) for name in ("iou", "dice", "precision")},
         }
 
+    def preview(self, images: torch.Tensor, masks: torch.Tensor) -> None:
+        """Keep what the model makes of these images now. Training goes on as if nothing had been looked at.
+
+        Where there is no room for one more, the one whose neighbours are closest goes; never the first or the last.
+        """
+        self.loss_sum.item()  # waits for the device: what is still being trained is not scoring
+        began = time.monotonic()
+        with torch.random.fork_rng([self.train.device] if self.train.device.type == "cuda" else []):
+            now = {"seen": torch.tensor([self.images]), "probabilities": _levels(predict(self.model, images))[None]}
+        kept = self.previews or {"images": _levels(images), "targets": _levels(masks)}
+        kept |= {name: torch.cat([kept[name], part]) if name in kept else part for name, part in now.items()}
+        seen = kept["seen"].tolist()
+        if len(seen) > _PREVIEW_TIMES:
+            drop = min(range(1, len(seen) - 1), key=lambda time: seen[time + 1] - seen[time - 1])
+            kept |= {name: torch.cat([kept[name][:drop], kept[name][drop + 1 :]]) for name in now}
+        self.previews = kept
+        self.scoring_seconds += time.monotonic() - began
+
     def score(self, val: CompositeLoader) -> Evaluation:
         """Evaluate the model as it is, and add the time that it takes to the time of scoring."""
-        if self.train.device.type == "cuda":
-            torch.cuda.synchronize(self.train.device)  # what is still being trained is not scoring
+        self.loss_sum.item()  # waits for the device: what is still being trained is not scoring
         began = time.monotonic()
         evaluation = evaluate(self.model, val, self.recipe.loss)
         self.scoring_seconds += time.monotonic() - began
@@ -152,6 +178,7 @@ class _Trainer:
             tensors["rng.cuda"] = torch.cuda.get_rng_state(self.train.device)
         tensors |= {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        tensors |= {f"previews.{name}": tensor for name, tensor in self.previews.items()}
         for number, optimizer in enumerate(self.stepper.optimizer.parts):
             for index, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{number}.{index}.{name}": tensor for name, tensor in state.items()}
@@ -169,6 +196,7 @@ class _Trainer:
         device = self.train.device
         self.best = {name: tensor.to(device) for name, tensor in _under("best.", tensors).items()}
         self.loss_sum = tensors["loss_sum"].to(device)
+        self.previews = {name: tensor.clone() for name, tensor in _under("previews.", tensors).items()}
         for number, optimizer in enumerate(self.stepper.optimizer.parts):
             states: dict[int, dict[str, torch.Tensor]] = {}
             for key, tensor in _under(f"optimizer.{number}.", tensors).items():
@@ -182,6 +210,12 @@ class _Trainer:
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _levels(values: torch.Tensor) -> torch.Tensor:
+    """Values in [0, 1] as uint8, [..., d, d]; of large images every second pixel (or third, ...) of each side."""
+    step = math.ceil(values.shape[-1] / _PREVIEW_SIDE)
+    return (values[..., ::step, ::step] * 255).round().byte().cpu()
 
 
 def _copy_weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -203,6 +237,11 @@ def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epo
         raise ParameterError(f"a budget of {budget:g} images trains nothing; give at least 1.")
     whole, rest = divmod(math.ceil(budget), train.n_images)
     return whole * len(train) + math.ceil(rest / train.batch_size)
+
+
+def _evenly(n_steps: int, count: int) -> set[int]:
+    """So many numbers of steps, evenly spread, the last at the end; every one where there are fewer."""
+    return {math.ceil(n_steps * (number + 1) / count) for number in range(count)}
 
 
 def _trainable_batches(model: nn.Module, train: CompositeLoader, recipe: Recipe) -> CompositeLoader:
@@ -246,6 +285,7 @@ def fit(
     epochs: float | None = None,
     evaluations: int | None = None,
     score_start: bool = False,
+    previews: int = 0,
     checkpoint: Path | str | None = None,
     precision: str = "auto",
     seed: int = 0,
@@ -261,6 +301,8 @@ def fit(
     images, epochs: the budget; the recipe's epochs where neither is given. Rounded up to whole batches.
     evaluations: how many, evenly spread, the last at the end; by default one an epoch, and at least eight.
     score_start: put a row before the first step into the history, at 0 images, with no part in any choice.
+    previews: of how many images of ``val``, spread over all of them, to keep what the model makes of them at up to 12
+        moments: the start, evaluations, and between few evaluations. No weight changes. See :attr:`Fit.previews`.
     checkpoint: a safetensors file, written every minute and at each evaluation. Where it is there, training goes on
         from it and ends with the weights it would have had (bit for bit on the CPU; on CUDA the backward pass of
         bilinear upsampling is not deterministic).
@@ -277,6 +319,7 @@ def fit(
     if not isinstance(recipe, Recipe):
         recipe = get_recipe(recipe, name_of(model))
     check_count("evaluations", evaluations, none=True)
+    check_count("previews", previews, least=0)
     _count_steps(train, recipe, images, epochs)
     if recipe.select == "iou" and not holds_objects(val):
         raise ParameterError(
@@ -290,7 +333,9 @@ def fit(
     train = _trainable_batches(model, train, recipe)
     n_steps = _count_steps(train, recipe, images, epochs)
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
-    marks = {math.ceil(n_steps * (number + 1) / n_evaluations) for number in range(n_evaluations)}
+    marks = _evenly(n_steps, n_evaluations)
+    # Few evaluations have further looks between them.
+    looks = _evenly(n_steps, n_evaluations * max(1, (_PREVIEW_TIMES - 1) // n_evaluations))
     path = None if checkpoint is None else Path(checkpoint)
     options = ("batch_size", "shuffle", "flip", "augment", "drop_last", "seed")
     decisive = {
@@ -298,6 +343,7 @@ def fit(
         "steps": n_steps,
         "evaluations": n_evaluations,
         "score_start": score_start,
+        "previews": previews,
         "seed": seed,
         "precision": precision,
         "train": [train.image_set.data_hash, len(train.indices), *(repr(getattr(train, name)) for name in options)],
@@ -308,6 +354,10 @@ def fit(
     trainer = _Trainer(model, train, recipe, n_steps, seed, precision)
     if path is not None and path.exists():
         trainer.load(path, fingerprint)
+    watched = None
+    if previews:
+        numbers = torch.arange(previews) * len(val.indices) // previews
+        watched = val.image_set.batch(val.indices[numbers.unique()].to(val.device))
 
     epochs_done, rest = divmod(n_steps, len(train))  # an epoch's last batch may be smaller
     total = epochs_done * train.n_images + min(rest * train.batch_size, train.n_images)
@@ -318,7 +368,9 @@ def fit(
         if score_start and trainer.start is None:
             evaluation = trainer.score(val)
             trainer.seconds = time.monotonic() - began
-            trainer.start = {**trainer.row(evaluation), "train_loss": math.nan}
+            trainer.start = {**trainer.row(evaluation), "train_loss": math.nan, "learning_rate": math.nan}
+        if watched and not trainer.previews:
+            trainer.preview(*watched)
         for _ in trainer.advance():
             trainer.seconds = time.monotonic() - began
             if trainer.seconds - shown > 0.5:  # reading the loss waits for the device, so not at every step
@@ -328,9 +380,11 @@ def fit(
                     figures["val_iou"] = f"{trainer.history[-1]['val_iou']:.1f}"
                 bar.set_postfix({name: text for name, text in figures.items() if text != "nan"}, refresh=False)
                 bar.update(trainer.images - bar.n)
-            if trainer.step in marks:
-                evaluation = trainer.score(val)
-                trainer.seconds = time.monotonic() - began
+            if watched and trainer.step in looks:
+                trainer.preview(*watched)
+            evaluation = trainer.score(val) if trainer.step in marks else None
+            trainer.seconds = time.monotonic() - began
+            if evaluation is not None:
                 trainer.record(evaluation)
             if path is not None and (trainer.step in marks or trainer.seconds - saved > CHECKPOINT_SECONDS):
                 trainer.save(path, fingerprint)
@@ -366,4 +420,5 @@ def _summarise(trainer: _Trainer) -> Fit:
         stopped_early=trainer.stopped_early,
         half_images=trainer.half_images,
         precision=trainer.precision,
+        previews=trainer.previews or None,
     )

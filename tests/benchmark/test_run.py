@@ -1,6 +1,7 @@
 """One benchmark run: its parameters are checked, its record is complete, and it is never trained twice."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -91,11 +92,29 @@ def test_examples_are_kept_for_reports(record, which):
     assert kept["images"].shape == (count, 32, 32, 3)
     assert kept["targets"].dtype == bool
     assert kept["probabilities"].max() <= 1
-    ious = record.table("test_images")["iou"].to_numpy()
+    # One composite a chair: each of the four test chairs stands before two rooms.
+    by_chair = record.table("test_images").groupby("group")["iou"]
     if which == "best":
-        assert np.array_equal(kept["ious"], np.sort(ious)[::-1][:4])
+        assert np.array_equal(kept["ious"], np.sort(by_chair.max())[::-1])
     if which == "worst":
-        assert np.array_equal(kept["ious"], np.sort(ious)[:4])
+        assert np.array_equal(kept["ious"], np.sort(by_chair.min()))
+
+
+def test_what_the_model_made_of_a_few_validation_composites_is_kept(record):
+    kept = benchmark.previews(record)
+    seen = kept["seen"].tolist()
+    assert (seen[0], seen[-1]) == (0, record.content["images_seen"])
+    assert {*record.history()["images"]} <= {*seen}
+    assert kept["images"].shape == (3, 32, 32, 3)
+    assert kept["targets"].any((1, 2)).all()
+    assert kept["probabilities"].shape == (len(seen), 3, 32, 32)
+    assert 0 <= kept["probabilities"].min() < kept["probabilities"].max() <= 1
+    assert record.file("previews.safetensors").stat().st_size < 200_000
+
+
+def test_an_older_record_has_no_previews(record, tmp_path):
+    shutil.copytree(record.folder, tmp_path / record.name, ignore=shutil.ignore_patterns("previews*"))
+    assert benchmark.previews(runs.read_record(tmp_path / record.name)) == {}
 
 
 @pytest.mark.parametrize(

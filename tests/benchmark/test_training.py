@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from chairlib.benchmark import training
-from chairlib.benchmark.evaluation import evaluate
+from chairlib.benchmark.evaluation import evaluate, predict
 from chairlib.benchmark.models import UNet, build_model
 from chairlib.benchmark.recipes import get_recipe
 from chairlib.benchmark.training import fit
@@ -124,6 +125,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(collection, tmp_path, monkey
             recipe,
             images=90,
             evaluations=3,
+            previews=2,
             checkpoint=checkpoint,
             seed=7,
             progress=False,
@@ -147,6 +149,97 @@ def test_an_interrupted_run_ends_with_the_same_bits(collection, tmp_path, monkey
     assert same_weights(whole_model, resumed_model)
     columns = [name for name in whole.history if "seconds" not in name]
     pd.testing.assert_frame_equal(whole.history[columns], resumed.history[columns], check_exact=True)
+    assert {0, 32, 60, 92} <= {*whole.previews["seen"].tolist()}
+    assert all(torch.equal(part, resumed.previews[name]) for name, part in whole.previews.items())
+
+
+def test_previews_show_the_model_at_the_start_at_each_evaluation_and_between_few(collection):
+    model, recipe = small_unet(), get_recipe("fast", "unet", batch_size=8, select="last")
+    train, val = loaders(collection, recipe)
+    images, masks = val.image_set.batch(val.indices[[0, 2, 5]])  # of 8, spread
+    untrained = (predict(model, images) * 255).round().byte()
+    result = fit(model, train, val, recipe, images=52, evaluations=2, previews=3, progress=False)
+    kept = result.previews
+    assert result.history["images"].tolist() == [32, 56]
+    assert kept["seen"].tolist() == [0, 8, 16, 24, 32, 40, 48, 56]
+    assert torch.equal(kept["images"], (images * 255).round().byte())
+    assert torch.equal(kept["targets"], (masks * 255).byte())
+    assert torch.equal(kept["probabilities"][0], untrained)
+    assert torch.equal(kept["probabilities"][-1], (predict(model, images) * 255).round().byte())
+    assert not torch.equal(kept["probabilities"][0], kept["probabilities"][-1])
+
+
+def test_previews_change_nothing_of_training(collection):
+    """Dropout draws random numbers, which must be the same ones."""
+    ends = []
+    for previews in (0, 3):
+        torch.manual_seed(3)
+        model = WithDropout()
+        result = fit(model, *loaders(collection), QUICK, images=48, previews=previews, seed=7, progress=False)
+        ends.append((model, result.history.filter(regex="^(?!.*seconds)"), torch.get_rng_state()))
+        assert (result.previews is None) == (previews == 0)
+    (plain, history, state), (watched, other_history, other_state) = ends
+    assert same_weights(plain, watched)
+    pd.testing.assert_frame_equal(history, other_history, check_exact=True)
+    assert torch.equal(state, other_state)
+
+
+class RandomAlways(nn.Conv2d):
+    """Draws random numbers in evaluation mode too."""
+
+    def forward(self, images):
+        return super().forward(images + 0.01 * torch.rand_like(images))
+
+
+def test_the_time_of_previews_is_time_of_scoring(collection, monkeypatch):
+    """Two fits of one budget took as long to train, whether or not someone looked at them meanwhile."""
+    looks = []
+
+    def slow(*given):
+        looks.append(given)
+        time.sleep(0.1)
+        return predict(*given)
+
+    monkeypatch.setattr(training, "predict", slow)
+    result = fit(small_unet(), *loaders(collection), QUICK, images=48, previews=3, progress=False)
+    last = result.history.iloc[-1]
+    assert len(looks) >= 3
+    assert last["scoring_seconds"] >= 0.1 * len(looks)
+    assert result.seconds == pytest.approx(last["seconds"], abs=0.002)
+    assert result.seconds >= last["scoring_seconds"]
+
+
+def test_previews_of_a_model_that_always_draws_random_numbers_change_nothing_either(collection):
+    ends = []
+    for previews in (0, 3):
+        torch.manual_seed(3)
+        model = RandomAlways(3, 1, 1)
+        fit(model, *loaders(collection), QUICK, images=48, previews=previews, seed=7, progress=False)
+        ends.append(model)
+    assert same_weights(*ends)
+
+
+def test_many_evaluations_of_large_images_leave_small_previews_evenly_spread(collection):
+    train, val = (CompositeLoader(collection, split, 128, 1, "cpu") for split in ("train", "val"))
+    model, recipe = nn.Conv2d(3, 1, 1), get_recipe("fast", "unet", batch_size=1)
+    kept = fit(model, train, val, recipe, images=50, evaluations=50, previews=3, progress=False).previews
+    seen = kept["seen"].tolist()
+    assert len(seen) == 12
+    assert (seen[0], seen[-1]) == (0, 50)
+    gaps = [after - before for before, after in itertools.pairwise(seen)]
+    assert max(gaps) <= 8
+    assert sum(part.nbytes for part in kept.values()) < 198_000  # and a header, of less than 2 kB
+    images, _ = val.image_set.batch(val.indices[[0, 2, 5]])
+    assert torch.equal(kept["images"], (images[..., ::2, ::2] * 255).round().byte())
+
+
+def test_no_learning_rate_stands_beside_the_start(collection):
+    """Before the first step no rate was used: at 0 images its curve would begin with a dive to the warm-up's first."""
+    train, val = loaders(collection)
+    history = fit(small_unet(), train, val, QUICK, images=32, score_start=True, progress=False).history
+    assert history["images"].iloc[0] == 0
+    assert math.isnan(history["learning_rate"].iloc[0])
+    assert (history["learning_rate"].iloc[1:] > 0).all()
 
 
 def test_a_checkpoint_of_another_run_is_refused(collection, tmp_path):
