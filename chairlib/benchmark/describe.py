@@ -21,11 +21,6 @@ SCORES = {"iou": "IoU", "dice": "Dice", "precision": "precision", "pooled_iou": 
 METRIC_TITLES = {"precision": "precision, %", "iou": "IoU, %", "dice": "Dice, %"}
 
 
-def metric_title(metric: str) -> str:
-    """The heading of a column: ``"IoU, %"``."""
-    return METRIC_TITLES[metric]
-
-
 def model_title(model: str, width: int | None = None) -> str:
     """``"U-Net"``, or ``"U-Net, width 16"`` where the width is not the paper's."""
     title = MODEL_TITLES.get(model, model)
@@ -68,32 +63,30 @@ def scored_on(record: Record) -> str:
 
 
 def describe_record(record: Record) -> str:
-    """A run's scores and costs as lines of text."""
-    test, content = record.metrics["test"], record.content
-    val = record.metrics["val"]["iou"]
-    text = f"{record.name}  ({content['n_parameters']:,} parameters)"
+    """A run's scores and costs as text, its :func:`record_lines` below each other."""
+    return "\n  ".join(record_lines(record))
+
+
+def record_lines(record: Record) -> list[str]:
+    """A run's name, its scores, then its protocol, what it was scored on, and its costs: each a line of text."""
+    test, content, val = record.metrics["test"], record.content, record.metrics["val"]["iou"]
+    lines = [f"{record.name}  ({content['n_parameters']:,} parameters)"]
     for metric, title in SCORES.items():
         low, high = test["intervals"][metric]
         value = "undefined" if test[metric] is None else f"{test[metric]:6.2f} %"
         interval = "no interval: too few groups" if low is None else f"95 % interval {low:.2f} to {high:.2f}"
-        text += f"\n  {title:<11} {value}  ({interval})"
-    if all_as := predicted_all(record):
-        text += f"\n  {one_class_note(all_as)}"
-    units = f"{test['n_groups'] or test['n_images']} {test['interval_units']}"
+        lines.append(f"{title:<11} {value}  ({interval})")
+    lines += [one_class_note(all_as)] if (all_as := predicted_all(record)) else []
     protocol = content.get("protocol", "none")
     if protocol.startswith("custom") and record.settings.protocol:
         asked = get_protocol(record.settings.protocol, record.settings.data)
         differing = ", ".join(f"{name} {value}" for name, value in differing_terms(record.settings, asked).items())
         protocol += f" ({asked.name}, but for {differing})"
-    if record.settings.weights is not None:
-        took = f"trained elsewhere; scored on {content['hardware']}"
-    else:
-        took = _told_training(content)
-    return (
-        f"{text}\n  protocol {protocol}\n  on {scored_on(record)} of {content['data']['name']} ({units}; "
-        f"{test['n_left_out']} left out of IoU and Dice)\n  {took}; "
-        f"validation IoU {'undefined' if val is None else f'{val:.2f} %'}"
-    )
+    scored = f"on {scored_on(record)} of {content['data']['name']} ({test['n_groups'] or test['n_images']} "
+    scored += f"{test['interval_units']}; {test['n_left_out']} left out of IoU and Dice)"
+    took = f"trained elsewhere; scored on {content['hardware']}" if record.settings.weights else _told_training(content)
+    spent = f"{took}; validation IoU {'undefined' if val is None else f'{val:.2f} %'}"
+    return [*lines, f"protocol {protocol}", scored, spent]
 
 
 def _told_training(content: dict[str, Any]) -> str:

@@ -11,7 +11,14 @@ import pandas as pd
 from IPython.display import HTML
 
 from chairlib.benchmark.comparison import paired_difference
-from chairlib.benchmark.describe import METRIC_TITLES, mean_score, model_title, number_range, one_class, plural
+from chairlib.benchmark.describe import (
+    METRIC_TITLES,
+    mean_score,
+    model_title,
+    number_range,
+    one_class,
+    plural,
+)
 from chairlib.benchmark.protocols import common_terms
 from chairlib.benchmark.run import examples
 from chairlib.benchmark.settings import BenchmarkSettings
@@ -20,7 +27,6 @@ from chairlib.core import published
 from chairlib.core.published import MODEL_TITLES
 from chairlib.core.runs import Record, load_records, reference_records
 from chairlib.show.pictures import side_by_side
-from chairlib.show.tables import untrained
 
 #: Runs with the same values of these repeat each other with other seeds. They begin with model, width and resolution.
 _CONFIGURATION = tuple(
@@ -28,14 +34,6 @@ _CONFIGURATION = tuple(
     for name in dict.fromkeys(("model", "width", "resolution", *BenchmarkSettings.names()))
     if name not in ("seed", "data", "device", "protocol")
 )
-
-
-def two_level(rows: list[dict[Any, Any]], index: list[str]) -> pd.DataFrame:
-    """Rows as a table with two-level columns. Cells keep their own types: counts stay whole beside missing ones."""
-    table = pd.DataFrame(rows, dtype=object).set_index(index)
-    names: list[tuple[Any, ...]] = table.columns.to_list()  # type: ignore[assignment]
-    table.columns = pd.MultiIndex.from_tuples(names)
-    return table
 
 
 def _mean(records: Sequence[Record], entry: str) -> float:
@@ -94,65 +92,59 @@ class Report:
         return [records for (name, _, size, *_), records in found if (name, size) == (model, resolution)]
 
     def label(self, record: Record) -> str:
-        """The model's title, with the parameters that tell this report's runs apart (recipe, budget, ...)."""
-        title = record.content.get("title") or model_title(record.settings.model, record.settings.width)
-        for name in _CONFIGURATION:
-            values = {str(getattr(other.settings, name)) for other in self.records}
-            if name not in ("model", "width", "resolution") and len(values) > 1:
-                title += f", {name.replace('_', ' ')} {getattr(record.settings, name)}"
-        return title
+        """The model's title, with the parameters that tell this report's runs apart (width, recipe, budget, ...)."""
+        differing = [n for n in _CONFIGURATION if len({str(getattr(one.settings, n)) for one in self.records}) > 1]
+        width = record.settings.width if "width" in differing else None
+        title = record.content.get("title") or model_title(record.settings.model, width)
+        more = (name for name in differing if name not in ("model", "width", "resolution"))
+        return title + "".join(f", {name.replace('_', ' ')} {getattr(record.settings, name)}" for name in more)
 
     def table1(self) -> pd.DataFrame:
-        """Table 1: time to convergence and IoU, the paper's and ours. Without records, all rows of the paper's."""
-        paper = published.table(1).set_index(["model", "resolution"])
+        """Table 1: IoU, and time to convergence; ours, then the paper's. Without records, all rows of the paper's."""
+        paper = published.table(1, as_printed=True).astype({"resolution": int}).set_index(["model", "resolution"])
         others = {(record.settings.model, record.settings.resolution) for record in self.records} - set(paper.index)
-        rows: list[dict[Any, Any]] = []
+        rows: list[dict[str, Any]] = []
         for model, resolution in [*paper.index, *sorted(others)]:
             printed = paper.loc[(model, resolution)] if (model, resolution) in paper.index else {}
-            theirs = {("paper", "hours"): printed.get("hours"), ("paper", "IoU, %"): printed.get("iou")}
-            row: dict[Any, Any] = {"resolution": f"{resolution} px", **theirs}
+            theirs = {"IoU, %, paper": printed.get("iou"), "hours, paper": printed.get("hours")}
+            size = {"resolution": f"{resolution} px"}
             for records in self.find(model, resolution):
+                minutes = _mean(records, "converged_seconds") / 60
                 ours = {
-                    ("ours", "IoU, % (95 % interval)"): mean_score(records, "iou"),
-                    **_seed_cells("ours", records),
-                    ("ours", "images trained"): round(_mean(records, "images_seen")),
-                    ("ours", "images to convergence"): round(_mean(records, "converged_images")),
-                    ("ours", "minutes to convergence"): _mean(records, "converged_seconds") / 60,
+                    "IoU, %, ours (95 % interval)": mean_score(records, "iou"),
+                    "images until converged": round(_mean(records, "converged_images")),
+                    "minutes until converged": f"{minutes:,.1f}" if minutes >= 0.1 else "< 0.1",
+                    "seeds": len(records),
+                    "images trained": round(_mean(records, "images_seen")),
                 }
-                rows.append({"model": self.label(records[0]), **row, **ours})
+                rows.append({"model": self.label(records[0]), **size, **ours, **theirs})
             if not self.records:
-                rows.append({"model": model_title(model), **row})
-        return two_level(rows, ["model", "resolution"])
+                rows.append({"model": model_title(model), **size, **theirs})
+        return pd.DataFrame(rows, dtype=object).set_index(["model", "resolution"])
 
-    def table2(self) -> pd.DataFrame:
-        """Table 2: scores at 64 x 64, and of a model that sees no chair. Without records, all rows of the paper's."""
-        ours = "ours (95 % interval)"
-        paper = published.table(2).set_index("model")
+    def table2(self, metric: str = "iou") -> pd.DataFrame:
+        """Table 2 for one metric: at 64 x 64, and of a mask that is all background. Without records, the paper's."""
+        ours, theirs = (f"{METRIC_TITLES[metric]}, {whose}" for whose in ("ours (95 % interval)", "paper"))
+        paper = published.table(2, as_printed=True).set_index("model")[metric]
         at_64 = {record.settings.model for record in self.records if record.settings.resolution == 64}
-        rows: list[dict[Any, Any]] = []
+        rows: list[dict[str, Any]] = []
         for model in [*paper.index, *sorted(at_64 - set(paper.index))]:
-            printed = paper.loc[model] if model in paper.index else {}
-            theirs = {("paper", title): printed.get(metric) for metric, title in METRIC_TITLES.items()}
             for records in self.find(model):
-                scores = {(ours, title): mean_score(records, metric) for metric, title in METRIC_TITLES.items()}
-                more = {
-                    (ours, "pooled IoU"): mean_score(records, "pooled_iou")[0],
-                    (ours, "images trained"): round(_mean(records, "images_seen")),
-                }
-                rows.append({"model": self.label(records[0]), **theirs, **scores, **_seed_cells(ours, records), **more})
+                row = {"model": self.label(records[0]), ours: mean_score(records, metric), "seeds": len(records)}
+                if len(records) > 1:
+                    scores = [record.metrics["test"][metric] for record in records]
+                    row["SD over seeds"] = float(np.std(np.array(scores, float), ddof=1))
+                if metric == "iou":
+                    row["pooled IoU, %"] = mean_score(records, "pooled_iou")[0]
+                rows.append({**row, "images trained": round(_mean(records, "images_seen")), theirs: paper.get(model)})
             if not at_64:
-                rows.append({"model": model_title(model), **theirs})
-        baseline = self._all_background_precision()
-        rows.append({"model": "All background", ("paper", "precision, %"): published.ALL_BACKGROUND_PRECISION})
+                rows.append({"model": model_title(model), theirs: paper[model]})
+        precise, baseline = metric == "precision", self.all_background_precision()
+        control = {theirs: f"{published.ALL_BACKGROUND_PRECISION}"} if precise else {}
         if baseline is not None:
-            rows[-1] |= {(ours, "precision, %"): baseline, (ours, "IoU, %"): 0.0, (ours, "Dice, %"): 0.0}
-        return two_level(rows, ["model"])
-
-    def not_trained(self, table: int) -> str:
-        """The line below Table 1 or 2: rows of the paper that this build has not. Empty where it has all, or no run."""
-        paper = published.table(1) if table == 1 else published.table(2).assign(resolution=64)
-        cells = [(model, size) for model, size in zip(paper["model"], paper["resolution"], strict=True) if self.records]
-        return untrained((model_title(model), f"{size} px") for model, size in cells if not self.find(model, size))
+            control[ours] = f"{baseline:.1f}" if precise else "0"
+        rows += [{"model": "all background", **control}] if control else []
+        return pd.DataFrame(rows, dtype=object).set_index("model")
 
     def differences_from_paper(self) -> list[str]:
         """Which models change places in Table 2, by IoU, a sentence for each two that were trained alike."""
@@ -162,7 +154,7 @@ class Report:
             gain, printed = paired_difference(mine, theirs), paper[model] - paper[other]
             ours = {"higher": 1, "lower": -1}.get(gain.told("higher", "lower"), 0) if gain else 0
             if gain and alike == others and ours * printed < 0:
-                names = f"{self.label(mine[0])} less that of {self.label(theirs[0])}"
+                names = f"{self.label(mine[0])} minus that of {self.label(theirs[0])}"
                 interval = f"{gain.mean:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})"
                 notes.append(f"Table 2, IoU of {names}: {interval} points here, {printed:+.1f} in the paper.")
         return notes
@@ -202,7 +194,7 @@ class Report:
     def _hardware(self) -> str:
         return ", ".join(sorted({record.content["hardware"] for record in self.records}))
 
-    def _all_background_precision(self) -> float | None:
+    def all_background_precision(self) -> float | None:
         """Precision of calling every test pixel background, in per cent; None without a record at 64 x 64."""
         found = [r.metrics["all_background_precision"] for r in self.records if r.settings.resolution == 64]
         return float(np.mean(found)) if found else None
@@ -217,9 +209,8 @@ class Report:
     def by_resolution(self) -> pd.DataFrame:
         """Test IoU by model and resolution, for Figure 4's claim: model, resolution (pixels), iou, low, high (%)."""
         rows = []
-        for (model, width, resolution, *_), records in self.configurations().items():
-            details = self.label(records[0]).removeprefix(model_title(model, width))
-            rows.append((model_title(model) + details, resolution, *mean_score(records, "iou")))
+        for (_, _, resolution, *_), records in self.configurations().items():
+            rows.append((self.label(records[0]), resolution, *mean_score(records, "iou")))
         return pd.DataFrame(rows, columns=["model", "resolution", "iou", "low", "high"])
 
     def paper_by_resolution(self) -> pd.DataFrame:
@@ -233,13 +224,13 @@ class Report:
             for records in self.find(model):
                 one = examples(records[0], "fixed")
                 kept[self.label(records[0])] = {**one, "predicted": one["probabilities"] > 0.5}
-        return side_by_side(kept, self.not_trained(2))
+        return side_by_side(kept, "")
 
     def sentence(self, profile: str = "", description: str = "") -> str:
         """What this build is and how much was trained, for every page that shows its numbers."""
         head = description or (f"Profile {profile}." if profile else "")
         if not self.records:
-            return f"{head} Nothing has been trained on {self.collection} yet.".strip()
+            return f"{head} Nothing has been trained on {self.collection} yet: make paper does it.".strip()
         trained = number_range(record.content["images_seen"] for record in self.records)
         tested = number_range(record.metrics["test"]["n_images"] for record in self.records)
         seeds = plural(len({record.settings.seed for record in self.records}), "seed")
@@ -253,27 +244,17 @@ class Report:
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
         """The values that the book's prose quotes; ``"not measured"`` where no record has them."""
-        baseline = self._all_background_precision()
+        baseline = self.all_background_precision()
         finished = max((record.content["finished"] for record in self.records), default=None)
         images = number_range(record.content["images_seen"] for record in self.records)
         return {
             "profile_sentence": self.sentence(profile, description),
-            "unet_iou_64": self._quoted_iou("unet"),
-            "fcn_vgg16_iou_64": self._quoted_iou("fcn_vgg16"),
             "all_background_precision": "not measured" if baseline is None else f"{baseline:.2f} %",
+            "chair_share": "not measured" if baseline is None else f"{100 - baseline:.2f} %",
             "training_images": images or "not measured",
             "hardware": self._hardware() or "not measured",
             "build_date": finished[:10] if finished else "not measured",
         }
-
-    def _quoted_iou(self, model: str) -> str:
-        found = self.find(model)
-        if not found:
-            return "not trained in this build"
-        # The best known: most seeds, and of those the paper's recipe, which stands beside the paper's number.
-        records = max(found, key=lambda rows: (len(rows), rows[0].settings.recipe == "paper"))
-        text = "{:.1f} % ({:.1f}–{:.1f})".format(*mean_score(records, "iou"))
-        return text if len(found) == 1 else f"{text}, recipe {records[0].settings.recipe}"
 
 
 def _size(records: Sequence[Record]) -> int:
@@ -289,13 +270,6 @@ def _model(records: Sequence[Record]) -> str:
     settings = records[0].settings
     known = {"resolution", "seed", *common_terms(settings)} - {"learning_rate"}
     return repr([(name, value) for name, value in settings.identity().items() if name not in known])
-
-
-def _seed_cells(heading: str, records: Sequence[Record]) -> dict[tuple[str, str], Any]:
-    """Cells under ``heading``: the number of seeds, and for several the standard deviation of their test IoU."""
-    ious = np.array([record.metrics["test"]["iou"] for record in records], float)
-    spread = {(heading, "SD over seeds"): float(np.std(ious, ddof=1))} if len(ious) > 1 else {}
-    return {(heading, "seeds"): len(records), **spread}
 
 
 def for_each_part(report: Report, draw: Callable[[Report], HTML]) -> HTML:
@@ -323,11 +297,13 @@ def show_slips(where: str) -> HTML | None:
     return show_notes("In the paper", published.SLIPS[where])
 
 
-def show_notes(title: str, notes: Sequence[str]) -> HTML | None:
+def show_notes(title: str, notes: Sequence[str], folded: bool = False) -> HTML | None:
     """Sentences as a list below a table; None, which shows nothing, where there are none."""
     items = "".join(f"<li>{html.escape(text)}</li>" for text in notes)
     aside = f'<aside class="chair-slips" aria-label="{title}"><p>{title}:</p><ul>{items}</ul></aside>'
-    return HTML(aside) if notes else None
+    return (
+        HTML(f"<details><summary>{title}</summary><ul>{items}</ul></details>" if folded else aside) if notes else None
+    )
 
 
 def show_reference(record: Record, tables: Iterable[HTML]) -> HTML:

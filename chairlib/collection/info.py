@@ -60,10 +60,10 @@ def describe(collection: Collection) -> Description:
     identities = collection.rows("segment")["id"]
     with ThreadPoolExecutor() as pool:
         shares = list(pool.map(lambda identity: _shares(collection.open("segment", identity)), identities))
-    of_canvas, of_composite = np.mean(shares, axis=0)
+    of_canvas, of_composite = 100 * np.mean(shares, axis=0)
     notes.append(
-        f"foreground: {of_canvas:.1%} of a segment's canvas, {of_composite:.1%} of a composite at {_RESOLUTION} x "
-        f"{_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)"
+        f"chair, over all splits: {of_canvas:.1f} % of a segment's canvas, {of_composite:.1f} % of a composite at "
+        f"{_RESOLUTION} x {_RESOLUTION} (the paper's: {FOREGROUND_SHARE} %)"
     )
     table = pd.DataFrame(counts, pd.Index([*SPLITS, "all"], name="split"))
     return Description(f"{collection.name}  (data hash {collection.hash})", table, notes)

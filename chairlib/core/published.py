@@ -26,8 +26,10 @@ SLIPS: dict[str, tuple[str, ...]] = {
 }
 
 
-def table(number: int) -> pd.DataFrame:
+def table(number: int, as_printed: bool = False) -> pd.DataFrame:
     """One of the paper's tables as a tidy DataFrame, new at each call.
+
+    ``as_printed``: all cells are text, with as many digits as the paper gives: "0.4", "33", "78.70".
 
     1. Time to converge and best IoU by resolution: model, resolution (pixels), hours, iou (%).
     2. The benchmark at 64 x 64: model, precision (%), iou (%), dice (%).
@@ -38,4 +40,5 @@ def table(number: int) -> pd.DataFrame:
        (ft) from the pretrained one (p), and models trained from random initial weights (ri).
     """
     # A pretraining of "none" is a value, not a missing one.
-    return pd.read_csv(paths.published / f"table{number}.csv", keep_default_na=False)
+    kind = str if as_printed else None
+    return pd.read_csv(paths.published / f"table{number}.csv", keep_default_na=False, dtype=kind)

@@ -33,17 +33,14 @@ def below_line(alphas: Iterable[float], values: Iterable[float], higher_is_bette
 
 
 def barrier(alphas: Iterable[float], values: Iterable[float], higher_is_better: bool = True) -> float:
-    """The largest gap between a curve and the straight line between its end points, in the values' unit; at least 0.
+    """How far a curve is worse than the straight line between its ends, at most: in the values' unit, at least 0.
 
-    Entezari et al. (2022): the largest gap between the loss (or score) at alpha and alpha v(1) + (1 - alpha) v(0), of
-    those where the curve is worse than the line. Where both ends are equally good this is the error barrier of Frankle
-    et al. (2020), who compare with the ends' mean.
+    Entezari et al. (2022): the largest gap between the score at alpha and alpha v(1) + (1 - alpha) v(0). If both ends
+    are equally good, this is the error barrier of Frankle et al. (2020), who compare with the ends' mean.
 
-    alphas: in any order, 0 and 1 among them (within :data:`TOLERANCE`); those outside [0, 1] are left out. values: as
-    many, such as IoU in per cent; for a loss, ``higher_is_better=False``.
-
-    Raises :class:`ParameterError` where alpha 0 or 1 is missing or has two different values, for another number of
-    values, for an alpha that is not finite, and for a value inside [0, 1] that is not.
+    alphas: in any order, 0 and 1 among them (within :data:`TOLERANCE`); those outside [0, 1] are left out. values: one
+    each, such as IoU in per cent; for a loss, ``higher_is_better=False``. Raises :class:`ParameterError` if alpha 0 or
+    1 is missing or has two values, for another number of values, and for numbers that are not finite.
     """
     return float(max(0.0, np.nanmax(below_line(alphas, values, higher_is_better))))
 
@@ -51,12 +48,10 @@ def barrier(alphas: Iterable[float], values: Iterable[float], higher_is_better: 
 def barrier_interval(alphas: Iterable[float], lines: ArrayLike) -> tuple[float, float]:
     """The 95 % interval ``(low, high)`` of the mean barrier of some lines, by a percentile bootstrap over photos.
 
-    alphas [A], as in :func:`barrier`. lines [L, A, N]: the score of each of N photos at each point of each of L lines,
-    all of the same photos; a photo without a score (NaN) is left out. Each resample draws photos with replacement, the
-    same for all lines, and takes the barriers of their mean curves. Both ends are NaN for fewer than two photos.
-
-    A curve's noise adds to its largest gap, so the interval of lines without a barrier begins at 0 and ends a little
-    above it.
+    alphas [A], as in :func:`barrier`. lines [L, A, N]: the score of each of N photos at each point of each of L lines;
+    a photo without a score (NaN) is left out. Each resample draws photos with replacement, the same for all lines, and
+    takes the barriers of their mean curves. Noise adds to a largest gap, so the interval of lines without a barrier
+    ends a little above 0. Both ends are NaN for fewer than two photos.
     """
     at, scores = np.array([*alphas], dtype=np.float64), np.asarray(lines, np.float64)
     inside = (at >= -TOLERANCE) & (at <= 1 + TOLERANCE)

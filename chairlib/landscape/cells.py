@@ -1,7 +1,6 @@
 """Analyses as cells: small results that are computed one at a time and kept, so that a killed analysis loses only one.
 
-An analysis lists its cells before any model is trained (:meth:`Analysis.points`); its estimate, its progress bar and
-its results all come from that list. Once they are trained, :class:`TrainedModels` has what a cell is computed from.
+An analysis lists its cells before any model is trained: its estimate, progress bar and results come from that list.
 """
 
 from __future__ import annotations
@@ -98,10 +97,7 @@ class Analysis(Protocol):
     """An analysis of a study's models."""
 
     def points(self, models: TrainedModels | None = None) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        """Its cells, each with the columns of the table that identify it.
-
-        Without ``models``, before any is trained: all cells that there may be.
-        """
+        """Its cells, each with the columns of the table that identify it; without ``models``, all there may be."""
         ...
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
@@ -145,10 +141,7 @@ class CellStore:
 
 
 class TrainedModels:
-    """The states of a study's models by label (P, F1, S1, ...), and evaluators that score states on its photos.
-
-    ``records``: those of all models, by label.
-    """
+    """The states of a study's models by label (P, F1, S1, ...), as their ``records``, and evaluators on its photos."""
 
     def __init__(self, study: Study, records: Mapping[str, Record], progress: bool = False):
         self.study, settings = study, study.settings
@@ -177,10 +170,7 @@ class TrainedModels:
         self.cells = CellStore(folder, tags, progress)
 
     def _load(self, record: Record) -> State:
-        """A record's weights on the device, in the network's order, which tables and figures follow.
-
-        As parameters and buffers, so that they tell what is trained.
-        """
+        """A record's weights on the device, in the network's order; parameters and buffers tell what is trained."""
         weights, _ = load_tensors(record.file("weights.safetensors"))
         own = copy_of(self.model).requires_grad_(False)
         own.load_state_dict(weights)

@@ -35,10 +35,9 @@ FIGURES = ("iou", "dice", "precision", "loss")
 class Evaluator:
     """Scores any number of states of one model on the same images, in one private copy of the model.
 
-    model: of any weights and mode; copied to the loaders' device, never touched. loaders: by split, such as
-    ``{"train": ..., "test": ...}``; every image is scored once, in order and unchanged. recalibrate_on: where
-    ``batch_norm="recalibrate"`` takes its images; by default the loader named ``train``. n_images: how many of them,
-    at most; all where None. loss: ``bce`` or ``double_sigmoid``.
+    model: copied to the loaders' device, never touched. loaders: by split, such as ``{"train": ..., "test": ...}``;
+    every image is scored once, in order and unchanged. recalibrate_on: where ``batch_norm="recalibrate"`` takes its
+    images, n_images of them at most (None: all); by default the loader ``train``. loss: ``bce`` or ``double_sigmoid``.
     """
 
     def __init__(
@@ -66,8 +65,8 @@ class Evaluator:
     def evaluations(self, state: State, batch_norm: str = "average") -> dict[str, Evaluation]:
         """What :func:`chairlib.benchmark.evaluation.evaluate` gives for a model with this state, by split.
 
-        Raises :class:`ParameterError` for a state that isn't this model's or is not finite, for an unknown
-        ``batch_norm``, and where there is nothing to recalibrate, or nothing to do it with.
+        Raises :class:`ParameterError` for a state that isn't this model's or is not finite, an unknown ``batch_norm``,
+        and where there is nothing to recalibrate, or nothing to do it with.
         """
         check_choice("batch_norm", batch_norm, BATCH_NORM)
         self._load(state, batch_norm == "recalibrate")
@@ -75,10 +74,7 @@ class Evaluator:
             return {split: evaluate(self._scored, loader, self.loss) for split, loader in self._loaders.items()}
 
     def score(self, state: State, batch_norm: str = "average") -> dict[str, dict[str, float]]:
-        """By split: iou, dice, precision (per cent; nan where undefined) and loss, as plain numbers.
-
-        Raises as :meth:`evaluations` does.
-        """
+        """By split: iou, dice, precision (per cent; nan: undefined) and loss. Raises as :meth:`evaluations` does."""
         return {split: figures_of(found) for split, found in self.evaluations(state, batch_norm).items()}
 
     def recalibrated(self, state: State) -> dict[str, Tensor]:
@@ -86,11 +82,9 @@ class Evaluator:
 
         As in stochastic weight averaging (Izmailov et al. 2018): the plain mean over batches of each batch's mean and
         unbiased variance, from one pass in which BatchNorm normalises by its batch and every other module is in
-        evaluation mode. The images are taken un-augmented in a fixed shuffled order (in their own, a batch shows one
-        chair or two, and the variance between chairs would be lost). Images that don't fill the last batch are left
-        out, unless they are all there is.
-
-        Raises as :meth:`evaluations` does, and unless ``n_images`` is a whole number above 0.
+        evaluation mode. The images come un-augmented in a fixed shuffled order: in their own, a batch shows one chair
+        or two, and the variance between chairs would be lost. A last batch that is not full is left out, unless it is
+        the only one. Raises as :meth:`evaluations` does, and unless ``n_images`` is a whole number above 0.
         """
         self._load(state, recalibrate=True)
         return {key: tensor.detach().clone() for key, tensor in self.model.state_dict().items()}
@@ -156,10 +150,8 @@ def recalibrated_layers(model: nn.Module) -> list[_BatchNorm]:
 def score_ensemble(model: nn.Module, states: Sequence[State], loader: CompositeLoader) -> Evaluation:
     """Scores of the mean of several models' probabilities, the output ensemble that a soup is compared with.
 
-    Lakshminarayanan, Pritzel & Blundell (2017), Simple and Scalable Predictive Uncertainty Estimation using Deep
-    Ensembles. A pixel is chair where that mean is above 0.5; the loss is the cross entropy of the mean. Each state has
-    its own BatchNorm statistics. ``model`` is never touched; the images are the loader's, complete and in order.
-
+    After Lakshminarayanan, Pritzel & Blundell (2017), Deep Ensembles. A pixel is chair if that mean is above 0.5; the
+    loss is the cross entropy of the mean. Each state has its own BatchNorm statistics. ``model`` is never touched.
     Raises :class:`ParameterError` for states that are not this model's or are not finite.
     """
     members = [loaded_copy(model, state, f"state {number}", loader.device) for number, state in enumerate(states, 1)]
@@ -189,13 +181,9 @@ def interpolation_curve(
 ) -> pd.DataFrame:
     """Scores of train and test images along the line between two models (the paper's Figure 7).
 
-    states: on any device. alphas: see :func:`interpolate`; a repeated one is scored once. To keep each point as it
-    comes, use :class:`Evaluator` and :func:`interpolate`, which also say what the other arguments are.
-
-    Returns a row per alpha and split (``train``, ``test``): alpha, split, iou, dice, precision (per cent), loss (mean
-    per pixel), and extrapolated (bool: alpha lies outside [0, 1]).
-
-    Raises as :class:`Evaluator` and :func:`interpolate` do.
+    states: on any device. alphas: a repeated one is scored once. :class:`Evaluator` and :func:`interpolate` tell about
+    the other arguments, and what is raised. Returns a row per alpha and split (``train``, ``test``): alpha, split, iou,
+    dice, precision (per cent), loss (mean per pixel), and extrapolated (bool: alpha lies outside [0, 1]).
     """
     evaluator = Evaluator(model, {"train": train_loader, "test": test_loader}, loss=loss, n_images=n_images)
     a, b = ({key: tensor.to(evaluator.device) for key, tensor in state.items()} for state in (state_a, state_b))

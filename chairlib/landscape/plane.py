@@ -20,13 +20,9 @@ class Plane:
     """The plane through three models in parameter space, with true distances (Garipov et al. 2018).
 
     ``p`` is the origin, ``a`` lies on the x axis and ``b`` above it; axes are orthonormal (Gram-Schmidt over trainable
-    parameters, dot products in float64), so one unit along either is one unit of :func:`l2_distance`. The states are
-    kept as they are given: don't change them afterwards.
-
-    points: coordinates of p, a and b, float64 [3, 2].
-
-    Raises :class:`ParameterError` where the three lie on a line (an angle below 1e-4 rad), and as :func:`l2_distance`
-    does.
+    parameters, in float64), so one unit along either is one unit of :func:`l2_distance`. Don't change the states that
+    are given. points: coordinates of p, a and b, float64 [3, 2]. Raises :class:`ParameterError` if the three lie on a
+    line (an angle below 1e-4 rad), and as :func:`l2_distance` does.
     """
 
     def __init__(self, p: State, a: State, b: State):
@@ -59,22 +55,16 @@ class Plane:
         return 1 - of_a - of_b, of_a, of_b
 
     def state(self, x: float, y: float) -> dict[str, Tensor]:
-        """The state at coordinates (x, y), as a new one; at the three points a copy of theirs, bit for bit.
-
-        BatchNorm's statistics are combined alike (running variances not below 0). Integer entries are p's, but at a's
-        and b's own points.
-        """
+        """The state at coordinates (x, y), as a new one (see :func:`combine`); at the three points a copy of theirs."""
         return combine(self.states, self.coefficients(x, y))
 
     def grid(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates (xs, ys), float64 and ascending, of cells around the three points, with one step on both axes.
 
         ``n`` (2 or more) along the longer side, and as many as fit along the other. The space around the points is a
-        fifth of the longer side; beyond the shorter side's far end it is up to one step less. The points lie inside of
-        the cells, which reach half a step beyond their coordinates. Cells beyond the triangle extrapolate.
-
-        Both axes begin at the lower margin, so twice as many steps (5 -> 9, 7 -> 13) keep every coordinate to the last
-        bit and add those between: a finer grid goes on from a coarser one. This holds from n = 5 on.
+        fifth of the longer side, and up to one step less beyond the shorter side's far end. The points lie inside of
+        the cells, which reach half a step beyond their coordinates. Cells beyond the triangle extrapolate. From n = 5
+        on, twice as many steps (5 -> 9) keep every coordinate to the last bit: a finer grid goes on from a coarser one.
         """
         low, high = self.points.min(0), self.points.max(0)
         space = _MARGIN * (high - low).max()

@@ -1,11 +1,8 @@
-"""Table 5, Figure 7 and what goes beyond them, from the records of landscape runs.
-
-Nothing else is read. Only the yardstick of distances is computed here, from the initial weights of two models.
-"""
+"""Table 5, Figure 7 and what goes beyond them, from the records of landscape runs. Nothing else is read."""
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from chairlib.landscape.evaluator import BATCH_NORM
 from chairlib.landscape.run import examples
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.space import distances
+from chairlib.landscape.verdicts import Drop, by_treatment, what_makes_the_difference
 from chairlib.transfer.photos import protocol_title
 from chairlib.transfer.run import initial_model
 from chairlib.transfer.settings import STAND_IN, TransferSettings
@@ -37,19 +35,12 @@ RATIOS = {
     "Ft & P / Ri & P": ("ft_p", "ri_p"),
 }
 SETS = {"F": "fine-tuned (F)", "S": "from scratch (S)", "R": "from scratch, one start (R)"}
-#: Shown in place of an analysis that the profile leaves out.
-NOT_HERE = "Not part of this profile; the profiles evening and paper have it (matching: for U-Net and FCN-VGG-16)."
-#: Shown in place of an analysis that is not possible for this model.
-NOT_POSSIBLE = {
-    "matched": "Matching knows the units of U-Net and FCN-VGG-16, not those of this model.",
-    "similarities": "No convolution of this model runs exactly once a pass, so there are no layers to compare.",
-}
 #: Most frames of the scrubber: each has a curve and masks, and a page must stay below 3 MB.
 MOST_FRAMES = 25
-#: The caption of every plane: its marks could be taken for the models' own scores.
+#: The caption of the first plane: its marks could be taken for the models' own scores.
 PLANE_NOTE = (
-    "Each cell has the colour of the weights at its middle. The models lie between the middles, where the grid doesn't "
-    "happen to meet them: the colour under a mark is its cell's, not the model's own score."
+    "Each cell has the colour of the network at its middle. A model lies somewhere in its cell. The colour under "
+    "its mark is the cell's, not the model's own score."
 )
 _SPLITS = {"val": "validation", "test": "test"}
 
@@ -91,7 +82,7 @@ class LandscapeReport:
         """How many pairs a distance or barrier is the mean of. A single pair is said to show no spread."""
         count = self.record.settings.n_seeds
         if count == 2:
-            return "2 seeds, so one pair of each set, which shows no spread: what another pair would give is not known"
+            return "2 seeds: one pair of each set, no spread"
         return f"{count} seeds, {math.comb(count, 2)} pairs of each set: mean (nearest – farthest)"
 
     def table(self, name: str) -> pd.DataFrame | None:
@@ -101,29 +92,26 @@ class LandscapeReport:
         table = self.record.table(name)
         return table if len(table) else None
 
-    def missing(self, name: str) -> str:
-        """Why :meth:`table` is None."""
-        return NOT_POSSIBLE[name] if name in NOT_POSSIBLE and self.record.settings.beyond else NOT_HERE
-
     def table5(self) -> pd.DataFrame:
-        """Table 5: the paper's two tasks, and each set of models of ours, as (mean, lowest, highest) over pairs."""
-        rows: list[dict[str, Any]] = []
-        for row in published.table(5).to_dict("records"):
-            columns = _table5_columns({kind: [row.get(kind, math.nan)] for kind in KINDS})
-            rows.append({"task": f"the paper, {row['task']}", **columns, "trained": ""})
+        """Table 5 on its side: a row a kind of pair, then three ratios of their means; a column a task, ours first.
+
+        Our distances are (mean, nearest, farthest) over pairs, or the distance of a single pair; all others are text.
+        """
         # Analyses of the same models on other grids have the same distances. Labels of shorter pretrainings have an @.
         by_members = {
             frozenset(name for label, name in record.content["members"].items() if "@" not in label): record
             for record in [*self.others, self.record]
         }
         records = sorted(by_members.values(), key=lambda record: record.settings.category)
+        columns: dict[str, list[Any]] = {}
         for record, task in zip(records, _task_names(records), strict=True):
-            whole = record.table("distances").query("block == 'total'")
-            columns = _table5_columns({kind: whole.loc[whole["kind"] == kind, "l2"] for kind in KINDS})
-            seeds = record.settings.n_seeds
-            trained = f"{seeds} seeds; {'one pair each, no spread' if seeds == 2 else 'all pairs'}"
-            rows.append({"task": task, **columns, "trained": trained})
-        return pd.DataFrame(rows)
+            l2 = record.table("distances").query("block == 'total'").groupby("kind")["l2"]
+            columns[task] = [*(_spread(l2.get_group(kind)) for kind in KINDS), *_ratios(l2.mean())]
+        for row in published.table(5).to_dict("records")[::-1]:  # segmentation first
+            lengths = (f"{float(row[kind]):.2f}" if kind in row else None for kind in KINDS)  # the digits it printed
+            columns[f"the paper, {row['task']}"] = [*lengths, *_ratios(row)]
+        rows = [name.replace(" & ", "\N{NO-BREAK SPACE}&\N{NO-BREAK SPACE}") for name in (*KINDS.values(), *RATIOS)]
+        return pd.DataFrame(columns, index=rows, dtype=object).rename_axis("pair")
 
     def differences_from_paper(self) -> list[str]:
         """Which two kinds of pairs have the other one longer here than in the paper's Table 5."""
@@ -170,8 +158,7 @@ class LandscapeReport:
     def matching(self) -> pd.DataFrame | None:
         """The barrier (points of IoU) and l2 distance of models from scratch before and after matching their units.
 
-        (mean, lowest, highest) over pairs, a row for each way of matching and of treating BatchNorm. None where nothing
-        was matched.
+        (mean, lowest, highest) over pairs, by way of matching and treatment of BatchNorm. None: nothing was matched.
         """
         table = self.table("matched")
         if table is None:
@@ -189,23 +176,49 @@ class LandscapeReport:
         return pd.DataFrame(rows, columns=["matched by", "BatchNorm", "pairs", *columns])
 
     def barriers(self) -> pd.DataFrame:
-        """The barrier of IoU in points: of scored photos the mean over pairs with its 95 % interval over photos, and of
-        both splits each pair's own.
-        """
-        table = pd.DataFrame(self.record.metrics["barriers"]).query("metric == 'iou'")
+        """The barrier of IoU in points: the mean over pairs with its 95 % interval over images, and each pair's own."""
         rows = []
-        for mean in self.record.metrics["mean_barriers"]:
-            own = table[(table["pair"] == mean["pair"]) & (table["batch_norm"] == mean["batch_norm"])]
-            each = own.groupby("split")["barrier"].apply(lambda heights: " / ".join(f"{x:.1f}" for x in heights))
-            row = {
-                "models": SETS[mean["pair"]],
-                "BatchNorm": mean["batch_norm"],
-                f"{self.scored} images, points of IoU": (mean["barrier"], mean["low"], mean["high"]),
-                f"each pair, {self.scored} images": each["test"],
-                "each pair, train images": each["train"],
-            }
-            rows.append(row)
-        return pd.DataFrame(rows)
+        for pair, title in SETS.items():
+            for way, drop in self.drops(pair).items():
+                own, train = (
+                    " / ".join(f"{x:.1f}" for x in heights)
+                    for heights in (drop.pairs, self._barriers(pair, way, "train"))
+                )
+                rows.append((title, way, (drop.mean, drop.low, drop.high), own, train))
+        scored = f"{self.scored} images"
+        columns = ["models", "BatchNorm", f"{scored}, points of IoU", f"each pair, {scored}", "each pair, train images"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def _barriers(self, pair: str, way: str, split: str) -> tuple[float, ...]:
+        """The barrier of IoU of each pair of a set."""
+        wanted = {"pair": pair, "batch_norm": way, "split": split, "metric": "iou"}
+        return tuple(row["barrier"] for row in self.record.metrics["barriers"] if wanted.items() <= row.items())
+
+    def drops(self, pair: str) -> dict[str, Drop]:
+        """How far IoU falls between the models of a set (``F``, ``S`` or ``R``), by treatment of BatchNorm."""
+        ends = self.record.table("curves").query("split == 'test' and alpha in (0, 1) and pair == @pair")
+        worst = ends.groupby("batch_norm")["iou"].min()
+        return {
+            way: Drop(mean["barrier"], mean["low"], mean["high"], self._barriers(pair, way, "test"), worst[way])
+            for mean in self.record.metrics["mean_barriers"]
+            if mean["pair"] == pair and (way := mean["batch_norm"])
+        }
+
+    def in_short(self) -> tuple[str, str, str]:
+        """The answer in three sentences: how far IoU falls between F, S and the control R, and what that shows."""
+        drops = {pair: self.drops(pair) for pair in SETS}
+        verdicts = {pair: by_treatment({way: drop.verdict for way, drop in drops[pair].items()}) for pair in SETS}
+        falls = {pair: " with BatchNorm averaged and ".join(map(str, drops[pair].values())) for pair in SETS}
+        falls = {pair: f"{fall}{' with it recalibrated' * (len(drops[pair]) > 1)}" for pair, fall in falls.items()}
+        reasons = {way: what_makes_the_difference(*(drops[pair][way] for pair in SETS)) for way in drops["F"]}
+        pairs = math.comb(self.record.settings.n_seeds, 2)
+        each = "Each number is of one pair" if pairs == 1 else f"Each number is the mean of {pairs} pairs"
+        return (
+            f"Average two fine-tuned models (F): {verdicts['F']}. Between them, IoU falls by at most {falls['F']}.",
+            f"Average two models from scratch (S): {verdicts['S']}. IoU falls by at most {falls['S']}.",
+            "The control is two models from scratch that share their random start (R). IoU falls by at most "
+            f"{falls['R']}: {by_treatment(reasons)}. {each}; brackets hold 95 % intervals over images.",
+        )
 
     def recalibration_shift(self) -> pd.DataFrame:
         """What recalibrating does to the trained models themselves: IoU as trained, and recalibrated, in per cent."""
@@ -230,7 +243,10 @@ class LandscapeReport:
         return {"alphas": [alphas[i] for i in kept], "curves": curves, **shown, "data_label": self.axis()}
 
     def plane(self, pair: str, metric: str = "iou") -> dict[str, Any] | None:
-        """Arguments of :func:`chairlib.show.plane.plane_map`; None where no plane was asked for."""
+        """Arguments of :func:`chairlib.show.plane.plane_map`; None where no plane was asked for.
+
+        All planes have one scale of colours, so that those of F and S compare.
+        """
         table = self.record.table("planes")
         own = table[table["pair"] == pair]
         if own.empty:
@@ -242,7 +258,9 @@ class LandscapeReport:
             "values": grid.to_numpy(),
             "points": self.record.metrics["points"][pair],
             "data_label": self.axis() if metric == "iou" else self.axis("loss", "BCE"),
-            "caption": PLANE_NOTE,
+            "caption": PLANE_NOTE if (pair, metric) == ("F", "iou") else "",  # said once on a page
+            "scale": (table[metric].min(), table[metric].max()),
+            "low_is_good": metric == "loss",
         }
 
     def sentence(self, profile: str = "", description: str = "") -> str:
@@ -251,43 +269,27 @@ class LandscapeReport:
         content = self.record.content
         count, minutes = self.record.settings.n_seeds, content["member_seconds"] / 60
         return (
-            f"{head} {self.title} ({content['n_scored']}; {content['n_train']} for training, of which lines score at "
-            f"most {N_TRAIN}). {count} models "
-            f"fine-tuned, {count} from scratch, {count} from one random start; {minutes:.1f} minutes of training, P's "
-            f"too, {content['seconds'] / 60:.1f} of analysis on {content['hardware']}."
+            f"{head} {self.title}. {content['n_scored']} images are scored, and IoU counts those with the object; "
+            f"{content['n_train']} are for training, and lines are scored on up to {N_TRAIN} of these too. {count} "
+            f"models fine-tuned, {count} from scratch, {count} from one random start. On {content['hardware']}: "
+            f"{minutes:.1f} minutes of training, with P, and {content['seconds'] / 60:.1f} of analysis. Other chapters "
+            "count some of these runs as well."
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
         """The values that the book's prose quotes."""
-        values = {"landscape_sentence": self.sentence(profile, description), "landscape_photos": self.photos}
-        whole = self.distances().groupby("kind")["l2"].mean()
-        paper = published.table(5).set_index("task").loc["segmentation (Chair Segments)"]
-        for over, under in RATIOS.values():
-            values[f"ratio_{over}"] = f"{whole[over] / whole[under]:.3f}"
-            if over in paper:
-                values[f"paper_ratio_{over}"] = f"{paper[over] / paper[under]:.3f}"
-        means = {(mean["pair"], mean["batch_norm"]): mean for mean in self.record.metrics["mean_barriers"]}
-        names = {"F": "fine_tuned", "S": "scratch", "R": "one_start"}
-        for (pair, name), way in itertools.product(names.items(), BATCH_NORM):
-            found = means.get((pair, way))
-            values[f"barrier_{name}_{way}"] = (
-                "{barrier:.1f} ({low:.1f}–{high:.1f})".format(**found)
-                if found
-                else "(without BatchNorm: nothing to recalibrate)"
-            )
-        return values
+        return {"landscape_sentence": self.sentence(profile, description)}
 
 
 def _task_names(records: Sequence[Record]) -> list[str]:
-    """The names of our rows in Table 5: the model, the photos, and the settings in which the rows differ."""
+    """The names of our columns in Table 5: the category, and the settings in which they differ."""
     described = [_training_settings(record.settings) for record in records]
     names = dict.fromkeys(itertools.chain.from_iterable(described))
     differing = [name for name in names if len({repr(one.get(name)) for one in described}) > 1]
     tasks = []
     for record, one in zip(records, described, strict=True):
-        model = model_title(record.settings.model, record.settings.width)
         differences = [f"{name} {'by default' if one.get(name) is None else one[name]}" for name in differing]
-        tasks.append(", ".join([f"ours, {model} on {LandscapeReport(record, []).photos}", *differences]))
+        tasks.append(", ".join([f"ours, {record.settings.category}", *differences[:3]]))  # more fill a page
     # Two runs have the same settings where photos were changed, or where two folders have the same name.
     return [
         task if tasks.count(task) == 1 else f"{task}, run {record.name}"
@@ -296,8 +298,10 @@ def _task_names(records: Sequence[Record]) -> list[str]:
 
 
 def _training_settings(settings: LandscapeSettings) -> dict[str, Any]:
-    """The settings that decide how the models of an analysis were trained, beside their architecture and photos."""
+    """The settings that decide how the models of an analysis were trained, beside their category."""
     return {
+        "model": model_title(settings.model, settings.width),
+        "photos": Path(settings.photos).name,
         "protocol": protocol_title(settings),
         **{name: getattr(settings, name) for name in ("resolution", "recipe", "images", "evaluations")},
         "seeds": settings.n_seeds,
@@ -319,18 +323,13 @@ def _spread(values: Iterable[Any]) -> tuple[float, float, float] | float:
     return (float(array.mean()), float(array.min()), float(array.max())) if len(array) > 1 else float(array.mean())
 
 
-def _table5_columns(l2: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
-    """A row of Table 5 from the distances of the pairs of each kind: their spread, and two ratios of their means."""
-    means = {kind: float(np.mean([*l2[kind]])) for kind in KINDS}
-    ratios = {title: round(means[over] / means[under], 3) for title, (over, under) in RATIOS.items()}
-    return {**{title: _spread(l2[kind]) for kind, title in KINDS.items()}, **ratios}
+def _ratios(l2: Any) -> list[str | None]:
+    """:data:`RATIOS`, in two digits, from the distance by kind (dict or Series); None where one is unknown."""
+    return [f"{float(l2[a]) / float(l2[b]):.2f}" if a in l2 and b in l2 else None for a, b in RATIOS.values()]
 
 
 def open_report(record: Record, beside: list[str] | None = None) -> LandscapeReport:
-    """The report of ``record``, whose Table 5 also shows the records named in ``beside``.
-
-    None: all others that this code has finished.
-    """
+    """The report of ``record``; Table 5 shows those named in ``beside`` too (None: all that this code has finished)."""
     names = None if beside is None else [name for name in beside if name != record.name]
     others = [] if names == [] else load_records(LandscapeSettings.kind, None, names)[0]
     return LandscapeReport(record, [other for other in others if other.name != record.name])

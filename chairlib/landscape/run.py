@@ -1,11 +1,7 @@
 """One analysis of the loss landscape (section 6): models that share a pretraining beside models that do not.
 
-An analysis has a pretrained model P, models F1, F2, ... fine-tuned from it and S1, S2, ... trained from scratch (the
-paper's Ft and Ri) on one category of photos, with the same recipe, images and number of steps. The F differ in the
-order of their images, and in their augmentation where the recipe has any; the S in their initial weights as well. A
-third set tells which of the two matters, to have a start in common or to have it pretrained: R1, R2, ... are from
-scratch and differ as the F do, for all start from the random weights of S1 (so R1 is S1).
-
+P is pretrained; F1, F2, ... start from P, S1, S2, ... from random weights of their own (the paper's Ft and Ri), and the
+control R1, R2, ... from the random weights of S1 (so R1 is S1). F, S and R are trained alike on one category of photos.
 What is missing of them is trained. Then the analyses are computed a cell at a time (:mod:`chairlib.landscape.cells`).
 """
 
@@ -71,10 +67,9 @@ def _check_recipe(settings: LandscapeSettings) -> None:
 
 
 def members(settings: LandscapeSettings) -> dict[str, Run[Any]]:
-    """The runs that an analysis is made of, by label.
+    """The runs that an analysis is made of, by label: P, F1, S1, R1, F2, S2, R2, ...
 
-    P, F1, S1, R1, F2, S2, R2, ..., and for a shared pretraining of N images P@N, F1@N, F2@N (without P@0: untrained
-    weights).
+    For a shared pretraining of N images there are P@N, F1@N and F2@N too; P@0 would be untrained, and is left out.
     """
     shared = {name: getattr(settings, name) for name in SHARED}
     pretraining = BenchmarkSettings.of({**settings.pretrain, **shared, "data": settings.data})
@@ -198,10 +193,10 @@ def _check_objects(settings: TransferSettings) -> None:
 
 
 def examples(record: Record) -> dict[str, Any]:
-    """What the scrubber shows of a finished run.
+    """What the scrubber shows of a finished run. Raises :class:`RecordError` if its file is missing.
 
-    ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], and ``predicted``: (pair, batch_norm) -> bool [n_alphas,
-    N, d, d]. Raises :class:`RecordError` where the file is missing.
+    ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], ``predicted``: (pair, batch_norm) -> bool [n_alphas, N,
+    d, d].
     """
     tensors, _ = load_tensors(record.file("examples.safetensors"))
     names = [name for name in tensors if name.startswith("masks.")]

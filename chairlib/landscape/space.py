@@ -1,7 +1,4 @@
-"""Weights as points of a space (the paper's section 6): lines between models, averages, distances, rewound blocks.
-
-Nothing here changes a state (:mod:`chairlib.landscape.states`) that it is given.
-"""
+"""Weights as points of a space (the paper's section 6): lines, averages, distances. No state that is given changes."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -48,10 +45,9 @@ def interpolate(state_a: State, state_b: State, alpha: float) -> dict[str, Tenso
     """W = alpha W_a + (1 - alpha) W_b (the paper's section 6.2), as a new state of the same dtypes on the same device.
 
     ``alpha``: any finite number; 1 gives a copy of ``state_a`` and 0 one of ``state_b``, bit for bit. Floating-point
-    entries, BatchNorm's statistics among them, are computed in float64 and rounded once, running variances not below 0;
-    integer entries (``num_batches_tracked``) are taken from ``state_a`` wherever alpha isn't 0.
-
-    Raises :class:`ParameterError` for an alpha that is no finite number, and as :func:`l2_distance` does.
+    entries, BatchNorm's statistics among them, are computed in float64 and rounded once (variances not below 0).
+    Integers (``num_batches_tracked``) are those of ``state_a`` unless alpha is 0. Raises :class:`ParameterError` for an
+    alpha that is no finite number, and as :func:`l2_distance` does.
     """
     check_alike([state_a, state_b])
     try:
@@ -79,10 +75,9 @@ def average(states: Iterable[State]) -> dict[str, Tensor]:
 def rewind(state: State, origin: State, block: str) -> dict[str, Tensor]:
     """A trained state with one block's parameters, and its BatchNorm statistics, taken from ``origin``, as a new state.
 
-    A parameter that the block shares with another one is taken from ``origin`` under all its names.
-
-    A block whose rewinding costs no score was not needed by what was learnt since. ``block``: one of :func:`blocks`.
-    Raises :class:`ParameterError` for another, and as :func:`l2_distance` does.
+    If that costs no score, the block's training was not needed. A parameter that the block shares with another one is
+    taken from ``origin`` under all its names. ``block``: one of :func:`blocks`. Raises :class:`ParameterError` for
+    another, and as :func:`l2_distance` does.
     """
     check_alike([state, origin])
     check_choice("block", block, blocks(state))

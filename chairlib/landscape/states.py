@@ -20,10 +20,10 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def trainable(state: State, *others: State) -> dict[str, Tensor]:
     """The entries of ``state`` that distances are measured over: trained weights, each once.
 
-    In a ``state_dict(keep_vars=True)`` (or where one of ``others`` is one, states of the same model) those are the
-    ``nn.Parameter``. A plain ``state_dict()`` doesn't tell: there they are the floating-point entries but BatchNorm's
-    running statistics, the vectors that spectral normalisation keeps, and entries with infinities that are not called
-    a weight or bias, as masks of attention are. Of a parameter with several names the first counts (:func:`tied`).
+    In a ``state_dict(keep_vars=True)`` (or if one of ``others`` is one) those are the ``nn.Parameter``. A plain
+    ``state_dict()`` doesn't tell: there they are the floating-point entries, except BatchNorm's running statistics,
+    vectors of spectral normalisation, and masks: entries with infinities that are not called a weight or bias. Of a
+    parameter with several names the first counts (:func:`tied`).
     """
     states = (state, *others)
     parameters, names = _parameters(*states), tied(states)
@@ -97,10 +97,7 @@ def check_alike(states: Sequence[State], names: Sequence[str] | None = None) -> 
 
 
 def check_fits(state: State, model: nn.Module, name: str) -> None:
-    """Raise :class:`ParameterError` unless ``state`` has the model's entries, on any device, with finite weights.
-
-    Nor may it have several values for one parameter.
-    """
+    """Raise :class:`ParameterError` unless ``state`` has the model's entries, finite, and one value a parameter."""
     own = model.state_dict(keep_vars=True)
     _check_state(state, name, [own])
     _check_entries(own, state, "the model", name)
@@ -172,11 +169,9 @@ def squared_norms(state: State, less: State | None = None) -> dict[str, float]:
 def l2_distance(state_a: State, state_b: State) -> float:
     """Euclidean distance between two models in parameter space (the paper's Table 5, after Neyshabur et al. 2020).
 
-    Over trained weights, each once (:func:`trainable` says which these are): not over BatchNorm's running statistics,
-    but over its weight and bias. Accumulated in float64. It grows with the number of parameters, so compare it within
-    one model.
-
-    Raises :class:`ParameterError` for states of different models and for weights that are not finite.
+    Over trained weights, each once (see :func:`trainable`): not over BatchNorm's running statistics, but its weight and
+    bias. It grows with the number of parameters, so compare it within one model. Raises :class:`ParameterError` for
+    states of different models and for weights that are not finite.
     """
     check_alike([state_a, state_b])
     return math.sqrt(math.fsum(squared_norms(state_a, state_b).values()))

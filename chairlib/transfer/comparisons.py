@@ -31,8 +31,8 @@ class Gain(Difference):
 
     @property
     def mark(self) -> str:
-        """The gain, its interval, the sign of its verdict, and the number of seeds."""
-        return f"{self._with_interval} {MARKS[self.verdict]} {plural(len(self.by_seed), 'seed')}"
+        """The gain, its interval, and the sign of its verdict."""
+        return f"{self._with_interval} {MARKS[self.verdict]}"
 
     @property
     def _with_interval(self) -> str:

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chairlib.benchmark.describe import metric_title, model_title, number_range, one_class, plural
-from chairlib.benchmark.report import two_level
+from chairlib.benchmark.describe import METRIC_TITLES, model_title, number_range, one_class, plural
 from chairlib.core import published
 from chairlib.core.errors import CollectionError, RecordError
 from chairlib.core.limits import LEAST_VALIDATION_PHOTOS, POWER
 from chairlib.core.runs import Record, load_records, reference_records
 from chairlib.show.pictures import side_by_side
-from chairlib.show.tables import untrained
 from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain, scores_by_photo
 from chairlib.transfer.images_needed import count_validation_photos, curves_by_seed, images_until
 from chairlib.transfer.object_discovery import photos_name
@@ -28,12 +26,12 @@ from chairlib.transfer.photos import looked_at_once, name_and_hash, photos_root
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.run import examples
 from chairlib.transfer.selection import Selection, count_pretrainings
-from chairlib.transfer.settings import NEED_COCO, PRETRAININGS, STAND_IN, TransferSettings
+from chairlib.transfer.settings import PRETRAININGS, STAND_IN, TransferSettings
 
 #: What tables and figures call each pretraining.
 PRETRAINING_TITLES = {
-    "none": "–",
-    "none_equal_total": "–, as many images in all",
+    "none": "from scratch",
+    "none_equal_total": "from scratch, as many images in all",
     "chair_segments": "Chair Segments",
     "coco_chairs": "COCO chairs",
     "chair_segments_matched": "Chair Segments, as many images as COCO chairs",
@@ -49,16 +47,17 @@ COMPARISONS = (
     ("chair_segments_matched", "coco_chairs"),
     ("chair_segments", "coco_chairs"),
 )
-
-
+#: The column of a gain in :meth:`TransferReport.gains`.
+GAIN = "gain, points (95 % interval)"
+#: Which images Figure 5 shows.
+FIGURE5_NOTE = "The images are ordered by the mean IoU of these models; those at fixed places in that order are shown."
 #: Arms that train on equally many photos, for curves over them.
 _ARMS = tuple(pretraining for pretraining in PRETRAININGS if pretraining != "none_equal_total")
 
 
-def _label(pretraining: str) -> str:
-    if pretraining in ("none", "none_equal_total"):
-        return PRETRAINING_TITLES[pretraining].replace("–", "from scratch")
-    return f"pretrained on {PRETRAINING_TITLES[pretraining]}"
+def label_of(pretraining: str) -> str:
+    """``"from scratch"``, ``"pretrained on Chair Segments"``, ..."""
+    return ("" if pretraining.startswith("none") else "pretrained on ") + PRETRAINING_TITLES[pretraining]
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class TransferReport:
     @property
     def photos(self) -> str:
         """What the photos are. The stand-in is never called by the name of what it stands in for."""
-        return self.axis + (" (rendered airplanes, cars and horses)" if self.data == STAND_IN else "")
+        return self.axis + (" (renderings of airplanes, cars and horses)" if self.data == STAND_IN else "")
 
     @property
     def axis(self) -> str:
@@ -106,27 +105,18 @@ class TransferReport:
         others = [record for record in self.records if record.folder not in shown]
         return [*self.unmatched, *(f"{record.name}: {self.selection.why_not_shown(record)}" for record in others)]
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def rows(self) -> list[tuple[str, str]]:
         """(model, pretraining) of Table 3's nine rows and of others that were trained: the paper's models first."""
         ours = {(record.settings.model, record.settings.pretraining) for record in self.records}
         printed = [*published.table(3)[["model", "pretraining"]].itertuples(index=False, name=None)]
         models = [*dict.fromkeys(model for model, _ in [*printed, *sorted(ours)])]
         return sorted(ours.union(printed), key=lambda row: (models.index(row[0]), PRETRAININGS.index(row[1])))
 
-    def _model_title(self, model: str) -> str:
-        widths = {record.settings.width for record in self.records if record.settings.model == model}
-        return model_title(model, widths.pop()) if len(widths) == 1 else model_title(model)
-
-    def not_trained(self, *categories: str) -> str:
-        """The line below Table 3: what of its rows this build has not. Empty where it has all, or no run."""
-        missing = []
-        for model, arm in self._rows() if self.records else []:
-            asked = categories or tuple(self.selection.categories)
-            lacking = [name for name in asked if not self.selection.find(model, arm, name)]
-            where = "" if len(lacking) == len(asked) else f" on {' and '.join(lacking)}"
-            coco = ": needs COCO's photos" if arm in NEED_COCO else ""
-            missing += [(self._model_title(model), _label(arm) + where + coco)] if lacking else []
-        return untrained(missing)
+    def model_title(self, model: str) -> str:
+        """With its width, unless all runs have the same, which captions tell."""
+        widths = {(record.settings.model, record.settings.width) for record in self.records}
+        own = [width for name, width in widths if name == model]
+        return model_title(model, own[0] if len(own) == 1 and len({width for _, width in widths}) > 1 else None)
 
     def differences_from_paper(self) -> list[str]:
         """Where pretraining helps here and lowers the IoU in the paper's Table 3, or the other way round."""
@@ -137,62 +127,63 @@ class TransferReport:
             theirs = paper.get((model, arm, category), np.nan) - paper.get((model, other, category), np.nan)
             ours = {"helps": 1, "hurts": -1}.get(gain.verdict, 0) if gain else 0
             if ours * theirs < 0:  # not where the paper has no such figure: NaN is not below zero
-                what = f"{category}, {self._model_title(model)} {_label(arm)}, against {_label(other)}"
+                what = f"{category}, {self.model_title(model)} {label_of(arm)}, against {label_of(other)}"
                 notes.append(f"Table 3, {what}: {gain} here, {theirs:+.1f} points of IoU in the paper.")
         return notes
 
     def table3(self, metric: str = "iou") -> pd.DataFrame:
-        """Table 3 for one metric, by model, pretraining and category.
+        """Table 3 for one metric: a row for each category, model and pretraining; ours, its gain, the paper's.
 
-        The paper's score, ours, and the gain over training from scratch. Without records, all rows of the paper's.
+        The gain is over training from scratch. Without records, all rows of the paper's.
         """
-        find = self.selection.find
-        paper = published.table(3).set_index(["model", "pretraining", "category"])[metric]
-        rows: list[dict[Any, Any]] = []
-        for model, pretraining in self._rows():
-            row: dict[Any, Any] = {"model": self._model_title(model), "pretraining": PRETRAINING_TITLES[pretraining]}
-            trained = {category: find(model, pretraining, category) for category in self.selection.categories}
-            if self.records and not any(trained.values()):
-                continue
-            for category, records in trained.items():
-                gain = None if pretraining == "none" else paired_gain(find(model, "none", category), records, metric)
-                if category in CATEGORIES:  # the paper has no figure of a category of one's own
-                    row[category, f"paper, {metric_title(metric)}"] = paper.get((model, pretraining, category))
+        find, title = self.selection.find, METRIC_TITLES[metric]
+        paper = published.table(3, as_printed=True).set_index(["model", "pretraining", "category"])[metric]
+        rows: list[dict[str, Any]] = []
+        for category, (model, arm) in itertools.product(self.selection.categories, self.rows()):
+            row: dict[str, Any] = {"category": category, "model": self.model_title(model)}
+            row["pretraining"] = PRETRAINING_TITLES[arm]
+            theirs = {f"{title}, paper": paper.get((model, arm, category))}
+            if records := find(model, arm, category):
+                gain = None if arm == "none" else paired_gain(find(model, "none", category), records, metric)
                 row |= {
-                    (category, "ours (95 % interval)"): mean_score(records, metric),
-                    (category, "gain (95 % interval)"): "" if pretraining == "none" else gain and gain.mark,
+                    f"{title}, ours (95 % interval)": mean_score(records, metric),
+                    "gain over scratch, points (95 % interval)": gain.mark if gain else "",
+                    "seeds": len({record.settings.seed for record in records}),
                 }
-            rows.append(row)
-        return two_level(rows, ["model", "pretraining"])
+            if records or not self.records:
+                rows.append({**row, **theirs})
+        return pd.DataFrame(rows, dtype=object)
 
-    def table4(self) -> pd.DataFrame:
-        """Table 4: the U-Nets, a row for each trained protocol, beside the literature's methods; IoU as a fraction."""
-        trained = {record.settings.protocol for record in self.records if record.settings.model == "unet"}
-        ours = [protocol for protocol in PROTOCOLS if protocol in trained] or ["–"]
-        paper = published.table(4).set_index(["method", "category"])
-        rows: list[dict[Any, Any]] = []
-        for method in paper.index.unique("method"):
-            supervised = "yes" if method in OURS else "no"
-            for protocol in ours if method in OURS else ["–"]:
-                row: dict[Any, Any] = {"method": method, "our protocol": protocol, ("", "supervised"): supervised}
-                for category in CATEGORIES:
-                    records = self.selection.find("unet", OURS.get(method), category, protocol=protocol)
-                    iou, precision = (mean_score(records, metric) for metric in ("iou", "precision"))
-                    fraction = "{:.2f} ({:.2f}–{:.2f})".format(*(x / 100 for x in iou)) if iou else None
-                    row |= {
-                        (category, "paper, precision, %"): paper["precision"][method, category],
-                        (category, "paper, IoU"): paper["iou"][method, category],
-                        (category, "ours, precision, %"): precision,
-                        (category, "ours, IoU"): fraction,
-                    }
+    def table4(self, metric: str = "iou") -> pd.DataFrame:
+        """Table 4 for one metric: our U-Nets, a row for each trained protocol, then the paper's rows.
+
+        IoU is a fraction, as the paper prints it in this table; precision is in per cent.
+        """
+        rows: list[dict[str, Any]] = []
+        for protocol, (method, arm) in itertools.product(PROTOCOLS, OURS.items()):
+            found = [self.selection.find("unet", arm, category, protocol=protocol) for category in CATEGORIES]
+            if any(found):
+                row: dict[str, Any] = {
+                    "method": method,
+                    "scores": f"ours, protocol {protocol}",
+                    "learned from masks": "yes",
+                }
+                for category, records in zip(CATEGORIES, found, strict=True):
+                    score = mean_score(records, metric)
+                    row[category] = score and tuple(part / (100 if metric == "iou" else 1) for part in score)
                 rows.append(row)
-        return two_level(rows, ["method", "our protocol"])
+        paper = published.table(4, as_printed=True).set_index(["method", "category"])[metric]
+        for method in sorted(paper.index.unique("method"), key=lambda name: name not in OURS):
+            masks = {"learned from masks": "yes" if method in OURS else "no"}
+            printed = {category: paper[method, category] for category in CATEGORIES}
+            rows.append({"method": method, "scores": "the paper", **masks, **printed})
+        return pd.DataFrame(rows, dtype=object)
 
     def gains(self) -> pd.DataFrame:
         """Whether pretraining helps, and which more: :data:`COMPARISONS` by category, then the mean of categories."""
         rows = []
         for model, (pretraining, other) in itertools.product(self.selection.models, COMPARISONS):
-            pairs = self._pairs(model, other, pretraining)
+            pairs = self.pairs(model, other, pretraining)
             shown = {category: [pair] for category, pair in pairs.items()}
             if len(pairs) > 1:
                 shown[{2: "both", 3: "all three"}.get(len(pairs), f"all {len(pairs)}")] = list(pairs.values())
@@ -200,16 +191,16 @@ class TransferReport:
                 against, tuned = zip(*several, strict=True)
                 if gain := pooled_gain(several):
                     row = {
-                        "model": self._model_title(model),
-                        "pretrained on": PRETRAINING_TITLES[pretraining],
-                        "compared with": PRETRAINING_TITLES[other].replace("–", "from scratch"),
+                        "model": self.model_title(model),
+                        "arm": label_of(pretraining),
+                        "compared with": label_of(other),
                         "category": category,
                         "IoU before fine-tuning, %": _iou_at_start(itertools.chain(*tuned)),
                         "IoU by seed, %": _iou_by_seed(tuned),
                         "IoU of the other, by seed, %": _iou_by_seed(against),
-                        "gain, points (95 % interval over photos and seeds)": (gain.mean, gain.low, gain.high),
+                        GAIN: (gain.mean, gain.low, gain.high),
                         "smallest gain found in 80 % of studies, points": gain.smallest_found,
-                        "photos": gain.n_units,
+                        "images with the object": gain.n_units,
                         "seeds": len(gain.by_seed),
                         "pretrainings": count_pretrainings(list(itertools.chain(*tuned))),
                         "verdict": gain.verdict,
@@ -217,7 +208,7 @@ class TransferReport:
                     rows.append(row)
         return pd.DataFrame(rows)
 
-    def _pairs(self, model: str, other: str, pretraining: str) -> dict[str, tuple[list[Record], list[Record]]]:
+    def pairs(self, model: str, other: str, pretraining: str) -> dict[str, tuple[list[Record], list[Record]]]:
         """(against, tuned) by category, of those that have a gain."""
         find = self.selection.find
         pairs = {name: (find(model, other, name), find(model, pretraining, name)) for name in self.selection.categories}
@@ -225,10 +216,10 @@ class TransferReport:
 
     def smallest_gain(self) -> str:
         """Which gain of the U-Net by Chair Segments these runs can find, in a sentence; empty where they find none."""
-        gain = pooled_gain(list((pairs := self._pairs("unet", "none", "chair_segments")).values()))
+        gain = pooled_gain(list((pairs := self.pairs("unet", "none", "chair_segments")).values()))
         if gain is None or gain.smallest_found is None:
             return ""
-        spent = f"With {gain.n_units} photos of {', '.join(pairs)} and {len(gain.by_seed)} seeds that vary this much,"
+        spent = f"With {gain.n_units} images of {', '.join(pairs)} and {len(gain.by_seed)} seeds that vary this much,"
         found = f"{gain.smallest_found:.1f} points is found in {100 * POWER:.0f} % of studies."
         return f"{spent} a true gain, the mean over these categories, of {found}"
 
@@ -245,10 +236,10 @@ class TransferReport:
             different = [min(cost["n_train_images"], cost["images_seen"]) for cost in costs]
             if contents:
                 row = {
-                    "model": self._model_title(model),
+                    "model": self.model_title(model),
                     "pretraining": PRETRAINING_TITLES[pretraining],
-                    "share of the photos, %": share,
-                    "photos": number_range(content["n_train_images"] for content in contents),
+                    "share of the images, %": share,
+                    "training images": number_range(content["n_train_images"] for content in contents),
                     "images seen": number_range(content["images_seen"] for content in contents),
                     "pretraining: different images": number_range(different) or None,
                     "pretraining: images seen": number_range(cost["images_seen"] for cost in costs) or None,
@@ -260,20 +251,24 @@ class TransferReport:
     def figure5(self, category: str) -> dict[str, Any]:
         """Arguments of :func:`chairlib.show.pictures.figure5`: photos, what each model predicts, and their masks.
 
-        What was not trained, or was scored on other photos, is named in the caption.
+        They are photos at fixed places in the order of these models' mean IoU. What was scored on other photos
+        is named in the caption.
         """
-        kept = {
-            f"{self._model_title(model)}, {_label(arm)}": examples(record)
-            for model, arm in self._rows()
+        records = {
+            f"{self.model_title(model)}, {label_of(arm)}": record
+            for model, arm in self.rows()
             for record in self.selection.find(model, arm, category)[:1]
         }
+        ious = [record.table("test_images").set_index("id")["iou"] for record in records.values()]
+        order = pd.concat(ious, axis=1).mean(axis=1) if ious else None
+        kept = {label: examples(record, order) for label, record in records.items()}
         kept = {label: one for label, one in kept.items() if len(one["images"])}  # else no scored photo has the object
-        return side_by_side(kept, self.not_trained(category))
+        return side_by_side(kept, FIGURE5_NOTE)
 
     def curves(self, category: str) -> dict[str, list[pd.DataFrame]]:
         """Figure 6: one curve a seed of the U-Net (images, val_iou), by label; empty where nothing was trained."""
         curves = {
-            _label(pretraining): list(curves_by_seed(self.selection.find("unet", pretraining, category)).values())
+            label_of(pretraining): list(curves_by_seed(self.selection.find("unet", pretraining, category)).values())
             for pretraining in _ARMS
         }
         return {label: by_seed for label, by_seed in curves.items() if by_seed}
@@ -286,7 +281,7 @@ class TransferReport:
             records = self.selection.find("unet", pretraining, category, share)
             if score := mean_score(records, "iou"):
                 count = round(np.mean([record.content["n_train_images"] for record in records]))
-                rows.append((_label(pretraining), share, count, *score))
+                rows.append((label_of(pretraining), share, count, *score))
         return pd.DataFrame(rows, columns=["label", "share", "n_images", "iou", "low", "high"])
 
     def steps_to_reach(self) -> pd.DataFrame:
@@ -299,21 +294,21 @@ class TransferReport:
         for category in self.selection.categories:
             arms = {name: self.selection.find("unet", name, category) for name in _ARMS}
             n_photos = count_validation_photos(list(itertools.chain(*arms.values())))
-            undecided = f"{n_photos} validation photos" if n_photos < LEAST_VALIDATION_PHOTOS else ""
+            undecided = f"{n_photos} validation images with the object" if n_photos < LEAST_VALIDATION_PHOTOS else ""
             goals = {seed: curve["val_iou"].iloc[-1] for seed, curve in curves_by_seed(arms["none"]).items()}
             for name, records in arms.items():
                 curves = curves_by_seed(records)
                 needed = [images_until(curve, goals[seed]) for seed, curve in curves.items() if seed in goals]
                 if needed:
                     ends = (float(np.median(needed)), min(needed), max(needed))
-                    rows.append((category, _label(name), *(x if np.isfinite(x) else np.nan for x in ends), undecided))
+                    rows.append((category, label_of(name), *(x if np.isfinite(x) else np.nan for x in ends), undecided))
         return pd.DataFrame(rows, columns=["category", "label", "images", "low", "high", "undecided"])
 
     def sentence(self, profile: str = "", description: str = "") -> str:
         """What this build is and how much was trained, for every page that shows its numbers."""
         head = description or (f"Profile {profile}." if profile else "")
         if not self.records:
-            return f"{head} Nothing has been fine-tuned on {self.photos} yet.".strip()
+            return f"{head} Nothing has been fine-tuned on {self.photos} yet: make paper does it.".strip()
         seeds = plural(len({record.settings.seed for record in self.records}), "seed")
         # Seeds that share a pretraining share its luck, which their spread does not show.
         pretrainings = plural(count_pretrainings(self.records), "pretraining")
@@ -323,28 +318,16 @@ class TransferReport:
         official = all(record.content.get("published_split") for record in self.records)
         lists = "the authors' own lists of the release" if official else "not the official Object Discovery release"
         chosen_on_scored = any(record.content.get("chosen_on_scored") for record in self.records)
-        caution = " Weights were chosen on the very photos that are scored, as the paper most likely did."
+        caution = " Weights were chosen on the very images that are scored, as the paper most likely did."
         return (
-            f"{head} Photos: {self.title}; {lists}. {len(self.records)} runs with {seeds}, {pretrainings}; "
-            f"{budget} images each; {spent:.1f} minutes of training on {', '.join(hardware)}."
+            f"{head} Images: {self.title}; {lists}. {len(self.records)} runs of fine-tuning with {seeds}, "
+            f"{pretrainings}; {budget} images each; {spent:.1f} minutes on {', '.join(hardware)}, pretraining aside."
             f"{caution if chosen_on_scored else ''}{one_class(self.records)}"
         ).strip()
 
     def glued(self, profile: str = "", description: str = "") -> dict[str, str]:
-        """The values that the book's prose quotes; ``"not measured"`` where no record has them."""
-        values = {"profile_sentence": self.sentence(profile, description), "photos": self.photos}
-        for category in CATEGORIES:
-            scratch, pretrained = (self.selection.find("unet", arm, category) for arm in ("none", "chair_segments"))
-            for name, records in (("scratch", scratch), ("pretrained", pretrained)):
-                score = mean_score(records, "iou")
-                values[f"{name}_{category}"] = "{:.1f} % ({:.1f}–{:.1f})".format(*score) if score else "not measured"
-            values[f"gain_{category}"] = str(paired_gain(scratch, pretrained) or "not measured")
-            values[f"start_{category}"] = f"{_iou_at_start(pretrained)} %" if pretrained else "not measured"
-        for name, other in (("gain_pooled", "none"), ("gain_pooled_equal_total", "none_equal_total")):
-            pairs = list(self._pairs("unet", other, "chair_segments").values())
-            values[name] = str((pooled_gain(pairs) if len(pairs) > 1 else None) or "not measured")
-        values["smallest_gain"] = self.smallest_gain() or "not measured"
-        return values
+        """The values that the book's prose quotes."""
+        return {"profile_sentence": self.sentence(profile, description)}
 
 
 def _iou_by_seed(categories: Iterable[Sequence[Record]]) -> str:
@@ -375,7 +358,7 @@ def open_report(data: str = STAND_IN, runs: list[str] | None = None) -> Transfer
     matching = []
     with looked_at_once():
         for record in records:
-            reason = f"it was made from other photos ({record.content['data']['name']})"
+            reason = f"it was made from other images ({record.content['data']['name']})"
             if _hash_in(data, record.settings) == record.content["data"]["hash"]:
                 matching.append(record)
             elif runs:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -41,8 +42,11 @@ from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 
 _INIT_STREAM = 53
-#: Test images kept with the record where the category has no published list of its own.
-N_EXAMPLES = 5
+#: Scored photos kept with the record, at most: Figure 5 shows some of them, chosen when all models have been scored.
+N_EXAMPLES = 64
+#: Which of them it shows: those at fixed places when all are ordered by IoU, so that nobody picks them. Where one photo
+#: is at several of these places, the last name is its own.
+QUANTILES = {"median": 0.5, "25 %": 0.25, "75 %": 0.75, "worst": 0.0, "best": 1.0}
 
 
 def open_run(settings: TransferSettings | None = None, /, **parameters: Any) -> Run[TransferSettings]:
@@ -164,16 +168,19 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
 
 
 def _pick_examples(model: nn.Module, test: CompositeLoader, data: ObjectDiscovery) -> dict[str, torch.Tensor]:
-    """Images, masks and probabilities (uint8) of Figure 5's photos, or of evenly spread ones that hold the object."""
-    chosen = [data.ids.index(identity) for identity in figure_ids(data.category) if identity in data.ids]
-    if not chosen:
-        masks = torch.cat([masks for _, masks in test.in_order()])
-        with_object = torch.nonzero(masks.sum(dim=(1, 2, 3)) > 0).flatten().tolist()
-        count = min(N_EXAMPLES, len(with_object))
-        chosen = [with_object[number * len(with_object) // N_EXAMPLES] for number in range(count)]
-    images, targets = test.image_set.batch(torch.tensor(chosen, dtype=torch.int64, device=test.device))
+    """Images, masks and probabilities (uint8) of the photos with the object, evenly spread where there are too many.
+
+    ``rows``: their places among the scored photos. The photos of the paper's Figure 5 are always among them.
+    """
+    masks = torch.cat([masks for _, masks in test.in_order()])
+    with_object = torch.nonzero(masks.sum(dim=(1, 2, 3)) > 0).flatten().tolist()
+    count = min(N_EXAMPLES, len(with_object))
+    chosen = {with_object[number * len(with_object) // count] for number in range(count)}
+    chosen |= {data.ids.index(identity) for identity in figure_ids(data.category) if identity in data.ids}
+    rows = torch.tensor(sorted(chosen), dtype=torch.int64)
+    images, targets = test.image_set.batch(rows.to(test.device))
     parts = {"images": images, "targets": targets, "probabilities": predict(model, images)}
-    return {name: (part * 255).round().byte() for name, part in parts.items()}
+    return {"rows": rows, **{name: (part * 255).round().byte() for name, part in parts.items()}}
 
 
 def fine_tune(
@@ -207,14 +214,22 @@ def fine_tune(
     return train(open_run(category=category, recipe=recipe, seed=seed, **asked), progress)
 
 
-def examples(record: Record) -> dict[str, np.ndarray]:
-    """Photos of a finished run for Figure 5.
+def examples(record: Record, ranked_by: pd.Series | None = None) -> dict[str, Any]:
+    """Photos of a finished run for Figure 5, at fixed quantiles of IoU (:data:`QUANTILES`).
 
-    ``images`` uint8 [N, d, d, 3], ``targets`` and ``predicted`` bool [N, d, d].
+    ``ranked_by``: the IoU of each scored photo by its id, by default this run's own; photos without one are left out.
+    Gives ``images`` uint8 [N, d, d, 3], ``targets`` and ``predicted`` bool [N, d, d], and ``notes``: N quantiles.
     """
     tensors, _ = load_tensors(record.file("examples.safetensors"))
+    table = record.table("test_images").set_index("id")
+    ious = (table["iou"] if ranked_by is None else ranked_by).reindex(table.index).to_numpy()
+    kept = ious[tensors["rows"].numpy()]
+    order = np.argsort(kept, kind="stable")[: np.count_nonzero(~np.isnan(kept))]  # NaN comes last
+    names = {round(share * (len(order) - 1)): name for name, share in QUANTILES.items() if len(order)}
+    chosen = order[sorted(names)]
     return {
-        "images": tensors["images"].permute(0, 2, 3, 1).numpy(),
-        "targets": tensors["targets"][:, 0].numpy() > 127,
-        "predicted": tensors["probabilities"][:, 0].numpy() > 127,
+        "images": tensors["images"].permute(0, 2, 3, 1).numpy()[chosen],
+        "targets": tensors["targets"][:, 0].numpy()[chosen] > 127,
+        "predicted": tensors["probabilities"][:, 0].numpy()[chosen] > 127,
+        "notes": [names[place] for place in sorted(names)],
     }

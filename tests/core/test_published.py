@@ -32,6 +32,17 @@ def test_tables_are_as_printed(number, rows, column, where, printed):
     assert value(table, column, **where) == printed
 
 
+def test_figures_as_printed_keep_their_digits():
+    assert published.table(1, as_printed=True)["hours"].tolist()[:4] == ["0.4", "0.5", "1", "6.4"]
+    assert value(
+        published.table(3, as_printed=True), "precision", model="fcn_vgg16", pretraining="none", category="car"
+    ) == ("78.70")
+    assert (
+        value(published.table(4, as_printed=True), "precision", method="Rubinstein et al. 2013", category="car")
+        == "85.4"
+    )
+
+
 @pytest.mark.parametrize("number", range(1, 6))
 def test_no_cell_is_missing(number):
     assert not published.table(number).isna().any(axis=None)

@@ -96,7 +96,7 @@ def test_a_corrected_mask_is_another_run(tmp_path, own_runs):
     assert not opened.folder.exists()
     found = open_report(str(root))
     assert found.records == [after]
-    assert found.left_out == [f"{before.name}: it was made from other photos (drawn car)"]
+    assert found.left_out == [f"{before.name}: it was made from other images (drawn car)"]
 
 
 def test_a_folder_that_is_not_the_release_is_told(tmp_path):

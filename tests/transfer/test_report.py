@@ -20,10 +20,8 @@ from chairlib.show.tables import style_table
 from chairlib.transfer import report as transfer_report
 from chairlib.transfer import run as transfer
 from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain
-from chairlib.transfer.report import PRETRAINING_TITLES, TransferReport, open_reference, open_report
+from chairlib.transfer.report import GAIN, PRETRAINING_TITLES, TransferReport, open_reference, open_report
 from chairlib.transfer.settings import TransferSettings
-
-GAIN = "gain, points (95 % interval over photos and seeds)"
 
 IDS = [f"{number:04d}" for number in range(40)]
 
@@ -132,11 +130,11 @@ def test_pairing_finds_what_two_intervals_would_not(tmp_path):
 @pytest.mark.parametrize(
     ("tuned", "verdict", "mark"),
     [
-        ((60, 72), "no clear difference", "+1.0 (-113.4 to +115.4) ≈ 2 seeds"),  # one gained 10, the other lost 8: luck
-        ((51, 81), "helps", "+1.0 (+1.0 to +1.0) ▲ 2 seeds"),
-        ((49, 79), "hurts", "-1.0 (-1.0 to -1.0) ▼ 2 seeds"),
-        ((49, 70), "no clear difference", "-5.5 (-62.7 to +51.7) ≈ 2 seeds"),  # one lost 1, the other 10
-        ((60,), "one seed", "+10.0 (+10.0 to +10.0) ? 1 seed"),  # nothing tells its luck
+        ((60, 72), "no clear difference", "+1.0 (-113.4 to +115.4) ≈"),  # one gained 10, the other lost 8: luck
+        ((51, 81), "helps", "+1.0 (+1.0 to +1.0) ▲"),
+        ((49, 79), "hurts", "-1.0 (-1.0 to -1.0) ▼"),
+        ((49, 70), "no clear difference", "-5.5 (-62.7 to +51.7) ≈"),  # one lost 1, the other 10
+        ((60,), "one seed", "+10.0 (+10.0 to +10.0) ?"),  # nothing tells its luck
     ],
 )
 def test_a_verdict_counts_the_luck_of_seeds(tmp_path, tuned, verdict, mark):
@@ -193,14 +191,12 @@ def test_the_gain_over_categories_is_known_better_than_that_of_one(tmp_path):
     assert table["category"].tolist() == ["car", "horse", "airplane", "all three"]
     last = table.iloc[-1]
     assert last[GAIN] == pytest.approx((pooled.mean, pooled.low, pooled.high))
-    assert (last["photos"], last["seeds"], last["pretrainings"], last["verdict"]) == (90, 3, 3, "helps")
+    assert (last["images with the object"], last["seeds"], last["pretrainings"], last["verdict"]) == (90, 3, 3, "helps")
     assert last["smallest gain found in 80 % of studies, points"] == pytest.approx(pooled.smallest_found)
-    assert full.glued()["gain_pooled"] == str(pooled)
     assert full.smallest_gain() == (
-        f"With 90 photos of car, horse, airplane and 3 seeds that vary this much, a true gain, the mean over these "
+        f"With 90 images of car, horse, airplane and 3 seeds that vary this much, a true gain, the mean over these "
         f"categories, of {pooled.smallest_found:.1f} points is found in 80 % of studies."
     )
-    assert full.glued()["smallest_gain"] == full.smallest_gain()
     both = report(*(record for pair in pairs[:2] for arm in pair for record in arm)).gains()
     assert both["category"].tolist() == ["car", "horse", "both"]
 
@@ -224,16 +220,16 @@ def test_a_category_of_ones_own_stands_beside_the_papers(tmp_path):
     own = [Record(path, json.loads((path / "record.json").read_text())) for path in tmp_path.glob("transfer-bicycle-*")]
     both = report(*sides[0][0], *sides[0][1], *own)
     table = both.table3()
-    assert table.columns.unique(0).tolist() == ["car", "horse", "airplane", "bicycle"]
-    assert [name for name in table["bicycle"].columns if "paper" in name] == []
-    assert table["bicycle"]["ours (95 % interval)"].notna().sum() == 2
+    assert table["category"].unique().tolist() == ["car", "bicycle"]
+    own_rows = table[table["category"] == "bicycle"]
+    assert own_rows["IoU, %, paper"].isna().all()  # the paper has no figure of them
+    assert own_rows[OURS].notna().sum() == 2
     style_table(table, "Table 3")
     assert both.gains()["category"].tolist() == ["car", "bicycle", "both"]
     assert both.left_out == []
     assert both.steps_to_reach()["category"].unique().tolist() == ["car", "bicycle"]
     alone = report(*own)
-    assert alone.table3().columns.unique(0).tolist() == ["bicycle"]
-    assert "on car" not in alone.not_trained()
+    assert alone.table3()["category"].unique().tolist() == ["bicycle"]
     assert len(alone.table4())
     assert alone.curves("bicycle").keys() == {"from scratch", "pretrained on Chair Segments"}
 
@@ -241,11 +237,9 @@ def test_a_category_of_ones_own_stands_beside_the_papers(tmp_path):
 def test_one_category_or_one_seed_finds_nothing_over_all(tmp_path):
     alone = report(*itertools.chain(*three_categories(tmp_path / "a", [4, 4, 4])[0]))
     assert alone.gains()["category"].tolist() == ["car"]
-    assert alone.glued()["gain_pooled"] == "not measured"
     once = report(*(r for pair in three_categories(tmp_path / "b", [4], seeds=(0,)) for arm in pair for r in arm))
     assert once.gains()["verdict"].tolist() == ["one seed"] * 4
     assert once.smallest_gain() == ""
-    assert once.glued()["smallest_gain"] == "not measured"
 
 
 def test_noise_is_no_difference(tmp_path):
@@ -280,48 +274,61 @@ def test_folds_do_not_pair_with_each_other(tmp_path):
     assert (found.mean, found.n_units) == (pytest.approx(1.0), 4)
 
 
-def test_table_3_has_the_rows_of_this_build_and_a_line_says_which_are_missing(tmp_path):
+OURS = "IoU, %, ours (95 % interval)"
+
+
+def row(table, **where):
+    """The one row of a table with these values."""
+    for name, wanted in where.items():
+        table = table[table[name] == wanted]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+def test_table_3_has_the_rows_of_this_build(tmp_path):
     scratch, tuned = arms(tmp_path, [[50, 60, 70]] * 2, [[55, 66, 77]] * 2)
-    full = report(*scratch, *tuned)
-    table = full.table3()
-    assert table.index.tolist() == [("U-Net, width 16", "–"), ("U-Net, width 16", "Chair Segments")]
-    unet = table.loc[("U-Net, width 16", "Chair Segments")]
-    assert unet[("car", "paper, IoU, %")] == 88.22
-    assert unet[("car", "ours (95 % interval)")][0] == pytest.approx(66.0)
-    assert unet[("car", "gain (95 % interval)")] == "+6.0 (+3.5 to +8.5) ▲ 2 seeds"
-    assert unet[("horse", "ours (95 % interval)")] is None
-    both = "from scratch, pretrained on Chair Segments"
-    others = "; ".join(f"{model} ({both})" for model in ("FCN-ResNet-101", "FCN-ResNet-50", "FCN-VGG-16"))
-    coco = "pretrained on COCO chairs: needs COCO's photos"
-    on = "on horse and airplane"
-    assert full.not_trained() == (
-        f"Not trained in this build: {others}; U-Net, width 16 (from scratch {on}, pretrained on Chair Segments {on}, "
-        f"{coco}). The profiles evening and paper have more."
-    )
-    assert full.not_trained("car") == (
-        f"Not trained in this build: {others}; U-Net, width 16 ({coco}). The profiles evening and paper have more."
-    )
-    assert table.loc[("U-Net, width 16", "–")][("car", "gain (95 % interval)")] == ""
+    table = report(*scratch, *tuned).table3()
+    assert table[["category", "model", "pretraining"]].to_numpy().tolist() == [
+        ["car", "U-Net", "from scratch"],
+        ["car", "U-Net", "Chair Segments"],
+    ]
+    unet = row(table, pretraining="Chair Segments")
+    assert unet["IoU, %, paper"] == "88.22"
+    assert unet[OURS][0] == pytest.approx(66.0)
+    gain = "gain over scratch, points (95 % interval)"
+    assert unet[gain] == "+6.0 (+3.5 to +8.5) ▲"
+    assert row(table, pretraining="from scratch")[gain] == ""
+    assert table["seeds"].tolist() == [2, 2]
+
+
+def test_models_of_several_widths_are_told_apart(tmp_path):
+    unet, fcn = make(tmp_path, [50, 60]), make(tmp_path, [50, 60], name="fcn_vgg16")
+    assert report(unet, fcn).table3()["model"].tolist() == ["FCN-VGG-16", "U-Net"]
+    unet.content["parameters"]["width"] = 8
+    assert report(unet, fcn).table3()["model"].tolist() == ["FCN-VGG-16, width 16", "U-Net, width 8"]
 
 
 def test_table_3_without_records_is_the_papers(tmp_path):
     table = report().table3("dice")
-    assert len(table) == 9
-    assert table.loc[("U-Net", "Chair Segments")][("airplane", "paper, Dice, %")] == 80.42
-    assert table[("car", "ours (95 % interval)")].isna().all()
-    assert report().not_trained() == ""  # the page says that nothing was fine-tuned
+    assert len(table) == 27
+    one = row(table, model="U-Net", pretraining="Chair Segments", category="airplane")
+    assert one["Dice, %, paper"] == "80.42"
+    assert list(table.columns) == ["category", "model", "pretraining", "Dice, %, paper"]
 
 
 def test_table_4_says_who_saw_masks(tmp_path):
-    table = report(make(tmp_path, [50, 60, 70])).table4()
-    supervised = table[("", "supervised")].to_dict()
-    assert supervised["U-Net", "authors"] == "yes"
-    assert supervised["Yuan et al. 2017", "–"] == "no"
-    ours = table.loc[("U-Net", "authors")]
-    assert ours["car", "ours, IoU"].startswith("0.60 (0.5")
-    assert ours["car", "ours, precision, %"] == pytest.approx((90, 90, 90))
-    assert ours["car", "paper, precision, %"] > 0
-    assert ours["horse", "ours, IoU"] is ours["horse", "ours, precision, %"] is None
+    full = report(make(tmp_path, [50, 60, 70]))
+    iou, precision = (full.table4(metric) for metric in ("iou", "precision"))
+    ours, theirs = ({"scores": "ours, protocol authors"}, {"scores": "the paper"})
+    assert row(iou, method="U-Net", **ours)["learned from masks"] == "yes"
+    assert row(iou, method="U-Net", **theirs)["learned from masks"] == "yes"
+    assert row(iou, method="Yuan et al. 2017")["learned from masks"] == "no"
+    assert row(iou, method="U-Net", **ours)["car"][0] == pytest.approx(0.6)  # a fraction, as the paper prints it
+    assert row(precision, method="U-Net", **ours)["car"] == pytest.approx((90, 90, 90))
+    assert row(precision, method="Rubinstein et al. 2013")["car"] == "85.4"
+    assert row(iou, method="U-Net", **ours)["horse"] is row(precision, method="U-Net", **ours)["horse"] is None
+    assert iou["scores"].tolist() == ["ours, protocol authors", *["the paper"] * 6]  # none of what was not trained
+    assert iou["method"].tolist()[1:4] == ["U-Net", "U-Net (w/ pretraining)", "Rubinstein et al. 2013"]
 
 
 def test_table_4_has_a_row_for_each_protocol(tmp_path):
@@ -329,19 +336,18 @@ def test_table_4_has_a_row_for_each_protocol(tmp_path):
     beside = make(tmp_path / "subset", [40, 42])
     beside.content["parameters"]["protocol"], beside.content["scored_split"] = "subset100", "test"
     full = report(*authors, beside)
-    iou = full.table4()[("car", "ours, IoU")]
-    assert iou["U-Net", "authors"].startswith("0.87")
-    assert iou["U-Net", "subset100"].startswith("0.41")
-    assert ("U-Net", "folds") not in iou
+    ours = full.table4().set_index("scores")["car"].drop("the paper")
+    assert ours["ours, protocol authors"][0] == pytest.approx(0.87)
+    assert ours["ours, protocol subset100"][0] == pytest.approx(0.41)
+    assert len(ours) == 2
     # All else is of one protocol, and says which.
     assert full.selection.find("unet", "none", "car") == authors
     assert full.selection.find("unet", "none", "car", protocol="subset100") == [beside]
     assert full.selection.find("unet", "none", "car", protocol="folds") == []
     assert full.title.endswith("protocol authors, val images")
     assert full.left_out == []
-    # A protocol that was not trained has no row; without any, the rows are the paper's.
-    assert ("U-Net", "subset100") not in report(*authors).table4().index
-    assert report().table4().loc[("U-Net", "–"), ("car", "paper, IoU")] == 0.86
+    # Without any run, the rows are the paper's.
+    assert row(report().table4(), method="U-Net")["car"] == "0.86"
 
 
 def test_gains_show_every_seed(tmp_path):
@@ -352,7 +358,7 @@ def test_gains_show_every_seed(tmp_path):
     row = table.iloc[0]
     assert (row["IoU by seed, %"], row["IoU of the other, by seed, %"]) == ("65.0 / 65.0", "55.0 / 55.0")
     assert row[GAIN] == pytest.approx((10, 10, 10))
-    assert (row["photos"], row["seeds"], row["pretrainings"], row["verdict"]) == (2, 2, 2, "helps")
+    assert (row["images with the object"], row["seeds"], row["pretrainings"], row["verdict"]) == (2, 2, 2, "helps")
     assert report().gains().empty
 
 
@@ -368,9 +374,10 @@ def test_sources_of_pretraining_are_compared_with_each_other(tmp_path):
         for seed in (0, 1)
     ]
     table = report(*records).gains()
-    found = {(row["pretrained on"], row["compared with"]): row for _, row in table.iterrows()}
+    found = {(row["arm"], row["compared with"]): row for _, row in table.iterrows()}
     matched, all_of_them, coco = (
-        PRETRAINING_TITLES[name] for name in ("chair_segments_matched", "chair_segments", "coco_chairs")
+        f"pretrained on {PRETRAINING_TITLES[name]}"
+        for name in ("chair_segments_matched", "chair_segments", "coco_chairs")
     )
     assert len(found) == len(table) == 5
     assert (found[matched, coco][GAIN][0], found[matched, coco]["verdict"]) == (pytest.approx(-1), "hurts")
@@ -382,7 +389,7 @@ def test_only_verdicts_against_the_paper_are_told(tmp_path):
     """Cars from scratch: 86.16 in the paper, 88.22 after chairs; FCN-VGG-16 on horses falls from 36.19 to 33.33."""
     scratch, tuned = arms(tmp_path, [[60, 70]] * 2, [[50, 61]] * 2)
     assert report(*scratch, *tuned).differences_from_paper() == [
-        "Table 3, car, U-Net, width 16 pretrained on Chair Segments, against from scratch: "
+        "Table 3, car, U-Net pretrained on Chair Segments, against from scratch: "
         "-9.5 (-15.9 to -3.1), hurts, 2 seeds here, +2.1 points of IoU in the paper."
     ]
     assert report(*tuned).differences_from_paper() == []
@@ -399,7 +406,7 @@ def test_only_verdicts_against_the_paper_are_told(tmp_path):
         for pretraining, ious in (("none", [60, 70]), ("chair_segments", [70, 81]))
     ]
     (told,) = report(*horses).differences_from_paper()
-    assert told.startswith("Table 3, horse, FCN-VGG-16, width 16 pretrained on Chair Segments")
+    assert told.startswith("Table 3, horse, FCN-VGG-16 pretrained on Chair Segments")
     assert "+10.5 (+4.1 to +16.9), helps, 2 seeds here, -2.9 points of IoU in the paper." in told
 
 
@@ -420,7 +427,7 @@ def test_what_each_arm_saw_is_shown(tmp_path):
     for record, seen in zip(tuned, (8000, 9000), strict=True):  # one of them stopped early
         record.content["pretrained_on"] |= {"images_seen": seen, "budget": 9500, "recipe": "paper"}
     none, chairs = report(*scratch, *tuned).images_seen().to_dict("records")
-    assert (none["images seen"], none["photos"]) == ("77 to 640", "16")
+    assert (none["images seen"], none["training images"]) == ("77 to 640", "16")
     assert pd.isna(none["pretraining: images seen"])
     assert (chairs["images seen"], chairs["pretraining: images seen"]) == ("640", "8,000 to 9,000")
     assert (chairs["pretraining: different images"], chairs["pretraining: recipe"]) == ("600", "paper")
@@ -435,10 +442,10 @@ def test_a_pretraining_has_no_more_different_images_than_it_saw(tmp_path):
 
 def test_seeds_that_share_a_pretraining_are_told(tmp_path):
     scratch, tuned = arms(tmp_path, [[50, 60]] * 2, [[60, 70]] * 2)
-    assert "4 runs with 2 seeds, 2 pretrainings;" in report(*scratch, *tuned).sentence()
+    assert "4 runs of fine-tuning with 2 seeds, 2 pretrainings;" in report(*scratch, *tuned).sentence()
     for record in tuned:
         record.content["parameters"]["pretrained"] = "benchmark-the-only-one"
-    assert "4 runs with 2 seeds, 1 pretraining;" in report(*scratch, *tuned).sentence()
+    assert "4 runs of fine-tuning with 2 seeds, 1 pretraining;" in report(*scratch, *tuned).sentence()
     assert report(*scratch, *tuned).gains()["pretrainings"].tolist() == [1]
 
 
@@ -492,10 +499,10 @@ def test_a_curve_that_falls_below_again_is_not_there_yet(tmp_path):
 
 def test_steps_are_undecided_where_few_photos_validate(tmp_path):
     few = [make(tmp_path / "few", [50], curve=(20, 40, 60), n_val=29)]
-    assert steps(*few)["car", "from scratch"][3] == "29 validation photos"
+    assert steps(*few)["car", "from scratch"][3] == "29 validation images with the object"
     empty = make(tmp_path / "empty", [50], curve=(20, 40, 60), n_val=40)
     empty.metrics["val"]["n_left_out"] = 11  # without the object: IoU rests on the others
-    assert steps(empty)["car", "from scratch"][3] == "29 validation photos"
+    assert steps(empty)["car", "from scratch"][3] == "29 validation images with the object"
     # Folds are validated on photos of their own, so that together they may be enough.
     folds = [make(tmp_path / "folds", [50], fold=fold, curve=(20, 40, 60), n_val=6) for fold in range(5)]
     assert steps(*folds)["car", "from scratch"] == (300, 300, 300, "")
@@ -612,9 +619,8 @@ def test_the_stand_in_is_never_called_object_discovery(tmp_path):
     official.content.update(published_split=True, chosen_on_scored=True)
     told = TransferReport("photos", [official], []).sentence()
     assert "the authors' own lists of the release" in told
-    assert "Weights were chosen on the very photos that are scored" in told
-    assert full.glued()["gain_car"] == "not measured"
-    assert full.glued()["scratch_car"].startswith("55.0 % (")
+    assert "Weights were chosen on the very images that are scored" in told
+    assert full.glued("toy", "A toy.") == {"profile_sentence": full.sentence("toy", "A toy.")}
 
 
 def test_records_of_other_photos_are_left_out(photos, tmp_path, own_runs):
@@ -626,10 +632,10 @@ def test_records_of_other_photos_are_left_out(photos, tmp_path, own_runs):
     assert found.data == "drawn"
     with pytest.raises(CollectionError, match="is not the Object Discovery release"):
         open_report(str(tmp_path / "nowhere"))
-    assert any("other photos" in reason for reason in found.left_out)
+    assert any("other images" in reason for reason in found.left_out)
     assert open_report(str(photos), [record.name]).records[0].name == record.name
     other = next(path.name for path in own_runs.iterdir() if path.name != record.name)
-    with pytest.raises(RecordError, match="is refused: it was made from other photos"):
+    with pytest.raises(RecordError, match="is refused: it was made from other images"):
         open_report(str(photos), [other])
     with pytest.raises(RecordError, match="nowhere"):
         open_report(str(photos), ["transfer-nowhere"])
@@ -642,24 +648,20 @@ def test_a_copy_of_the_stand_in_is_called_the_stand_in(tmp_path, own_runs):
     assert copied.photos == open_report().photos
 
 
-def test_figure_5_says_which_rows_it_has_not(tmp_path, monkeypatch):
+def test_figure_5_says_which_rows_have_other_images(tmp_path, monkeypatch):
     masks = np.zeros((2, 4, 4), bool)
     kept = {
         "none": {"images": np.zeros((2, 4, 4, 3)), "targets": masks, "predicted": masks},
         "chair_segments": {"images": np.ones((2, 4, 4, 3)), "targets": masks, "predicted": masks},
     }
-    monkeypatch.setattr(transfer_report, "examples", lambda record: kept[record.settings.pretraining])
+    monkeypatch.setattr(transfer_report, "examples", lambda record, order: kept[record.settings.pretraining])
     shown = report(make(tmp_path, [50]), make(tmp_path, [50], pretraining="chair_segments")).figure5("car")
     rows = shown["predictions"]
-    assert rows["U-Net, width 16, from scratch"] is masks
+    assert rows["U-Net, from scratch"] is masks
     assert len(rows) == 1
-    only = report(make(tmp_path / "only", [50]))
-    assert shown["caption"].startswith(
-        "U-Net, width 16, pretrained on Chair Segments was scored on other images. Not trained in"
-    )
-    assert "U-Net, width 16 (pretrained on COCO chairs: needs COCO's photos)" in shown["caption"]
-    assert only.figure5("car")["caption"] == only.not_trained("car")
-    assert shown["caption"].split(". ", 1)[1] in figure5(**shown).data.replace("&#x27;", "'")
+    scored_elsewhere = "U-Net, pretrained on Chair Segments was scored on other images."
+    assert shown["caption"].split() == f"{scored_elsewhere} {transfer_report.FIGURE5_NOTE}".split()
+    assert report(make(tmp_path / "only", [50])).figure5("car")["caption"] == transfer_report.FIGURE5_NOTE
 
 
 def test_images_needed_are_drawn_with_their_range_over_seeds_and_doubts():
@@ -700,21 +702,21 @@ def test_real_records_make_every_table_and_figure(photos, collection, own_runs):
     assert len(full.records) == 10
     assert full.left_out == []  # the fold is in Table 4
     assert full.gains()["seeds"].tolist() == [2]
-    seen = full.images_seen()[["share of the photos, %", "photos", "images seen"]]
+    seen = full.images_seen()[["share of the images, %", "training images", "images seen"]]
     assert seen.to_numpy().tolist() == [[50, "8", "32"], [100, "16", "32"]] * 2
-    unet = full.table3().loc[("U-Net, width 2", "–")]["car", "ours (95 % interval)"]
+    unet = row(full.table3(), pretraining="from scratch")[OURS]
     ious = [record.metrics["test"]["iou"] for record in full.selection.find("unet", "none", "car")]
     assert unet[0] == pytest.approx(np.mean(ious))
     table4 = full.table4()
-    assert table4.loc[("U-Net", "authors"), ("car", "ours, IoU")].startswith(f"{unet[0] / 100:.2f} (")
-    assert table4.loc[("U-Net (w/ pretraining)", "folds"), ("car", "ours, IoU")]
+    assert row(table4, method="U-Net", scores="ours, protocol authors")["car"][0] == pytest.approx(unet[0] / 100)
+    assert row(table4, method="U-Net (w/ pretraining)", scores="ours, protocol folds")["car"]
     for table in (full.table3(), full.table3("precision"), table4, full.gains(), full.images_seen()):
         assert "U-Net" in style_table(table, "a table").data
     shares = full.by_share("car")
     assert shares[["share", "n_images"]].to_numpy().tolist() == [[50, 8], [100, 16]] * 2
     assert iou_by_share(shares).alt
     needed = full.steps_to_reach()
-    assert needed["undecided"].tolist() == ["3 validation photos"] * 2  # and one without a car
+    assert needed["undecided"].tolist() == ["3 validation images with the object"] * 2  # and one without a car
     assert "undecided" in steps_to_reach(needed).alt
     assert figure5(**full.figure5("car")).alt
     assert full.figure5("horse") == {}

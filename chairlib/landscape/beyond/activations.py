@@ -56,14 +56,11 @@ def activations(
 
     model: only its architecture counts. Copies of it are run in evaluation mode on the loader's device. states: by a
     name, which results and errors have too. layers: names as in ``model.named_modules()``, each of which gives one
-    tensor [B, C, H, W] (or [B, C]) a pass; :func:`default_layers` where None. n_images: that many of the loader's
-    images, evenly spread, in order and un-augmented; None for all. grid: average every output to ``grid`` x ``grid``
-    positions first; None keeps all.
-
-    Yields ``{state: {layer: float64 [examples, channels]}}``, where every position of every image is one example.
-
-    Raises :class:`ParameterError` for weights that don't fit the model or aren't finite, an unknown layer, a layer that
-    runs never or twice, no layer at all, or an impossible count.
+    tensor [B, C, H, W] (or [B, C]) a pass; None: :func:`default_layers`. n_images: that many of the loader's images,
+    evenly spread, in order and un-augmented; None: all. grid: average every output to ``grid`` x ``grid`` positions
+    first; None keeps all. Yields ``{state: {layer: float64 [examples, channels]}}``: a position of an image is an
+    example. Raises :class:`ParameterError` for weights that don't fit the model or aren't finite, an unknown layer, a
+    layer that runs never or twice, no layer at all, or an impossible count.
     """
     for count_name, count in (("n_images", n_images), ("grid", grid)):
         check_count(count_name, count, none=True)
@@ -87,17 +84,14 @@ def activations(
 
 
 class CrossProducts:
-    """The products of features x [n, p] and y [n, q] about their means, summed over examples that come in batches.
-
-    Taken about the first batch's means, so that large means cost no digits.
-    """
+    """The products of features x [n, p] and y [n, q] about their means, summed over examples that come in batches."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Add examples: float64 [n, p] and [n, q]."""
-        if not self.count:
+        if not self.count:  # about the first batch's means, so that large means cost no digits
             self._origins = x.mean(0), y.mean(0)
             self._sums = torch.zeros_like(x[0]), torch.zeros_like(y[0])
             self._squares = torch.zeros_like(x[0]), torch.zeros_like(y[0])
@@ -114,10 +108,7 @@ class CrossProducts:
         return self._products - torch.outer(*self._sums) / self.count
 
     def spreads(self) -> tuple[Tensor, Tensor]:
-        """Sums of squares of x and of y about their means: float64 [p] and [q].
-
-        0 for a feature that varies by rounding alone.
-        """
+        """Sums of squares of x and of y about their means, float64 [p] and [q]: 0 where only rounding varies."""
         spreads = []
         for origin, sums, squares in zip(self._origins, self._sums, self._squares, strict=True):
             spread = squares - sums.square() / self.count

@@ -60,8 +60,7 @@ def _with_interval(scores: Scores) -> dict[str, float]:
 class Soups:
     """Soups (the average of several models' weights) beside the models, their mean score and their ensemble.
 
-    After Wortsman et al. (ICML 2022), Model soups: averaging weights of multiple fine-tuned models improves accuracy
-    without increasing inference time. All come in all ways to treat BatchNorm, so that like stands beside like.
+    After Wortsman et al. (ICML 2022), Model soups. All come in all ways to treat BatchNorm, like beside like.
     """
 
     study: Study
@@ -76,10 +75,7 @@ class Soups:
                 yield cell, {"pair": pair, "batch_norm": way, "kind": kind, "label": label}
 
     def table(self, models: TrainedModels) -> pd.DataFrame:
-        """pair, label, kind (member, mean, soup, ensemble), iou, low, high in per cent.
-
-        Members one by one are as trained.
-        """
+        """pair, label, kind (member, mean, soup, ensemble), iou, low, high in per cent; members are as trained."""
         points = pd.DataFrame([{**about, **models.result(cell)} for cell, about in self.points()])
         tables = []
         for (pair, way), own in points.groupby(["pair", "batch_norm"], sort=False):
@@ -111,10 +107,7 @@ def _ensemble_cell(labels: list[str], batch_norm: str) -> Cell:
 
 @dataclass(frozen=True)
 class EarlyPretraining:
-    """The barrier between two fine-tuned models by how many images the pretraining that they share has seen.
-
-    After Frankle, Dziugaite, Roy & Carbin (ICML 2020), Linear Mode Connectivity and the Lottery Ticket Hypothesis.
-    """
+    """The barrier between two fine-tuned models by the images of their pretraining, after Frankle et al. (2020)."""
 
     study: Study
 
@@ -146,9 +139,7 @@ class Matching:
     """How much of the barrier between models from scratch is only the order of their units.
 
     Lines between two of them, the second as trained and with its units permuted to match the first's. After Ainsworth,
-    Hayase & Srinivasa (ICLR 2023), Git Re-Basin: Merging Models modulo Permutation Symmetries, with statistics
-    recalibrated as in Jordan, Sedghi, Saukh, Entezari & Neyshabur (ICLR 2023), REPAIR: REnormalizing Permuted
-    Activations for Interpolation Repair.
+    Hayase & Srinivasa (ICLR 2023), Git Re-Basin; recalibrated as in Jordan et al. (ICLR 2023), REPAIR.
     """
 
     study: Study
@@ -235,9 +226,8 @@ def _similarity_cell(first: str, second: str) -> Cell:
 class Criticality:
     """Which blocks a trained model needs: F's are set back to P's, one at a time, and S's to their initial values.
 
-    After Zhang, Bengio & Singer (2019), Are all layers created equal?, and Chatterji, Neyshabur & Sedghi (ICLR 2020),
-    The intriguing role of module criticality in the generalization of deep networks. Recalibrated where there is
-    BatchNorm: the statistics of all later layers no longer fit what the block gives them.
+    After Zhang, Bengio & Singer (2019), Are all layers created equal?, and Chatterji, Neyshabur & Sedghi (ICLR 2020).
+    BatchNorm is recalibrated: the statistics of all later layers no longer fit what the block gives them.
     """
 
     study: Study

@@ -6,12 +6,9 @@ centred feature matrices X [N, p] and Y [N, q] of the same N examples,
     CKA(X, Y) = |X^T Y|^2 / (|X^T X| |Y^T Y|)    (Frobenius norms; their equation 4)
 
 is 1 where X and Y are the same up to rotation and scale and 0 where no linear direction of one varies with one of the
-other. It asks for no correspondence of units, so two networks trained from scratch can be compared.
-
-Kornblith et al. flatten a convolutional layer to one vector of C x H x W features an image. Here every position of
-every image is an example with C features. So the products are small, C x C, and are added up batch by batch; and N is
-far above p, where the estimate's upward bias vanishes. Layers of different resolutions are averaged to the same
-``grid`` x ``grid`` positions first.
+other. It asks for no correspondence of units. Kornblith et al. take an image as one example of C x H x W features. Here
+each position of each image, averaged to ``grid`` x ``grid`` of them, is an example of C features. So products are small
+and are added up batch by batch, and N is far above p, where the estimate's upward bias vanishes.
 """
 
 from __future__ import annotations
@@ -63,9 +60,8 @@ def layer_similarity(
 ) -> pd.DataFrame:
     """Linear CKA between corresponding layers of one model with two sets of weights: a row (layer, cka) for each.
 
-    ``cka`` is in [0, 1], nan where a layer's output is constant (dead). It does not depend on the batch size. The
-    loader is of the test split, as a rule; for the other arguments, and for what is raised, see
-    :func:`chairlib.landscape.beyond.activations.activations`. BatchNorm uses the states' running statistics.
+    ``cka`` is in [0, 1], nan where a layer's output is constant. It does not depend on the batch size. BatchNorm uses
+    the states' running statistics. For the arguments, and for what is raised, see :func:`activations`.
     """
     sums: dict[str, list[CrossProducts]] = {}
     for features in activations(model, {"state_a": state_a, "state_b": state_b}, loader, layers, n_images, grid):

@@ -1,13 +1,11 @@
 """Weight matching: rename the units of one network so that its weights lie as near as can be to another's.
 
 The units of a layer have no order: permuting a convolution's output channels, and with them whatever reads these
-channels, gives other weights and the same function. *Git Re-Basin: Merging Models modulo Permutation Symmetries*
-(Ainsworth, Hayase & Srinivasa, ICLR 2023) asks whether the barrier between two networks trained from scratch disappears
-once their units are matched: by their weights (:func:`match`, which needs no data), or by what they compute
-(:func:`match_activations`, often the better for networks with BatchNorm, whose weights have no scale).
-
-BatchNorm's running statistics are permuted with their channels but take no part in distances. A network halfway between
-two others needs them estimated anew, matched or not (Jordan et al., *REPAIR*, ICLR 2023).
+channels, gives other weights and the same function. *Git Re-Basin* (Ainsworth, Hayase & Srinivasa, ICLR 2023) asks
+whether the barrier between two networks from scratch disappears if their units are matched: by their weights
+(:func:`match`), or by what they compute (:func:`match_activations`, often better for networks with BatchNorm, whose
+weights have no scale). BatchNorm's running statistics are permuted with their channels but take no part in distances.
+Halfway between two networks they are estimated anew, matched or not (Jordan et al., *REPAIR*, ICLR 2023).
 """
 
 from __future__ import annotations
@@ -36,11 +34,9 @@ Axes = tuple[tuple[str, ...], ...]
 class PermutationSpec:
     """Which axes of which tensors one permutation acts on.
 
-    ``axes``: for each key of the state dict, for each leading axis, the permutation groups that lie along it: ``()``
-    for an axis that is not permuted (and for all axes left out), one group, or several side by side for concatenated
-    features. No group lies twice in one tensor. Groups come in forward order. Sizes are read from the weights,
-    so one spec fits all widths.
-
+    ``axes``: for each key of the state and each leading axis, the groups that lie along it: ``()`` for an axis that
+    is not permuted (and for all axes left out), one group, or several side by side for concatenated features. No group
+    lies twice in one tensor. Groups come in forward order. Sizes come from the weights, so one spec fits all widths.
     ``outputs``: for each group, the modules in whose outputs its units can be observed; for matching by activations.
     """
 
@@ -55,8 +51,8 @@ class PermutationSpec:
     def sizes(self, state: State) -> dict[str, int]:
         """The number of units of each group in ``state``.
 
-        Raises :class:`ParameterError`, naming the key, where the state has a tensor that the spec doesn't cover, lacks
-        one, or has one of a shape that doesn't fit.
+        Raises :class:`ParameterError` where the state has a tensor that the spec doesn't cover, lacks one, or has one
+        of a shape that doesn't fit.
         """
         for key in [*self.axes, *state]:
             if key not in state or key not in self.axes:
@@ -161,12 +157,10 @@ def match(state_a: State, state_b: State, spec: str | PermutationSpec = "unet", 
 
     Git Re-Basin's section 3.2, algorithm 1, in float64 on the CPU. With all other groups held, a group's best
     permutation is a linear assignment problem; groups are visited in random order (``seed``) until none can be
-    improved. That ends in a local optimum, so it is done from two starts and the better end is taken: from ``state_b``
-    as it is (as in the paper), and from a pass in forward order that matches each group on the weights towards inputs
-    already matched, which recovers a permuted copy exactly. The distance never grows.
-
-    Raises :class:`ParameterError` for an unknown model, weights of different models or that the ``spec`` does not
-    cover, and values that are not finite.
+    improved. That ends in a local optimum, so the better of two starts counts: ``state_b`` as it is (as in the paper),
+    and a pass in forward order that matches each group on the weights towards inputs already matched, which recovers a
+    permuted copy exactly. The distance never grows. Raises :class:`ParameterError` for an unknown model, weights of
+    different models or that the ``spec`` does not cover, and values that are not finite.
     """
     spec = permutation_spec(spec) if isinstance(spec, str) else spec
     check_alike([state_a, state_b], ["state_a", "state_b"])
@@ -207,8 +201,7 @@ def match_activations(
 def permute(state: State, permutations: Permutations) -> dict[str, Tensor]:
     """A copy of ``state`` with its units permuted: the same function, other weights.
 
-    Raises :class:`ParameterError` where the spec doesn't cover the state exactly or an order is no permutation of its
-    group.
+    Raises :class:`ParameterError` if the spec doesn't cover the state or an order is no permutation of its group.
     """
     sizes = permutations.spec.sizes(state)
     for group, size in sizes.items():

@@ -78,15 +78,19 @@ class Row:
         return self.content["protocol"].removesuffix(SCORED)
 
     @property
-    def origin(self) -> str:
-        """Who made it, when, by what, and what there is to know about that, as a sentence."""
+    def facts(self) -> dict[str, str]:
+        """Who made it, when, and by what: texts, empty where nothing is known."""
         one = self.content
-        who = " ".join(part for part in (one["author"], one["link"]) if part)
-        made = f"{one['date']}, {one['machine']}, commit {one['code'].get('commit')}"
+        who = {"author": one["author"] or "", "link": one["link"] or ""}
+        return {**who, "date": one["date"], "machine": one["machine"], "commit": f"commit {one['code'].get('commit')}"}
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to know about how it was made, a sentence each."""
+        one = self.content
         halves = one["recipe"].get("half_until") and one["settings"].get("weights") is None
         full = ["It takes no images of half the size, and was trained on all at full size."]
-        notes = [*(full if halves and one.get("half_images") == 0 else []), *one["notes"]]
-        return " ".join([f"{one['title']}: {who and who + ', '}{made}.", *notes])
+        return [*(full if halves and one.get("half_images") == 0 else []), *one["notes"]]
 
     @cached_property
     def counts(self) -> list[pd.DataFrame]:

@@ -1,12 +1,14 @@
 """The metrics card and robustness of a finished run: its model, on the test composites that it was scored on."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from chairboard.corruptions import STRENGTHS, robustness
 from chairboard.mask_quality import QUALITIES, Quality, quality
 from chairlib.benchmark.comparison import load_model
+from chairlib.benchmark.describe import model_title
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count
 from chairlib.core.runs import Record, find_record
@@ -35,6 +37,27 @@ def robustness_of(
 def _test_loader(record: Record, device: str, limit: int | None) -> CompositeLoader:
     settings = record.settings
     return CompositeLoader(settings.data, "test", settings.resolution, batch_size=256, device=device, limit=limit)
+
+
+def by_title(runs: Sequence[str]) -> dict[str, Record]:
+    """Records of runs by the titles of their models; runs with the same title are told apart by their names.
+
+    Raises RecordError for a run that is not there.
+    """
+    found = [find_record(name) for name in runs]
+    titles = [run.content.get("title") or model_title(run.settings.model, run.settings.width) for run in found]
+    return {title if titles.count(title) == 1 else run.name: run for title, run in zip(titles, found, strict=True)}
+
+
+def card_table(cards: Mapping[str, Quality]) -> pd.DataFrame:
+    """Cards as a table: a row a model, a column a score, in per cent, each with its 95 % interval."""
+    titles = {name: name.replace("_", " ").replace("iou", "IoU") for name in QUALITIES}
+    scores = {
+        model: {"IoU": (card.scores.iou, *card.scores.interval("iou"))}
+        | {title: (getattr(card, name), *card.interval(name)) for name, title in titles.items()}
+        for model, card in cards.items()
+    }
+    return pd.DataFrame.from_dict(scores, orient="index", dtype=object).rename_axis("model")
 
 
 def describe(card: Quality) -> str:

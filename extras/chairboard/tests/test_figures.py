@@ -96,6 +96,17 @@ def test_alternative_text_holds_the_numbers(name):
         assert words in drawn(name).alt
 
 
+def test_captions_say_what_is_found():
+    told = {name: drawn(name).caption for name in MAKE}
+    assert told["regions"] == "Boundary IoU looks at 25.0 % of this chair's pixels, thin IoU at 12.5 %."
+    assert told["reliability"] == (
+        "Distance from the diagonal, the mean over pixels: highest 6.0 points, U-Net; lowest 0.0 points, FCN-VGG-16."
+    )
+    assert told["reliability_undefined"] == told["robustness_undefined"] == ""
+    assert "+31.0 points, U-Net" in told["foreground"]
+    assert "Change of IoU at the strongest: highest -15.0 points, U-Net (Blur)" in told["robustness"]
+
+
 @pytest.mark.parametrize("name", ["reliability", "foreground", "robustness"])
 def test_every_model_has_its_line(name):
     assert all(has_colour(drawn(name), colour) for colour in PALETTE[:2])

@@ -12,7 +12,7 @@ import pytest
 
 from chairboard import leaderboard
 from chairboard.leaderboard import read_row, rows, score_counts, submit, verify
-from chairboard.tables import LESS_BEST, costs, table
+from chairboard.tables import MINUS_BEST, PAPER, answer, checks, common_terms, cost_tables, costs, origins, tables
 from chairlib.benchmark.jobs import board_job
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.protocols import Protocol
@@ -118,7 +118,7 @@ def test_a_row_says_what_its_runs_say(made, collection, toy):
     assert row.content["runs"] == made.runs
     assert not {"seed", "device", "data"} & row.content["settings"].keys()
     assert str(collection.root) not in made.file.read_text()
-    assert "A. Person https://example.org/net" in row.origin
+    assert (row.facts["author"], row.facts["link"]) == ("A. Person", "https://example.org/net")
 
 
 def test_intervals_are_those_of_the_report(made, collection):
@@ -182,7 +182,7 @@ def test_a_checkout_with_changes_is_noted(own_runs, made):
         edit_record(own_runs / record.name, code={**record.content["code"], "commit": commit})
     row = read_row(submit(made.runs[0], own_runs / "board"))
     assert row.content["notes"] == [f"{made.runs[1]} was made from a checkout with changes that were not committed."]
-    assert row.content["notes"][0] in row.origin
+    assert row.content["notes"][0] in row.notes
 
 
 def test_what_is_no_run_of_the_benchmark_is_refused(own_runs, made):
@@ -247,7 +247,7 @@ def test_rates_that_were_tried_are_counted(sweep, own_runs, collection):
     seen = [record.content["images_seen"] for record in (low, middle, high)]
     assert content["cost"]["images"] == sum(seen)
     assert content["title"] == "U-Net, width 4"
-    assert table([read_row(file)], read_row(file).protocol)["learning rates tried"].iloc[0] == 3
+    assert common_terms([read_row(file)], read_row(file).protocol) == "3 seeds each, 3 learning rates tried"
     verify(file, data=str(collection.root))
 
 
@@ -522,8 +522,11 @@ def test_what_was_trained_elsewhere_has_a_row_apart(scored, made, collection, to
     assert row.content["scores"]["iou"]["mean"] == pytest.approx(made.records[2].metrics["test"]["iou"], abs=0.05)
     assert verify(file, data=str(collection.root)).startswith("arithmetic checked")
     assert verify(file, [str(weights)], str(collection.root), "cpu").startswith("rescored")
-    shown = table([row, read_row(made.file)], toy.name)
-    assert shown.index.tolist()[:2] == [("by the protocol", "U-Net, width 4"), ("elsewhere", "Mine")]
+    shown = tables([row, read_row(made.file)], toy.name)["IoU"]
+    assert shown.index.tolist() == ["U-Net, width 4", "Mine (trained elsewhere)"]
+    assert shown["seeds"].tolist() == [3, 1]  # a column of its own where rows differ
+    assert common_terms([row, read_row(made.file)], toy.name) == "1 learning rate tried"
+    assert answer([row], toy.name) == [f"No model has an IoU under {toy.name} yet."]
     assert costs([row, read_row(made.file)], toy.name)["model"].tolist() == ["U-Net, width 4"]
 
 
@@ -554,9 +557,9 @@ def test_a_row_without_half_images_still_holds(made, falsify, collection):
     """Older rows have none; of the others, those trained at full size throughout say so."""
     file = falsify(lambda content: content.pop("half_images"))
     assert verify(file, data=str(collection.root)).startswith("arithmetic checked")
-    assert "no images of half the size" not in read_row(file).origin
+    assert "no images of half the size" not in " ".join(read_row(file).notes)
     assert read_row(made.file).content["half_images"] == made.records[0].content["half_images"] == 0
-    assert "no images of half the size" in read_row(made.file).origin
+    assert "no images of half the size" in " ".join(read_row(made.file).notes)
 
 
 def test_it_cannot_pass_for_one_of_the_protocol(scored, collection, toy):
@@ -579,36 +582,86 @@ def with_iou(row, title, iou):
     return leaderboard.Row(row.file, content)
 
 
-def test_the_best_row_comes_first_and_the_papers_last(made, toy):
+def test_the_best_row_comes_first_and_the_papers_scores_stand_beside_its_models(made, toy):
     row = read_row(made.file)
     found = [with_iou(row, title, iou) for title, iou in (("worse", 30.0), ("none", None), ("best", 50.0))]
-    shown = table(found, toy.name)
-    assert shown.index.get_level_values("model").tolist()[:3] == ["best", "worse", "none"]
-    assert shown["IoU, %"].iloc[0] == (50.0, 49.0, 51.0)
-    paper = shown.loc["in the paper"]
-    assert paper.index.tolist() == ["U-Net", "FCN-VGG-16", "FCN-ResNet-50"]
-    assert paper["IoU, %"].iloc[0] == 77.59
-    assert table([], "mini-64-v1")["Dice, %"].notna().all()
-    others = table(found, "mini-64-v1").index.get_level_values("trained")
-    assert set(others) == {"in the paper"}
+    shown = tables(found, toy.name)
+    assert list(shown) == ["IoU", "Dice", "precision", "pooled IoU"]
+    assert shown["IoU"].index.tolist() == ["best", "worse", "none"]
+    assert shown["IoU"]["IoU, %"].iloc[0] == (50.0, 49.0, 51.0)
+    assert shown["IoU"].columns.tolist() == ["IoU, %", MINUS_BEST, PAPER]
+    assert set(shown["IoU"][PAPER]) == {"77.59"}  # as printed, at 32 pixels
+    assert shown["Dice"].columns.tolist() == ["Dice, %"]  # the paper printed none at 32 pixels
+    assert tables(found, "mini-64-v1") == {}
+    others = [copy.deepcopy(one) for one in found]
+    for one in others:
+        one.content["settings"]["model"] = "some:net"
+    assert PAPER not in tables(others, toy.name)["IoU"]
 
 
 def test_differences_to_the_best_are_paired(made, toy, falsify):
     """By hand: the same masks with more overlap; only the first row's own cell, and other seeds, have none."""
     best = read_row(falsify(lambda content: [more_pixels(content, seed, 0.2) for seed in range(3)]))
     row = read_row(made.file)
-    shown = table([row, best], toy.name)
-    ours = shown.loc["by the protocol"]
-    assert shown.columns.tolist().index(LESS_BEST) == 1
-    assert ours[LESS_BEST].iloc[0] is None
-    mean, low, high = ours[LESS_BEST].iloc[1]
+    less = tables([row, best], toy.name)["IoU"][MINUS_BEST]
+    assert less.iloc[0] is None
+    mean, low, high = less.iloc[1]
     ious = [one.content["scores"]["iou"] for one in (row, best)]
     assert mean == pytest.approx(ious[0]["mean"] - ious[1]["mean"], abs=1e-3)
     assert low < mean < high < 0
     assert high - low < ious[0]["high"] - ious[0]["low"]  # what is hard for both is no difference
     other = copy.deepcopy(row)
     other.content["seeds"].pop()
-    assert table([best, other], toy.name).loc["by the protocol"][LESS_BEST].iloc[1] is None
+    assert MINUS_BEST not in tables([best, other], toy.name)["IoU"]
+
+
+def test_the_answer_is_right_whatever_the_rows_are(made, toy, falsify):
+    best = read_row(falsify(lambda content: [more_pixels(content, seed, 0.2) for seed in range(3)]))
+    row, name = read_row(made.file), toy.name
+    best.content["title"], best.content["cost"]["seconds"] = "Better", row.content["cost"]["seconds"] + 10
+    iou, less = best.content["scores"]["iou"], tables([row, best], name)["IoU"][MINUS_BEST].iloc[1]
+    first, second, third = answer([row, best], name)
+    interval = f"(95 % interval {iou['low']:.1f} to {iou['high']:.1f})"
+    assert first == f"Under {name}, the highest IoU of 2 models is {iou['mean']:.1f} % {interval}, by Better."
+    interval = f"(95 % interval {-less[2]:.1f} to {-less[1]:.1f})"
+    assert second == f"The next is {-less[0]:.1f} points lower {interval}, clearly worse: U-Net, width 4."
+    assert "the fastest took " in third
+    best.content["cost"]["seconds"] = 0
+    assert answer([row, best], name)[2] == "The best model is also the one that trained fastest, in 0 s."
+    assert "), no clear difference: " in answer([row, with_iou(row, "twin", 1.0)], name)[1]
+    other = copy.deepcopy(row)
+    other.content["seeds"].pop()
+    assert "cannot be compared image by image: seeds or groups differ: " in answer([best, other], name)[1]
+    assert answer([row], name)[0].startswith(f"Under {name}, the only model has an IoU of ")
+    assert len(answer([row], name)) == 1
+    for found in ([], [with_iou(row, "none", None)]):
+        assert answer(found, name) == [f"No model has an IoU under {name} yet."]
+
+
+def test_what_rows_share_is_said_once(made, toy, falsify):
+    row = read_row(made.file)
+    other = read_row(falsify(lambda content: content.update(title="Other", machine="a GPU")))
+    title, lines = origins([row, other])
+    assert title.startswith("Where the rows are from: A. Person, https://example.org/net, ")
+    assert lines[1].startswith("Other: a GPU.")
+    assert "https://example.org/net" in origins([row])[1][0]
+    assert origins([]) == ("Where the rows are from", [])
+    assert checks([("A", "rescored"), ("B", "rescored"), ("C", "not")]) == ["Rescored: A; B.", "Not: C."]
+
+
+def test_cost_has_what_is_the_same_in_its_captions(made, toy, falsify):
+    row = read_row(made.file)
+    needs, speed = cost_tables([row, with_iou(row, "none", None)], toy.name).items()
+    images = row.content["cost"]["images"]
+    assert needs[0] == f"What a model needs, protocol {toy.name} ({images:,.0f} images trained on)"
+    assert needs[1].columns.tolist() == ["model", "parameters, millions", "operations an image, millions"]
+    assert speed[0].endswith(f"(on {row.content['machine']})")
+    other = read_row(falsify(lambda content: content.update(machine="a GPU")))
+    other.content["cost"]["images"] *= 2
+    needs, speed = cost_tables([row, other], toy.name).items()
+    assert needs[1]["images trained on"].tolist() == [f"{images:,.0f}", f"{2 * images:,.0f}"]
+    assert speed[0].endswith("(each on its own machine)")
+    assert cost_tables([], toy.name) == {}
 
 
 def test_costs_have_what_the_picture_takes(made, toy):
@@ -643,7 +696,7 @@ def test_the_page_shows_the_rows(made, tmp_path, monkeypatch, toy):
     page = notebooks.execute("08_leaderboard", {}, tmp_path / "page.ipynb")
     outputs = [str(cell.get("outputs")) for cell in nbformat.read(page, as_version=4).cells]
     assert "rows: 1" in " ".join(outputs)
-    assert f"Protocol {toy.name}" in " ".join(outputs)
+    assert f"IoU, protocol {toy.name}" in " ".join(outputs)
     assert "https://example.org/net" in " ".join(outputs)
 
 

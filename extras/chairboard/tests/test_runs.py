@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from chairboard.runs import card_of, describe
+from chairboard.runs import by_title, card_of, card_table, describe
 from chairlib.benchmark.run import open_run, train
 
 
@@ -37,3 +37,14 @@ def test_robustness_says_how_many_images_and_intervals(run, call):
 
 def test_no_images_are_refused_by_the_name_of_the_option(run, fails):
     assert fails("robustness", run, "--images", 0) == "--images 0 must be a whole number of at least 1."
+
+
+def test_cards_make_a_table_by_the_titles_of_their_models(run):
+    record = by_title([run])["U-Net, width 2"]
+    assert record.name == run
+    assert list(by_title([run, run])) == [run]  # the same title twice: told apart by name
+    card = card_of(record, "cpu", progress=False)
+    shown = card_table({"net": card})
+    assert shown.columns.tolist() == ["IoU", "boundary IoU", "thin IoU", "calibration error"]
+    assert shown.loc["net", "thin IoU"][1:] == pytest.approx(card.interval("thin_iou"), nan_ok=True)
+    assert card_table({}).empty

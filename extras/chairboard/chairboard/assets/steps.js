@@ -1,0 +1,73 @@
+// A few composites over steps: resolutions, or moments of training. See chairboard/browser.py for the data.
+chairWidgets.define("steps", async (root, data) => {
+  "use strict";
+  const { element, slider, select, play, decode, crop, draw, maskOf, agreement, iou } = chairWidgets;
+  const all = (sources) => Promise.all(sources.map(decode));
+  const [images, targets, levels] = await Promise.all([data.images, data.targets, data.levels].map(all));
+
+  /** The composite of this number in the picture of a step; images and masks may be the same for all steps. */
+  function part(pictures, step, number) {
+    const whole = pictures[Math.min(step, pictures.length - 1)];
+    const height = whole.height / data.count;
+    return crop(whole, 0, number * height, whole.width, height);
+  }
+  const numbers = [...Array(data.count).keys()];
+  const steps = data.names.map((_, step) => ({
+    targets: numbers.map((number) => maskOf(part(targets, step, number))),
+    masks: numbers.map((number) => maskOf(part(levels, step, number))),
+  }));
+  for (const step of steps) step.ious = step.masks.map((mask, number) => iou(mask, step.targets[number]));
+  const percent = (value) => (Number.isNaN(value) ? "undefined" : `${value.toFixed(1)} %`);
+  function mean(values) {
+    const defined = values.filter((value) => !Number.isNaN(value));
+    return defined.reduce((sum, value) => sum + value, 0) / defined.length;
+  }
+
+  const panels = ["Composite", "True mask", "Probability of chair", "Mask, against the truth"].map((title) => {
+    const canvas = element("canvas", { class: "chair-frame chair-pixels", role: "img" });
+    const node = element("div", { style: "min-width:0" }, canvas, element("div", { style: "line-height:1.35" }, title));
+    return { node, canvas, title };
+  });
+  const columns = "display:grid;gap:8px;grid-template-columns:repeat(auto-fit,minmax(min(140px,45%),1fr))";
+  const grid = element("div", { class: "chair-panels", style: `${columns};max-width:760px` });
+  grid.append(...panels.map((panel) => panel.node));
+  const readOut = element("p", { class: "chair-read-out", "aria-live": "polite", style: "margin:8px 0" });
+
+  let number = data.first;
+  let step = data.names.length - 1;
+  function show() {
+    const { targets: truth, masks, ious } = steps[step];
+    const [image, target, level] = [images, targets, levels].map((pictures) => part(pictures, step, number));
+    const where = `composite ${number + 1} of ${data.count}, ${data.names[step]}`;
+    const compared = agreement(masks[number], truth[number], level.width, data.colours);
+    [image, target, level, compared].forEach((picture, at) => {
+      const score = at === 3 ? `, IoU ${percent(ious[number])}` : "";
+      draw(panels[at].canvas, picture, `${panels[at].title}: ${where}${score}`);
+    });
+    const many = data.count > 1 ? `; mean of the ${data.count} composites ${percent(mean(ious))}` : "";
+    readOut.textContent = `${data.names[step]}: IoU of this composite ${percent(ious[number])}${many}.`;
+  }
+
+  root.querySelector(".chair-first").replaceWith(grid, readOut);
+  const moved = slider(root, {
+    label: data.label,
+    texts: data.names,
+    start: step,
+    change: (value) => {
+      step = value;
+      show();
+    },
+  });
+  // On a phone it has a line to itself.
+  moved.node.style.flexBasis = "340px";
+  play(root, moved, { interval: 700, name: data.label });
+  if (data.count > 1) {
+    const texts = numbers.map((value) => `${value + 1} of ${data.count}`);
+    const change = (value) => {
+      number = value;
+      show();
+    };
+    select(root, { label: "Composite", texts, start: number, change });
+  }
+  show();
+});
