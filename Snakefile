@@ -59,7 +59,7 @@ rule book:
         prose=[str(path) for path in sorted(Path("book").glob("*.*"))],
         reference=[str(path) for path in sorted([*Path("book/api").glob("*"), *Path("chairlib").rglob("*.py")])],
         assets=assets,
-        config="_config.yml",
+        config=["_config.yml", "CITATION.cff"],
     output:
         update(site),
     shell:

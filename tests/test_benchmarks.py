@@ -37,6 +37,7 @@ TOYS = {
     "benchmarks/loader_speed.py": "--data DATA --resolution 16 --batch-size 4 --images 16 --device cpu "
     "--also 32x2 --repeats 1",
     "benchmarks/metrics_speed.py": "--images 20",
+    "benchmarks/page_weight.py": "BUILD/_build/html",
     "benchmarks/paper_time.py": "BUILD",
     "benchmarks/pack_for_gpu.py": "DATA packed.zip --side 48",
     "benchmarks/pack_reference.py": "--all --out evening-2026-01-02.zip",
@@ -71,6 +72,7 @@ def build(tmp_path) -> Path:
     state, pages, run = folder / ".snakemake", folder / "book" / "notebooks", folder / "runs" / "benchmark-a"
     for new in (state / "log", state / "metadata", pages, run, folder / ".cache/packed", folder / "_build/html"):
         new.mkdir(parents=True)
+    (folder / "_build/html/index.html").write_text("<p>A page.</p>")
 
     def at(seconds: float) -> str:
         return datetime.fromtimestamp(began + seconds, UTC).isoformat()

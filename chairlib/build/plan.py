@@ -27,6 +27,7 @@ from chairlib.transfer.photos import looked_at_once
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import STAND_IN
 
+_NO_CODE = (".jpg", ".png", ".pyc")  # images are data, which has a hash of its own
 _CHAPTERS = {"benchmark": benchmark, "transfer": transfer, "landscape": landscape}
 
 
@@ -105,17 +106,15 @@ class Plan:
 
     @cached_property
     def _code(self) -> str:
-        """What decides how pages look: the library's code, the tables that ship, and the packages that add commands.
+        """What decides how pages look: every file of the library and of the packages that add commands, but images.
 
         Not given to Snakemake as files: it looks at every waiting job's files each time that a job ends.
         """
-        tables = [path for path in paths.assets.rglob("*.*") if path.suffix in (".css", ".csv", ".txt", ".zip")]
-        digest = hashlib.sha256()
-        for path in sorted([*paths.package.rglob("*.py"), *tables]):
-            digest.update(repr((str(path.relative_to(paths.package)), path.read_bytes())).encode())
         added = {entry.module.partition(".")[0] for entry in entry_points(group="chairlib.commands")}
-        for path in [file for name in sorted(added) for file in sorted((project_folder(name) / name).rglob("*.py"))]:
-            digest.update(path.read_bytes())
+        digest = hashlib.sha256()
+        for folder in (paths.package, *(project_folder(name) / name for name in sorted(added))):
+            for path in sorted(p for p in folder.rglob("*") if p.suffix not in _NO_CODE and p.is_file()):
+                digest.update(repr((str(path.relative_to(folder)), path.read_bytes())).encode())
         return digest.hexdigest()[:16]
 
     def fingerprint(self, job: Job) -> str:

@@ -1,7 +1,9 @@
 """The book's sources and front-door files, and the site they build, read without a browser."""
 
 import ast
+import base64
 import importlib.util
+import io
 import json
 import os
 import re
@@ -13,12 +15,15 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 import chairlib
 import site_helpers
 from chairlib.core import paths
+from chairlib.show.boxes import absent
 
 ROOT = paths.package.parent
 BOOK = ROOT / "book"
@@ -26,8 +31,6 @@ PROSE = sorted(BOOK.glob("*.md"))
 #: The pages of the API reference: folders of the library.
 CHAPTERS = ("collection", "compositing", "benchmark", "transfer", "landscape", "show", "build", "core")
 FRONT_DOOR = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", BOOK / "guide.md"]
-# What the pages' html-manager holds; a widget from any other package would be looked up on a CDN.
-OFFLINE_WIDGETS = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output"}
 FETCHED = {
     "audio": ("src",),
     "embed": ("src",),
@@ -140,30 +143,262 @@ def test_every_value_glued_into_prose_is_among_the_agreed_ones(page):
         assert key in agreed[chapter]
 
 
-def test_vendored_versions_are_those_the_readme_names():
+def test_cards_of_the_first_page_lead_to_sections_that_the_chapters_have():
+    for name, anchor in re.findall(
+        r"^:link: notebooks/(\w+)\.html#(\S+)$", (BOOK / "index.md").read_text(), flags=re.M
+    ):
+        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+        prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        headings = re.findall(r"^#+ (.+)$", prose, flags=re.M)
+        assert anchor in [re.sub(r"\W+", "-", heading.lower()).strip("-") for heading in headings]
+
+
+def test_vendored_works_stand_with_their_version_and_licence():
     readme = (BOOK / "_assets/thirdparty/README.md").read_text()
-    licences = (BOOK / "data-and-licences.md").read_text()
-    embed = (BOOK / "_assets/thirdparty/html-manager/embed.js").read_text()
-    mathjax = (BOOK / "_assets/thirdparty/mathjax/tex-mml-chtml.js").read_text()
-    for code, version in ((embed, "1.0.15"), (mathjax, "3.2.2")):
-        assert f'"{version}"' in code or f"'{version}'" in code
-        assert version in readme
-        assert version in licences
+    versions = re.findall(r"^\| `[\w-]+/` \|[^|]* (\d+\.\d+\.\d+) \|", readme, flags=re.M)
+    assert versions
+    for version in versions:
+        assert version in (BOOK / "data-and-licences.md").read_text()
     for folder in (BOOK / "_assets/thirdparty").iterdir():
         if folder.is_dir():
             assert (folder / "LICENSE").is_file()
             assert f"`{folder.name}/`" in readme
 
 
-def test_each_run_is_titled_by_its_name(monkeypatch):
-    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
-    from run_titles import titled
+STORED = """\
+data = "mini"  # größe: "mini", or a folder
+pretrain = {
+    "images": 640,
+}  # of P
+images = None  # budget
+n_alphas = 11
+seed = 0
+note = ""
+"""
 
+
+def parameters_of(monkeypatch, injected=None):
+    """The cells of a chapter after its parameters were folded; papermill injected a cell or did not."""
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from folded_parameters import folded
+
+    cells = [
+        nbformat.v4.new_markdown_cell("# One"),
+        nbformat.v4.new_code_cell(STORED, metadata={"tags": ["parameters"]}),
+        *([nbformat.v4.new_code_cell(injected, metadata={"tags": ["injected-parameters"]})] if injected else []),
+        nbformat.v4.new_code_cell("run()"),
+    ]
+    return nbformat.reads(folded(nbformat.writes(nbformat.v4.new_notebook(cells=cells))), as_version=4).cells
+
+
+def test_parameters_are_one_cell_with_the_values_of_the_build(monkeypatch):
+    injected = '# The values of this build\ndata = "mini"\nimages = 6000\npretrain = {"images": 2}\nn_alphas = 5\n'
+    title, cell, last = parameters_of(monkeypatch, injected + f'seed = 0\nnote = "{"long " * 20}"\n')
+    assert (title.source, last.source) == ("# One", "run()")
+    assert cell.metadata.tags == ["hide-input", "parameters"]
+    assert 'pretrain = {"images": 2}  # of P\nimages = 6000  # budget\nn_alphas = 5\nseed = 0' in cell.source
+    assert cell.source.startswith('data = "mini"  # größe: "mini", or a folder\n')
+    compile(cell.source, "parameters", "exec")
+    assert cell.metadata.mystnb.code_prompt_show == (
+        "This build chose: data mini, 6,000 images, 5 alphas, and 2 more; the rest as stored. Show the parameters"
+    )
+
+
+def test_one_of_something_is_not_told_as_many(monkeypatch):
+    _, cell, _ = parameters_of(monkeypatch, "n_alphas = 1\n")
+    assert ": 1 alpha; the rest as stored." in cell.metadata.mystnb.code_prompt_show
+
+
+def test_stored_parameters_are_said_to_be_so(monkeypatch):
+    _, cell, _ = parameters_of(monkeypatch)
+    assert cell.source == STORED
+    assert cell.metadata.mystnb.code_prompt_show.startswith("This build kept the parameters as they are stored.")
+
+
+def shown(*html, **metadata):
+    """A code cell that shows these pieces of HTML."""
+    outputs = [nbformat.v4.new_output("display_data", {"text/html": piece, "text/plain": "HTML"}) for piece in html]
+    return nbformat.v4.new_code_cell("show()", outputs=outputs, metadata=metadata)
+
+
+def without_absent(monkeypatch, *cells):
+    """The cells of a page of which some show what is absent, each as its source or its visible outputs."""
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from absent_sections import without_absent
+
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    )
+    left = nbformat.reads(without_absent(nbformat.writes(notebook)), as_version=4)
+    nbformat.validate(left)
+    return [
+        cell.source if cell.cell_type == "markdown" else [output.data["text/html"] for output in cell.outputs]
+        for cell in left.cells
+        if "remove-cell" not in cell.metadata.get("tags", [])
+    ]
+
+
+def test_a_section_of_what_is_absent_goes_and_is_listed_once(monkeypatch):
+    soups, basin = absent("Soups < all.").data, absent("The basin.").data
+    *left, folded = without_absent(
+        monkeypatch,
+        "# Title",
+        shown(basin),  # alone, before the first section
+        "## Soups",
+        "Words on soups.",
+        shown(soups),
+        "### A part of it",
+        shown(soups, basin),
+        nbformat.v4.new_code_cell("silent()"),
+        "## Half",
+        shown("<b>a table</b>"),
+        "### Not here",
+        shown(soups),
+        "### Here",
+        shown(f"<div>{basin}<img src='x'></div>", soups),
+        "## Last",
+        nbformat.v4.new_code_cell("silent()"),
+    )
+    kept = ["# Title", "## Half", ["<b>a table</b>"], "### Here", ["<div><img src='x'></div>"], "## Last", []]
+    assert left == kept
+    assert folded.startswith('<details class="chair-more">\n<summary>Not in this build</summary>')
+    assert re.findall("<li>(.*)</li>", folded) == ["The basin.", "Soups &lt; all."]
+
+
+def test_a_page_where_nothing_is_absent_stays_as_it_is(monkeypatch):
+    assert without_absent(monkeypatch, "# T", "## S", shown("<p>x</p>")) == ["# T", "## S", ["<p>x</p>"]]
+
+
+def test_values_glued_by_an_absent_section_are_kept(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from absent_sections import without_absent
+
+    cell = shown(absent("Soups.").data)
+    cell.outputs.append(nbformat.v4.new_output("display_data", {"application/papermill.record/text/plain": "'1'"}))
+    heading = nbformat.v4.new_markdown_cell("## Soups")
+    left = json.loads(without_absent(nbformat.writes(nbformat.v4.new_notebook(cells=[heading, cell]))))["cells"]
+    assert [cell["metadata"].get("tags") for cell in left] == [["remove-cell"], None]
+    assert len(left[0]["outputs"]) == 1
+
+
+def run_titles(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    return importlib.import_module("run_titles")
+
+
+def test_a_run_is_titled_by_what_it_is_and_named_in_the_text(monkeypatch):
+    titled = run_titles(monkeypatch).titled
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("# a comment"), nbformat.v4.new_markdown_cell("# One run\n\nText\n# Other")]
     )
-    cells = json.loads(titled(nbformat.writes(notebook), "unet-64"))["cells"]
-    assert ["".join(cell["source"]) for cell in cells] == ["# a comment", "# Run `unet-64`\n\nText\n# Other"]
+    cells = json.loads(titled(nbformat.writes(notebook), "U-Net, 64 px, seed 0", "unet-64-1f"))["cells"]
+    text = "# U-Net, 64 px, seed 0\n\nText\n# Other\n\nThis page shows the run `unet-64-1f`."
+    assert ["".join(cell["source"]) for cell in cells] == ["# a comment", text]
+
+
+def test_titles_of_runs_are_short_and_no_two_are_alike(monkeypatch):
+    found = run_titles(monkeypatch)
+    one = {"model": "unet", "resolution": 64, "protocol": None, "seed": 0, "width": 16}
+    tuned = {"category": "car", "model": "unet", "pretraining": "none", "seed": 1, "init_seed": None}
+    chairs = {**tuned, "pretraining": "chair_segments", "pretrained": "benchmark-unet-seed1-1a"}
+    runs = {
+        "runs/a": one,
+        "runs/b": {**one, "width": 8},
+        "runs/c": {**one, "model": "my.net:Small", "resolution": None, "protocol": "64-v1"},
+        "transfer/a": tuned,
+        "transfer/b": {**tuned, "init_seed": 0},
+        "transfer/f": {**tuned, "share": 10, "category": "airplane"},
+        "transfer/g": {**tuned, "share": 100, "category": "airplane"},
+        "transfer/c": chairs,
+        "transfer/d": {**chairs, "pretrained": "benchmark-unet-seed0-2b"},
+        "transfer/e-1": {**tuned, "category": "horse"},
+        "transfer/e-2": {**tuned, "category": "horse"},
+        "landscape/a": {"category": "car", "model": "unet"},
+    }
+    assert found.titles_of(runs) == {
+        "runs/a": "U-Net, 64 px, seed 0, width 16",
+        "runs/b": "U-Net, 64 px, seed 0, width 8",
+        "runs/c": "Small, 64-v1, seed 0",
+        "transfer/a": "Car: U-Net, from scratch, seed 1",
+        "transfer/b": "Car: U-Net, from scratch, seed 1, weights of seed 0",
+        "transfer/f": "Airplane: U-Net, from scratch, seed 1, 10 % of the training images",
+        "transfer/g": "Airplane: U-Net, from scratch, seed 1, 100 % of the training images",
+        "transfer/c": "Car: U-Net, pretrained, seed 1, chairs of seed 1",
+        "transfer/d": "Car: U-Net, pretrained, seed 1, chairs of seed 0",
+        "transfer/e-1": "Horse: U-Net, from scratch, seed 1",
+        "transfer/e-2": "Horse: U-Net, from scratch, seed 1 (2)",
+        "landscape/a": "Landscape: car, U-Net",
+    }
+
+
+def test_the_description_of_a_page_is_its_first_words(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from docutils.core import publish_doctree
+    from page_head import description_of, tags
+
+    assert (
+        description_of(publish_doctree("T\n=\n\n.. note:: no\n\n*Which one\nis best?*\n\nMore."))
+        == "Which one is best?"
+    )
+    long = description_of(publish_doctree("T\n=\n\n" + "word " * 90))
+    assert len(long) <= 202
+    assert long.endswith("word …")
+    assert '<meta property="og:title" content="A &lt; B"/>' in tags("A < B", "What.", "Book")
+
+
+# Where the book can be run, and how it is cited
+
+
+def launch(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    return importlib.import_module("launch")
+
+
+def test_links_to_services_once_there_is_a_repository(monkeypatch):
+    found = launch(monkeypatch)
+    assert found.links("", "notebooks/03_benchmark.ipynb") == {}
+    assert found.links("https://github.com/owner/chairs.git", found.notebook_of("notebooks/runs/benchmark-x")) == {
+        "GitHub": "https://github.com/owner/chairs",
+        "Binder": "https://mybinder.org/v2/gh/owner/chairs/HEAD?urlpath=lab/tree/notebooks/03_benchmark.ipynb",
+        "Colab": "https://colab.research.google.com/github/owner/chairs/blob/main/notebooks/03_benchmark.ipynb",
+    }
+    assert found.links("https://github.com/owner/chairs")["Binder"].endswith("HEAD?urlpath=lab/tree/notebooks")
+    with pytest.raises(Exception, match="is no repository"):
+        found.links("https://example.org/chairs")
+
+
+def test_every_run_leads_to_a_notebook_that_is_stored(monkeypatch):
+    found = launch(monkeypatch)
+    pages = [f"notebooks/{folder}/some-run" for folder in ("runs", "transfer", "landscape")]
+    pages += [f"notebooks/{path.stem}" for path in paths.notebooks.glob("*.ipynb")]
+    assert [page for page in pages if not (ROOT / str(found.notebook_of(page))).is_file()] == []
+    assert found.notebook_of("guide") is None
+
+
+def test_entries_to_cite_are_made_from_the_citation_file(monkeypatch):
+    found = launch(monkeypatch)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    software = found.bibtex(citation, "software", "https://github.com/owner/chairs", "2026")
+    assert software.startswith("@software{chairsegments,\n  title   = {{Chair Segments as living software}},")
+    assert f"version = {{{citation['version']}}}" in software
+    assert "url     = {https://github.com/owner/chairs}" in software
+    assert "url" not in found.bibtex(citation, "software")
+    paper = found.bibtex(citation, "paper")
+    assert paper.startswith("@article{pintoalva2020,")
+    assert "Pinto-Alva, Leticia and Torres, Ian K. and " in paper
+    assert paper.count("{") == paper.count("}")
+    with pytest.raises(Exception, match="use software or paper"):
+        found.bibtex(citation, "book")
+
+
+def test_binder_installs_what_the_notebooks_need():
+    script = (ROOT / ".binder/postBuild").read_text()
+    assert os.access(ROOT / ".binder/postBuild", os.X_OK)
+    assert "-c constraints.txt" in script
+    assert "extras/chairbridge[formats]" in script
+    for package in ROOT.glob("extras/*/pyproject.toml"):
+        assert f"extras/{package.parent.name}" in script
+    assert "python=3.11" in yaml.safe_load((ROOT / ".binder/environment.yml").read_text())["dependencies"]
 
 
 def test_the_site_leaves_out_what_no_page_shows(monkeypatch, tmp_path):
@@ -191,6 +426,88 @@ def test_the_site_leaves_out_what_no_page_shows(monkeypatch, tmp_path):
     ]
     kept = {file.name for file in (tmp_path / "_static" / "fonts").iterdir()}
     assert kept == {"a.js", "old.ttf", "both.woff2", "logo.png"}
+
+
+def test_pictures_of_figures_become_files(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from lean_site import with_files
+
+    data = base64.b64encode(bytes(900)).decode()
+    picture = f'<img alt="a" src="data:image/webp;base64,{data}">'
+    moving = f"<figure><canvas></canvas>{picture}</figure><script>'<figure>{picture}</figure>'</script>{picture}"
+    page = with_files(f"<figure>{picture}<p>c</p></figure>{moving}", tmp_path, tmp_path / "notebooks")
+    (file,) = (tmp_path / "_images").iterdir()
+    assert page == f'<figure><img alt="a" src="../_images/{file.name}"><p>c</p></figure>{moving}'
+    assert file.read_bytes() == bytes(900)
+
+
+def test_large_grids_of_photos_become_lighter(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from lean_site import LARGE, LEVELS, lighter
+
+    grey = np.random.default_rng(0).normal(128, 12, (400, 400, 1)).clip(0, 255).astype(np.uint8)
+    noise = np.repeat(grey, 3, axis=2)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "PNG")
+    before = stream.getvalue()
+    after = lighter(before)
+    assert LARGE < len(before) > len(after)
+    seen = np.asarray(Image.open(io.BytesIO(after)).convert("RGB")).astype(float)
+    assert seen.shape == noise.shape
+    assert abs(seen - noise).mean() < 5
+    assert (abs(seen - noise).max(axis=2) > LEVELS).mean() < 0.001
+    assert lighter(before[:LARGE]) == before[:LARGE]  # small ones are not even opened
+
+
+def test_masks_in_pure_colours_stay_as_they_are(monkeypatch):
+    """Lossy WebP would change the pixels along their edges, as this shows, though the mean error is small."""
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from lean_site import LEVELS, SHARE, lighter
+
+    rng = np.random.default_rng(0)
+    colours = np.array([(0, 0, 0), (255, 255, 255), (213, 94, 0), (86, 180, 233)], np.uint8)
+    masks = np.repeat(np.repeat(colours[rng.integers(0, 4, (60, 120))], 8, axis=0), 8, axis=1)
+    stream, lossy = io.BytesIO(), io.BytesIO()
+    Image.fromarray(masks).save(stream, "BMP")  # large, whatever it holds
+    Image.fromarray(masks).save(lossy, "WEBP", quality=85, method=4)
+    errors = abs(np.asarray(Image.open(lossy).convert("RGB")).astype(int) - masks)
+    assert errors.mean() < 8
+    assert (errors.max(axis=2) > LEVELS).mean() > 5 * SHARE
+    assert lighter(stream.getvalue()) == stream.getvalue()
+
+
+def test_only_icons_that_pages_show_are_kept(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from lean_site import icons_of, with_icons
+
+    icons = icons_of('<i class="fa-solid fa-sun fa-lg"></i><p>fa-not</p>')
+    assert icons == {"fa-solid", "fa-sun", "fa-lg"}
+    style = (
+        '.fa-lg{font-size:2em}.fa-sun:before{content:"\\f185"}.fa-adjust:before,.fa-moon:before{content:"\\f186"}'
+        'p{src:url(a.woff2) format("woff2"),url(a.ttf) format("truetype")}'
+    )
+    left, characters = with_icons(style, icons)
+    assert left == '.fa-lg{font-size:2em}.fa-sun:before{content:"\\f185"}p{src:url(a.ttf) format("truetype")}'
+    assert characters == {0xF185}
+
+
+def test_what_search_shows_is_the_words_of_an_article(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from lean_site import text_of
+
+    article = '<h1>Dice<a class="headerlink" href="#d">#</a></h1><pre>code</pre><script>x</script><p>A &lt; B.</p>'
+    assert text_of(f'<p>Menu</p><article class="a">{article}</article>') == "Dice A < B."
+
+
+def test_a_formula_becomes_mathml_or_an_error(monkeypatch):
+    monkeypatch.syspath_prepend(str(BOOK / "_extensions"))
+    from mathml import mathml
+    from sphinx.errors import ExtensionError
+
+    assert '<mi class="variable">α</mi>' in mathml(r"\frac{\alpha}{2}")
+    assert "<mtr>" in mathml(r"a &= b \\ c &= d", block=True)
+    with pytest.raises(ExtensionError, match="nonsense"):
+        mathml(r"\nonsense")
 
 
 def test_the_site_carries_no_picture_twice(built_site):
@@ -342,13 +659,16 @@ def test_whatever_a_page_names_is_there(built_site, pages):
     assert missing == []
 
 
-def test_widgets_are_of_packages_that_the_site_carries(pages):
-    used = set()
+def test_widgets_are_our_own_and_without_dead_controls(pages):
+    """An ipywidget would need a library of 1.9 MB, and controls that no script makes would do nothing."""
+    kinds = set()
     for page in pages:
-        for state in page.scripts.get("application/vnd.jupyter.widget-state+json", []):
-            used |= {model["model_module"] for model in json.loads(state)["state"].values()}
-    assert used
-    assert used <= OFFLINE_WIDGETS
+        assert not [kind for kind in page.scripts if "vnd.jupyter.widget" in kind], page.path.name
+        text = page.path.read_text()
+        kinds |= set(re.findall(r'<div class="chair-widget" data-kind="(\w+)"', text))
+        outputs = "".join(re.findall(r'<div class="chair-widget".*?<script', text, re.DOTALL))
+        assert not re.search("<(input|select|button)", outputs), page.path.name
+    assert kinds
 
 
 def test_every_picture_has_words_for_who_cannot_see_it(pages):
@@ -362,25 +682,100 @@ def test_every_picture_has_words_for_who_cannot_see_it(pages):
     assert wordless == set()
 
 
-def test_a_page_stays_light_enough_for_a_phone(pages):
-    heavy = {page.path.name: page.path.stat().st_size for page in pages if page.path.stat().st_size > 4_000_000}
-    assert heavy == {}
+def page_weight(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("page_weight")
+
+
+def test_pages_and_the_site_stay_light_enough_for_a_phone(built_site, monkeypatch):
+    found = page_weight(monkeypatch)
+    assert found.over_limit(found.weights(built_site), found.total(built_site)) == []
+
+
+def test_what_a_page_loads_is_counted(monkeypatch, tmp_path):
+    found = page_weight(monkeypatch)
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static/a.css").write_text(
+        "@font-face{src:url('f.woff2?x')}p{background:url(data:image/png;base64,AA)}"
+    )
+    for name, size in {"f.woff2": 100, "a.js": 10, "other.js": 1000, "p.png": 7}.items():
+        (tmp_path / "_static" / name).write_bytes(bytes(size))
+    page = (
+        '<link rel="stylesheet" href="_static/a.css?v=1"><script defer src="_static/a.js"></script>'
+        '<img alt="" src="_static/p.png"><a href="_static/other.js">x</a><img src="https://example.org/a.png">'
+    )
+    (tmp_path / "index.html").write_text(page)
+    style = (tmp_path / "_static/a.css").stat().st_size
+    assert found.weights(tmp_path) == {"index.html": len(page) + style + 117}
+    said = found.over_limit({"index.html": 2_000_001, "notebooks/07_loss_landscape.html": 2_999_999}, 25_000_001)
+    assert len(said) == 2
+    assert said[0] == "index.html weighs 2.00 MB: more than 2 MB"
 
 
 def test_every_run_has_a_page_of_its_own_in_the_contents(built_site):
-    runs = sorted(path.stem for path in (built_site / "notebooks/runs").glob("*.html"))
-    contents = (built_site / "index.html").read_text()
+    contents = Page(built_site / "index.html")
+    titles = []
+    runs = [
+        path for name in ("runs", "transfer", "landscape") for path in (built_site / "notebooks" / name).glob("*.html")
+    ]
     assert runs or "CHAIRLIB_SITE" in os.environ  # a profile of one run shows it as the chapter
     for run in runs:
-        assert f"<title>Run {run}" in (built_site / f"notebooks/runs/{run}.html").read_text()
-        assert f'href="notebooks/runs/{run}.html"' in contents
+        titles += re.findall("<title>(.*?) &#8212;", run.read_text())
+        assert f'<span class="pre">{run.stem}</span>' in run.read_text()
+        assert f"notebooks/{run.parent.name}/{run.name}" in contents.links
+    assert len(set(titles)) == len(runs)
+    assert not any(title.startswith("One run") or re.search("-[0-9a-f]{8}", title) for title in titles)
+
+
+def test_a_page_says_what_it_is(pages):
+    for page in pages:
+        text = page.path.read_text()
+        assert len(re.findall('<meta name="description" content="[^"]+"', text)) == 1, page.path.name
+        assert '<meta property="og:title" content="' in text, page.path.name
+        title = re.search("<title>(.*?)</title>", text)[1]
+        assert title.count("Chair Segments") == 1, page.path.name
+
+
+def test_pages_show_parameters_folded_and_nothing_of_the_plumbing(pages):
+    chapters = [page for page in pages if page.path.parent.name in ("notebooks", "runs", "transfer", "landscape")]
+    folded = [page for page in chapters if "This build " in page.path.read_text()]
+    assert folded
+    for page in chapters:
+        assert "check_parameters" not in page.path.read_text(), page.path.name
+
+
+def test_what_is_absent_is_folded_at_the_end_of_its_page(built_site):
+    if "CHAIRLIB_SITE" in os.environ:
+        pytest.skip("another site has other sections")
+    text = (built_site / "notebooks/08_leaderboard.html").read_text()
+    assert "An absent section" not in text
+    assert text.count("The absent part: the profile evening computes it.") == 1
+    assert '<details class="chair-more">' in text
+
+
+def test_no_page_leads_to_a_service_as_long_as_there_is_no_repository(pages):
+    if not yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["public_repository"]:
+        assert [page.path.name for page in pages if "mybinder.org" in page.path.read_text()] == []
+
+
+@pytest.mark.slow
+def test_chapters_have_buttons_once_there_is_a_repository(tmp_path):
+    folder = site_helpers.stub_sources(tmp_path)
+    config = folder / "_config.yml"
+    config.write_text(config.read_text().replace('public_repository: ""', "public_repository: https://github.com/a/b"))
+    built = site_helpers.build_book(folder)
+    assert built.returncode == 0, built.stdout + built.stderr
+    page = Page(next((folder / "_build/html/notebooks/transfer").glob("*.html")))
+    assert "https://mybinder.org/v2/gh/a/b/HEAD?urlpath=lab/tree/notebooks/05_object_discovery.ipynb" in page.links
+    assert "https://colab.research.google.com/github/a/b/blob/main/notebooks/05_object_discovery.ipynb" in page.links
+    assert "https://github.com/a/b" in Page(folder / "_build/html/references.html").links
 
 
 @pytest.mark.slow
 def test_a_missing_value_fails_the_build(tmp_path):
     folder = site_helpers.stub_sources(tmp_path)
     results = folder / "book" / "results.md"
-    results.write_text(results.read_text().replace("::unet_iou_64:s", "::no_such_value:s"))
+    results.write_text(results.read_text().replace("::chair_share:s", "::no_such_value:s"))
     built = site_helpers.build_book(folder)
     assert built.returncode != 0
     assert "no_such_value" in built.stdout + built.stderr

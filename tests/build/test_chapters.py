@@ -56,6 +56,16 @@ def test_one_parameters_cell_of_literals_then_the_check(chapter):
         ast.literal_eval(statement.value)
     assert "check_parameters" in cells[1].source
     assert f'"{chapter.stem}"' in cells[1].source
+    # The site folds the parameters (book/_extensions/folded_parameters.py); the check is nothing to read.
+    assert cells[0].metadata.tags == ["parameters", "hide-input"]
+    assert cells[1].metadata == {"tags": ["remove-cell"], "jupyter": {"source_hidden": True}}
+
+
+def test_the_answer_stands_near_the_top(chapter):
+    """The box "In short" comes once, before the second section at the latest: a chapter that trains does so first."""
+    cells = nbformat.read(chapter, as_version=4).cells
+    (answer,) = (number for number, cell in enumerate(cells) if "in_short(" in cell.source)
+    assert sum(cell.cell_type == "markdown" and cell.source.startswith("## ") for cell in cells[:answer]) <= 1
 
 
 def test_the_check_refuses_an_undeclared_parameter(chapter):

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -333,9 +334,16 @@ def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collectio
     (package / "collection").mkdir()
     archive = package / "assets" / "reference" / "evening-2026-01-02.zip"
     archive.parent.mkdir()
-    files = [package / "figures.py", package / "collection" / "collection.py", table, archive]
-    for file in files:
+    added = tmp_path / "extras" / "chairextra"
+    embedded = [package / "assets" / name for name in ("widgets.js", "scrubber.html", "fonts/serif.ttf")]
+    embedded.append(added / "assets" / "browser.js")
+    files = [package / "figures.py", package / "collection" / "collection.py", table, archive, *embedded]
+    no_code = [package / "assets" / "mini" / "segments" / "a.png", added / "__pycache__" / "cli.cpython-311.pyc"]
+    for file in (*files, *no_code):
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("as it was")
+    monkeypatch.setattr(build, "entry_points", lambda group: [SimpleNamespace(module="chairextra.cli")])
+    monkeypatch.setattr(build, "project_folder", lambda name: tmp_path / "extras")
 
     def fingerprint():
         plan = Plan("toy", str(collection.root))
@@ -348,12 +356,15 @@ def test_fingerprint_changes_with_the_code_and_the_papers_tables(home, collectio
     seen = {fingerprint()}
     os.utime(files[0], (1, 1))  # a fresh clone has other times
     assert fingerprint() in seen
+    for file in no_code:
+        file.write_text("changed")
+    assert fingerprint() in seen
     for file in files:
         file.write_text("changed")
         seen.add(fingerprint())
     files[0].rename(package / "pictures.py")
     seen.add(fingerprint())
-    assert len(seen) == 6
+    assert len(seen) == 2 + len(files)
 
 
 def test_leftovers_go_and_pages_of_the_plan_stay(plan, home):
@@ -459,7 +470,7 @@ def checkout(home):
     """A copy of what a build needs, beside the profile of the test."""
     pytest.importorskip("snakemake")
     original = paths.package.parent
-    for name in ("Snakefile", "_config.yml"):
+    for name in ("Snakefile", "_config.yml", "CITATION.cff"):
         shutil.copy(original / name, home)
     shutil.copytree(original / "notebooks", home / "notebooks")
     shutil.copytree(original / "book", home / "book", ignore=shutil.ignore_patterns("notebooks", "__pycache__"))

@@ -21,13 +21,13 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a Chromium or Chrome on the PATH")
 
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-SLIDER = ".widget-subarea [role=slider]"
-VISIBLE_PICTURES = """() => [...document.querySelectorAll(".widget-subarea img")]
-    .filter((img) => img.checkVisibility() && img.clientWidth > 0).map((img) => img.src)"""
-UNRENDERED_WIDGETS = """() => [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')]
-    .filter((script) => !script.previousElementSibling?.matches(".widget-subarea:has(.jupyter-widgets)")).length"""
+SLIDER = ".chair-widget input[type=range]"
+#: What the pictures of the widgets say: it changes with every frame.
+TOLD = """() => [...document.querySelectorAll(".chair-widget canvas")]
+    .filter((canvas) => canvas.checkVisibility() && canvas.clientWidth > 0).map((canvas) => canvas.ariaLabel)"""
+DEAD_WIDGETS = """() => document.querySelectorAll(".chair-widget:not([data-live=ready])").length"""
 BARE_MATHS = """() => [...document.querySelectorAll(".math")]
-    .filter((node) => !node.querySelector("mjx-container") || node.querySelector("mjx-merror")).length"""
+    .filter((node) => !node.querySelector("math") || node.querySelector("merror")).length"""
 SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -41,10 +41,8 @@ class Watched:
 
     def open(self, address: Path | str) -> None:
         self.page.goto(address.as_uri() if isinstance(address, Path) else address)
-        self.page.evaluate("() => window.MathJax?.startup?.promise")
         self.page.wait_for_timeout(200)  # for what a script asks for after the page has loaded
-        if self.page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count():
-            self.page.wait_for_function(f"() => ({UNRENDERED_WIDGETS})() === 0", timeout=20_000)
+        self.page.wait_for_function(f"() => ({DEAD_WIDGETS})() === 0", timeout=20_000)
 
 
 def is_here(url: str) -> bool:
@@ -84,8 +82,7 @@ def watch(browser):
 def scrubber(site, watch):
     """A page with a slider, opened, and that slider brought into view."""
     for path in site_helpers.site_pages(site):
-        # The state names the model of every widget on the page.
-        if "IntSliderModel" in (text := path.read_text()) or "SelectionSliderModel" in text:
+        if 'class="chair-widget"' in path.read_text():
             with watch() as watched:
                 watched.open(path)
                 watched.page.locator(SLIDER).first.scroll_into_view_if_needed()
@@ -95,7 +92,7 @@ def scrubber(site, watch):
 
 
 def changed(watched: Watched, before: list[str]) -> bool:
-    differs = f"(before) => JSON.stringify(({VISIBLE_PICTURES})()) !== JSON.stringify(before)"
+    differs = f"(before) => JSON.stringify(({TOLD})()) !== JSON.stringify(before)"
     try:
         watched.page.wait_for_function(differs, arg=before, timeout=10_000)
     except playwright_api.TimeoutError:
@@ -113,7 +110,7 @@ def test_every_page_opens_from_disk_with_no_network(site, watch, viewport, schem
                 "asked elsewhere for": watched.external[:],
                 "errors": watched.errors[:],
                 "formulas not typeset": watched.page.evaluate(BARE_MATHS),
-                "widgets not shown": watched.page.evaluate(UNRENDERED_WIDGETS),
+                "dead widgets": watched.page.evaluate(DEAD_WIDGETS),
                 "pixels too wide": watched.page.evaluate(SIDEWAYS),
             }
             watched.external.clear()
@@ -121,23 +118,27 @@ def test_every_page_opens_from_disk_with_no_network(site, watch, viewport, schem
     assert {name: facts for name, facts in found.items() if any(facts.values())} == {}
 
 
-def test_formulas_and_text_use_the_fonts_that_the_site_carries(site, watch):
+def test_formulas_are_drawn_and_text_uses_the_font_that_the_site_carries(site, watch):
     with watch() as watched:
         watched.open(site / "definitions.html")
-        assert watched.page.locator("mjx-container").count() > 5
+        assert watched.page.locator("math").count() > 5
+        # A fraction is drawn as one: its parts stand one above the other.
+        above = "() => { const [a, b] = document.querySelector('mfrac').children; " + (
+            "return a.getBoundingClientRect().bottom <= b.getBoundingClientRect().top + 1 }"
+        )
+        assert watched.page.evaluate(above)
         watched.page.evaluate("() => document.fonts.ready")
         loaded = watched.page.evaluate(
             "() => [...document.fonts].filter((f) => f.status === 'loaded').map((f) => f.family.replaceAll('\"', ''))"
         )
-    assert "Source Serif 4" in loaded
-    assert any(family.startswith("MJX") for family in loaded)
+    assert {"Source Serif 4", "Font Awesome 6 Free"} <= set(loaded)
 
 
 def test_arrow_keys_on_a_slider_change_the_picture(scrubber):
-    before = scrubber.page.evaluate(VISIBLE_PICTURES)
+    before = scrubber.page.evaluate(TOLD)
     assert before
     handle = scrubber.page.locator(SLIDER).first
-    at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    at_end = handle.input_value() == handle.get_attribute("max")
     handle.focus()
     scrubber.page.keyboard.press("ArrowLeft" if at_end else "ArrowRight")
     assert changed(scrubber, before)
@@ -145,13 +146,12 @@ def test_arrow_keys_on_a_slider_change_the_picture(scrubber):
 
 
 def test_dragging_a_slider_changes_the_picture(scrubber):
-    before = scrubber.page.evaluate(VISIBLE_PICTURES)
+    before = scrubber.page.evaluate(TOLD)
     handle = scrubber.page.locator(SLIDER).first
     box = handle.bounding_box()
-    track = scrubber.page.locator(".widget-subarea .noUi-base").first.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    far = track["x"] + (track["width"] if x < track["x"] + track["width"] / 2 else 0)
-    scrubber.page.mouse.move(x, y)
+    y, first = box["y"] + box["height"] / 2, handle.input_value() == "0"
+    start, far = (box["x"] + share * box["width"] for share in ((0.02, 0.98) if first else (0.5, 0.02)))
+    scrubber.page.mouse.move(start, y)
     scrubber.page.mouse.down()
     scrubber.page.mouse.move(far, y, steps=8)
     scrubber.page.mouse.up()
@@ -160,10 +160,10 @@ def test_dragging_a_slider_changes_the_picture(scrubber):
 
 
 def test_play_moves_the_picture(scrubber):
-    play = scrubber.page.locator(".widget-subarea .widget-play button")
+    play = scrubber.page.get_by_role("button", name="Play")
     if not play.count():
         pytest.skip("this site has no play button")
-    before = scrubber.page.evaluate(VISIBLE_PICTURES)
+    before = scrubber.page.evaluate(TOLD)
     play.first.click()
     assert changed(scrubber, before)
     assert scrubber.errors == []
@@ -181,6 +181,21 @@ def test_the_colour_mode_can_be_changed_and_is_kept(site, watch):
         watched.open(site / "guide.html")
         assert watched.page.evaluate("() => document.documentElement.dataset.mode") == mode
     assert len(seen) == 2
+
+
+def test_a_printed_page_is_its_text_alone_with_nothing_cut_or_folded(site, watch):
+    with watch({"width": 700, "height": 900}, "dark") as watched:
+        for name in ("results", "notebooks/08_leaderboard"):
+            watched.open(site / f"{name}.html")
+            watched.page.emulate_media(media="print")
+            watched.page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+            assert watched.page.evaluate(SIDEWAYS) == 0
+            for unwanted in (".bd-sidebar-primary", ".bd-header-article", ".prev-next-area", "button", "#jb-print-toc"):
+                assert watched.page.locator(f"{unwanted}:visible").count() == 0, unwanted
+            assert watched.page.locator(".bd-article details:not([open])").count() == 0
+            assert watched.page.locator("h1:visible").count() == 1
+            colour = "(node) => getComputedStyle(node).color.match(/\\d+/g).map(Number)"
+            assert max(watched.page.locator(".bd-article p").first.evaluate(colour)) < 100  # dark ink, in dark mode too
 
 
 @contextmanager
@@ -206,8 +221,11 @@ def test_search_finds_pages_when_served(site, watch):
     assert (watched.external, watched.errors) == ([], [])
 
 
-def test_search_finds_pages_from_disk(site, watch):
+def test_search_from_disk_shows_the_words_around_a_hit(site, watch):
     with watch() as watched:
         watched.page.goto((site / "search.html").as_uri() + "?q=dice")
-        watched.page.wait_for_selector("#search-results li a")
-    assert watched.external == []
+        watched.page.wait_for_selector("#search-results li p.context .highlighted")
+        shown = watched.page.locator("#search-results li p.context").all_inner_texts()
+        watched.page.wait_for_timeout(200)  # for what it would ask for afterwards
+    assert any("Dice" in text for text in shown)
+    assert (watched.external, watched.errors) == ([], [])

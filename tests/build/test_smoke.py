@@ -22,7 +22,7 @@ pytest.importorskip("jupyter_book")
 def copy_sources(home: Path) -> Path:
     """What a build needs of the checkout; the library itself is imported from where it is."""
     home.mkdir()
-    for name in ("Snakefile", "_config.yml"):
+    for name in ("Snakefile", "_config.yml", "CITATION.cff"):
         shutil.copy(paths.package.parent / name, home)
     for name in ("profiles", "notebooks", "book"):
         ignored = shutil.ignore_patterns(
