@@ -55,7 +55,7 @@ def test_counts_groups_sizes_and_licences(collection):
 
 
 def test_foreground_shares(collection):
-    shares = re.findall(r"([\d.]+)%", describe(collection).notes[2])
+    shares = re.findall(r"([\d.]+) %", describe(collection).notes[2])
     assert shares[0] == "50.0"
     # Half of the 58 x 58 pixels that the canvas is stretched to, and a column where the edge is blended.
     assert float(shares[1]) / 100 == pytest.approx(58 * 29 / 64**2, abs=58 / 64**2)
@@ -63,7 +63,7 @@ def test_foreground_shares(collection):
 
 def test_the_text_says_it_all(collection):
     text = str(describe(collection))
-    for part in ("known", collection.hash, "segments", "backgrounds", "groups", "CC0", "not stated", "50.0%", "21.99"):
+    for part in ("known", collection.hash, "segments", "backgrounds", "groups", "CC0", "not stated", "50.0 %", "21.99"):
         assert part in text
     assert all(len(line) <= 120 for line in text.splitlines())
 
@@ -73,7 +73,7 @@ def test_a_notebook_shows_a_table(collection):
     figures = re.findall(r"<td[^>]*>(.*?)</td>", shown)
     assert figures[0::4] == [*(str(len(collection.rows("segment", split))) for split in SPLITS), "9"]
     assert figures[-4:] == ["9", "5", "10", "10"]
-    for part in ("58 to 232 (median 58) pixels wide", "30 high", "not stated (5), CC0 (4)", "50.0%"):
+    for part in ("58 to 232 (median 58) pixels wide", "30 high", "not stated (5), CC0 (4)", "50.0 %"):
         assert part in shown
 
 
