@@ -366,9 +366,9 @@ def fit(
     saved = shown = trainer.seconds
     try:
         if score_start and trainer.start is None:
-            evaluation = trainer.score(val)
+            at_start = trainer.score(val)
             trainer.seconds = time.monotonic() - began
-            trainer.start = {**trainer.row(evaluation), "train_loss": math.nan, "learning_rate": math.nan}
+            trainer.start = {**trainer.row(at_start), "train_loss": math.nan, "learning_rate": math.nan}
         if watched and not trainer.previews:
             trainer.preview(*watched)
         for _ in trainer.advance():
