@@ -106,7 +106,7 @@ def text_of(page: str) -> str:
 
 
 def lighter(content: bytes) -> bytes:
-    """A large picture as WebP of high quality, where that is much smaller and looks the same; any other as it is.
+    """A large picture as WebP of high quality, where that is smaller and looks the same; any other as it is.
 
     A grid of photos is off by a few of 255 levels in the mean, and less than one pixel in a thousand by more than 32.
     Masks in pure colours are off by more than that along all their edges, so a picture full of masks stays as it is.
@@ -115,7 +115,7 @@ def lighter(content: bytes) -> bytes:
         return content
     stream, picture = io.BytesIO(), Image.open(io.BytesIO(content)).convert("RGB")
     picture.save(stream, "WEBP", quality=85, method=4)
-    if stream.tell() >= 0.75 * len(content):
+    if stream.tell() >= 0.85 * len(content):
         return content
     errors = np.abs(np.asarray(Image.open(stream).convert("RGB"), int) - np.asarray(picture, int)).max(axis=2)
     return stream.getvalue() if (errors > LEVELS).mean() <= SHARE else content
