@@ -191,6 +191,28 @@ window.chairWidgets ??= (() => {
     return either ? (100 * both) / either : NaN;
   }
 
+  /** The mean of values that may be NaN, over those that are not; NaN where none is. */
+  function mean(values) {
+    const defined = values.filter((value) => !Number.isNaN(value));
+    return defined.reduce((sum, value) => sum + value, 0) / defined.length;
+  }
+
+  /** A value in words: "77.4 %". */
+  const percent = (value) => (Number.isNaN(value) ? "undefined" : `${value.toFixed(1)} %`);
+
+  /** Canvases side by side, as many in a row as fit, each with its title below: { node, parts: [{ canvas, caption }] }. */
+  function panels(titles) {
+    const columns = "display:grid;gap:8px;grid-template-columns:repeat(auto-fit,minmax(min(140px,45%),1fr))";
+    const node = element("div", { class: "chair-panels", style: `${columns};margin-top:8px;max-width:760px` });
+    const parts = titles.map((title) => {
+      const canvas = element("canvas", { class: "chair-frame chair-pixels", role: "img" });
+      const caption = element("div", { style: "line-height:1.35" }, title);
+      node.append(element("div", { style: "min-width:0" }, canvas, caption));
+      return { canvas, caption };
+    });
+    return { node, parts };
+  }
+
   /** Start every widget of the page that waits for its script. */
   function scan() {
     for (const root of document.querySelectorAll(".chair-widget:not([data-live])")) {
@@ -225,5 +247,6 @@ window.chairWidgets ??= (() => {
   }
 
   const controlling = { controls, slider, select, button, play };
-  return { define, element, ...controlling, decode, crop, canvasFor, draw, maskOf, agreement, iou };
+  const pictures = { decode, crop, canvasFor, draw, maskOf, agreement, panels };
+  return { define, element, ...controlling, ...pictures, iou, mean, percent };
 })();

@@ -11,14 +11,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from chairlib.benchmark.comparison import paired_difference
-from chairlib.benchmark.describe import (
-    METRIC_TITLES,
-    mean_score,
-    model_title,
-    number_range,
-    one_class,
-    plural,
-)
+from chairlib.benchmark.describe import METRIC_TITLES, mean_score, model_title, number_range, one_class, plural
 from chairlib.benchmark.protocols import common_terms
 from chairlib.benchmark.run import examples
 from chairlib.benchmark.settings import BenchmarkSettings

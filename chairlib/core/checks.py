@@ -3,9 +3,10 @@
 import math
 import numbers
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import Any
 
-from chairlib.core.errors import ParameterError
+from chairlib.core.errors import ChairlibError, ParameterError
 
 #: Of what every random generator here takes.
 LARGEST_SEED = 2**32 - 1
@@ -41,3 +42,9 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     known = list(choices)
     if value not in known:
         raise ParameterError(f"{name} {value!r} is unknown; use one of {', '.join(known)}.")
+
+
+def check_package(name: str) -> None:
+    """Raise ChairlibError unless a package of the folder ``extras`` is installed: a page needs it further on."""
+    if find_spec(name) is None:
+        raise ChairlibError(f"this page needs the package {name}: pip install . ./extras/* in a clone.")

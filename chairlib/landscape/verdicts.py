@@ -64,15 +64,13 @@ def what_makes_the_difference(tuned: Drop, scratch: Drop, one_start: Drop) -> st
     if not tuned.is_less(scratch):
         return "F does not clearly lose less than S, so there is no difference to explain"
     less_than_scratch, more_than_tuned = one_start.is_less(scratch), tuned.is_less(one_start)
-    return {
-        (
-            True,
-            True,
-        ): "less than S and more than F, so a shared start makes part of the difference, pretraining the rest",
-        (True, False): "less than S and not clearly more than F, so a shared start may make the whole difference",
-        (False, True): "more than F and not clearly less than S, so a shared start alone is not enough",
-        (False, False): "not clearly different from F or S, so this build cannot say what makes the difference",
-    }[less_than_scratch, more_than_tuned]
+    if less_than_scratch and more_than_tuned:
+        return "less than S and more than F, so a shared start makes part of the difference, pretraining the rest"
+    if less_than_scratch:
+        return "less than S and not clearly more than F, so a shared start may make the whole difference"
+    if more_than_tuned:
+        return "more than F and not clearly less than S, so a shared start alone is not enough"
+    return "not clearly different from F or S, so this build cannot say what makes the difference"
 
 
 def by_treatment(texts: Mapping[str, str]) -> str:

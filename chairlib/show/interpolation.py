@@ -22,7 +22,8 @@ PAIR_TITLES = {"F": "F, fine-tuned", "S": "S, from scratch", "R": "R, one random
 #: By the same letters.
 PAIR_COLOURS = {"F": canvas.PALETTE[0], "S": canvas.PALETTE[1], "R": canvas.PALETTE[2]}
 _PAIR_MARKERS = {"F": "o", "S": "s", "R": "^"}
-_BATCH_NORM = {"average": "BatchNorm averaged", "recalibrate": "BatchNorm recalibrated"}
+#: What becomes of BatchNorm's running statistics, in a word or two.
+TREATMENTS = {"average": "BatchNorm averaged", "recalibrate": "BatchNorm recalibrated"}
 #: Dash patterns as seaborn has them: lengths of a dash and of a gap.
 _SOLID: Any = ""
 _DASHED: Any = (4, 2)
@@ -42,7 +43,7 @@ def interpolation_curves(
     metrics = {metric: label for metric, label in _METRICS.items() if metric in frame.columns}
     if not metrics:
         raise ParameterError(f"the table of curves has no metric; give one of {', '.join(_METRICS)}.")
-    frame = _with_titles(frame, pair=PAIR_TITLES, batch_norm=_BATCH_NORM, split={"test": scored, "train": "train"})
+    frame = _with_titles(frame, pair=PAIR_TITLES, batch_norm=TREATMENTS, split={"test": scored, "train": "train"})
     letters = [letter for letter, title in PAIR_TITLES.items() if (frame["pair"] == title).any()]
     colours, markers = ({PAIR_TITLES[one]: looks[one] for one in letters} for looks in (PAIR_COLOURS, _PAIR_MARKERS))
     dashes = {scored: _SOLID, "train": _DASHED}
@@ -73,7 +74,7 @@ def matching_curves(frame: pd.DataFrame, data_label: str = "test IoU (%)", title
     al. (2023, Git Re-Basin) and Jordan et al. (2023, REPAIR).
     """
     titles = {False: "as trained", True: "permuted to match"}
-    frame = _with_titles(frame.astype({"permuted": bool}), permuted=titles, batch_norm=_BATCH_NORM)
+    frame = _with_titles(frame.astype({"permuted": bool}), permuted=titles, batch_norm=TREATMENTS)
     colours, markers, dashes = (
         dict(zip(titles.values(), looks, strict=True)) for looks in (canvas.PALETTE[1:4:2], "sD", (_DASHED, _SOLID))
     )
@@ -166,9 +167,9 @@ def barrier_over_pretraining(
     ``frame``: columns images (0 or more), batch_norm, barrier (at least 0), one row a pair (several: mean and range).
     The images are on a logarithmic axis that holds 0 (after Frankle et al. 2020, Linear Mode Connectivity).
     """
-    frame = frame.assign(batch_norm=frame["batch_norm"].map(_BATCH_NORM))
+    frame = frame.assign(batch_norm=frame["batch_norm"].map(TREATMENTS))
     colours, markers, dashes = (
-        dict(zip(_BATCH_NORM.values(), looks, strict=True))
+        dict(zip(TREATMENTS.values(), looks, strict=True))
         for looks in ((canvas.GREY, PAIR_COLOURS["F"]), "o^", (_DASHED, _SOLID))
     )
     fig = canvas.new_figure(3.9)

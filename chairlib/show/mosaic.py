@@ -22,6 +22,8 @@ from chairlib.show.canvas import GREY, GROUND, INK, WIDTH
 
 #: Colours of a prediction against the truth, on black: they differ in lightness as well as in hue.
 HIT, FALSE_ALARM, MISS = (255, 255, 255), (213, 94, 0), (86, 180, 233)
+#: They, and the black of what is neither, in the order that the scripts of widgets take them.
+AGREEMENT = (HIT, FALSE_ALARM, MISS, (0, 0, 0))
 _LINE = 13 * 1.4 / 72  # height of a line of text, in inches
 _GROUND_RGB = ImageColor.getrgb(GROUND)
 _GAP = 0.06  # between cells, in inches

@@ -98,7 +98,7 @@ def alpha_scrubber(
         "count": len(truth),
         "side": _thin(truth).shape[1],
         "gap": _gap(_thin(truth)),
-        "colours": [mosaic.HIT, mosaic.FALSE_ALARM, mosaic.MISS, (0, 0, 0)],
+        "colours": mosaic.AGREEMENT,
         "treatments": treatments,
     }
     first = next(name for name in BATCH_NORM_TITLES if (curves["batch_norm"] == name).any())

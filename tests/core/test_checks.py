@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chairlib.core.checks import check_choice, check_count, check_positive, is_whole
-from chairlib.core.errors import ParameterError
+from chairlib.core.checks import check_choice, check_count, check_package, check_positive, is_whole
+from chairlib.core.errors import ChairlibError, ParameterError
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(7), np.uint8(7)])
@@ -40,3 +40,11 @@ def test_choices_are_named(value):
     with pytest.raises(ParameterError) as caught:
         check_choice("split", value, iter(("train", "val")))
     assert str(caught.value) == f"split {value!r} is unknown; use one of train, val."
+
+
+def test_a_package_that_is_not_installed_is_named_with_how_to_get_it():
+    check_package("chairlib")
+    with pytest.raises(
+        ChairlibError, match=r"this page needs the package chairfoo: pip install \. \./extras/\* in a clone"
+    ):
+        check_package("chairfoo")

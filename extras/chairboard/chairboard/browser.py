@@ -16,8 +16,6 @@ from chairlib.show import mosaic
 from chairlib.show.widgets import Widget, encode, image_tag
 
 _SCRIPTS = Path(__file__).parent / "assets"
-#: Colours of a prediction against the truth, in the order that the scripts take them: found, false alarm, missed, rest.
-_COLOURS = [mosaic.HIT, mosaic.FALSE_ALARM, mosaic.MISS, (0, 0, 0)]
 
 
 def browse(
@@ -62,7 +60,7 @@ def browse(
         "targets": [encode(np.concatenate(masks)) for masks in truth],
         "levels": [encode(np.concatenate(level)) for level in levels],
     }
-    state = {"names": names, "count": len(truth[0]), "first": first, "label": steps, "colours": _COLOURS}
+    state = {"names": names, "count": len(truth[0]), "first": first, "label": steps, "colours": mosaic.AGREEMENT}
     return Widget("steps" if steps else "browser", body, {**state, **sprites}, _SCRIPTS)
 
 

@@ -20,6 +20,7 @@ from chairlib.core.statistics import Difference
 from chairlib.landscape.report import LandscapeReport
 from chairlib.landscape.verdicts import NOISE, what_makes_the_difference
 from chairlib.show.canvas import join_words
+from chairlib.show.interpolation import TREATMENTS
 from chairlib.show.mosaic import mask_iou
 from chairlib.show.scrubber import BATCH_NORM_TITLES
 from chairlib.transfer.comparisons import pooled_gain, scores_by_photo
@@ -29,7 +30,6 @@ from chairlib.transfer.settings import STAND_IN
 
 SUPPORTED, IN_PART, NOT_SHOWN = "Supported by this build", "Supported in part", "Not shown by this build"
 OPPOSITE, OTHER_ORDER = "This build shows the opposite", "Another order than the paper's"
-_BATCH_NORM = {"average": "BatchNorm averaged", "recalibrate": "BatchNorm recalibrated"}
 _KINDS = {"F": "fine-tuned", "S": "from scratch", "R": "one start"}
 
 
@@ -48,7 +48,8 @@ def told(gain: Difference | None) -> str:
 def benchmark_claim(report: Report) -> Tile:
     """Does a quick benchmark tell models apart? The U-Net's IoU and cost, and how far others are below.
 
-    Supported where the U-Net is clearly above each other model of the paper that was trained at 64 x 64 pixels.
+    Supported where the U-Net is clearly above each other model of the paper that was trained at 64 x 64 pixels, and
+    above a mask that is all chair.
     """
     part = next((part for part in report.parts() if part.find("unet")), None)
     if part is None:
@@ -95,7 +96,8 @@ def _order(gains: Mapping[str, Difference | None]) -> tuple[str, str]:
 def transfer_claim(report: TransferReport) -> Tile:
     """Do chairs teach what photos of other things need? The gain of pretraining, and that over as many images in all.
 
-    Supported where pretraining helps in both comparisons; in part where it helps only over as many photos.
+    Supported where pretraining helps in both comparisons; in part where it helps only in the first, or where all seeds
+    start from one pretraining.
     """
     pairs = report.pairs("unet", "none", "chair_segments")
     gain = pooled_gain(list(pairs.values()))
@@ -156,7 +158,7 @@ def landscape_claim(report: LandscapeReport) -> Tile:
             (SUPPORTED, "") if little else (IN_PART, f"It is less, but it may be more than {NOISE:g} points. ")
         )
     elif less:
-        verdict, why = IN_PART, f"It is clearly less only with {_BATCH_NORM[less[0]]}. "
+        verdict, why = IN_PART, f"It is clearly less only with {TREATMENTS[less[0]]}. "
     else:
         opposite = all(drops["S"][way].is_less(drops["F"][way]) for way in ways)
         verdict, why = (OPPOSITE, "") if opposite else (NOT_SHOWN, "Neither kind loses clearly less. ")
@@ -169,7 +171,7 @@ def landscape_claim(report: LandscapeReport) -> Tile:
     one = {name: predicted[nth] for name, predicted in halfway.items()}
     pictures = masks(shown["images"][nth], shown["targets"][nth], one)
     about = f"of IoU {str(tuned).partition(' points ')[2]} lost at most between two fine-tuned models (F)"
-    about += f", with {_BATCH_NORM[ways[0]]}" if len(ways) > 1 else ""  # one way: there is nothing to choose
+    about += f", with {TREATMENTS[ways[0]]}" if len(ways) > 1 else ""  # one way: there is nothing to choose
     settings = report.record.settings
     renderings = f"renderings of {settings.category}s" if settings.photos == STAND_IN else report.photos
     about += f", measured on {renderings}"

@@ -42,8 +42,7 @@ def predict_test_images(report: Report, resolution: int = 64, count: int = 30) -
 
     ``report``: runs of the same terms, see :meth:`chairlib.benchmark.report.Report.parts`. ``count``: composites at
     most. Runs without an IoU, and those whose weights are not here or do not fit the model any more, are left out, and
-    ``note`` says why. Empty
-    where no run at ``resolution`` pixels remains.
+    ``note`` says why. Empty where no run at ``resolution`` pixels remains.
     """
     records = [records[0] for records in report.configurations().values()]
     at_size = [record for record in records if record.settings.resolution == resolution]

@@ -1,7 +1,7 @@
 // Test composites sorted, filtered and thresholded; two models on one of them. See chairboard/browser.py for the data.
 chairWidgets.define("browser", async (root, data) => {
   "use strict";
-  const { element, slider, select, decode, crop, draw, agreement, iou } = chairWidgets;
+  const { element, slider, select, decode, crop, draw, agreement, panels, iou, mean, percent } = chairWidgets;
   const [images] = await Promise.all(data.images.map(decode));
   const [targets] = await Promise.all(data.targets.map(decode));
   const sprites = await Promise.all(data.levels.map(decode));
@@ -17,8 +17,6 @@ chairWidgets.define("browser", async (root, data) => {
   const truth = greys(targets).map((levels) => levels.map((level) => (level > 127 ? 1 : 0)));
   const levels = sprites.map(greys);
   const several = data.names.length > 1;
-  const percent = (value) => (Number.isNaN(value) ? "undefined" : `${value.toFixed(1)} %`);
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const shares = truth.map((mask) => 100 * mean(mask));
 
   // What is chosen. Everything below is computed from it.
@@ -90,14 +88,7 @@ chairWidgets.define("browser", async (root, data) => {
   });
 
   const titles = ["Composite", "True mask", ...state.models.map(() => "")];
-  const panels = titles.map((title) => {
-    const canvas = element("canvas", { class: "chair-frame chair-pixels", role: "img" });
-    const caption = element("div", { style: "line-height:1.35" }, title);
-    return { node: element("div", { style: "min-width:0" }, canvas, caption), canvas, caption };
-  });
-  const columns = "display:grid;gap:8px;grid-template-columns:repeat(auto-fit,minmax(min(140px,45%),1fr))";
-  const grid = element("div", { class: "chair-panels", style: `${columns};margin-top:8px;max-width:760px` });
-  grid.append(...panels.map((panel) => panel.node));
+  const { node: grid, parts } = panels(titles);
   const readOut = element("p", { class: "chair-read-out", "aria-live": "polite", style: "margin:8px 0" });
 
   let listed = [];
@@ -128,18 +119,17 @@ chairWidgets.define("browser", async (root, data) => {
     const { number, models, threshold } = state;
     const rows = [0, number * height, width, height];
     const which = `composite ${number + 1} of ${data.count}`;
-    draw(panels[0].canvas, crop(images, ...rows), `Composite: ${which}`);
-    draw(panels[1].canvas, crop(targets, ...rows), `True mask of ${which}: ${shares[number].toFixed(1)} % is chair`);
+    draw(parts[0].canvas, crop(images, ...rows), `Composite: ${which}`);
+    draw(parts[1].canvas, crop(targets, ...rows), `True mask of ${which}: ${shares[number].toFixed(1)} % is chair`);
     models.forEach((model, at) => {
-      const panel = panels[2 + at];
+      const panel = parts[2 + at];
       const told = `${data.names[model]}: IoU ${percent(ious[model][number])}`;
       const picture = agreement(masks[model][number], truth[number], width, data.colours);
       draw(panel.canvas, picture, `Prediction for ${which} at threshold ${threshold.toFixed(2)}. ${told}`);
       panel.caption.textContent = told;
     });
     const means = [...new Set(models)].map((model) => {
-      const defined = listed.map((one) => ious[model][one]).filter((value) => !Number.isNaN(value));
-      return `${data.names[model]} ${percent(mean(defined))}`;
+      return `${data.names[model]} ${percent(mean(listed.map((one) => ious[model][one])))}`;
     });
     const differ = several ? ` The two masks differ on ${disagreement(number).toFixed(1)} % of the pixels.` : "";
     readOut.textContent =
@@ -155,8 +145,9 @@ chairWidgets.define("browser", async (root, data) => {
   /** What a control does: change one part of the state. */
   function set(part) {
     return (value) => {
+      const { threshold } = state;
       Object.assign(state, part(value));
-      cut();
+      if (state.threshold !== threshold) cut();
       arrange();
       show();
     };

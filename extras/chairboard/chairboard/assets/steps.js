@@ -1,7 +1,7 @@
 // A few composites over steps: resolutions, or moments of training. See chairboard/browser.py for the data.
 chairWidgets.define("steps", async (root, data) => {
   "use strict";
-  const { element, slider, select, play, decode, crop, draw, maskOf, agreement, iou } = chairWidgets;
+  const { element, slider, select, play, decode, crop, draw, maskOf, agreement, panels, iou, mean, percent } = chairWidgets;
   const all = (sources) => Promise.all(sources.map(decode));
   const [images, targets, levels] = await Promise.all([data.images, data.targets, data.levels].map(all));
 
@@ -17,20 +17,9 @@ chairWidgets.define("steps", async (root, data) => {
     masks: numbers.map((number) => maskOf(part(levels, step, number))),
   }));
   for (const step of steps) step.ious = step.masks.map((mask, number) => iou(mask, step.targets[number]));
-  const percent = (value) => (Number.isNaN(value) ? "undefined" : `${value.toFixed(1)} %`);
-  function mean(values) {
-    const defined = values.filter((value) => !Number.isNaN(value));
-    return defined.reduce((sum, value) => sum + value, 0) / defined.length;
-  }
 
-  const panels = ["Composite", "True mask", "Probability of chair", "Mask, against the truth"].map((title) => {
-    const canvas = element("canvas", { class: "chair-frame chair-pixels", role: "img" });
-    const node = element("div", { style: "min-width:0" }, canvas, element("div", { style: "line-height:1.35" }, title));
-    return { node, canvas, title };
-  });
-  const columns = "display:grid;gap:8px;grid-template-columns:repeat(auto-fit,minmax(min(140px,45%),1fr))";
-  const grid = element("div", { class: "chair-panels", style: `${columns};max-width:760px` });
-  grid.append(...panels.map((panel) => panel.node));
+  const titles = ["Composite", "True mask", "Probability of chair", "Mask, against the truth"];
+  const { node: grid, parts } = panels(titles);
   const readOut = element("p", { class: "chair-read-out", "aria-live": "polite", style: "margin:8px 0" });
 
   let number = data.first;
@@ -42,7 +31,7 @@ chairWidgets.define("steps", async (root, data) => {
     const compared = agreement(masks[number], truth[number], level.width, data.colours);
     [image, target, level, compared].forEach((picture, at) => {
       const score = at === 3 ? `, IoU ${percent(ious[number])}` : "";
-      draw(panels[at].canvas, picture, `${panels[at].title}: ${where}${score}`);
+      draw(parts[at].canvas, picture, `${titles[at]}: ${where}${score}`);
     });
     const many = data.count > 1 ? `; mean of the ${data.count} composites ${percent(mean(ious))}` : "";
     readOut.textContent = `${data.names[step]}: IoU of this composite ${percent(ious[number])}${many}.`;
