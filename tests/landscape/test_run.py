@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from chairboard.landscape_report import KINDS, open_report
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import build_model
 from chairlib.core import paths, runs
 from chairlib.core.errors import CollectionError, ParameterError, RecordError
 from chairlib.core.tensors import load_tensors
 from chairlib.landscape import run as landscape
-from chairlib.landscape.report import open_report
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.states import l2_distance
 from chairlib.transfer import run as transfer
@@ -243,3 +243,33 @@ def test_what_a_model_keeps_beside_its_weights_is_not_measured_and_its_size_of_i
         record = landscape.analyse(landscape.open_run(**{**changed, "model": f"weights:{name}"}), progress=False)
         table = record.table("distances").query("block == 'total'")
         assert set(table["n_parameters"]) == {member_of(record, "F1").content["n_parameters"]}
+
+
+def test_the_report_shows_the_papers_rows_and_ours(full):
+    report = open_report(full, [full.name])
+    table = report.table5().rename(index=lambda name: name.replace("\N{NO-BREAK SPACE}", " "))
+    mean, low, high = table["ours, car"]["Ft & P"]
+    whole = report.distances().query("kind == 'ft_p'")["l2"]
+    assert (mean, low, high) == pytest.approx((whole.mean(), whole.min(), whole.max()))
+    assert set(report.distances()["kind"]) == set(KINDS)
+    barriers = report.barriers()
+    assert len(barriers) == 6
+    # The mean of one pair's barrier is that of the pair, and its interval is of the same photos.
+    for mean, own in zip(barriers.iloc[:, 2], barriers["each pair, val images"], strict=True):
+        assert f"{mean[0]:.1f}" == own
+        assert 0 <= mean[1] <= mean[2]
+    shift = report.recalibration_shift()
+    assert shift["model"].tolist() == ["F1", "F2", "R1", "R2", "S1", "S2"]
+    assert report.scrubber()["alphas"] == [0, 0.5, 1]
+    assert report.plane("F")["values"].shape == (len(report.plane("F")["y"]), len(report.plane("F")["x"]))
+    values = report.glued("toy", "A toy.")
+    assert values["landscape_sentence"].startswith("A toy. U-Net, width 4 on car, ")
+    assert all(sentence.endswith(".") for sentence in report.in_short())
+
+
+def test_what_was_not_asked_for_is_blank(tiny):
+    record = landscape.analyse(landscape.open_run(**{**tiny, "n_alphas": 6}), progress=False)
+    report = open_report(record, [])
+    assert report.table("early") is None
+    assert report.table("soups") is None
+    assert report.plane("F") is None

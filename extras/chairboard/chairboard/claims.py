@@ -10,15 +10,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from chairboard.benchmark_report import median_cost
+from chairboard.landscape_report import LandscapeReport
 from chairboard.tiles import Tile, masks, middle
+from chairboard.verdicts import NOISE, what_makes_the_difference
 from chairlib.benchmark.comparison import paired_difference
 from chairlib.benchmark.describe import mean_score, plural, predicted_all
 from chairlib.benchmark.report import Report
 from chairlib.benchmark.run import examples
 from chairlib.core.published import MODEL_TITLES
 from chairlib.core.statistics import Difference
-from chairlib.landscape.report import LandscapeReport
-from chairlib.landscape.verdicts import NOISE, what_makes_the_difference
 from chairlib.show.canvas import join_words
 from chairlib.show.interpolation import TREATMENTS
 from chairlib.show.mosaic import mask_iou

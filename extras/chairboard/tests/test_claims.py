@@ -19,11 +19,11 @@ from chairboard.claims import (
     landscape_claim,
     transfer_claim,
 )
+from chairboard.verdicts import NOISE, SKILL, Drop
 from chairlib.benchmark.report import Report
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.runs import Record
 from chairlib.core.tensors import save_tensors
-from chairlib.landscape.verdicts import NOISE, SKILL, Drop
 from chairlib.transfer.report import TransferReport
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 

@@ -9,13 +9,13 @@ import torch
 
 import chairlib.benchmark.report as benchmark_report
 import chairlib.transfer.report as transfer_report
+from chairboard.landscape_report import KINDS, MOST_FRAMES, RATIOS, open_reference, open_report
 from chairlib.core import runs
 from chairlib.core.errors import RecordError
 from chairlib.core.tensors import save_tensors
 from chairlib.landscape import run as landscape
 from chairlib.landscape.analyses import barriers_of
 from chairlib.landscape.cells import Study
-from chairlib.landscape.report import KINDS, MOST_FRAMES, RATIOS, open_reference, open_report
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.states import l2_distance
 from chairlib.show.interpolation import barrier_over_pretraining, interpolation_curves, matching_curves
@@ -380,35 +380,6 @@ def test_what_was_not_asked_for_is_none(own_runs):
     report.record.content["tables"].remove("matched")
     assert report.matching() is None
     assert report.table("early") is None
-    assert report.plane("F") is None
-
-
-def test_the_report_shows_the_papers_rows_and_ours(full):
-    report = open_report(full, [full.name])
-    mean, low, high = table_5(report)["ours, car"]["Ft & P"]
-    whole = report.distances().query("kind == 'ft_p'")["l2"]
-    assert (mean, low, high) == pytest.approx((whole.mean(), whole.min(), whole.max()))
-    assert set(report.distances()["kind"]) == set(KINDS)
-    barriers = report.barriers()
-    assert len(barriers) == 6
-    # The mean of one pair's barrier is that of the pair, and its interval is of the same photos.
-    for mean, own in zip(barriers.iloc[:, 2], barriers["each pair, val images"], strict=True):
-        assert f"{mean[0]:.1f}" == own
-        assert 0 <= mean[1] <= mean[2]
-    shift = report.recalibration_shift()
-    assert shift["model"].tolist() == ["F1", "F2", "R1", "R2", "S1", "S2"]
-    assert report.scrubber()["alphas"] == [0, 0.5, 1]
-    assert report.plane("F")["values"].shape == (len(report.plane("F")["y"]), len(report.plane("F")["x"]))
-    values = report.glued("toy", "A toy.")
-    assert values["landscape_sentence"].startswith("A toy. U-Net, width 4 on car, ")
-    assert all(sentence.endswith(".") for sentence in report.in_short())
-
-
-def test_what_was_not_asked_for_is_blank(tiny):
-    record = landscape.analyse(landscape.open_run(**{**tiny, "n_alphas": 6}), progress=False)
-    report = open_report(record, [])
-    assert report.table("early") is None
-    assert report.table("soups") is None
     assert report.plane("F") is None
 
 

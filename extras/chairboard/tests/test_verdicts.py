@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from chairboard.verdicts import NOISE, NOTHING, SKILL, Drop, by_treatment, what_makes_the_difference
 from chairlib.core import paths
-from chairlib.landscape.verdicts import NOISE, NOTHING, SKILL, Drop, by_treatment, what_makes_the_difference
 
 
 def drop(mean, low=None, high=None, pairs=None, worst=80.0):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from chairboard.verdicts import Drop, by_treatment, what_makes_the_difference
 from chairlib.benchmark.describe import model_title
 from chairlib.core import published
 from chairlib.core.runs import Record, load_records, reference_records
@@ -20,7 +21,6 @@ from chairlib.landscape.evaluator import BATCH_NORM
 from chairlib.landscape.run import examples
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.space import distances
-from chairlib.landscape.verdicts import Drop, by_treatment, what_makes_the_difference
 from chairlib.transfer.photos import protocol_title
 from chairlib.transfer.run import initial_model
 from chairlib.transfer.settings import STAND_IN, TransferSettings
