@@ -35,11 +35,11 @@ import pandas as pd
 from _records import write_record
 from scipy import stats
 
+from chairboard.transfer_tables import open_report
 from chairlib.core.limits import CONFIDENCE, POWER
 from chairlib.core.statistics import half_width, smallest_found, variance_parts
 from chairlib.transfer.comparisons import scores_by_photo
 from chairlib.transfer.protocols import CATEGORIES
-from chairlib.transfer.report import open_report
 
 #: Standard deviations of a gain in IoU, in points: over photos, over seeds, and of what is left, by photo and seed.
 #: Rounded (photos and rest: means; seeds: root mean square), of U-Nets of width 16, fine-tuned by `fast` on 28 and

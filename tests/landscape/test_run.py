@@ -13,7 +13,7 @@ from PIL import Image
 from chairboard.landscape_report import KINDS, open_report
 from chairlib.benchmark import run as benchmark
 from chairlib.benchmark.models import build_model
-from chairlib.core import paths, runs
+from chairlib.core import locks, paths, runs
 from chairlib.core.errors import CollectionError, ParameterError, RecordError
 from chairlib.core.tensors import load_tensors
 from chairlib.landscape import run as landscape
@@ -23,6 +23,7 @@ from chairlib.transfer import run as transfer
 from chairlib.transfer.object_discovery import ObjectDiscovery
 from chairlib.transfer.recipes import RECIPES, get_recipe
 from chairlib.transfer.settings import TransferSettings
+from lock_helpers import copies, holder
 from weights import member_of, state_of
 
 
@@ -53,6 +54,14 @@ def test_a_third_set_shares_a_random_start_and_differs_as_the_fine_tuned_ones_do
     assert all(torch.equal(other[name], weights) for other in others for name, weights in start.items())
     start, *others = (transfer.initial_model(run.settings).state_dict() for run in scratch)
     assert not any(torch.equal(other["classifier.weight"], start["classifier.weight"]) for other in others)
+
+
+def test_second_process_waits_for_the_first_and_reads_its_record(full, tmp_path, monkeypatch):
+    run = replace(landscape.open_run(full.settings), folder=tmp_path / full.name)
+    monkeypatch.setattr(locks, "POLL", 0.05)
+    monkeypatch.setattr(landscape, "members", lambda _: pytest.fail("analysed twice"))
+    with holder(paths.cache, run.name, code=copies(full.folder, run.folder)):
+        assert landscape.analyse(run, progress=False).content == full.content
 
 
 def test_models_from_one_start_end_apart(full):

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from chairboard.transfer_tables import open_report
 from chairlib import fine_tune
 from chairlib.compositing.image_sets import StoredSet
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
-from chairlib.transfer.photos import looked_at_once, photos_root, preview, run_title, share_of
-from chairlib.transfer.report import open_report
+from chairlib.core.once import looked_at_once
+from chairlib.transfer.photos import photos_root, preview, run_title, share_of
 from chairlib.transfer.run import open_run, train
 from drawing import draw_photos
 

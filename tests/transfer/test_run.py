@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from chairboard.transfer_tables import open_report
 from chairlib import CompositeLoader, ObjectDiscovery, benchmark, compare_runs, fine_tune, load_model
 from chairlib.benchmark import training
 from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
-from chairlib.core import paths, runs
+from chairlib.core import locks, paths, runs
 from chairlib.core.errors import ChairlibError, CollectionError, RecordError
 from chairlib.core.runs import Record
 from chairlib.core.tensors import load_tensors, save_tensors
@@ -22,8 +24,8 @@ from chairlib.show.boxes import ABSENT
 from chairlib.show.pictures import composite_grid
 from chairlib.transfer import run as transfer
 from chairlib.transfer.photos import preview, run_title
-from chairlib.transfer.report import open_report
 from drawing import draw_photos
+from lock_helpers import copies, holder
 
 TINY = {"width": 2, "resolution": 32, "images": 64, "evaluations": 2, "device": "cpu"}
 
@@ -38,6 +40,14 @@ def as_long(photos, pretrained):
     """From scratch, on as many images as the pretrained model has seen in all."""
     changed = {"pretraining": "none_equal_total", "data": str(photos), "progress": False}
     return fine_tune(pretrained=pretrained, **changed, **TINY)
+
+
+def test_second_process_waits_for_the_first_and_reads_its_record(tuned, tmp_path, monkeypatch):
+    run = replace(transfer.open_run(tuned.settings), folder=tmp_path / tuned.name)
+    monkeypatch.setattr(locks, "POLL", 0.05)
+    monkeypatch.setattr(transfer, "fit", lambda *_, **__: pytest.fail("trained twice"))
+    with holder(paths.cache, run.name, code=copies(tuned.folder, run.folder)):
+        assert transfer.train(run, progress=False).content == tuned.content
 
 
 def test_a_record_tells_everything(scratch):

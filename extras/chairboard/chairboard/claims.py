@@ -11,7 +11,9 @@ import numpy as np
 
 from chairboard.benchmark_report import median_cost
 from chairboard.landscape_report import LandscapeReport
+from chairboard.selection import count_pretrainings
 from chairboard.tiles import Tile, masks, middle
+from chairboard.transfer_tables import TransferReport, label_of
 from chairboard.verdicts import NOISE, what_makes_the_difference
 from chairlib.benchmark.comparison import paired_difference
 from chairlib.benchmark.describe import mean_score, plural, predicted_all
@@ -24,8 +26,6 @@ from chairlib.show.interpolation import TREATMENTS
 from chairlib.show.mosaic import mask_iou
 from chairlib.show.scrubber import BATCH_NORM_TITLES
 from chairlib.transfer.comparisons import pooled_gain, scores_by_photo
-from chairlib.transfer.report import TransferReport, label_of
-from chairlib.transfer.selection import count_pretrainings
 from chairlib.transfer.settings import STAND_IN
 
 SUPPORTED, IN_PART, NOT_SHOWN = "Supported by this build", "Supported in part", "Not shown by this build"

@@ -1,6 +1,6 @@
 """What the chapter on fine-tuning shows: its answer in words, and its tables and figures, of a report of chairlib.
 
-The numbers are those of :class:`chairlib.transfer.report.TransferReport`. Here they become sentences, HTML, and, for
+The numbers are those of :class:`chairboard.transfer_tables.TransferReport`. Here they become sentences, HTML, and, for
 what a build did not compute, a line that says so.
 """
 
@@ -11,6 +11,8 @@ import pandas as pd
 from IPython.display import HTML
 
 from chairboard.benchmark_report import METRICS, in_common, untrained
+from chairboard.selection import count_pretrainings
+from chairboard.transfer_tables import GAIN, TransferReport, label_of
 from chairlib.benchmark.describe import mean_score, plural, predicted_all
 from chairlib.core.runs import Record
 from chairlib.show.boxes import absent
@@ -20,8 +22,6 @@ from chairlib.show.pictures import figure5 as draw_figure5
 from chairlib.show.tables import style_table, switch
 from chairlib.transfer.comparisons import MARKS, Gain, pooled_gain
 from chairlib.transfer.protocols import CATEGORIES
-from chairlib.transfer.report import GAIN, TransferReport, label_of
-from chairlib.transfer.selection import count_pretrainings
 from chairlib.transfer.settings import NEED_COCO, STAND_IN
 
 #: Columns that go to a table's caption where all rows have the same, and their words there.

@@ -19,12 +19,12 @@ from chairboard.claims import (
     landscape_claim,
     transfer_claim,
 )
+from chairboard.transfer_tables import TransferReport
 from chairboard.verdicts import NOISE, SKILL, Drop
 from chairlib.benchmark.report import Report
 from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core.runs import Record
 from chairlib.core.tensors import save_tensors
-from chairlib.transfer.report import TransferReport
 from chairlib.transfer.settings import STAND_IN, TransferSettings
 
 IDS = [f"{number:04d}" for number in range(12)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import chairlib.benchmark.report as benchmark_report
-import chairlib.transfer.report as transfer_report
+from chairboard import transfer_tables
 from chairboard.landscape_report import KINDS, MOST_FRAMES, RATIOS, open_reference, open_report
 from chairlib.core import runs
 from chairlib.core.errors import RecordError
@@ -488,7 +488,7 @@ def papers_figures(report):
 
 def test_the_reference_build_that_ships_opens_in_every_report():
     """Whatever settings and records are by now: it is never refused."""
-    trained, tuned = benchmark_report.open_reference(), transfer_report.open_reference()
+    trained, tuned = benchmark_report.open_reference(), transfer_tables.open_reference()
     assert len(trained.table2()) > 4
     assert {"helps", "hurts"} & set(tuned.gains()["verdict"])
     assert len(open_reference().table5().columns) == 2 + 3

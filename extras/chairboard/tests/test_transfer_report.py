@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from chairboard import transfer_report as shown
+from chairboard.transfer_tables import TransferReport
 from chairlib.core.runs import Record
-from chairlib.transfer.report import TransferReport
 from chairlib.transfer.settings import TransferSettings
 
 HARD = np.random.default_rng(0).uniform(20, 60, 40)
@@ -180,7 +180,7 @@ def test_what_a_build_has_not_is_a_line_that_the_site_folds(tmp_path):
 def test_categories_of_ones_own_have_figures(tmp_path, monkeypatch):
     masks = np.zeros((2, 4, 4), bool)
     kept = {"images": np.zeros((2, 4, 4, 3)), "targets": masks, "predicted": masks}
-    monkeypatch.setattr("chairlib.transfer.report.examples", lambda record, ranked_by: kept)
+    monkeypatch.setattr("chairboard.transfer_tables.examples", lambda record, ranked_by: kept)
     own = shown.own_categories(report(made(tmp_path, HARD, category="bicycle")))
     assert own.data.count("Bicycle: the stand-in") >= 2
 

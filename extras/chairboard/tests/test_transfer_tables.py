@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chairboard import transfer_tables
+from chairboard.transfer_tables import GAIN, PRETRAINING_TITLES, TransferReport, open_reference, open_report
 from chairlib.benchmark import run as benchmark
 from chairlib.core import paths, runs
 from chairlib.core.errors import CollectionError, RecordError
@@ -17,10 +19,8 @@ from chairlib.core.runs import Record
 from chairlib.show.curves import iou_by_share, iou_over_steps, steps_to_reach
 from chairlib.show.pictures import figure5
 from chairlib.show.tables import style_table
-from chairlib.transfer import report as transfer_report
 from chairlib.transfer import run as transfer
 from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain
-from chairlib.transfer.report import GAIN, PRETRAINING_TITLES, TransferReport, open_reference, open_report
 from chairlib.transfer.settings import TransferSettings
 
 IDS = [f"{number:04d}" for number in range(40)]
@@ -654,14 +654,14 @@ def test_figure_5_says_which_rows_have_other_images(tmp_path, monkeypatch):
         "none": {"images": np.zeros((2, 4, 4, 3)), "targets": masks, "predicted": masks},
         "chair_segments": {"images": np.ones((2, 4, 4, 3)), "targets": masks, "predicted": masks},
     }
-    monkeypatch.setattr(transfer_report, "examples", lambda record, order: kept[record.settings.pretraining])
+    monkeypatch.setattr(transfer_tables, "examples", lambda record, order: kept[record.settings.pretraining])
     shown = report(make(tmp_path, [50]), make(tmp_path, [50], pretraining="chair_segments")).figure5("car")
     rows = shown["predictions"]
     assert rows["U-Net, from scratch"] is masks
     assert len(rows) == 1
     scored_elsewhere = "U-Net, pretrained on Chair Segments was scored on other images."
-    assert shown["caption"].split() == f"{scored_elsewhere} {transfer_report.FIGURE5_NOTE}".split()
-    assert report(make(tmp_path / "only", [50])).figure5("car")["caption"] == transfer_report.FIGURE5_NOTE
+    assert shown["caption"].split() == f"{scored_elsewhere} {transfer_tables.FIGURE5_NOTE}".split()
+    assert report(make(tmp_path / "only", [50])).figure5("car")["caption"] == transfer_tables.FIGURE5_NOTE
 
 
 def test_images_needed_are_drawn_with_their_range_over_seeds_and_doubts():

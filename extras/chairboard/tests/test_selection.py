@@ -2,8 +2,8 @@
 
 import pytest
 
+from chairboard.selection import Selection
 from chairlib.core.runs import Record
-from chairlib.transfer.selection import Selection
 from chairlib.transfer.settings import TransferSettings
 
 NOTHING = {"pretrained_on": None, "matched_to": None}

@@ -1,6 +1,6 @@
 """All fine-tuning runs side by side: Tables 3 and 4, Figures 5 and 6, and two questions that the paper leaves open.
 
-It reads records and nothing else. Which of them are shown is decided in :mod:`chairlib.transfer.selection`, whether
+It reads records and nothing else. Which of them are shown is decided in :mod:`chairboard.selection`, whether
 pretraining helps in :mod:`chairlib.transfer.comparisons`.
 """
 
@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chairboard.images_needed import count_validation_photos, curves_by_seed, images_until
+from chairboard.selection import Selection, count_pretrainings
 from chairlib.benchmark.describe import METRIC_TITLES, model_title, number_range, one_class, plural
 from chairlib.core import published
 from chairlib.core.errors import CollectionError, RecordError
 from chairlib.core.limits import LEAST_VALIDATION_PHOTOS, POWER
+from chairlib.core.once import looked_at_once
 from chairlib.core.runs import Record, load_records, reference_records
 from chairlib.show.pictures import side_by_side
 from chairlib.transfer.comparisons import mean_score, paired_gain, pooled_gain, scores_by_photo
-from chairlib.transfer.images_needed import count_validation_photos, curves_by_seed, images_until
 from chairlib.transfer.object_discovery import photos_name
-from chairlib.transfer.photos import looked_at_once, name_and_hash, photos_root
+from chairlib.transfer.photos import name_and_hash, photos_root
 from chairlib.transfer.protocols import CATEGORIES, PROTOCOLS
 from chairlib.transfer.run import examples
-from chairlib.transfer.selection import Selection, count_pretrainings
 from chairlib.transfer.settings import PRETRAININGS, STAND_IN, TransferSettings
 
 #: What tables and figures call each pretraining.
