@@ -38,18 +38,12 @@ def disk_errors(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """The name of a temporary file or folder beside ``target``, for writing it: in a folder that is there."""
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-
-
-@contextmanager
 def atomic_path(target: Path | str) -> Iterator[Path]:
     """Give an empty temporary file beside ``target``; move it there, durably, if the block succeeds, else delete it."""
     target = Path(target)
-    with _beside(target) as temporary:
+    temporary = target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.touch(exist_ok=False)  # a folder that can't be written to is found out before the work, not after
             yield temporary
@@ -67,6 +61,16 @@ def check_free(target: Path) -> None:
     check_replaceable(target)
 
 
+def check_writable(folder: Path) -> None:
+    """Raise ChairlibError, before the work, where nothing can be written to ``folder``, which need not exist yet."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        reason = "you may not write there, or the disk is read-only" if existing.is_dir() else "it is no folder"
+        raise ChairlibError(
+            f"cannot write {folder}: {existing}: {reason}. Change that, or choose another CHAIRLIB_HOME."
+        )
+
+
 def check_replaceable(target: Path) -> None:
     """Raise ChairlibError, before the work, where ``target`` is a folder that cannot be replaced."""
     if not target.is_dir():
@@ -81,19 +85,63 @@ def check_replaceable(target: Path) -> None:
 
 @contextmanager
 def atomic_folder(target: Path | str) -> Iterator[Path]:
-    """Give a temporary folder beside ``target``; rename it to ``target`` if the block succeeds, delete it if not.
+    """Give the empty folder ``.NAME.part/whole`` beside ``target``; rename it to ``target`` if the block succeeds.
 
-    ``target`` must not exist or be an empty folder: what a person already has there is never replaced.
+    If not, it is deleted. What :func:`keep` wrote beside it stays then, and the next call finds it.
+    ``target`` must not exist or be an empty folder: what a person already has there is never replaced. Raises
+    ChairlibError for that, and where another process is writing ``target``.
     """
     target = Path(target)
+    part = target.absolute().with_name(f".{target.name}.part")
+    if (part / "done").exists():  # of a call that was killed while it tidied up
+        shutil.rmtree(part, ignore_errors=True)
     check_free(target)
-    with _beside(target) as temporary:
-        try:
-            temporary.mkdir()
-            yield temporary
-            temporary.replace(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    whole, unfinished = part / "whole", False
+    with disk_errors(target):
+        part.mkdir(parents=True, exist_ok=True)
+        from chairlib.core.locks import alone  # which loads tqdm
+
+        with alone(str(part / "lock"), f"another process is writing {target}"):
+            try:
+                check_free(target)  # again: another process may just have finished it
+                shutil.rmtree(whole, ignore_errors=True)  # of a call that was killed
+                whole.mkdir()
+                yield whole
+                whole.replace(target)
+                (part / "done").touch()
+            except BaseException:
+                shutil.rmtree(whole, ignore_errors=True)
+                unfinished = any(file.is_file() for file in part.iterdir())
+                raise
+            finally:
+                if unfinished:
+                    from chairlib.core.progress import note  # which loads tqdm
+
+                    note(
+                        f"what was done is kept in {part}: the same command goes on. To give it up, delete that folder"
+                    )
+                else:
+                    shutil.rmtree(part, ignore_errors=True)
+
+
+def keep(folder: Path, data: bytes, *key: object) -> None:
+    """Keep a result beside the ``folder`` of :func:`atomic_folder`. ``key``: all that it depends on.
+
+    Its SHA-256 comes first in the file: half a file is found out, and needs no second name.
+    """
+    with disk_errors(file := _kept_file(folder, key)):
+        file.write_bytes(hashlib.sha256(data).digest() + data)
+
+
+def kept(folder: Path, *key: object) -> bytes | None:
+    """What :func:`keep` kept under this key; None if there is nothing, or if it is damaged."""
+    file = _kept_file(folder, key)
+    found = file.read_bytes() if file.is_file() else b""
+    return found[32:] if hashlib.sha256(found[32:]).digest() == found[:32] else None
+
+
+def _kept_file(folder: Path, key: tuple[object, ...]) -> Path:
+    return folder.with_name(hashlib.sha256(repr(key).encode()).hexdigest())
 
 
 def once_a_file(function: Callable[[Path], T]) -> Callable[[Path], T]:

@@ -10,6 +10,7 @@ Reports read records and nothing else. :func:`load_records` refuses those made f
 
 import difflib
 import hashlib
+import io
 import json
 import platform
 import re
@@ -18,8 +19,8 @@ import shutil
 import subprocess
 import time
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -30,8 +31,9 @@ import pandas as pd
 
 from chairlib import __version__
 from chairlib.core import code, paths
-from chairlib.core.errors import ParameterError, RecordError
-from chairlib.core.files import atomic_path, disk_errors, file_digest, write_json
+from chairlib.core.errors import ChairlibError, ParameterError, RecordError, one_line
+from chairlib.core.files import atomic_path, check_writable, disk_errors, file_digest, write_json
+from chairlib.core.locks import Lock, alone
 from chairlib.core.settings import Settings, settings_class
 
 S = TypeVar("S", bound=Settings)
@@ -109,9 +111,30 @@ class Record:
         return self.table("history")
 
     def table(self, name: str) -> pd.DataFrame:
-        """``<name>.csv`` of the run's folder."""
-        with self.file(f"{name}.csv").open("rb") as file:
-            return pd.read_csv(file)
+        """``<name>.csv`` of the run's folder. Raises as :meth:`tensors`."""
+        content = self.file(f"{name}.csv").read_bytes()
+        with self._damaged(f"{name}.csv"):
+            if not content.endswith(b"\n"):
+                raise ValueError("its last line has no end")
+            return pd.read_csv(io.BytesIO(content))
+
+    def tensors(self, name: str) -> dict[str, Any]:
+        """The tensors in a file of the run's folder; :class:`RecordError` where it is missing or damaged."""
+        from chairlib.core.tensors import load_tensors  # with PyTorch, which reading a record alone does without
+
+        file = self.file(name)
+        with self._damaged(name):
+            return load_tensors(file)[0]
+
+    @contextmanager
+    def _damaged(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (ChairlibError, ValueError) as error:
+            reason = one_line(error)
+            raise RecordError(
+                f"{self.folder / name} is damaged ({reason}); delete {self.folder} and run it again."
+            ) from error
 
     def file(self, name: str) -> Any:
         """The path of a file of the run's folder; :class:`RecordError` where it is missing."""
@@ -195,6 +218,14 @@ class Run(Generic[S]):
         """The finished run; None where it isn't finished, or was made by other code."""
         record = read_record(self.folder) if (self.folder / "record.json").is_file() else None
         return None if record is None or record.mismatch(self.data["hash"]) else record
+
+    def alone(self) -> AbstractContextManager[Lock]:
+        """Within it no other process works on this run: it waits, and reads the record once there is one.
+
+        Raises ChairlibError where the run's folder cannot be written, which would else be found out after the work.
+        """
+        check_writable(self.folder)
+        return alone(self.name)
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write ``<name>.csv`` into the run's folder, atomically."""

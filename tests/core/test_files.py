@@ -19,6 +19,8 @@ from chairlib.core.files import (
     check_free,
     check_replaceable,
     disk_errors,
+    keep,
+    kept,
     write_json,
     write_text,
 )
@@ -76,6 +78,80 @@ def test_folder_appears_when_it_is_whole(tmp_path):
         assert listing(tmp_path / "new") == []
     assert listing(tmp_path) == ["new"]
     assert listing(tmp_path / "new") == ["file"]
+
+
+def test_what_is_kept_stays_until_the_folder_is_there(tmp_path, capsys):
+    def fail() -> None:
+        with atomic_folder(tmp_path / "new") as folder:
+            (folder / "file").write_text("half")
+            keep(folder, b"one", "key", 1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert listing(tmp_path) == [".new.part"]
+    assert capsys.readouterr().err == (
+        f"what was done is kept in {tmp_path / '.new.part'}: the same command goes on. "
+        "To give it up, delete that folder\n"
+    )
+    with atomic_folder(tmp_path / "new") as folder:
+        assert listing(folder) == []
+        assert kept(folder, "key", 1) == b"one"
+        assert kept(folder, "key", 2) is None
+        (folder / "file").write_text("whole")
+    assert listing(tmp_path) == ["new"]
+    assert listing(tmp_path / "new") == ["file"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: data[:-9] + data[-8:]])
+def test_a_damaged_result_is_no_result(tmp_path, damage):
+    (tmp_path / "part" / "whole").mkdir(parents=True)
+    keep(tmp_path / "part" / "whole", b"a result of some length", "key")
+    assert kept(tmp_path / "part" / "whole", "key") == b"a result of some length"
+    (file,) = [path for path in (tmp_path / "part").iterdir() if path.is_file()]
+    file.write_bytes(damage(file.read_bytes()))
+    assert kept(tmp_path / "part" / "whole", "key") is None
+
+
+def test_a_result_that_cannot_be_kept_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+    with pytest.raises(ChairlibError, match=r"^cannot write .*: No space left on device"):
+        keep(tmp_path / "part" / "whole", b"data", "key")
+
+
+def test_a_second_process_is_told_that_another_one_writes_the_folder(tmp_path):
+    code = (
+        "import sys; from chairlib.core.files import atomic_folder\n"
+        "with atomic_folder(sys.argv[1]) as folder:\n    print('ready', flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "new")], text=True, **pipes) as first:
+        assert first.stdout.readline() == "ready\n"
+        with (
+            pytest.raises(ChairlibError, match=rf"^another process is writing .*new: process {first.pid} on .*; wait"),
+            atomic_folder(tmp_path / "new"),
+        ):
+            pytest.fail("the block must not run")
+        assert listing(tmp_path) == [".new.part"]
+        first.kill()
+    # What a killed process leaves does not keep the next one out, and is none of its result.
+    (tmp_path / ".new.part" / "whole" / "half").write_text("x")
+    with atomic_folder(tmp_path / "new") as folder:
+        assert listing(folder) == []
+    assert listing(tmp_path) == ["new"]
+
+
+def test_what_a_kill_left_of_a_finished_folder_goes(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("chairlib.core.files.shutil.rmtree", lambda *_, **__: None)  # killed before it has deleted much
+        with atomic_folder(tmp_path / "new") as folder:
+            keep(folder, b"data", "key")
+            (folder / "file").write_text("whole")
+    assert listing(tmp_path) == [".new.part", "new"]
+    with pytest.raises(ChairlibError, match="new exists and is not an empty folder"), atomic_folder(tmp_path / "new"):
+        pytest.fail("the block must not run")
+    assert listing(tmp_path) == ["new"]
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.core import paths, runs
 from chairlib.core.errors import ChairlibError, RecordError
 from chairlib.core.runs import Record, code_hash, load_records, open_run, reference_records, run_name
+from chairlib.core.tensors import save_tensors
 
 SETTINGS = BenchmarkSettings(width=8, resolution=32)
 
@@ -180,6 +182,30 @@ def test_bytes_that_are_no_text(own_runs):
     (run.folder / "record.json").write_bytes(b"\xff\xfe{}")
     with pytest.raises(RecordError, match="cannot be read"):
         _ = run.record
+
+
+@pytest.mark.parametrize("content", [b"", b"images,val_iou\n1,0.5\n2,60.", b"\xff\xfe\x00\n", b'a,b\n1,2,3\n"\n'])
+def test_a_damaged_table_names_its_file_and_what_to_do(own_runs, content):
+    record = finish(make())
+    (record.folder / "history.csv").write_bytes(content)
+    with pytest.raises(RecordError, match=r"history\.csv is damaged \(.*\); delete .* and run it again\.") as caught:
+        record.history()
+    assert "\n" not in str(caught.value)
+    assert str(record.folder) in str(caught.value)
+    assert (record.folder / "history.csv").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"random" * 100, None])
+def test_damaged_tensors_name_their_file_and_what_to_do(own_runs, content):
+    record = finish(make())
+    file = record.folder / "examples.safetensors"
+    save_tensors(file, {"images": torch.zeros(9)})
+    assert record.tensors("examples.safetensors")["images"].shape == (9,)
+    file.write_bytes(file.read_bytes()[:-4] if content is None else content)
+    with pytest.raises(RecordError, match=r"examples\.safetensors is damaged \(.*\); delete .* and run it again\."):
+        record.tensors("examples.safetensors")
+    with pytest.raises(RecordError, match=r"weights\.safetensors is missing although the run is recorded"):
+        record.tensors("weights.safetensors")
 
 
 def test_file_of_a_recorded_run_is_missing(own_runs):

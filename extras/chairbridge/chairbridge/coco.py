@@ -49,9 +49,12 @@ masks = [coco.annToMask(one) for one in coco.imgToAnns[image["id"]]]
     def image_file(self, split: str, index: int) -> str:
         return f"images/{split}-{index:06}.png"
 
-    def add(self, split: str, indices: list[int], masks: np.ndarray) -> None:
+    def describe(self, masks: np.ndarray) -> list[Any]:
         columns = np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8))
-        self._runs.setdefault(split, []).extend(self._encoder.encode(columns))
+        return [{**runs, "counts": runs["counts"].decode("ascii")} for runs in self._encoder.encode(columns)]
+
+    def add(self, split: str, described: list[Any]) -> None:
+        self._runs.setdefault(split, []).extend(described)
 
     def finish(self, folder: Path, composites: Composites, table: pd.DataFrame) -> None:
         names = table.apply(_licence_of, axis=1)
@@ -93,7 +96,7 @@ masks = [coco.annToMask(one) for one in coco.imgToAnns[image["id"]]]
             "id": identity,
             "image_id": image,
             "category_id": _CHAIR,
-            "segmentation": {"size": runs["size"], "counts": runs["counts"].decode("ascii")},
+            "segmentation": {"size": runs["size"], "counts": runs["counts"]},
             "area": int(self._encoder.area(runs)),
             "bbox": self._encoder.toBbox(runs).tolist(),
             "iscrowd": 0,

@@ -1,6 +1,6 @@
 """The composites of a collection, what each is made of, and what was measured while their files were written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,8 @@ from chairlib.compositing.image_sets import BACKGROUNDS_PER_SEGMENT, CompositeSe
 
 #: What stands for a licence where a manifest has none.
 NOT_STATED = "not stated"
-#: Composites that are blended at once.
-_BATCH = 512
+#: Composites that are blended at once. An export that was stopped goes on at the batch that was not finished.
+BATCH = 512
 #: Columns of a manifest that the table of contents repeats for each part. ``address`` is the page that shows an image,
 #: or where there is none the image's own address.
 _COLUMNS = ("author", "licence", "licence_url", "source", "address")
@@ -51,11 +51,13 @@ class Composites:
         """The group of each composite: that of its segment."""
         return list(self._sets[split].groups or [])
 
-    def batches(self, split: str) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Numbers, images float [B, 3, d, d] in [0, 1], and masks float [B, 1, d, d], a batch after the other."""
-        for indices in torch.arange(len(self._sets[split])).split(_BATCH):
-            images, masks = self._sets[split].batch(indices)
-            yield indices.tolist(), images, masks
+    def batches(self, split: str) -> list[list[int]]:
+        """The numbers of the composites, by batch."""
+        return [batch.tolist() for batch in torch.arange(len(self._sets[split])).split(BATCH)]
+
+    def blend(self, split: str, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images float [B, 3, d, d] in [0, 1], and masks float [B, 1, d, d], of the composites of these numbers."""
+        return self._sets[split].batch(torch.tensor(indices))
 
     def contents(self, split: str) -> pd.DataFrame:
         """A row for each composite: the ids, groups, authors, licences and sources of its segment and background."""
@@ -88,7 +90,7 @@ class Composites:
 
 @dataclass
 class Written:
-    """What is known of one split's files: their names, their SHA-256, and the share of pixels that are chair."""
+    """What is known of files that were written: names, SHA-256, the share of pixels that are chair."""
 
     file: list[str] = field(default_factory=list)
     mask_file: list[str] = field(default_factory=list)
@@ -99,3 +101,12 @@ class Written:
     def columns(self) -> dict[str, list[Any]]:
         """Those that have values: a format without mask files has neither their names nor their hashes."""
         return {name: values for name, values in vars(self).items() if values}
+
+    def files(self) -> list[tuple[str, str]]:
+        """Name and SHA-256 of every image and mask."""
+        return [*zip(self.file, self.sha256, strict=True), *zip(self.mask_file, self.mask_sha256, strict=True)]
+
+    def add(self, other: "Written") -> None:
+        """Take in what is known of the files that follow these."""
+        for name, values in vars(self).items():
+            values += getattr(other, name)

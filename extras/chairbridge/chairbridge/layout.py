@@ -1,6 +1,7 @@
 """What a format must have: names of its files, and what is written beside images and masks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,8 +30,12 @@ class BaseLayout:
         """The file of a composite's mask, where :attr:`has_masks`."""
         raise NotImplementedError
 
-    def add(self, split: str, indices: list[int], masks: np.ndarray) -> None:
-        """Take note of a batch of masks, bool [B, d, d], whose images were written."""
+    def describe(self, masks: np.ndarray) -> list[Any]:
+        """What :meth:`add` needs to know of a batch of masks, bool [B, d, d], as JSON has it."""
+        return []
+
+    def add(self, split: str, described: list[Any]) -> None:
+        """Take note of a batch of masks whose images were written, by what :meth:`describe` gave."""
 
     def finish(self, folder: Path, composites: Composites, table: pd.DataFrame) -> None:
         """Write what comes last; ``table`` is the table of contents, a row for each composite in order."""

@@ -1,9 +1,13 @@
 """The commands that this package adds to ``chairlib``: ``export`` and ``export-onnx``."""
 
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,18 +100,83 @@ def test_full_disk(collection, tmp_path, name):
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("a tmpfs can only be mounted by root")
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "chairlib", "export", collection.root, "-o", disk / "out", "--format", name],
+        command = [sys.executable, "-m", "chairlib", "export", collection.root, "--format", name, "-o"]
+        run = partial(
+            subprocess.run,
             env={**os.environ, "CHAIRLIB_HOME": str(tmp_path)},
             capture_output=True,
             text=True,
             check=False,
         )
+        done = run([*command, disk / "out"])
         last = done.stderr.replace("\r", "\n").rstrip().splitlines()[-1]
         assert done.returncode == 1
         assert last.startswith(f"chairlib: cannot write {disk}")
         assert "No space left on device" in last
         assert "Traceback" not in done.stderr
-        assert list(disk.iterdir()) == []
+        assert {path.name for path in disk.iterdir()} <= {".out.part"}
+        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+        for out in (disk / "out", tmp_path / "elsewhere"):
+            assert run([*command, out]).returncode == 0
+        assert [path.name for path in disk.iterdir()] == ["out"]
+        files = [path.relative_to(disk / "out") for path in (disk / "out").rglob("*") if path.is_file()]
+        assert len(files) == len([path for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()])
+        for file in files:
+            assert (disk / "out" / file).read_bytes() == (tmp_path / "elsewhere" / file).read_bytes()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+_SLOWLY = """
+import sys, time
+from chairbridge import composites
+composites.BATCH = 4
+original = composites.Composites.blend
+def blend(*arguments):
+    time.sleep(0.1)
+    return original(*arguments)
+composites.Composites.blend = blend
+from chairlib import cli
+cli.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_stopped_at_random_moments_it_ends_as_one_that_was_not(collection, tmp_path, how):
+    command = [sys.executable, "-c", _SLOWLY, "export", collection.root, "--format", "huggingface", "-o"]
+    environment = {**os.environ, "CHAIRLIB_HOME": str(tmp_path)}
+    part, rng, stops, said = tmp_path / ".out.part", random.Random(int(how)), 0, ""
+
+    def records() -> int:
+        return sum(len(path.name) == 64 for path in part.glob("*"))
+
+    for _ in range(40):
+        # Whoever starts the tests may have told this process to ignore Ctrl-C, and a child would inherit it.
+        process = subprocess.Popen(
+            [*command, tmp_path / "out"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        before, more = records(), rng.randrange(6)
+        while process.poll() is None and records() <= before + more:
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 0.1))
+        process.send_signal(how)
+        _, said = process.communicate(timeout=200)
+        assert "Traceback" not in said
+        if process.returncode == 0 or (tmp_path / "out").exists():  # finished, or stopped at its very end
+            break
+        stops += 1
+    assert stops >= 2
+    assert "images were done before" in said or process.returncode != 0
+    assert subprocess.run([*command, tmp_path / "whole"], env=environment, check=False).returncode == 0
+    files = {path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()}
+    assert files == {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    for file in files:
+        ours, theirs = ((tmp_path / name / file).read_bytes() for name in ("out", "whole"))
+        assert ours == theirs, file
+    assert how == signal.SIGKILL or not part.exists()

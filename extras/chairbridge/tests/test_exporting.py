@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -334,6 +335,92 @@ def test_a_failed_export_leaves_nothing(collection, tmp_path, monkeypatch, name)
     with pytest.raises(ChairlibError, match="No space left"):
         export(collection, tmp_path / "out", 32, format=name)
     assert list(tmp_path.iterdir()) == []
+
+
+# -- stopped, and started again ---------------------------------------------------------------------------------------
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def blended(monkeypatch):
+    """The batches of 8 that were blended; at the number in ``stop_at``, the work is stopped by ``error``."""
+
+    class Blended(list):
+        stop_at, error = 0, KeyboardInterrupt()
+
+    seen, original = Blended(), Composites.blend
+
+    def blend(composites, split, indices):
+        if len(seen) + 1 == seen.stop_at:
+            raise seen.error
+        seen.append((split, len(indices)))
+        return original(composites, split, indices)
+
+    monkeypatch.setattr("chairbridge.composites.BATCH", 8)
+    monkeypatch.setattr(Composites, "blend", blend)
+    return seen
+
+
+def stop(collection, out, blended, at=4, **options):
+    blended.stop_at = at
+    with pytest.raises(type(blended.error)):
+        export(collection, out, 32, **options)
+    blended.stop_at = 0
+    blended.clear()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_stopped_export_goes_on_and_ends_as_one_that_was_not(collection, tmp_path, blended, capsys, name):
+    total = export(collection, tmp_path / "uninterrupted", 32, format=name)
+    n_batches = len(blended)
+    blended.clear()
+    stop(collection, tmp_path / "out", blended, format=name)
+    assert "the same command goes on" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert export(collection, tmp_path / "out", 32, format=name) == total
+    assert f"going on: 24 of {total} images were done before" in capsys.readouterr().err
+    assert len(blended) == n_batches - 3
+    assert content(tmp_path / "out") == content(tmp_path / "uninterrupted")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "uninterrupted"]
+    assert {file.stat().st_nlink for file in (tmp_path / "out").rglob("*.png")} == {1}
+
+
+@pytest.mark.parametrize("changed", [{"resolution": 40}, {"soft": True}, {"format": "huggingface"}, {"pair_seed": 1}])
+def test_other_options_are_never_gone_on_with(collection, tmp_path, blended, changed):
+    stop(collection, tmp_path / "out", blended)
+    asked = {"resolution": 32, **changed}
+    export(collection, tmp_path / "out", **asked)
+    n_batches = len(blended)
+    blended.clear()
+    export(collection, tmp_path / "afresh", **asked)
+    assert len(blended) == n_batches
+    assert content(tmp_path / "out") == content(tmp_path / "afresh")
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(file.read_bytes()[:-3]), Path.unlink])
+@pytest.mark.parametrize("of", ["an image", "a batch"])
+def test_what_is_damaged_is_made_again(collection, tmp_path, blended, damage, of):
+    export(collection, tmp_path / "uninterrupted", 32)
+    n_batches = len(blended)
+    blended.clear()
+    stop(collection, tmp_path / "out", blended)
+    part = tmp_path / ".out.part"
+    damage(
+        next(part.rglob("*.png")) if of == "an image" else next(path for path in part.iterdir() if len(path.name) == 64)
+    )
+    export(collection, tmp_path / "out", 32)
+    assert len(blended) == n_batches - 2
+    assert content(tmp_path / "out") == content(tmp_path / "uninterrupted")
+
+
+def test_where_there_are_no_links_files_are_copied(collection, tmp_path, monkeypatch):
+    export(collection, tmp_path / "linked", 32)
+    monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError(1, "Operation not permitted")))
+    export(collection, tmp_path / "copied", 32)
+    assert content(tmp_path / "copied") == content(tmp_path / "linked")
 
 
 def test_unknown_formats_are_named(collection, tmp_path):

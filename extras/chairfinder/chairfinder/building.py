@@ -29,10 +29,11 @@ from PIL import Image
 from chairfinder.grouping import find_groups, near_duplicates
 from chairfinder.provenance import Provenance
 from chairfinder.signatures import Signature, background_signature, segment_signature
-from chairfinder.writing import Item, write_collection
+from chairfinder.writing import Item, fill_collection
 from chairlib.collection.collection import SPLITS, Collection
 from chairlib.collection.images import MAX_PIXELS, Decoded, decode_photo, decode_segment, read_bytes, readable_formats
 from chairlib.core.errors import CollectionError, ImageError
+from chairlib.core.files import atomic_folder
 from chairlib.core.progress import progress_bar
 
 #: The report of what was refused inside the collection: kind, file, reason.
@@ -255,6 +256,21 @@ def build(
     The same candidates and ``seed`` give the same collection. Raises CollectionError where a kind has too few groups to
     split; then nothing is written.
     """
+    with atomic_folder(out) as folder:
+        build_in(folder, out, candidates, origins, seed, extra_files, progress)
+    return Collection(out)
+
+
+def build_in(
+    folder: Path,
+    out: Path,
+    candidates: Mapping[str, Sequence[Candidate]],
+    origins: Sequence[Origin],
+    seed: int,
+    extra_files: Mapping[str, str],
+    progress: bool = True,
+) -> None:
+    """What :func:`build` does, in a ``folder`` that is there and empty. ``out``: its name in messages."""
     groups = {origin.kind: _group(origin.kind, candidates[origin.kind]) for origin in origins}
     for origin in origins:
         _check_enough(origin, groups[origin.kind])
@@ -262,7 +278,7 @@ def build(
     n = sum(map(len, groups.values()))
     # Closed before an error is told, or the error would stand in the bar's own line.
     with progress_bar(items, "writing", total=n, unit="image", disable=not progress) as bar:
-        return write_collection(out, bar, seed, extra_files)
+        fill_collection(folder, out, bar, seed, extra_files)
 
 
 def _group(kind: str, candidates: Sequence[Candidate]) -> list[str]:

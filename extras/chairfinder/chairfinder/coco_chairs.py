@@ -17,9 +17,14 @@ are left out by rules with a name:
 Annotations whose outline holds no pixel count as ``empty``. Needs pycocotools: ``pip install "chairfinder[coco]"``.
 """
 
+import hashlib
+import io
 import math
+import os
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +40,13 @@ from chairfinder.coco_annotations import (
     outline_box,
     read_photos,
 )
-from chairlib.collection.images import exif_note, read_photo
+from chairlib.collection.images import exif_note, read_bytes, read_photo
 from chairlib.compositing.masked_images import MaskedImages
 from chairlib.compositing.released import COCO_SOURCE, NOTE
+from chairlib.core.code import code_hash
 from chairlib.core.errors import CollectionError, ImageError, ParameterError
-from chairlib.core.files import atomic_folder, write_json
-from chairlib.core.progress import progress_bar
+from chairlib.core.files import atomic_folder, keep, kept, write_json
+from chairlib.core.progress import note, progress_bar
 from chairlib.transfer.protocols import split_off, stable_order
 
 #: Why a crop (or, of ``empty``, an annotation) is left out.
@@ -112,6 +118,26 @@ class CocoChairs(MaskedImages):
         mask = Image.fromarray(draw_mask(photo, photo.chairs).astype(np.uint8) * 255)
         return image.crop(box), mask.crop(box)
 
+    def encoded(self, index: int, folder: Path) -> tuple[list[bytes], bool]:
+        """Image and mask as PNG files, and whether they were kept beside ``folder`` before; else, they are now.
+
+        folder: as :func:`chairlib.core.files.atomic_folder` gives it.
+        """
+        photo, box = self._crops[index]
+        source = hashlib.sha256(read_bytes(photo.file)).hexdigest()
+        key = ("coco", source, photo.chairs, box, _code())
+        files = [kept(folder, kind, *key) for kind in ("image", "mask")]
+        if self.transforms is None and None not in files:
+            return [file for file in files if file is not None], True
+        made = []
+        for kind, picture in zip(("image", "mask"), self[index], strict=True):
+            stream = io.BytesIO()
+            picture.save(stream, "PNG")
+            made.append(stream.getvalue())
+            if self.transforms is None:  # what a function of a person's own does, no key can tell
+                keep(folder, made[-1], kind, *key)
+        return made, False
+
     def extra_repr(self) -> str:
         left_out = ", ".join(f"{count} {reason}" for reason, count in self.n_left_out.items())
         return (
@@ -145,6 +171,13 @@ class CocoChairs(MaskedImages):
             else:
                 kept.append(crop)
         return kept
+
+
+@cache
+def _code() -> str:
+    """The code that makes a crop, ours and others'."""
+    ours = [code_hash(module) for module in ("chairfinder.coco_chairs", "chairlib.collection.images")]
+    return " ".join([*ours, *map(version, ("numpy", "pillow", "pycocotools"))])
 
 
 def _check_options(split: str, margin: float, least_side: int, least_share: float) -> None:
@@ -193,17 +226,24 @@ def export(
 
     ``out/{train,val,test}/{image,mask}/N.png``; test holds the crops of val once more. A note beside them says that
     they are COCO's, and which photo each is of, so that intervals resample photos. ``out`` must not exist; it appears
-    when all of it is written. ``options`` are those of :class:`CocoChairs`. Returns the datasets by split.
+    when all of it is written. Until then, finished crops are kept beside it: a call that was stopped in any way is
+    repeated at little cost. ``options`` are those of :class:`CocoChairs`. Returns the datasets by split.
     """
     datasets = {split: CocoChairs(images_dir, instances_json, split, **options) for split in ("train", "val")}
     with atomic_folder(out) as folder:
         written = {**datasets, "test": datasets["val"]}
+        going_on = len(os.listdir(folder.parent)) > 2  # more than the lock and the folder itself
         for split, data in written.items():
             for kind in ("image", "mask"):
                 (folder / split / kind).mkdir(parents=True)
+            done = 0
             for index in progress_bar(range(len(data)), f"writing {split}", unit="image", delay=1, leave=False):
-                for kind, picture in zip(("image", "mask"), data[index], strict=True):
-                    picture.save(folder / split / kind / f"{index}.png")
+                files, was_done = data.encoded(index, folder)
+                done += was_done
+                for kind, content in zip(("image", "mask"), files, strict=True):
+                    (folder / split / kind / f"{index}.png").write_bytes(content)
+            if going_on and split in datasets:
+                note(f"{done:,} of {len(data):,} images of {split} were done before")
         groups = {split: data.groups for split, data in written.items()}
         write_json(folder / NOTE, {"source": COCO_SOURCE, "name": datasets["train"].name, "groups": groups})
     return datasets

@@ -653,8 +653,8 @@ def unpack(archive: Path, folder: Path, expected: tuple[str, ...], max_bytes: in
 
     A single folder around everything is left out; ``expected`` must be among what remains.
     """
-    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)  # of an unpacking that was killed
+    # What an unpacking that was killed has left takes the room that is looked for below.
+    shutil.rmtree(folder.with_name(f".{folder.name}.part"), ignore_errors=True)
     with _archive(archive) as opened:
         files = _checked_members(opened, max_bytes, max_members)
         skipped = _n_wrapping_folders(files, expected)

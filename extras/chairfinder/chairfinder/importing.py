@@ -8,19 +8,21 @@ kept with the image. It is read as spreadsheets write it, see :func:`chairlib.co
 """
 
 import hashlib
+import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from chairfinder.building import (
     REFUSED_FILE,
     Candidate,
     Origin,
-    build,
+    build_in,
     by_reason,
     decode,
     final_bytes,
@@ -34,13 +36,15 @@ from chairfinder.licences import forbids_changes
 from chairfinder.names import find_file
 from chairfinder.provenance import Provenance
 from chairfinder.screening import Thresholds, screen_background, screen_segment
+from chairfinder.signatures import Signature
 from chairfinder.texts import text_of, url_of
 from chairlib.collection.cells import from_cell, one_line, read_table
 from chairlib.collection.collection import KINDS, Collection, image_file
 from chairlib.collection.images import read_bytes
+from chairlib.core.code import code_hash
 from chairlib.core.errors import CollectionError, ImageError
-from chairlib.core.files import check_free, disk_errors, is_leftover
-from chairlib.core.progress import progress_bar
+from chairlib.core.files import atomic_folder, check_free, disk_errors, is_leftover, keep, kept
+from chairlib.core.progress import note, progress_bar
 
 _MANIFEST = "manifest.csv"
 #: The columns of a manifest that are read: names of one thing beside each other.
@@ -110,19 +114,25 @@ def import_folders(
     files, ``manifest.csv`` and README files are passed over. The same files and ``seed`` give the same collection.
     Raises CollectionError where a folder is missing or empty, none of a manifest's rows names a file, or what is fit
     makes too few groups to split, ChairlibError where ``out`` is not empty; then nothing is written.
+
+    What was found out about each file is kept beside ``out`` until that is there. So a call that was stopped in any
+    way is repeated at little cost, and so is one with other files: what is kept belongs to a file's content.
     """
     out = Path(out).expanduser()
     check_free(out)
     folders = [
         _find_files(kind, Path(folder)) for kind, folder in zip(KINDS, (segments_dir, backgrounds_dir), strict=True)
     ]
-    with tempfile.TemporaryDirectory(prefix="chairlib-import-") as copies:
-        sifted = [_screen_files(images, Path(copies), progress, thresholds) for images in folders]
+    with atomic_folder(out) as folder:
+        judge = _Judge(folder, thresholds or Thresholds())
+        if progress:
+            judge.tell_what_is_done(folders)
+        sifted = [_screen_files(images, judge, progress) for images in folders]
         origins = [_origin(images, refused) for images, (_, refused) in zip(folders, sifted, strict=True)]
         candidates = {images.kind: found for images, (found, _) in zip(folders, sifted, strict=True)}
-        collection = build(out, candidates, origins, seed, {REFUSED_FILE: refused_table(origins)}, progress)
+        build_in(folder, out, candidates, origins, seed, {REFUSED_FILE: refused_table(origins)}, progress)
     return ImportReport(
-        collection,
+        Collection(out),
         accepted={kind: len(of_kind) for kind, of_kind in candidates.items()},
         refused=[refusal for _, refused in sifted for refusal in refused.items()],
         unmatched={images.kind: images.unmatched for images in folders},
@@ -240,15 +250,13 @@ def _read_row(field: Callable[..., str], place: Path) -> dict[str, str]:
     }
 
 
-def _screen_files(
-    images: _ImageFolder, copies: Path, progress: bool, thresholds: Thresholds | None
-) -> tuple[list[Candidate], dict[Path, str]]:
+def _screen_files(images: _ImageFolder, judge: "_Judge", progress: bool) -> tuple[list[Candidate], dict[Path, str]]:
     """What is fit, and what is refused with its reason by path, each in order."""
     candidates: list[Candidate] = []
     refused: dict[Path, str] = {}
     known: dict[str, Path] = {}
     bar = progress_bar(
-        in_threads(lambda file: _examine(images, file, copies, thresholds), images.files),
+        in_threads(lambda file: _examine(images, file, judge), images.files),
         f"reading {images.kind}s",
         total=len(images.files),
         unit="file",
@@ -266,47 +274,111 @@ def _screen_files(
             continue
         candidates.append(candidate)
         known[candidate.pixel_digest] = known[final_digest] = file
-    kept, near = take_out_near_duplicates(
+    staying, near = take_out_near_duplicates(
         candidates,
-        (thresholds or Thresholds()).duplicate_bits,
+        judge.thresholds.duplicate_bits,
         lambda candidate: Path(candidate.name).relative_to(images.folder).as_posix(),
     )
-    return kept, refused | {Path(candidate.name): reason for candidate, reason in near}
+    return staying, refused | {Path(candidate.name): reason for candidate, reason in near}
 
 
-def _examine(
-    images: _ImageFolder, file: Path, copies: Path, thresholds: Thresholds | None = None
-) -> tuple[Candidate, str] | str:
+def _examine(images: _ImageFolder, file: Path, judge: "_Judge") -> tuple[Candidate, str] | str:
     """The candidate and the digest of its final bytes, or why the file is refused."""
-    kind, note = images.kind, images.notes.get(file, {})
-    if forbids_changes(note.get("licence", "")):
-        return f"licence forbids changes: {note['licence']}; a composite is one"
+    kind, row = images.kind, images.notes.get(file, {})
+    if forbids_changes(row.get("licence", "")):
+        return f"licence forbids changes: {row['licence']}; a composite is one"
     try:
-        data = read_bytes(file)
+        judged = judge(kind, read_bytes(file))
+    except ImageError as error:  # not kept: the next call may have more memory, say
+        return str(error)
+    if "refused" in judged:
+        return str(judged["refused"])
+    known = {column.name: row.get(column.name, "") for column in fields(Provenance)}
+    known["source"] = known["source"] or one_line(file.relative_to(images.folder).as_posix())
+    candidate = Candidate(
+        file if judged["finished"] else judge.final_file(judged["final"]),
+        str(file),
+        judged["width"],
+        judged["height"],
+        judged["pixels"],
+        Signature.from_json(judged["signature"]),
+        Provenance(**known),
+        label=row.get("label") or None,
+    )
+    return candidate, judged["final"]
+
+
+class _Judge:
+    """Decodes and screens files, and keeps what it finds beside the folder of the collection."""
+
+    def __init__(self, folder: Path, thresholds: Thresholds) -> None:
+        self._folder, self.thresholds = folder, thresholds
+        # Here, and not when the first file needs it: Python cannot parse code in several threads at once.
+        ours = [code_hash(module) for module in ("chairfinder.importing", "chairlib.collection.images")]
+        self._code = (*ours, *map(version, ("imagehash", "numpy", "pillow", "scipy")))
+
+    def __call__(self, kind: str, data: bytes) -> dict[str, Any]:
+        """What a file's bytes are found to be: ``refused`` with the reason, or all of a candidate.
+
+        Raises ImageError where they cannot be decoded. That is not kept: the next call may have more memory, say.
+        """
+        key = self._key(kind, data)
+        if (known := self._read(key)) is not None:
+            return known
         decoded = decode(kind, data)
         image = decoded.image
         screen = screen_segment if kind == "segment" else screen_background
-        refusal = screen(image, thresholds=thresholds)
-        if refusal is not None:
-            return refusal
-        final = file
-        if not decoded.finished:
-            data = final_bytes(kind, data, decoded)
-            final = copies / f"{kind}-{hashlib.sha256(bytes(file)).hexdigest()}"
-            with disk_errors(final):
-                final.write_bytes(data)
-    except ImageError as error:
-        return str(error)
-    known = {column.name: note.get(column.name, "") for column in fields(Provenance)}
-    known["source"] = known["source"] or one_line(file.relative_to(images.folder).as_posix())
-    candidate = Candidate(
-        final,
-        str(file),
-        image.width,
-        image.height,
-        pixel_digest(image),
-        signature(kind, image),
-        Provenance(**known),
-        label=note.get("label") or None,
-    )
-    return candidate, hashlib.sha256(data).hexdigest()
+        refusal = screen(image, thresholds=self.thresholds)
+        judged: dict[str, Any] = {"refused": refusal}
+        if refusal is None:
+            final = final_bytes(kind, data, decoded)
+            judged = {
+                "width": image.width,
+                "height": image.height,
+                "pixels": pixel_digest(image),
+                "signature": signature(kind, image).to_json(),
+                "final": hashlib.sha256(final).hexdigest(),
+                "finished": decoded.finished,
+            }
+            if not decoded.finished:
+                file = self.final_file(judged["final"])
+                with disk_errors(file):
+                    file.write_bytes(final)
+        keep(self._folder, json.dumps(judged).encode(), *key)
+        return judged
+
+    def final_file(self, digest: str) -> Path:
+        """Where the bytes of this SHA-256 are kept that go into the collection in place of the file's own."""
+        return self._folder.with_name(f"{digest}.image")
+
+    def tell_what_is_done(self, folders: Sequence[_ImageFolder]) -> None:
+        """Say how many of the files an earlier call has judged, if any."""
+        if len(os.listdir(self._folder.parent)) <= 2:  # of the lock, and itself: no need to read all files
+            return
+        files = [(images.kind, file) for images in folders for file in images.files]
+        results = in_threads(lambda pair: self._is_kept(*pair), files, lambda _: 0)
+        bar = progress_bar(results, "looking for what was done", total=len(files), unit="file", leave=False)
+        if done := sum(bar):
+            note(f"going on: {done:,} of {len(files):,} images were done before")
+
+    def _is_kept(self, kind: str, file: Path) -> bool:
+        try:
+            return self._read(self._key(kind, read_bytes(file))) is not None
+        except ImageError:
+            return False
+
+    def _key(self, kind: str, data: bytes) -> tuple[object, ...]:
+        return "import", kind, hashlib.sha256(data).hexdigest(), self.thresholds, self._code
+
+    def _read(self, key: tuple[object, ...]) -> dict[str, Any] | None:
+        """What was kept, where that is whole."""
+        found = kept(self._folder, *key)
+        judged: dict[str, Any] | None = json.loads(found) if found else None
+        if judged and not judged.get("finished", True):
+            try:
+                final = self.final_file(judged["final"]).read_bytes()
+            except OSError:
+                return None
+            if hashlib.sha256(final).hexdigest() != judged["final"]:
+                return None
+        return judged

@@ -5,8 +5,9 @@ object first. Grouping compares signatures (:mod:`chairfinder.grouping`), and so
 (:mod:`chairfinder.leakage`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -41,6 +42,30 @@ class Signature:
     silhouette: Bits | None = None
     mirrored_silhouette: Bits | None = None
     centres: tuple[Bits, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`from_json` reads, exactly: hashes are hexadecimal."""
+        hashes = {name: _to_hex(getattr(self, name)) for name in _HASHES}
+        centres = [_to_hex(centre) for centre in self.centres]
+        return {**hashes, "mean_colour": self.mean_colour.tolist(), "aspect": self.aspect, "centres": centres}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Signature":
+        """The signature that :meth:`to_json` gave."""
+        read = {name: _from_hex(values[name]) for name in _HASHES}
+        centres = tuple(map(_from_hex, values["centres"]))
+        return cls(mean_colour=np.array(values["mean_colour"]), aspect=values["aspect"], centres=centres, **read)
+
+
+_HASHES = ("colours", "mirrored_colours", "silhouette", "mirrored_silhouette")
+
+
+def _to_hex(bits: Bits | None) -> str:
+    return "" if bits is None else np.packbits(bits).tobytes().hex()
+
+
+def _from_hex(text: str) -> Any:
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8)).astype(bool) if text else None
 
 
 def segment_signature(segment: Image.Image) -> Signature:

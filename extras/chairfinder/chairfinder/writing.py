@@ -63,26 +63,31 @@ def write_collection(
     """
     out = Path(out).expanduser()
     with atomic_folder(out) as folder:
-        for kind in KINDS:
-            image_file(folder, kind, "").parent.mkdir()
-        manifest = pd.DataFrame(
-            [_write_item(folder, item) for item in items], columns=[*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS]
-        )
-        manifest = manifest.drop(columns=[name for name in OPTIONAL_COLUMNS if not manifest[name].any()])
-        for kind in KINDS:
-            of_kind = manifest["kind"] == kind
-            try:
-                manifest.loc[of_kind, "split"] = assign_splits(
-                    manifest.loc[of_kind, "group"].tolist(), _RATIOS[kind], seed
-                )
-            except CollectionError as error:
-                raise CollectionError(f"too few {kind}s: {error}") from None
-        check_manifest(manifest, out)
-        manifest.map(to_cell).to_csv(folder / MANIFEST, index=False, lineterminator="\n")
-        for name, text in (extra_files or {}).items():
-            text = guard_table(text) if name.endswith(".csv") else text
-            (folder / name).write_text(text, encoding="utf-8")
+        fill_collection(folder, out, items, seed, extra_files)
     return Collection(out)
+
+
+def fill_collection(
+    folder: Path, out: Path, items: Iterable[Item], seed: int = 0, extra_files: Mapping[str, str] | None = None
+) -> None:
+    """What :func:`write_collection` does, in a ``folder`` that is there and empty. ``out``: its name in messages."""
+    for kind in KINDS:
+        image_file(folder, kind, "").parent.mkdir()
+    manifest = pd.DataFrame(
+        [_write_item(folder, item) for item in items], columns=[*MANIFEST_COLUMNS, *OPTIONAL_COLUMNS]
+    )
+    manifest = manifest.drop(columns=[name for name in OPTIONAL_COLUMNS if not manifest[name].any()])
+    for kind in KINDS:
+        of_kind = manifest["kind"] == kind
+        try:
+            manifest.loc[of_kind, "split"] = assign_splits(manifest.loc[of_kind, "group"].tolist(), _RATIOS[kind], seed)
+        except CollectionError as error:
+            raise CollectionError(f"too few {kind}s: {error}") from None
+    check_manifest(manifest, out)
+    manifest.map(to_cell).to_csv(folder / MANIFEST, index=False, lineterminator="\n")
+    for name, text in (extra_files or {}).items():
+        text = guard_table(text) if name.endswith(".csv") else text
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _write_item(folder: Path, item: Item) -> dict[str, str | int]:

@@ -67,22 +67,25 @@ def test_import_of_folders_that_are_missing_or_empty(fails, collection, tmp_path
         assert str(tmp_path / folder) in line
 
 
-def test_too_few_groups_to_split(fails, collection, tmp_path):
+def test_too_few_groups_to_split_is_said_and_what_was_judged_is_kept(call, collection, tmp_path):
     (tmp_path / "chairs").mkdir()
-    for file in sorted((collection.root / "segments").iterdir())[:2]:
+    segments = sorted((collection.root / "segments").iterdir())
+    rooms = collection.root / "backgrounds"
+    command = ("import", "--segments", tmp_path / "chairs", "--backgrounds", rooms, "-o", "c", *LENIENT)
+    for file in segments[:2]:
         shutil.copy(file, tmp_path / "chairs")
-    line = fails(
-        "import",
-        "--segments",
-        tmp_path / "chairs",
-        "--backgrounds",
-        collection.root / "backgrounds",
-        "-o",
-        "c",
-        *LENIENT,
-    )
-    assert "too few segments" in line
-    assert "2" in line
+    status, out, errors = call(*command)
+    assert (status, out) == (1, "")
+    kept, line = errors.replace("\r", "\n").splitlines()[-2:]
+    assert kept.startswith(f"what was done is kept in {Path.cwd() / '.c.part'}: the same command goes on")
+    assert line.startswith("chairlib: too few segments to split: of 2 files")
+    assert list(Path().iterdir()) == [Path(".c.part")]
+    for file in segments[2:]:
+        shutil.copy(file, tmp_path / "chairs")
+    status, _, errors = call(*command)
+    assert status == 0, errors
+    assert f"going on: {2 + len(list(rooms.iterdir()))} of " in errors
+    assert list(Path().iterdir()) == [Path("c")]
 
 
 def test_import_into_a_folder_that_holds_something(call):

@@ -274,6 +274,46 @@ def test_an_export_reads_back_as_the_same_crops(many, tmp_path, capsys):
         coco_chairs.export(*many, tmp_path / "out", **ANY)
 
 
+@pytest.mark.parametrize("changed", ["nothing", "a photo", "damage"])
+def test_a_stopped_export_goes_on_and_ends_as_one_that_was_not(many, tmp_path, monkeypatch, capsys, changed):
+    photos = tmp_path / "photos"
+    shutil.copytree(many[0], photos)
+    made, original, last = [], CocoChairs.read, 5
+
+    def read(data, index):
+        if len(made) == last:
+            raise KeyboardInterrupt
+        made.append(index)
+        return original(data, index)
+
+    monkeypatch.setattr(CocoChairs, "read", read)
+    with pytest.raises(KeyboardInterrupt):
+        coco_chairs.export(photos, many[1], tmp_path / "out", **ANY)
+    assert "the same command goes on" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    kept = [file for file in (tmp_path / ".out.part").iterdir() if file.name != "lock"]
+    assert len(kept) == 2 * 5
+    if changed == "damage":
+        kept[0].write_bytes(b"")
+    elif changed == "a photo":
+        for photo in photos.iterdir():
+            photo.write_bytes((many[0] / photo.name).read_bytes() + b" ")
+    made.clear()
+    last = 1000
+    written = coco_chairs.export(photos, many[1], tmp_path / "out", **ANY)
+    n_crops = sum(map(len, written.values()))
+    known = {"nothing": 5, "damage": 4, "a photo": 0}[changed]
+    assert len(made) == n_crops - known
+    assert f"{known} of {len(written['train'])} images of train were done before" in capsys.readouterr().err
+    coco_chairs.export(*many, tmp_path / "afresh", **ANY)
+    one, two = (
+        {file.relative_to(folder): file.read_bytes() for folder in [tmp_path / name] for file in folder.rglob("*.*")}
+        for name in ("out", "afresh")
+    )
+    assert one == two
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["afresh", "out", "photos"]
+
+
 def test_the_command_says_what_it_wrote_and_left_out(many, tmp_path, capsys, monkeypatch):
     given = {"--images": many[0], "--annotations": many[1], "--out": tmp_path / "out"}
     words = [str(word) for pair in given.items() for word in pair]

@@ -218,7 +218,7 @@ def test_fetch_and_a_second_time(get, server):
 def test_unpacked_again_from_the_archive_that_is_there(get, server):
     get()
     shutil.rmtree(get.out / "ObjectDiscovery-data")
-    (get.out / ".ObjectDiscovery-data.0123abcd.tmp" / "Data").mkdir(parents=True)  # an unpacking that was killed
+    (get.out / ".ObjectDiscovery-data.part" / "whole" / "Data").mkdir(parents=True)  # an unpacking that was killed
     get()
     assert_whole(get)
     assert len(server.requests) == 1

@@ -2,9 +2,15 @@
 
 import csv
 import dataclasses
+import errno
 import hashlib
 import io
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 import unicodedata
 import warnings
 from pathlib import Path
@@ -404,13 +410,14 @@ def make_opaque(folder):
         (lambda chairs, rooms: rooms.rename(rooms.parent / "elsewhere"), "rooms is not a folder"),
     ],
 )
-def test_what_cannot_be_split_is_one_clear_error_and_leaves_nothing(folders, spoil, message):
+def test_what_cannot_be_split_is_one_clear_error_and_leaves_no_collection(folders, spoil, message):
     spoil(*folders)
-    before = sorted(folders[0].parent.rglob("*"))
+    before = listing(folders[0].parent)
     with pytest.raises(CollectionError, match=message) as caught:
         run(folders)
     assert "\n" not in str(caught.value)
-    assert sorted(folders[0].parent.rglob("*")) == before
+    # What was found out about each file is kept for the call with more of them.
+    assert [name for name in listing(folders[0].parent) if not name.startswith(".out.part")] == before
 
 
 def test_an_existing_folder_is_never_written_into(folders):
@@ -423,20 +430,201 @@ def test_an_existing_folder_is_never_written_into(folders):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
-def test_an_interruption_leaves_nothing(folders, monkeypatch, tmp_path):
-    copies = tmp_path / "temporary"
-    copies.mkdir()
-    monkeypatch.setattr(importing.tempfile, "tempdir", str(copies))
-    blob(9).save(folders[0] / "a.webp", lossless=True)
+# -- stopped, and started again ---------------------------------------------------------------------------------------
 
-    def interrupted(*_):
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(building, "_items", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run(folders)
-    assert list(copies.iterdir()) == []
-    assert not (tmp_path / "out").exists()
+def listing(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def content(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def screened(monkeypatch):
+    """The sizes of the images that were screened; at the number in ``stop_at``, the work is stopped by ``error``."""
+
+    class Screened(list):
+        stop_at, error = 0, KeyboardInterrupt()
+
+    seen = Screened()
+    for name in ("screen_segment", "screen_background"):
+        original = getattr(importing, name)
+
+        def screen(image, original=original, **options):
+            if seen.stop_at and len(seen) + 1 >= seen.stop_at:
+                raise seen.error
+            seen.append(image.size)
+            return original(image, **options)
+
+        monkeypatch.setattr(importing, name, screen)
+    return seen
+
+
+def stop(folders, screened, at=11, error=None, **options):
+    """Stop an import at the file of that number that is screened; how many were, which threads may make one more."""
+    screened.stop_at, screened.error = at, error or KeyboardInterrupt()
+    with pytest.raises(type(screened.error)):
+        run(folders, **options)
+    screened.stop_at, n_screened = 0, len(screened)
+    screened.clear()
+    return n_screened
+
+
+@pytest.fixture
+def awkward(folders):
+    """Files that are written anew, refused, and damaged beside those that are taken as they are."""
+    blob(20).save(folders[0] / "a.webp", lossless=True)
+    Image.new("RGBA", (64, 64)).save(folders[0] / "empty.png")
+    (folders[0] / "no image.png").write_bytes(b"text")
+    room(30).save(folders[1] / "a.png")
+    note(folders[0], ["file", "shape_group", "licence"], ["0.png", "g", "CC0-1.0"], ["1.png", "g", "CC BY 4.0"])
+    return folders
+
+
+def test_a_stopped_import_goes_on_and_ends_as_one_that_was_not(awkward, screened, capsys):
+    whole = run(awkward, "uninterrupted")
+    screened.clear()
+    n_screened = stop(awkward, screened)
+    assert listing(awkward[0].parent / ".out.part")
+    assert not (awkward[0].parent / "out").exists()
+    assert "the same command goes on" in capsys.readouterr().err
+    report = import_folders(*awkward, awkward[0].parent / "out", thresholds=SMALL)
+    assert f"going on: {n_screened} of 20 images were done before" in capsys.readouterr().err
+    assert len(screened) == 19 - n_screened  # one file is no image, and is never screened
+    assert report.collection.hash == whole.collection.hash
+    assert content(report.collection.root) == content(whole.collection.root)
+    assert {path.name: reason for path, reason in report.refused} == reasons(whole)
+    assert sorted(path.name for path in awkward[0].parent.iterdir()) == ["chairs", "out", "rooms", "uninterrupted"]
+
+
+def test_a_file_that_changed_in_between_is_judged_anew(awkward, screened):
+    stop(awkward, screened, at=19)
+    blob(77).save(awkward[0] / "3.png")
+    whole = run(awkward)
+    assert len(screened) == 2  # that one, and the one at which the first call was stopped
+    assert content(whole.collection.root) == content(run(awkward, "afresh").collection.root)
+
+
+@pytest.mark.parametrize("changed", [{"thresholds": dataclasses.replace(SMALL, edge_cut=0.5)}, {"seed": 5}, {}])
+def test_only_what_decides_a_judgement_makes_it_void(awkward, screened, changed):
+    stop(awkward, screened, at=19)
+    report = run(awkward, **changed)
+    assert len(screened) == (19 if "thresholds" in changed else 1)
+    assert content(report.collection.root) == content(run(awkward, "afresh", **changed).collection.root)
+
+
+def test_other_code_makes_judgements_void(folders, screened, monkeypatch):
+    stop(folders, screened)
+    original = importing.code_hash
+    monkeypatch.setattr(importing, "code_hash", lambda module: original(module) + "x")
+    run(folders)
+    assert len(screened) == 16
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(file.read_bytes()[:-3]), Path.unlink])
+def test_what_is_damaged_is_judged_anew(awkward, screened, monkeypatch, damage):
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "find_groups", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(awkward)
+    screened.clear()
+    kept = [file for file in (awkward[0].parent / ".out.part").iterdir() if file.is_file() and file.name != "lock"]
+    anew = [file for file in kept if file.suffix == ".image"]
+    assert len(anew) == 2
+    assert len(kept) == 19 + 2
+    damage(anew[0])
+    damage(next(file for file in kept if not file.suffix and b"refused" in file.read_bytes()))
+    report = run(awkward)
+    assert len(screened) == 2
+    assert content(report.collection.root) == content(run(awkward, "afresh").collection.root)
+
+
+def test_a_full_disk_is_one_line_and_the_next_call_goes_on(awkward, screened, monkeypatch, capsys):
+    written, original = [], Path.write_bytes
+
+    def fill_up(path, data):
+        written.append(path)
+        if len(written) > 12:
+            original(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
+    with pytest.raises(ChairlibError, match=r"^cannot write .*: No space left on device\. Free some space") as caught:
+        run(awkward)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(Path, "write_bytes", original)
+    screened.clear()
+    report = run(awkward)
+    assert 0 < len(screened) < 12
+    assert content(report.collection.root) == content(run(awkward, "afresh").collection.root)
+
+
+def test_an_interruption_while_writing_leaves_no_half_collection(folders, screened, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "find_groups", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(folders)
+    assert not (folders[0].parent / "out").exists()
+    assert not (folders[0].parent / ".out.part" / "whole").exists()
+    screened.clear()
+    run(folders)
+    assert screened == []
+
+
+_SLOWLY = """
+import sys, time
+from chairfinder import importing
+from chairfinder.screening import Thresholds
+for name in ("screen_segment", "screen_background"):
+    def screen(image, original=getattr(importing, name), **options):
+        time.sleep(0.05)
+        return original(image, **options)
+    setattr(importing, name, screen)
+from chairlib import cli
+cli.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_stopped_at_random_moments_it_ends_as_one_that_was_not(tmp_path, awkward, how):
+    for number in range(60):
+        blob(100 + number).save(awkward[0] / f"more{number}.png")
+    thresholds = [f"{item.name}={getattr(SMALL, item.name)}" for item in dataclasses.fields(SMALL)]
+    command = [sys.executable, "-c", _SLOWLY, "import", "--segments", awkward[0], "--backgrounds", awkward[1]]
+    command += [part for threshold in thresholds for part in ("--threshold", threshold)]
+    part, rng, stops, said = tmp_path / ".out.part", np.random.default_rng(int(how)), 0, ""
+
+    def n_kept() -> int:
+        return sum(len(path.name) == 64 for path in part.glob("*"))
+
+    for _ in range(40):
+        # Whoever starts the tests may have told this process to ignore Ctrl-C, and a child would inherit it.
+        process = subprocess.Popen(
+            [*command, "--out", tmp_path / "out"],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        before, more = n_kept(), rng.integers(20)
+        while process.poll() is None and n_kept() <= before + more:
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 0.1))
+        process.send_signal(how)
+        _, said = process.communicate(timeout=120)
+        assert "Traceback" not in said
+        if process.returncode == 0 or (tmp_path / "out").exists():  # finished, or stopped at its very end
+            break
+        stops += 1
+    assert stops >= 2
+    assert "images were done before" in said or process.returncode != 0
+    whole = run(awkward, "uninterrupted")
+    assert content(tmp_path / "out") == content(whole.collection.root)
+    assert how == signal.SIGKILL or not part.exists()
 
 
 def test_images_that_become_the_same_jpeg_are_taken_once(folders):

@@ -5,11 +5,12 @@ are rendered, in what order, or by how many processes.
 """
 
 import hashlib
+import io
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ from tqdm import tqdm
 from chairfinder.provenance import Provenance
 from chairfinder.screening import screen_background
 from chairfinder.screening.rooms import flat_graphic, no_detail
-from chairfinder.writing import Item, write_collection
+from chairfinder.writing import Item, fill_collection
 from chairlib.collection import Collection
 from chairlib.core.code import code_hash
-from chairlib.core.errors import ParameterError
-from chairlib.core.files import atomic_path, check_free
+from chairlib.core.errors import ChairlibError, ParameterError
+from chairlib.core.files import atomic_folder, check_free, keep, kept
+from chairlib.core.progress import note
 from chairmaker.chairs import FAMILIES, Design, design_group, draw_design
 from chairmaker.engine import mitsuba, use_one_thread
 from chairmaker.materials import MATERIALS, Material, pick
@@ -39,8 +41,9 @@ from chairmaker.render import (
 from chairmaker.rooms import Room, draw_room
 from chairmaker.workers import in_processes
 
-#: An image to render: the file to write, "segment" or "background", seed, number, and size in pixels.
-Task = tuple[Path, str, int, int, int]
+#: An image to render: the folder beside which it is kept, "segment" or "background", seed, number, size in pixels, and
+#: the :func:`renderer_fingerprint`.
+Task = tuple[Path, str, int, int, int, str]
 
 _DESIGN, _CHAIR, _ROOM = range(3)
 _SMALLEST, _LARGEST = 32, 2048
@@ -219,14 +222,15 @@ def render_room(seed: int, index: int, size: int = 128) -> Image.Image:
 
 
 def render_file(task: Task) -> None:
-    """Render one image and write its file, which is whole or absent."""
-    path, kind, seed, index, size = task
+    """Render one image, and keep its file beside the task's folder."""
+    folder, kind, seed, index, size, _ = task
     image = render_chair(seed, index, size)[0] if kind == "segment" else render_room(seed, index, size)
-    with atomic_path(path) as temporary:
-        if kind == "segment":
-            image.save(temporary, "PNG", optimize=True)
-        else:
-            image.save(temporary, "JPEG", quality=87, optimize=True)
+    stream = io.BytesIO()
+    if kind == "segment":
+        image.save(stream, "PNG", optimize=True)
+    else:
+        image.save(stream, "JPEG", quality=87, optimize=True)
+    keep(folder, stream.getvalue(), *task[1:])
 
 
 def _group(kind: str, seed: int, index: int) -> str:
@@ -234,13 +238,13 @@ def _group(kind: str, seed: int, index: int) -> str:
 
 
 def renderer_fingerprint() -> str:
-    """Mitsuba's version and a hash of all code that may change a pixel: that which renders, and the screening of rooms.
+    """Versions of libraries, and a hash of all code that may change a pixel: that which renders or screens rooms.
 
     Images that an interrupted call has left are used only while it stays the same.
     """
     # Screening decides which rooms are drawn again.
     code = [code_hash(module) for module in ("chairmaker.catalogue", "chairfinder.screening")]
-    return " ".join([mitsuba().__version__, *code])
+    return " ".join([mitsuba().__version__, *code, *map(version, ("numpy", "pillow", "scipy"))])
 
 
 def estimate_time(counts: dict[str, int], size: int, seed: int, workers: int) -> str:
@@ -267,8 +271,10 @@ def _items(tasks: list[Task]) -> Iterator[Item]:
     """The images of all tasks as items of a collection, without repeated ones."""
     seen = set()
     provenance = Provenance("procedural", author="Chair Segments", licence="CC0-1.0")
-    for path, kind, seed, index, size in tasks:
-        data = path.read_bytes()
+    for folder, kind, seed, index, size, code in tasks:
+        data = kept(folder, kind, seed, index, size, code)
+        if data is None:
+            raise ChairlibError(f"{kind} {index} was there a moment ago; run it again.")
         digest = hashlib.sha256(data).digest()
         if digest not in seen:
             seen.add(digest)
@@ -295,8 +301,8 @@ def render_collection(
     """Render a new collection into the folder ``out``, which must be absent or empty.
 
     ``size`` is in pixels (images are square). ``workers`` is the number of processes, each on one core: by default one
-    for each core. With ``progress`` an estimate and a progress bar go to standard error. If the call is interrupted,
-    finished images stay in a hidden folder beside ``out``, and the same call goes on from them.
+    for each core. With ``progress`` an estimate and a progress bar go to standard error. If the call is stopped in any
+    way, finished images stay in a hidden folder beside ``out``, and the same call goes on from them.
 
     Raises ParameterError for fewer than 3 of a kind or a size under 32, ChairlibError where Mitsuba is missing or
     nothing can be written.
@@ -309,34 +315,31 @@ def render_collection(
     _check("workers", workers, 1)
     out = Path(out).expanduser()
     check_free(out)
-    digest = hashlib.sha256(f"{seed} {size} {renderer_fingerprint()}".encode()).hexdigest()[:8]
-    kept = out.absolute().with_name(f".{out.name}.rendering-{digest}")
-    counts = {"segment": segments, "background": backgrounds}
-    tasks = [(kept / f"{kind}-{i}", kind, seed, i, size) for kind, count in counts.items() for i in range(count)]
-    missing = [task for task in tasks if not task[0].is_file()]
-    if progress:
-        left = {kind: sum(task[1] == kind for task in missing) for kind in counts}
-        there = f", {len(tasks) - len(missing)} of them already there" if len(missing) < len(tasks) else ""
-        # Printed before the estimate, which renders some images itself: at large sizes that takes a while.
-        announced = f"Rendering {segments} segments and {backgrounds} backgrounds of {size} pixels{there}: "
-        print(announced, end="", file=sys.stderr, flush=True)
-        length = (
-            estimate_time(left, size, seed, min(workers, max(len(missing), 1))) if missing else "nothing left to do"
+    counts, code = {"segment": segments, "background": backgrounds}, renderer_fingerprint()
+    with atomic_folder(out) as folder:
+        tasks = [(folder, kind, seed, i, size, code) for kind, count in counts.items() for i in range(count)]
+        missing = [task for task in tasks if kept(*task) is None]
+        if progress:
+            _announce(counts, tasks, missing, workers)
+        bar = tqdm(
+            total=len(tasks), initial=len(tasks) - len(missing), desc="rendering", unit="image", disable=not progress
         )
-        print(f"{length}.", file=sys.stderr)
-    bar = tqdm(
-        total=len(tasks), initial=len(tasks) - len(missing), desc="rendering", unit="image", disable=not progress
-    )
-    try:
         with bar:
             for _ in in_processes(render_file, missing, workers):
                 bar.update()
-    except KeyboardInterrupt:
-        # The bar may have counted fewer: it waits for images in their order.
-        n_kept = sum(task[0].is_file() for task in tasks)
-        print(f"{n_kept} of {len(tasks)} images are kept: the same command goes on from there.", file=sys.stderr)
-        raise
-    readme = _readme(out.name, segments, backgrounds, size, seed)
-    collection = write_collection(out, _items(tasks), seed, {"README.md": readme})
-    shutil.rmtree(kept, ignore_errors=True)
-    return collection
+        readme = _readme(out.name, segments, backgrounds, size, seed)
+        fill_collection(folder, out, _items(tasks), seed, {"README.md": readme})
+    return Collection(out)
+
+
+def _announce(counts: dict[str, int], tasks: list[Task], missing: list[Task], workers: int) -> None:
+    """Say what is to be rendered, how much of it was done before, and how long the rest takes."""
+    _, _, seed, _, size, _ = tasks[0]
+    if len(missing) < len(tasks):
+        note(f"going on: {len(tasks) - len(missing):,} of {len(tasks):,} images were done before")
+    # Printed before the estimate, which renders some images itself: at large sizes that takes a while.
+    announced = f"Rendering {counts['segment']} segments and {counts['background']} backgrounds of {size} pixels: "
+    print(announced, end="", file=sys.stderr, flush=True)
+    left = {kind: sum(task[1] == kind for task in missing) for kind in counts}
+    length = estimate_time(left, size, seed, min(workers, max(len(missing), 1))) if missing else "nothing left to do"
+    print(f"{length}.", file=sys.stderr)

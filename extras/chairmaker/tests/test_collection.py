@@ -4,6 +4,7 @@ import builtins
 import contextlib
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -465,29 +466,49 @@ def test_a_folder_with_something_in_it_is_refused_before_rendering(tmp_path, mon
         render_collection(tmp_path, 3, 3, size=32, progress=True, workers=1)
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_what_an_interrupted_call_finished_is_not_rendered_again(tmp_path, monkeypatch, capsys):
-    plain_run = render_collection(tmp_path / "plain", 3, 4, size=32, seed=5, progress=False, workers=1)
+    plain_run = render_collection(tmp_path / "plain" / "c", 3, 4, size=32, seed=5, progress=False, workers=1)
     original, done = catalogue.render_file, []
 
     def stop_after_four(task):
         original(task)
-        if len(done) == 3:  # the fourth is written, but not counted
+        if len(done) == 3:  # the fourth is kept, but not counted
             raise KeyboardInterrupt
-        done.append(task[0].name)
+        done.append(task[1:])
 
     monkeypatch.setattr(catalogue, "render_file", stop_after_four)
     with pytest.raises(KeyboardInterrupt):
         render_collection(tmp_path / "c", 3, 4, size=32, seed=5, workers=1)
-    assert "4 of 7 images are kept" in capsys.readouterr().err
+    assert "the same command goes on" in capsys.readouterr().err
     assert not (tmp_path / "c").exists()
     again = []
-    monkeypatch.setattr(catalogue, "render_file", lambda task: (original(task), again.append(task[0].name)))
+    monkeypatch.setattr(catalogue, "render_file", lambda task: (original(task), again.append(task[1:])))
     collection = render_collection(tmp_path / "c", 3, 4, size=32, seed=5, workers=1)
-    assert "4 of them already there" in capsys.readouterr().err
+    assert "going on: 4 of 7 images were done before" in capsys.readouterr().err
     assert len(again) == 3
     assert not set(again) & set(done)
-    assert collection.hash == plain_run.hash
+    assert content(collection.root) == content(plain_run.root)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "plain"]
+
+
+def test_a_damaged_image_is_rendered_again(tmp_path, monkeypatch):
+    plain_run = render_collection(tmp_path / "plain" / "c", 3, 3, size=32, seed=5, progress=False, workers=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "fill_collection", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            render_collection(tmp_path / "c", 3, 3, size=32, seed=5, progress=False, workers=1)
+    kept = [file for file in (tmp_path / ".c.part").iterdir() if file.is_file() and file.name != "lock"]
+    assert len(kept) == 6
+    kept[0].write_bytes(kept[0].read_bytes()[:-1])
+    original, again = catalogue.render_file, []
+    monkeypatch.setattr(catalogue, "render_file", lambda task: (original(task), again.append(task)))
+    collection = render_collection(tmp_path / "c", 3, 3, size=32, seed=5, progress=False, workers=1)
+    assert len(again) == 1
+    assert content(collection.root) == content(plain_run.root)
 
 
 def test_the_estimate_renders_only_what_is_missing(monkeypatch):
@@ -590,14 +611,21 @@ def _start_rendering(folder) -> subprocess.Popen:
         "if __name__ == '__main__':\n"
         f"    render_collection({str(folder / 'c')!r}, 12, 12, size=32, workers=2)\n"
     )
-    return subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, str(script)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Whoever starts the tests may have told this process to ignore Ctrl-C, and a child would inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_stopped_in_the_middle_it_goes_on_and_no_process_stays(tmp_path, how):
     process = _start_rendering(tmp_path)
-    while len(list(tmp_path.glob(".c.rendering-*/*"))) < 5:
+    while _n_kept(tmp_path) < 5:
         assert process.poll() is None
         time.sleep(0.05)
     # Ctrl-C reaches every process of a terminal; kill only the one.
@@ -609,14 +637,20 @@ def test_stopped_in_the_middle_it_goes_on_and_no_process_stays(tmp_path, how):
             break
         time.sleep(0.1)
     assert not _living_members(process.pid)
-    kept = len([path for path in tmp_path.glob(".c.rendering-*/*") if not path.name.startswith(".")])
-    assert kept >= 4
+    n_kept = _n_kept(tmp_path)
+    assert n_kept >= 5
     again = _start_rendering(tmp_path)
     _, shown = again.communicate(timeout=200)
     assert again.returncode == 0, shown
-    assert f"{kept} of them already there" in shown
+    # A file may have been cut short by the kill.
+    counted = re.search(r"going on: (\d+) of 24 images were done before", shown)
+    assert n_kept - 2 <= int(counted[1]) <= n_kept
     assert len(Collection(tmp_path / "c").rows("segment")) == 12
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "render.py"]
+
+
+def _n_kept(folder: Path) -> int:
+    return sum(len(path.name) == 64 for path in folder.glob(".c.part/*"))
 
 
 def _living_members(group: int) -> list[str]:

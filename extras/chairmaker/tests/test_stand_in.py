@@ -1,6 +1,7 @@
 """The stand-in for Object Discovery: sound subjects, exact masks, the release's layout, the same for the same seed."""
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,19 +202,41 @@ def test_the_same_seed_gives_the_same_files_over_any_number_of_processes(tmp_pat
     assert _digest(one) == _digest(two)
 
 
-def test_an_interrupted_call_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_interrupted_call_goes_on(tmp_path, monkeypatch, capsys, damaged):
     calls = []
 
-    def interrupted(*args, **options):
+    def flat(*args, **options):
         calls.append(args)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return _flat(*args, **options)
 
-    monkeypatch.setattr(dataset, "render_subject", interrupted)
+    monkeypatch.setattr(dataset, "render_subject", flat)
     with pytest.raises(KeyboardInterrupt):
-        render_stand_in(tmp_path / "out", images=5, size=32, progress=False, workers=1)
-    assert list(tmp_path.iterdir()) == []
+        render_stand_in(tmp_path / "a" / "out", images=5, size=32, progress=False, workers=1)
+    assert not (tmp_path / "a" / "out").exists()
+    if damaged:
+        kept = next(file for file in (tmp_path / "a" / ".out.part").iterdir() if file.name != "lock")
+        kept.write_bytes(kept.read_bytes()[:-1])
+    calls[:] = [None] * 3  # no more interruptions
+    out = render_stand_in(tmp_path / "a" / "out", images=5, size=32, progress=False, workers=1)
+    assert len(calls) - 3 == 15 - (1 if damaged else 2)
+    calls[:] = [None] * 3
+    assert _digest(out) == _digest(render_stand_in(tmp_path / "b" / "out", 5, 32, progress=False, workers=1))
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["out"]
+
+
+def test_it_is_said_how_much_was_done_before(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(dataset, "render_subject", _flat)
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            render_stand_in(tmp_path / "out", images=5, size=32, workers=1)
+    assert "the same command goes on" in capsys.readouterr().err
+    render_stand_in(tmp_path / "out", images=6, size=32, workers=1)
+    # The sixth of each is new, and which show no subject may change with their number.
+    assert re.search(r"going on: 1\d of 18 images were done before", capsys.readouterr().err)
 
 
 def test_what_is_there_is_never_replaced(tmp_path):

@@ -1,17 +1,19 @@
 """The stand-in as files, in the layout of the Object Discovery release."""
 
+import io
 import os
-import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chairlib.core.errors import ParameterError
-from chairlib.core.files import atomic_folder, check_free, write_json
-from chairlib.core.progress import progress_bar
+from chairlib.core.code import code_hash
+from chairlib.core.errors import ChairlibError, ParameterError
+from chairlib.core.files import atomic_folder, check_free, keep, kept, write_json
+from chairlib.core.progress import note, progress_bar
 from chairmaker.engine import mitsuba
 from chairmaker.materials import Part, glow, plain
 from chairmaker.render import View, encode, smooth_light
@@ -28,9 +30,11 @@ _SAMPLES = 12
 #: Mean and standard deviation of the grey (linear) that a picture's mean, in logarithms, is exposed to.
 _EXPOSURE = {"Airplane": (0.27, 0.07), "Car": (0.18, 0.06), "Horse": (0.21, 0.05)}
 
-#: Folder, category, seed, number, size in pixels, the image's id, whether it shows the subject, whether its mask is
-#: written.
-_Task = tuple[Path, str, int, int, int, str, bool, bool]
+_KINDS = ("image", "mask")
+
+#: The folder beside which results are kept, category, seed, number, size in pixels, the image's id, whether it shows
+#: the subject, whether its mask is written, and the code that renders.
+_Task = tuple[Path, str, int, int, int, str, bool, bool, str]
 
 
 def picture_window(scene: Scene, size: int) -> tuple[int, int, int, int]:
@@ -97,30 +101,55 @@ def render_subject(
     return picture, Image.fromarray(subject_mask(scene, size, number))
 
 
+def _key(task: _Task) -> tuple[object, ...]:
+    """All that decides the pixels of a task's image."""
+    _, category, seed, index, size, _, present, _, code = task
+    return "stand-in", category, seed, index, size, present, code
+
+
 def _render_files(task: _Task) -> None:
-    """Render one image and its mask, and write both into their folders."""
-    folder, category, seed, index, size, name, present, labelled = task
+    """Render one image and its mask, and keep both files beside the folder."""
+    folder, category, seed, index, size, _, present, _, _ = task
     picture, mask = render_subject(category, seed, index, size, present)
-    picture.save(folder / category / f"{name}.jpg", quality=_QUALITY, optimize=True)
+    streams = io.BytesIO(), io.BytesIO()
+    picture.save(streams[0], "JPEG", quality=_QUALITY, optimize=True)
+    mask.save(streams[1], "PNG", optimize=True)
+    for kind, stream in zip(_KINDS, streams, strict=True):
+        keep(folder, stream.getvalue(), kind, *_key(task))
+
+
+def _kept_files(task: _Task) -> list[bytes] | None:
+    """The files of a task's image and mask, where both are kept and whole."""
+    files = [file for kind in _KINDS if (file := kept(task[0], kind, *_key(task))) is not None]
+    return files if len(files) == len(_KINDS) else None
+
+
+def _write_files(folder: Path, task: _Task) -> None:
+    """Write a task's image, and its mask unless it is to have none, into the folders of ``folder``."""
+    _, category, _, _, _, name, _, labelled, _ = task
+    files = _kept_files(task)
+    if files is None:
+        raise ChairlibError(f"image {name} of {category} was there a moment ago; run it again.")
+    (folder / category / f"{name}.jpg").write_bytes(files[0])
     if labelled:
-        mask.save(folder / category / "GroundTruth" / f"{name}.png", optimize=True)
+        (folder / category / "GroundTruth" / f"{name}.png").write_bytes(files[1])
 
 
-def _tasks(folder: Path, category: str, images: int, size: int, seed: int) -> list[_Task]:
+def _tasks(folder: Path, category: str, images: int, size: int, seed: int, code: str) -> list[_Task]:
     rng = np.random.default_rng([seed, _LAYOUT, CATEGORIES.index(category)])
     names = np.sort(rng.choice(np.arange(1, min(_IDS, 28 * images + 30)), images, replace=False))
     order = rng.permutation(images)
     empty, unlabelled = round(_EMPTY * images), round(_UNLABELLED * images)
     without, without_mask = set(order[:empty]), set(order[empty : empty + unlabelled])
     return [
-        (folder, category, seed, i, size, f"{names[i]:04d}", i not in without, i not in without_mask)
+        (folder, category, seed, i, size, f"{names[i]:04d}", i not in without, i not in without_mask, code)
         for i in range(images)
     ]
 
 
-def _copy_subset(tasks: list[_Task], seed: int) -> None:
+def _copy_subset(folder: Path, tasks: list[_Task], seed: int) -> None:
     """Copy a third of the labelled images into the folder of the category's subset."""
-    folder, category = tasks[0][:2]
+    category = tasks[0][1]
     rng = np.random.default_rng([seed, _LAYOUT, CATEGORIES.index(category), 100])
     labelled = [task[5] for task in tasks if task[7]]
     for name in rng.choice(labelled, max(1, round(_SUBSET * len(labelled))), replace=False):
@@ -140,7 +169,7 @@ def _readme(name: str, images: int, size: int, seed: int) -> str:
     )
 
 
-def _estimate(images: int, size: int, seed: int, workers: int) -> str:
+def _estimate(images: float, size: int, seed: int, workers: int) -> str:
     """How long rendering will take, measured on one image of each category, in words."""
     start = time.perf_counter()
     for category in CATEGORIES:
@@ -161,8 +190,8 @@ def render_stand_in(
     """Render the stand-in into the folder ``out``, which must be absent or empty: ``images`` of each category.
 
     ``size`` is the longer side in pixels. ``workers`` is the number of processes, each on one core: by default one for
-    each core. With ``progress`` an estimate and a progress bar go to standard error. A call that fails or is
-    interrupted leaves nothing.
+    each core. With ``progress`` an estimate and a progress bar go to standard error. If the call is
+    stopped in any way, finished images stay in a hidden folder beside ``out``, and the same call goes on from them.
 
     Raises ParameterError for fewer than 3 images or a size out of range, ChairlibError where Mitsuba is missing or
     nothing can be written.
@@ -175,25 +204,39 @@ def render_stand_in(
         raise ParameterError(f"workers is {workers!r}; expected a whole number, 1 or more.")
     _check(CATEGORIES[0], seed, size)
     check_free(out)
-    mitsuba()
-    if progress:
-        length = _estimate(images, size, seed, workers)
-        print(
-            f"Rendering {images} images each of airplanes, cars and horses, {size} pixels wide: {length}.",
-            file=sys.stderr,
-        )
+    others = (mitsuba().__version__, *map(version, ("numpy", "pillow", "scipy")))
+    code = " ".join([code_hash("chairmaker.stand_in.dataset"), *others])
     with atomic_folder(out) as folder:
-        tasks = {category: _tasks(folder / "Data", category, images, size, seed) for category in CATEGORIES}
-        for category in CATEGORIES:
+        tasks = {category: _tasks(folder, category, images, size, seed, code) for category in CATEGORIES}
+        every = [task for some in tasks.values() for task in some]
+        missing = [task for task in every if _kept_files(task) is None]
+        if progress:
+            _announce(images, size, seed, workers, len(every), len(missing))
+        bar = progress_bar(
+            total=len(every),
+            initial=len(every) - len(missing),
+            desc="rendering",
+            unit="image",
+            disable=not progress,
+        )
+        with bar:
+            for _ in in_processes(_render_files, missing, workers):
+                bar.update()
+        for category, some in tasks.items():
             for name in (category, f"{category}100"):
                 (folder / "Data" / name / "GroundTruth").mkdir(parents=True)
-        every = [task for some in tasks.values() for task in some]
-        done = in_processes(_render_files, every, workers)
-        for _ in progress_bar(done, total=len(every), desc="rendering", unit="image", disable=not progress):
-            pass
-        for some in tasks.values():
-            _copy_subset(some, seed)
+            for task in some:
+                _write_files(folder / "Data", task)
+            _copy_subset(folder / "Data", some, seed)
         # People copy Data/ alone. This file goes along, so a copy is still known as the stand-in.
         write_json(folder / "Data" / "source.json", {"source": "stand-in", "name": "stand-in", "groups": {}})
         (folder / "README.md").write_text(_readme(out.name, images, size, seed), encoding="utf-8")
     return out
+
+
+def _announce(images: int, size: int, seed: int, workers: int, total: int, missing: int) -> None:
+    """Say what is to be rendered, how much of it was done before, and how long the rest takes."""
+    if missing < total:
+        note(f"going on: {total - missing:,} of {total:,} images were done before")
+    length = _estimate(missing / len(CATEGORIES), size, seed, workers) if missing else "nothing left to do"
+    note(f"Rendering {images} images each of airplanes, cars and horses, {size} pixels wide: {length}.")
