@@ -1,5 +1,8 @@
 """What several benchmarks of training share: a run of the benchmark without its record, and the work of an image."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -24,13 +27,21 @@ def train_once(
     device: str | torch.device,
     evaluations: int = 1,
     precision: str = "auto",
+    checkpoint: Path | None = None,
 ) -> tuple[nn.Module, Fit]:
     """Train a model from a random start, as a run of the benchmark does, but leave no record."""
     train = CompositeLoader(data, "train", resolution, recipe.batch_size, device, flip=recipe.flip, seed=seed)
     val = CompositeLoader(data, "val", resolution, 256, device, limit=val_images)
     torch.manual_seed(seed)
     network = build_model(model, width, resolution=resolution)
-    options = {"images": images, "evaluations": evaluations, "precision": precision, "seed": seed, "progress": False}
+    options: dict[str, Any] = {
+        "images": images,
+        "evaluations": evaluations,
+        "precision": precision,
+        "seed": seed,
+        "progress": False,
+        "checkpoint": checkpoint,
+    }
     return network, fit(network, train, val, recipe, **options)
 
 

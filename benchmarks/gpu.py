@@ -7,18 +7,23 @@ results that the record lacks. No part is begun after the deadline, and no cell 
     loader      its share of a training step (goal: under 2 %), memory of 50,000 composites (goal: at most 120 MB)
     training    U-Net: seconds to the paper's IoU at 64 pixels (goal: 10), images a second and share of the card's
                 measured bfloat16 peak by batch size (goal: 40 %), and where a step's time goes
+    deterministic  whether runs of one seed have the same bits with that setting and without it, how far their IoU lies
+                apart beside that of other seeds, and what it costs; by `determinism.py`, in a process of its own
     cells       Table 1's twelve cells and Table 2's four models by `fast` (goal: all in 15 minutes)
     line        21 points between two models
 
 What was reached stands in `records/gpu.json`. DATA is a collection, or a file of `pack_for_gpu.py`. Without a GPU it
 says that nothing is measured; --device cpu with small settings only shows that it works.
 
-    python benchmarks/gpu.py DATA [--minutes 8] [--parts composites loader training cells line] [--images 200000]
-        [--width 64] [--resolutions 32 64 128 256] [--record FILE] [--device cuda]
+    python benchmarks/gpu.py DATA [--minutes 8] [--parts composites loader training deterministic cells line]
+        [--images 200000] [--width 64] [--resolutions 32 64 128 256] [--record FILE] [--device cuda]
 """
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
 import zipfile
@@ -41,12 +46,12 @@ from chairlib.benchmark.steps import Stepper
 from chairlib.collection import Collection
 from chairlib.compositing.image_sets import pair_table
 from chairlib.compositing.loader import CompositeLoader
-from chairlib.core import published
+from chairlib.core import paths, published
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.files import write_json
 from chairlib.landscape.evaluator import interpolation_curve
 
-PARTS = ("composites", "loader", "training", "cells", "line")
+PARTS = ("composites", "loader", "training", "deterministic", "cells", "line")
 TABLE_2 = ("unet", "fcn_vgg16", "fcn_resnet50", "fcn_resnet101")
 
 
@@ -269,6 +274,35 @@ def where_the_time_goes(bench: Bench, batch_size: int) -> dict[str, float]:
     times = {name: value for name, value in times.items() if name.startswith("aten::")}
     largest = sorted(times, key=times.__getitem__, reverse=True)[:10]
     return {name: round(times[name] / sum(times.values()), 3) for name in largest}
+
+
+def deterministic(bench: Bench) -> None:
+    """In a process of its own: cuBLAS must be told before its first use, and the other parts have used it."""
+    arguments = bench.arguments
+    if not bench.lacks("deterministic"):
+        return
+    given = {
+        "data": bench.data,
+        "device": bench.device,
+        "width": arguments.width,
+        "resolution": arguments.resolutions[0] if len(arguments.resolutions) == 1 else 64,
+        "images": arguments.short_images,
+        "val-images": arguments.val_images,
+        "test-images": arguments.test_images,
+        "seeds": max(2, arguments.seeds),
+        "repeats": arguments.seeds,
+    }
+    command = [sys.executable, str(Path(__file__).with_name("determinism.py")), "--parts", "cuda", "--trial"]
+    command += [f"--{name}={value}" for name, value in given.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "CHAIRLIB_RECORDS": folder, "CHAIRLIB_HOME": str(paths.cache.parent)}
+        try:
+            subprocess.run(command, env=env, check=True, timeout=bench.left)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            print(f"deterministic: not measured ({error})", flush=True)
+            return
+        content = json.loads(next(Path(folder).glob("*.json")).read_text())
+    bench.write("deterministic", {**content["cuda"], "budget": content["budget"]})
 
 
 def cells(bench: Bench) -> None:

@@ -93,7 +93,7 @@ def _told_training(content: dict[str, Any]) -> str:
     half = f", the first {content['half_images']:,} at half the resolution," if content["half_images"] else ""
     return (
         f"{content['images_seen']:,} images{half} in {content['seconds']:.0f} s on {content['hardware']}, "
-        f"{content['precision']}; "
+        f"{content['precision']}{', deterministic' if content['parameters'].get('deterministic') else ''}; "
         f"converged after {content['converged_images']:,} images, {content['converged_seconds']:.0f} s"
     )
 

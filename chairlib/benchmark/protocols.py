@@ -22,6 +22,7 @@ from chairlib.collection import SPLITS, Collection
 from chairlib.compositing.loader import open_images
 from chairlib.compositing.released import is_released
 from chairlib.core.errors import ParameterError
+from chairlib.core.once import look
 
 #: The hash of the collection ``mini``, on which version 1 is defined.
 MINI_HASH = "f043787b2807758f"
@@ -71,7 +72,7 @@ def data_identity(data: str, resolution: int) -> tuple[str, str]:
         cpu = torch.device("cpu")
         sets = [open_images(data, split, resolution, cpu) for split in SPLITS]
         return sets[0].name, "".join(image_set.data_hash[:5] for image_set in sets)
-    collection = Collection(data)
+    collection = look(data, lambda: Collection(data))
     return collection.name, collection.hash
 
 

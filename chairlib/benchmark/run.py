@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from chairlib.benchmark.cost import measure_cost, reset_peak_memory
+from chairlib.benchmark.determinism import deterministic_mode
 from chairlib.benchmark.evaluation import Evaluation, evaluate, predict
 from chairlib.benchmark.metrics import Scores, none_if_nan
 from chairlib.benchmark.models import MIN_SIZE, check_model, count_parameters, model_code_hash, model_of
@@ -30,7 +31,7 @@ from chairlib.core import runs
 from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.errors import ParameterError
 from chairlib.core.runs import Record, Run
-from chairlib.core.tensors import load_tensors, save_tensors
+from chairlib.core.tensors import save_tensors
 
 #: Test composites kept with the record, so that reports can show predictions without the model.
 N_FIXED, N_EXTREME = 6, 4
@@ -81,14 +82,20 @@ def train(
     """Train the run's model, score it on the test split, and leave its record; a finished run is only read.
 
     Interrupted at any point, it goes on from its last checkpoint when called again, and ends with the same weights.
+    Called in two processes, it is trained in one; the other waits and reads the record, or goes on if the first dies.
     With ``weights`` in the settings, the model is scored as it is. ``model``: one that cannot be built by its name. It
     is scored each time, for nothing tells whether it is the one of last time. ``title``: what tables call it, where
     that is not its name.
     """
-    if model is not None:
-        (run.folder / "record.json").unlink(missing_ok=True)
-    elif run.record is not None:
+    if model is None and run.record is not None:
         return run.record
+    with run.alone(), deterministic_mode(pick_device(run.settings.device), run.settings.deterministic):
+        if model is not None:
+            (run.folder / "record.json").unlink(missing_ok=True)
+        return run.record or _train(run, progress, model, title)
+
+
+def _train(run: Run[BenchmarkSettings], progress: bool, model: nn.Module | None, title: str | None) -> Record:
     settings = run.settings
     recipe, device = recipe_of(settings), pick_device(settings.device)
 
@@ -221,7 +228,7 @@ def examples(record: Record, which: str) -> dict[str, np.ndarray]:
     ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], ``probabilities`` float [N, d, d] in [0, 1], ``ious`` [N]
     in per cent.
     """
-    tensors, _ = load_tensors(record.file("examples.safetensors"))
+    tensors = record.tensors("examples.safetensors")
     return {**_as_arrays(tensors, f"{which}."), "ious": tensors[f"{which}.iou"].numpy()}
 
 
@@ -233,7 +240,7 @@ def previews(record: Record) -> dict[str, np.ndarray]:
     """
     if not (record.folder / "previews.safetensors").is_file():
         return {}
-    tensors, _ = load_tensors(record.file("previews.safetensors"))
+    tensors = record.tensors("previews.safetensors")
     return {**_as_arrays(tensors), "seen": tensors["seen"].numpy()}
 
 

@@ -78,6 +78,7 @@ class BenchmarkSettings(ModelSettings):
     )
     seed: int = parameter(0, help="Seed of the initial weights, the order of images and their flips.")
     precision: str = parameter("auto", help="Of training: float32, bfloat16, or the faster one here, auto.")
+    deterministic: bool = parameter(False, help="On CUDA: the same bits for one seed, at a cost.", later=True)
     device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:

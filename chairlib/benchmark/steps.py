@@ -1,5 +1,7 @@
 """One training step: the gradients of a batch, at full or half resolution, and what the optimisers make of them."""
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from chairlib.benchmark.models import FCNVGG16, FCNResNet, UNet, evaluation_mode
 from chairlib.benchmark.optimizers import Optimizer
 from chairlib.benchmark.precision import forward_precision
 from chairlib.benchmark.recipes import Recipe
+from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ParameterError
 
 #: Steps in a row on batches of one shape before these are recorded. An epoch's smaller last batch stands alone.
@@ -52,6 +55,8 @@ class Stepper:
         ours = type(model) in (UNet, FCNVGG16, FCNResNet)
         #: Whether steps are recorded and replayed.
         self.records = ours and self.device.type == "cuda" and self.device.index == torch.cuda.current_device()
+        # Nobody has shown yet that a recorded step is deterministic too (`deterministic` in benchmarks/gpu.py).
+        self.records &= not torch.are_deterministic_algorithms_enabled()
         self.optimizer = Optimizer(model, recipe, recorded=self.records)
         self._shape, self._in_a_row = torch.Size(), 0
         self._graph: _Graph | None = None
@@ -109,3 +114,39 @@ class _Graph:
                 weight.grad = gradient
             stepper.optimizer.step()
         return self.loss.clone()
+
+
+def copy_weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of a model's weights by name."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def trainable_batches(model: nn.Module, train: CompositeLoader, recipe: Recipe) -> CompositeLoader:
+    """The loader, with a last batch of one image joined to the batch before it where the model cannot train on one.
+
+    BatchNorm cannot where features are 1 x 1: one value has no variance. Every other model keeps its batches. Raises
+    ParameterError where there is no batch to join.
+    """
+    one_image, one_mask = train.image_set.batch(train.indices[:1].to(train.device))
+    n_images, batch_size = len(train.indices), train.batch_size
+    if batch_size > 1 and (train.drop_last or n_images % batch_size != 1):
+        return train
+    halves = recipe.half_until > 0 and takes_half(model, one_image, one_mask)
+    kept = copy_weights(model)
+    try:
+        with torch.no_grad():
+            forward(model, one_image, torch.channels_last)
+            if halves:
+                forward(model, halve(one_image, one_mask)[0], torch.channels_last)
+        return train
+    except ValueError as error:
+        if n_images == 1 or batch_size == 1:
+            raise ParameterError(
+                f"model {name_of(model)} cannot train on a batch of one image: use 2 or more training images, "
+                f"found {n_images}, and a batch_size of 2 or more, found {batch_size} ({error})."
+            ) from error
+    finally:
+        model.load_state_dict(kept)
+    joined = copy.copy(train)
+    joined.join_last = True
+    return joined

@@ -3,11 +3,10 @@
 Budgets are counted in images, never in seconds: a clock would break "same seed, same bits" and exact resuming.
 """
 
-import copy
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,18 +17,20 @@ from torch import nn
 from chairlib.benchmark.adapters import adapt, check_trainable
 from chairlib.benchmark.evaluation import Evaluation, evaluate, holds_objects, predict
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
-from chairlib.benchmark.models import forward, is_made, name_of
+from chairlib.benchmark.models import is_made, name_of
 from chairlib.benchmark.precision import training_dtype
 from chairlib.benchmark.recipes import Recipe, get_recipe
-from chairlib.benchmark.steps import Stepper, halve, takes_half
+from chairlib.benchmark.steps import Stepper, copy_weights, halve, takes_half, trainable_batches
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.checks import check_count, check_positive
-from chairlib.core.errors import ChairlibError, ParameterError, RecordError
+from chairlib.core.errors import ChairlibError, ParameterError, RecordError, one_line
+from chairlib.core.files import disk_errors
 from chairlib.core.progress import note, progress_bar
+from chairlib.core.stopping import held_signals
 from chairlib.core.tensors import load_tensors, save_tensors
 
-#: At most this many seconds of training are lost by a kill.
-CHECKPOINT_SECONDS = 60
+#: At most this many seconds of training are lost by a kill, and at most so many by a signal while scoring.
+CHECKPOINT_SECONDS, SCORING_SECONDS = 60, 5
 #: Converged: the first evaluation within this many IoU points of the best one.
 CONVERGENCE_MARGIN = 0.5
 #: At most this many moments of training are kept as previews, of at most this many pixels a side.
@@ -84,7 +85,7 @@ class _Trainer:
         self.seconds = self.scoring_seconds = 0.0
         self.start: dict[str, float] | None = None
         self.history: list[dict[str, float]] = []
-        self.best = _copy_weights(model)
+        self.best = copy_weights(model)
         self.best_row = -1
         self.stopped_early = False
         # Summed on the device since the last evaluation: reading a loss at every step would wait for the device.
@@ -93,17 +94,21 @@ class _Trainer:
         self.previews: dict[str, torch.Tensor] = {}
         torch.manual_seed(seed)
 
-    def advance(self) -> Iterator[None]:
-        """Train from the current step on, yielding after each, until the last one or until stopped early."""
+    def advance(self, save: Callable[[], None]) -> Iterator[None]:
+        """Train from the current step on, yielding after each, until the last one or until stopped early.
+
+        Ctrl-C and SIGTERM would leave half a step: they wait for its end, and ``save`` is called before they count.
+        """
         while self.step < self.n_steps and not self.stopped_early:
             for images, masks in self.train.batches(*divmod(self.step, len(self.train))):
-                if self.step < self.half_steps:
-                    images, masks = halve(images, masks)
-                    self.half_images += len(images)
-                self.loss_sum += self.stepper(images, masks, self.recipe.rate_at(self.step, self.n_steps))
-                self.step += 1
-                self.images += len(images)
-                self.loss_count += 1
+                with held_signals(save):
+                    if self.step < self.half_steps:
+                        images, masks = halve(images, masks)
+                        self.half_images += len(images)
+                    self.loss_sum += self.stepper(images, masks, self.recipe.rate_at(self.step, self.n_steps))
+                    self.step += 1
+                    self.images += len(images)
+                    self.loss_count += 1
                 yield
                 if self.step == self.n_steps or self.stopped_early:
                     return
@@ -164,7 +169,7 @@ class _Trainer:
         self.loss_count = 0
         figures = [-past["val_loss"] if recipe.select == "loss" else past["val_iou"] for past in self.history]
         if self.best_row < 0 or recipe.select == "last" or figures[-1] > figures[self.best_row]:
-            self.best_row, self.best = len(self.history) - 1, _copy_weights(self.model)
+            self.best_row, self.best = len(self.history) - 1, copy_weights(self.model)
         self.stopped_early = recipe.has_settled([past["val_iou"] for past in self.history])
 
     _SCALARS = (
@@ -183,13 +188,34 @@ class _Trainer:
             for index, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{number}.{index}.{name}": tensor for name, tensor in state.items()}
         scalars = json.dumps({name: getattr(self, name) for name in self._SCALARS})
-        save_tensors(path, tensors, {"state": scalars, "fingerprint": fingerprint})
+        save_tensors(path, tensors, {"state": scalars, "fingerprint": fingerprint, "names": repr(sorted(tensors))})
 
-    def load(self, path: Path, fingerprint: str) -> None:
+    def load(self, path: Path, fingerprint: str) -> bool:
+        """Go on from a checkpoint. False where it is damaged: it has another name then, and training starts again."""
+        weights = copy_weights(self.model)
+        try:
+            self._load(path, fingerprint)
+            return True
+        except (RecordError, torch.OutOfMemoryError):
+            raise
+        except (ChairlibError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error.__cause__, OSError):  # it cannot be read
+                raise
+            note(f"{path} is damaged ({one_line(error)}); it is {path.name}.damaged now, and training starts again")
+        with disk_errors(path):
+            path.replace(f"{path}.damaged")
+        self.model.load_state_dict(weights)
+        return False
+
+    def _load(self, path: Path, fingerprint: str) -> None:
         tensors, metadata = load_tensors(path)
-        if metadata.get("fingerprint") != fingerprint:
+        if metadata["fingerprint"] != fingerprint:
             raise RecordError(f"{path} is the checkpoint of another run; delete it, or name another file.")
-        vars(self).update(json.loads(metadata["state"]))
+        state = json.loads(metadata["state"])
+        # PyTorch's optimizers take what is there, and begin anew with the rest.
+        if repr(sorted(tensors)) != metadata["names"] or state.keys() != set(self._SCALARS):
+            raise ValueError("a part is missing")
+        vars(self).update(state)
         # Training goes on as it began, also on hardware where the other precision is the faster one.
         self.stepper.dtype = getattr(torch, self.precision)
         self.model.load_state_dict(_under("model.", tensors))
@@ -218,10 +244,6 @@ def _levels(values: torch.Tensor) -> torch.Tensor:
     return (values[..., ::step, ::step] * 255).round().byte().cpu()
 
 
-def _copy_weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
 def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epochs: float | None) -> int:
     if images is not None and epochs is not None:
         raise ParameterError("give a budget in images or in epochs, not in both.")
@@ -242,37 +264,6 @@ def _count_steps(train: CompositeLoader, recipe: Recipe, images: int | None, epo
 def _evenly(n_steps: int, count: int) -> set[int]:
     """So many numbers of steps, evenly spread, the last at the end; every one where there are fewer."""
     return {math.ceil(n_steps * (number + 1) / count) for number in range(count)}
-
-
-def _trainable_batches(model: nn.Module, train: CompositeLoader, recipe: Recipe) -> CompositeLoader:
-    """The loader, with a last batch of one image joined to the batch before it where the model cannot train on one.
-
-    BatchNorm cannot where features are 1 x 1: one value has no variance. Every other model keeps its batches. Raises
-    ParameterError where there is no batch to join.
-    """
-    one_image, one_mask = train.image_set.batch(train.indices[:1].to(train.device))
-    n_images, batch_size = len(train.indices), train.batch_size
-    if batch_size > 1 and (train.drop_last or n_images % batch_size != 1):
-        return train
-    halves = recipe.half_until > 0 and takes_half(model, one_image, one_mask)
-    kept = _copy_weights(model)
-    try:
-        with torch.no_grad():
-            forward(model, one_image, torch.channels_last)
-            if halves:
-                forward(model, halve(one_image, one_mask)[0], torch.channels_last)
-        return train
-    except ValueError as error:
-        if n_images == 1 or batch_size == 1:
-            raise ParameterError(
-                f"model {name_of(model)} cannot train on a batch of one image: use 2 or more training images, "
-                f"found {n_images}, and a batch_size of 2 or more, found {batch_size} ({error})."
-            ) from error
-    finally:
-        model.load_state_dict(kept)
-    joined = copy.copy(train)
-    joined.join_last = True
-    return joined
 
 
 def fit(
@@ -304,8 +295,8 @@ def fit(
     previews: of how many images of ``val``, spread over all of them, to keep what the model makes of them at up to 12
         moments: the start, evaluations, and between few evaluations. No weight changes. See :attr:`Fit.previews`.
     checkpoint: a safetensors file, written every minute and at each evaluation. Where it is there, training goes on
-        from it and ends with the weights it would have had (bit for bit on the CPU; on CUDA the backward pass of
-        bilinear upsampling is not deterministic).
+        from it and ends with the weights it would have had (bit for bit on the CPU; on CUDA within
+        :func:`chairlib.benchmark.determinism.deterministic_mode`).
     precision: of the forward passes, see :func:`chairlib.benchmark.precision.training_dtype`. Training that goes on
         from a checkpoint keeps the one it began with.
     seed: of whatever draws random numbers while training (dropout); order and flips have the loader's seed.
@@ -330,7 +321,7 @@ def fit(
         model = adapt(model, resolution=train.image_set.batch(train.indices[:1].to(train.device))[0].shape[-2:])
     check_trainable(model)
     model.to(device=train.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    train = _trainable_batches(model, train, recipe)
+    train = trainable_batches(model, train, recipe)
     n_steps = _count_steps(train, recipe, images, epochs)
     n_evaluations = min(n_steps, evaluations or max(8, round(n_steps / len(train))))
     marks = _evenly(n_steps, n_evaluations)
@@ -352,8 +343,8 @@ def fit(
     }
     fingerprint = json.dumps(decisive, sort_keys=True)
     trainer = _Trainer(model, train, recipe, n_steps, seed, precision)
-    if path is not None and path.exists():
-        trainer.load(path, fingerprint)
+    if path is not None and path.exists() and not trainer.load(path, fingerprint):
+        trainer = _Trainer(model, train, recipe, n_steps, seed, precision)
     watched = None
     if previews:
         numbers = torch.arange(previews) * len(val.indices) // previews
@@ -364,6 +355,27 @@ def fit(
     bar = progress_bar(total=total, initial=trainer.images, desc="training", unit="image", disable=not progress)
     began = time.monotonic() - trainer.seconds
     saved = shown = trainer.seconds
+    saved_step = trainer.step
+
+    def save() -> None:
+        nonlocal saved, saved_step
+        trainer.seconds = saved = time.monotonic() - began
+        saved_step = trainer.step
+        if path is not None:
+            with held_signals():
+                trainer.save(path, fingerprint)
+
+    def look() -> None:
+        """What is due after this step. A signal while scoring leaves it due: no weight has changed since the step."""
+        if watched and trainer.step in looks and trainer.previews["seen"][-1] != trainer.images:
+            trainer.preview(*watched)
+        if trainer.step in marks and not (trainer.history and trainer.history[-1]["images"] == trainer.images):
+            evaluation = trainer.score(val)
+            trainer.seconds = time.monotonic() - began
+            with held_signals():
+                trainer.record(evaluation)
+            save()
+
     try:
         if score_start and trainer.start is None:
             at_start = trainer.score(val)
@@ -371,7 +383,8 @@ def fit(
             trainer.start = {**trainer.row(at_start), "train_loss": math.nan, "learning_rate": math.nan}
         if watched and not trainer.previews:
             trainer.preview(*watched)
-        for _ in trainer.advance():
+        look()
+        for _ in trainer.advance(save):
             trainer.seconds = time.monotonic() - began
             if trainer.seconds - shown > 0.5:  # reading the loss waits for the device, so not at every step
                 shown = trainer.seconds
@@ -380,15 +393,13 @@ def fit(
                     figures["val_iou"] = f"{trainer.history[-1]['val_iou']:.1f}"
                 bar.set_postfix({name: text for name, text in figures.items() if text != "nan"}, refresh=False)
                 bar.update(trainer.images - bar.n)
-            if watched and trainer.step in looks:
-                trainer.preview(*watched)
-            evaluation = trainer.score(val) if trainer.step in marks else None
-            trainer.seconds = time.monotonic() - began
-            if evaluation is not None:
-                trainer.record(evaluation)
-            if path is not None and (trainer.step in marks or trainer.seconds - saved > CHECKPOINT_SECONDS):
-                trainer.save(path, fingerprint)
-                saved = trainer.seconds
+            if trainer.seconds - saved > (SCORING_SECONDS if trainer.step in marks | looks else CHECKPOINT_SECONDS):
+                save()
+            look()
+    except KeyboardInterrupt:  # between two steps: within one, it waits for the end of the step
+        if trainer.step > saved_step:
+            save()
+        raise
     finally:
         bar.update(trainer.images - bar.n)
         bar.close()

@@ -6,13 +6,15 @@ failed notebook where a good one was expected.
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from chairlib.core import paths
+from chairlib.core import paths, stopping
 from chairlib.core.code import look_for_modules_in
 from chairlib.core.errors import ChairlibError, ParameterError
 from chairlib.core.files import atomic_path
@@ -20,10 +22,12 @@ from chairlib.core.progress import HEADLESS
 
 #: Environment variable: seconds that a notebook's process may take to start. One that dies is noticed at once.
 START_SECONDS = "CHAIRLIB_START_SECONDS"
-#: Modules of one's own are found from the first cell on. What is registered first runs last: when all that a notebook
-#: has to tidy up is done, its process ends, and does not take torch apart object by object for a second.
-_KERNEL = (
-    "import atexit, os, sys; import chairlib.core.code; "
+#: What a notebook's process runs. It ends when its parent is killed. Modules of one's own are found from the first
+#: cell on. What is registered first runs last: when all that a notebook has to tidy up is done, its process ends, and
+#: does not take torch apart object by object for a second.
+KERNEL = (
+    "import atexit, os, sys; import chairlib.core.code; from chairlib.core import stopping; "
+    "stopping.end_with_parent(int(os.environ['JPY_PARENT_PID'])); stopping.listen(); "
     "atexit.register(lambda: (sys.stdout.flush(), sys.stderr.flush(), os._exit(0))); "
     "from ipykernel.kernelapp import launch_new_instance as start; start()"
 )
@@ -34,14 +38,15 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.notebooks.glob("[0-9]*.ipynb"))
 
 
-def execute(name: str, parameters: Mapping[str, Any], out: str | Path) -> Path:
+def execute(name: str, parameters: Mapping[str, Any], out: str | Path, inherit: tuple[int, ...] = ()) -> Path:
     """Run chapter ``name`` (or an .ipynb file) with ``parameters`` and write the executed copy to ``out``, atomically.
 
     The notebook runs in :data:`chairlib.core.paths.home`; its output is repeated on stderr. When a cell fails,
     ``out`` stays as it was, the failed copy lies beside it as ``<name>.failed.ipynb``, and :class:`ChairlibError` names
     the error. :class:`ParameterError` where the notebook or a parameter doesn't exist.
 
-    It runs under this interpreter, without anybody's start-up files. ``CHAIRLIB_START_SECONDS`` is how long its
+    It runs under this interpreter, without anybody's start-up files. Its process inherits the open files ``inherit``,
+    and with them what they lock. ``CHAIRLIB_START_SECONDS`` is how long its
     process may take to start.
     """
     _leave_out_addresses()
@@ -72,9 +77,17 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path) -> Path:
         class Kernel(AsyncKernelManager):
             # What Jupyter calls python3 may be another interpreter, or gone. A start-up file may set a seed or a font.
             kernel_spec = KernelSpec(
-                argv=[sys.executable, "-P", "-c", _KERNEL, "-f", "{connection_file}"],
+                argv=[sys.executable, "-P", "-c", KERNEL, "-f", "{connection_file}"],
                 env={"IPYTHONDIR": folder, "PYTHONSTARTUP": "", HEADLESS: "1"},
             )
+            connection_file = str(Path(folder) / "k.json")
+            # Two kernels that start at once may draw the same port. The names of sockets begin with the file's.
+            transport = _transport(f"{folder}/k-ipc-0")
+            # What trains writes a checkpoint first.
+            shutdown_wait_time = stopping.GRACE
+
+            async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+                await super().start_kernel(**options, pass_fds=inherit)
 
         try:
             notebook = papermill.execute_notebook(
@@ -93,9 +106,13 @@ def execute(name: str, parameters: Mapping[str, Any], out: str | Path) -> Path:
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except PapermillExecutionError as error:
-            shutil.copyfile(copy, failed)
+            if error.ename == stopping.Terminated.__name__:
+                raise stopping.Terminated from error
             reason = " ".join(f"{error.ename}: {error.evalue}".split())
-            raise ChairlibError(f"notebook {file.stem} failed: {reason} (see {failed})") from error
+            with suppress(ChairlibError), atomic_path(failed) as whole:  # a full disk may be the reason
+                shutil.copyfile(copy, whole)
+                reason += f" (see {failed})"
+            raise ChairlibError(f"notebook {file.stem} failed: {reason}") from error
         except DeadKernelError as error:
             raise ChairlibError(
                 f"notebook {file.stem} stopped: its process died, for lack of memory perhaps."
@@ -126,6 +143,16 @@ def _leave_out_addresses() -> None:
         finally:
             if sys.modules["rfc3987_syntax"] is None:
                 del sys.modules["rfc3987_syntax"]
+
+
+def _transport(address: str) -> str:
+    """Sockets that are files, where this system, its file system and the length of their names allow that."""
+    try:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(address)
+        return "ipc"
+    except (AttributeError, OSError):
+        return "tcp"
 
 
 def _start_seconds() -> int:

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 
 from chairlib.benchmark.models import model_of
+from chairlib.benchmark.weights import load_recorded
 from chairlib.compositing.image_sets import spread
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import paths, runs
@@ -25,7 +26,6 @@ from chairlib.core.devices import pick_device
 from chairlib.core.files import write_text
 from chairlib.core.progress import progress_bar
 from chairlib.core.runs import Record
-from chairlib.core.tensors import load_tensors
 from chairlib.landscape.evaluator import BATCH_NORM, Evaluator, recalibrated_layers
 from chairlib.landscape.settings import LandscapeSettings
 from chairlib.landscape.space import blocks
@@ -163,7 +163,8 @@ class TrainedModels:
         self.on_both = Evaluator(self.model, {"train": self.train, "test": self.test})
         self.on_test = Evaluator(self.model, {"test": self.test}, recalibrate_on=self.train)
         hashes = [loader.image_set.data_hash for loader in (self.train, self.test)]
-        identity = repr([runs.code_hash(settings.kind), settings.model_terms(), self.device.type, hashes])
+        how = [self.device.type, settings.deterministic]
+        identity = repr([runs.code_hash(settings.kind), settings.model_terms(), how, hashes])
         folder = paths.cache / settings.kind / hashlib.sha256(identity.encode()).hexdigest()[:16]
         # A cell is named by the weights it is about, so that it serves every analysis of them, however fine its grids.
         tags = {label: f"{label}.{str(runs.weights_hash(record.name))[:8]}" for label, record in records.items()}
@@ -171,9 +172,8 @@ class TrainedModels:
 
     def _load(self, record: Record) -> State:
         """A record's weights on the device, in the network's order; parameters and buffers tell what is trained."""
-        weights, _ = load_tensors(record.file("weights.safetensors"))
         own = copy_of(self.model).requires_grad_(False)
-        own.load_state_dict(weights)
+        load_recorded(own, record)
         return own.state_dict(keep_vars=True)
 
     def result(self, cell: Cell) -> Any:

@@ -12,16 +12,17 @@ from typing import Any
 import torch
 
 from chairlib.benchmark import run as benchmark
+from chairlib.benchmark.determinism import deterministic_mode
 from chairlib.benchmark.evaluation import holds_objects
 from chairlib.benchmark.metrics import MIN_CHAIR_PIXELS
 from chairlib.benchmark.recipes import Recipe
 from chairlib.benchmark.settings import BenchmarkSettings, ModelSettings
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core import runs
-from chairlib.core.devices import describe_hardware
+from chairlib.core.devices import describe_hardware, pick_device
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
 from chairlib.core.runs import Record, Run
-from chairlib.core.tensors import load_tensors, save_tensors
+from chairlib.core.tensors import save_tensors
 from chairlib.landscape.analyses import Lines, Planes, all_distances, barriers_of
 from chairlib.landscape.beyond.analyses import Criticality, EarlyPretraining, Matching, Similarities, Soups
 from chairlib.landscape.cells import Analysis, Study, TrainedModels, unique_cells
@@ -34,7 +35,7 @@ from chairlib.transfer.settings import TransferSettings
 #: Shared pretrainings grow by this factor.
 _EARLY_FACTOR = 4
 #: What goes from an analysis to all its models as it is.
-SHARED = (*ModelSettings.names(), "resolution", "precision", "device")
+SHARED = (*ModelSettings.names(), "resolution", "precision", "deterministic", "device")
 _TUNING = ("category", "protocol", "fold", "recipe", "images", "evaluations")
 
 
@@ -132,6 +133,11 @@ def analyse(run: Run[LandscapeSettings], progress: bool = True) -> Record:
     """
     if run.record is not None:
         return run.record
+    with run.alone(), deterministic_mode(pick_device(run.settings.device), run.settings.deterministic):
+        return run.record or _analyse(run, progress)
+
+
+def _analyse(run: Run[LandscapeSettings], progress: bool) -> Record:
     opened = members(run.settings)
     _check_objects(opened["F1"].settings)
     records = {label: _train(label, member, progress) for label, member in opened.items()}
@@ -198,7 +204,7 @@ def examples(record: Record) -> dict[str, Any]:
     ``images`` uint8 [N, d, d, 3], ``targets`` bool [N, d, d], ``predicted``: (pair, batch_norm) -> bool [n_alphas, N,
     d, d].
     """
-    tensors, _ = load_tensors(record.file("examples.safetensors"))
+    tensors = record.tensors("examples.safetensors")
     names = [name for name in tensors if name.startswith("masks.")]
     masks = {tuple(name.split(".")[1:]): tensors[name].numpy().astype(bool) for name in names}
     if not masks:

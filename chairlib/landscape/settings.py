@@ -38,7 +38,8 @@ class LandscapeSettings(TuningSettings):
                 check_count(name, getattr(self, name), least=2)
         if not 0 <= self.beyond_ends <= 2:
             raise ParameterError(f"beyond_ends {self.beyond_ends!r} must be a number from 0 to 2.")
-        inherited = {"data", "device", "precision", "resolution", *ModelSettings.names()} & self.pretrain.keys()
+        own = {"data", "deterministic", "device", "precision", "resolution", *ModelSettings.names()}
+        inherited = own & self.pretrain.keys()
         if inherited:
             raise ParameterError(
                 f"pretrain takes {', '.join(sorted(inherited))} from the run itself; leave it out there."

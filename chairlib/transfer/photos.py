@@ -3,9 +3,6 @@
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from chairlib.compositing.image_sets import StoredSet, to_arrays
 from chairlib.core import paths
 from chairlib.core.errors import CollectionError
 from chairlib.core.files import file_digest
+from chairlib.core.once import look
 from chairlib.core.runs import Record, Run
 from chairlib.transfer.object_discovery import ObjectDiscovery, photos_folder
 from chairlib.transfer.protocols import FOLDS, stable_order
@@ -71,37 +69,18 @@ def share_of(photos: StoredSet, ids: list[str], share: int, seed: int) -> Stored
     return StoredSet(images, masks, photos.device, photos.name)
 
 
-_looked_at: ContextVar[dict[tuple[Any, ...], tuple[str, str]] | None] = ContextVar("looked_at", default=None)
-
-
-@contextmanager
-def looked_at_once() -> Iterator[None]:
-    """Within it, the photos of a category and protocol are looked at once, however many runs on them are opened.
-
-    For what opens hundreds of runs at one moment, as a plan does: folders are listed and their files asked for changes
-    each time otherwise.
-    """
-    token = _looked_at.set({})
-    try:
-        yield
-    finally:
-        _looked_at.reset(token)
-
-
 def name_and_hash(settings: TransferSettings) -> tuple[str, str]:
     """What a run's photos are called, and 16 hexadecimal digits over the ids and files of every split, as now."""
-    known, asked = _looked_at.get(), (settings.data, settings.category, settings.protocol, settings.fold)
-    if known is not None and asked in known:
-        return known[asked]
-    digest, datasets = hashlib.sha256(), open_datasets(settings)
-    for split, photos in datasets.items():
-        digest.update(repr((split, photos.ids)).encode())
-        for file in itertools.chain.from_iterable(photos.files):
-            digest.update(file_digest(file))
-    found = datasets["train"].name, digest.hexdigest()[:16]
-    if known is not None:
-        known[asked] = found
-    return found
+
+    def find() -> tuple[str, str]:
+        digest, datasets = hashlib.sha256(), open_datasets(settings)
+        for split, photos in datasets.items():
+            digest.update(repr((split, photos.ids)).encode())
+            for file in itertools.chain.from_iterable(photos.files):
+                digest.update(file_digest(file))
+        return datasets["train"].name, digest.hexdigest()[:16]
+
+    return look((settings.data, settings.category, settings.protocol, settings.fold), find)
 
 
 def check_unchanged(run: Run[TransferSettings]) -> None:

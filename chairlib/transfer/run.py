@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from chairlib.benchmark.determinism import deterministic_mode
 from chairlib.benchmark.evaluation import evaluate, predict
 from chairlib.benchmark.metrics import MaskScorer
 from chairlib.benchmark.models import MIN_SIZE, check_model, model_code_hash, model_of
@@ -27,7 +28,6 @@ from chairlib.core.checks import check_count
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError, RecordError
 from chairlib.core.runs import Record, Run
-from chairlib.core.tensors import load_tensors
 from chairlib.transfer.object_discovery import ObjectDiscovery, categories_of
 from chairlib.transfer.photos import check_unchanged, name_and_hash, open_datasets, photos_root, share_of, splits_of
 from chairlib.transfer.pretraining import (
@@ -95,6 +95,11 @@ def train(run: Run[TransferSettings], progress: bool = True) -> Record:
     check_unchanged(run)
     if run.record is not None:
         return run.record
+    with run.alone(), deterministic_mode(pick_device(run.settings.device), run.settings.deterministic):
+        return run.record or _train(run, progress)
+
+
+def _train(run: Run[TransferSettings], progress: bool) -> Record:
     settings = run.settings
     recipe, device = get_recipe(settings.recipe, settings.model), pick_device(settings.device)
     _, val_split, scored_split = splits_of(settings.protocol)
@@ -220,7 +225,7 @@ def examples(record: Record, ranked_by: pd.Series | None = None) -> dict[str, An
     ``ranked_by``: the IoU of each scored photo by its id, by default this run's own; photos without one are left out.
     Gives ``images`` uint8 [N, d, d, 3], ``targets`` and ``predicted`` bool [N, d, d], and ``notes``: N quantiles.
     """
-    tensors, _ = load_tensors(record.file("examples.safetensors"))
+    tensors = record.tensors("examples.safetensors")
     table = record.table("test_images").set_index("id")
     ious = (table["iou"] if ranked_by is None else ranked_by).reindex(table.index).to_numpy()
     kept = ious[tensors["rows"].numpy()]

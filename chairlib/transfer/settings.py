@@ -31,6 +31,7 @@ class TuningSettings(ModelSettings):
     images: int | None = parameter(None, help="Training budget in images; the recipe's epochs by default.")
     evaluations: int | None = parameter(None, help="How often to validate; once an epoch, at least 8, by default.")
     precision: str = parameter("auto", help="Of training: float32, bfloat16, or the faster one here, auto.")
+    deterministic: bool = parameter(False, help="On CUDA: the same bits for one seed, at a cost.", later=True)
     device: str = parameter("auto", help="auto, cpu, cuda, ...", identity=False)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,11 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +17,12 @@ from chairlib.benchmark.evaluation import evaluate
 from chairlib.benchmark.models import build_model
 from chairlib.benchmark.report import open_report
 from chairlib.compositing.loader import CompositeLoader
-from chairlib.core import runs
+from chairlib.core import locks, paths, runs
 from chairlib.core.errors import ChairlibError
 from chairlib.core.tensors import load_tensors
 from chairlib.show.tables import style_table
 from drawing import make_collection, write_released
+from lock_helpers import copies, holder
 
 TINY = {
     "width": 2,
@@ -65,6 +71,61 @@ def test_a_finished_run_is_only_read(record, collection, monkeypatch):
     monkeypatch.setattr(benchmark, "fit", lambda *_, **__: pytest.fail("trained twice"))
     again = benchmark.train(benchmark.open_run(data=str(collection.root), **TINY))
     assert again.content == record.content
+
+
+def test_second_process_waits_for_the_first_and_reads_its_record(record, collection, own_runs, monkeypatch, capsys):
+    run = benchmark.open_run(data=str(collection.root), **TINY)
+    monkeypatch.setattr(locks, "POLL", 0.05)
+    monkeypatch.setattr(benchmark, "fit", lambda *_, **__: pytest.fail("trained twice"))
+    with holder(paths.cache, run.name, code=copies(record.folder, run.folder)) as first:
+        assert run.record is None
+        assert benchmark.train(run).content == record.content
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{run.name} is in work: process {first.pid} on ")
+
+
+#: Arguments: the home, the data, the parameters of the run. It says what it trains.
+TRAINS = """
+import json, sys
+from pathlib import Path
+from chairlib.benchmark import run as benchmark
+from chairlib.core import locks, paths
+locks.POLL, original = 0.1, benchmark.fit
+def fit(*arguments, checkpoint, **options):
+    print("from a checkpoint" if checkpoint.exists() else "from the start", flush=True)
+    return original(*arguments, checkpoint=checkpoint, **options)
+benchmark.fit = fit
+paths.cache, paths.runs = Path(sys.argv[1]) / "cache", Path(sys.argv[1]) / "runs"
+record = benchmark.train(benchmark.open_run(data=sys.argv[2], **json.loads(sys.argv[3])), progress=False)
+print("weights", benchmark.runs.weights_hash(record.name), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [False, True])
+def test_two_processes_train_a_run_once_and_the_second_goes_on_where_the_first_dies(collection, tmp_path, killed):
+    def start(home):
+        command = [sys.executable, "-c", TRAINS, str(home), str(collection.root), json.dumps(settings)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    settings = {**TINY, "images": 1600, "evaluations": 40}
+    first = start(tmp_path)
+    while not list(tmp_path.glob("runs/*/checkpoint-*.safetensors")):
+        assert first.poll() is None, first.communicate()[1]
+        time.sleep(0.01)
+    first.send_signal(signal.SIGSTOP)  # so that it has not finished before the second comes
+    second = start(tmp_path)
+    assert f"is in work: process {first.pid} on" in second.stderr.readline()
+    first.send_signal(signal.SIGKILL if killed else signal.SIGCONT)
+    out, _ = first.communicate(timeout=120)
+    told, errors = second.communicate(timeout=120)
+    assert second.returncode == 0, errors
+    assert "is in work" not in errors  # it has been said
+    *trained, weights = told.splitlines()
+    assert trained == (["from a checkpoint"] if killed else [])
+    assert out.splitlines() == ["from the start", *([] if killed else [weights])]
+    uninterrupted, _ = start(tmp_path / "alone").communicate(timeout=120)
+    assert uninterrupted.splitlines() == ["from the start", weights]
 
 
 def test_device_and_path_of_the_data_are_not_part_of_the_question(record, collection, tmp_path):
@@ -165,6 +226,21 @@ def test_an_edited_model_of_ones_own_is_another_run(collection, tmp_path, own_ru
     assert benchmark.open_run(**settings).name == first
     (tmp_path / "edited.py").write_text(code.replace("1)", "1, 3, padding=1)"))
     assert benchmark.open_run(**settings).name != first
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_training(collection, own_runs, monkeypatch):
+    run = benchmark.open_run(data=str(collection.root), **TINY)
+    monkeypatch.setattr("chairlib.benchmark.run.fit", lambda *_, **__: pytest.fail("must not train"))
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    run.folder.write_text("a file in its place")
+    with pytest.raises(ChairlibError, match=rf"cannot write .*{run.name}: .*{run.name}: it is no folder\. Change that"):
+        benchmark.train(run, progress=False)
+    run.folder.unlink()
+    with monkeypatch.context() as patch:  # root may write everywhere, and a test has no read-only disk
+        patch.setattr("chairlib.core.files.os.access", lambda path, mode: Path(path) != run.folder.parent)
+        with pytest.raises(ChairlibError, match="you may not write there, or the disk is read-only"):
+            benchmark.train(run, progress=False)
+    assert not run.folder.exists()
 
 
 def test_too_few_groups_for_an_interval_is_said(tmp_path, own_runs):

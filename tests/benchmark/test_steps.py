@@ -1,5 +1,6 @@
 """One training step, and batches at half the resolution."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -133,6 +134,17 @@ def test_only_our_own_models_are_recorded():
     with torch.device("meta"):
         models = build_model("unet", 2), Mine(2)
     assert not any(Stepper(model, RECIPE, torch.float32).records for model in models)
+
+
+def test_steps_are_not_recorded_where_bits_must_repeat(monkeypatch):
+    weight = SimpleNamespace(requires_grad=True, device=torch.device("cuda", 0))
+    model = build_model("unet", 2)
+    monkeypatch.setattr(model, "parameters", lambda: [weight])
+    monkeypatch.setattr(steps, "Optimizer", lambda *_, **__: None)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    assert Stepper(model, RECIPE, torch.float32).records
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    assert not Stepper(model, RECIPE, torch.float32).records
 
 
 @pytest.mark.parametrize("name", ["muon", "adamw", "adam"])

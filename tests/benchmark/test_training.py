@@ -1,12 +1,17 @@
 """Training: budgets that are kept, early stopping, and resuming to the same bits."""
 
+import errno
 import itertools
+import json
 import math
+import random
+import signal
 import time
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+import safetensors
 import torch
 from torch import nn
 
@@ -17,6 +22,7 @@ from chairlib.benchmark.recipes import get_recipe
 from chairlib.benchmark.training import fit
 from chairlib.compositing.loader import CompositeLoader
 from chairlib.core.errors import ChairlibError, ParameterError, RecordError
+from chairlib.core.tensors import load_tensors, save_tensors
 
 QUICK = get_recipe("fast", "unet", batch_size=8)
 
@@ -112,7 +118,8 @@ class Killed(Exception):
 @pytest.mark.parametrize("steps_before_kill", [1, 5, 9])
 def test_an_interrupted_run_ends_with_the_same_bits(collection, tmp_path, monkeypatch, optimizer, steps_before_kill):
     recipe = get_recipe("fast", "unet", batch_size=8, optimizer=optimizer, momentum=0.9)
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
+    for name in ("CHECKPOINT_SECONDS", "SCORING_SECONDS"):  # after every step, and before what is due after it
+        monkeypatch.setattr(training, name, -1)
     torch.manual_seed(3)
     start = WithDropout().state_dict()
 
@@ -240,6 +247,115 @@ def test_no_learning_rate_stands_beside_the_start(collection):
     assert history["images"].iloc[0] == 0
     assert math.isnan(history["learning_rate"].iloc[0])
     assert (history["learning_rate"].iloc[1:] > 0).all()
+
+
+class Signalled(WithDropout):
+    """Sends its own process signals in the middle of chosen passes, of training or of scoring."""
+
+    def __init__(self, signum, passes, training):
+        super().__init__()
+        self.signum, self.passes, self.wanted, self.count = signum, passes, training, 0
+
+    def forward(self, images):
+        if self.training == self.wanted:
+            self.count += 1
+            if self.count in self.passes:
+                signal.raise_signal(self.signum)
+        return super().forward(images)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("training", "passes"), [(True, {1}), (True, {4}), (True, {7}), (False, {1}), (False, {9})])
+def test_a_signal_writes_a_checkpoint_that_leads_to_the_same_bits(collection, tmp_path, signum, training, passes):
+    file = tmp_path / "c.safetensors"
+
+    def run(checkpoint, passes=()):
+        torch.manual_seed(3)
+        model = Signalled(signum, passes, training)
+        options = {"images": 60, "evaluations": 2, "previews": 2, "checkpoint": checkpoint, "seed": 7}
+        return model, fit(model, *loaders(collection), QUICK, **options, progress=False)
+
+    whole_model, whole = run(None)
+
+    def stop(signum, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signum, stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(file, passes)
+        assert signal.getsignal(signum) is stop
+    finally:
+        signal.signal(signum, before)
+    # The interrupted step was finished, and nothing after it is lost.
+    if training:
+        assert json.loads(load_tensors(file)[1]["state"])["step"] == max(passes)
+    model, resumed = run(file)
+    assert same_weights(whole_model, model)
+    columns = [name for name in whole.history if "seconds" not in name]
+    pd.testing.assert_frame_equal(resumed.history[columns], whole.history[columns])
+
+
+def _without(tensors, metadata, prefix):
+    lost = next(name for name in tensors if name.startswith(prefix))
+    return {name: tensor for name, tensor in tensors.items() if name != lost}, metadata
+
+
+DAMAGE = {
+    "empty": lambda file: file.write_bytes(b""),
+    "cut short": lambda file: file.write_bytes(file.read_bytes()[:-100]),
+    "cut in its head": lambda file: file.write_bytes(file.read_bytes()[:50]),
+    "random": lambda file: file.write_bytes(random.Random(0).randbytes(5000)),
+    "other content": lambda file: save_tensors(file, {"x": torch.zeros(3)}),
+    "no metadata": lambda file: save_tensors(file, load_tensors(file)[0]),
+    "broken JSON": lambda file: save_tensors(file, *_change_state(file, lambda text: text[:-5])),
+    "no history": lambda file: save_tensors(file, *_change_state(file, lambda text: text.replace("history", "past"))),
+    "a weight is missing": lambda file: save_tensors(file, *_without(*load_tensors(file), "model.")),
+    "a momentum is missing": lambda file: save_tensors(file, *_without(*load_tensors(file), "optimizer.0.")),
+}
+
+
+def _change_state(file, change):
+    tensors, metadata = load_tensors(file)
+    return {name: tensor.clone() for name, tensor in tensors.items()}, {**metadata, "state": change(metadata["state"])}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_set_aside_and_training_starts_again(collection, tmp_path, capsys, damage):
+    file, aside = tmp_path / "c.safetensors", tmp_path / "c.safetensors.damaged"
+    recipe = replace(QUICK, optimizer="adamw", half_until=0)
+    whole = small_unet()
+    fit(whole, *loaders(collection), recipe, images=16, checkpoint=file, progress=False)
+    before = file.read_bytes()
+    DAMAGE[damage](file)
+    damaged = file.read_bytes()
+    assert damaged != before
+    again = small_unet()
+    result = fit(again, *loaders(collection), recipe, images=16, checkpoint=file, progress=False)
+    assert same_weights(whole, again)
+    assert result.images_seen == 16
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{file} is damaged (")
+    assert line.endswith("); it is c.safetensors.damaged now, and training starts again")
+    assert aside.read_bytes() == damaged
+    assert load_tensors(file)[1]["fingerprint"]
+
+
+def test_a_checkpoint_that_may_not_be_read_is_left_alone(collection, tmp_path, monkeypatch):
+    file = tmp_path / "c.safetensors"
+    fit(small_unet(), *loaders(collection), QUICK, images=16, checkpoint=file, progress=False)
+
+    whole = safetensors.safe_open
+
+    def refuse(name, **options):
+        if name == str(file):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return whole(name, **options)
+
+    monkeypatch.setattr(safetensors, "safe_open", refuse)
+    with pytest.raises(ChairlibError, match=r"cannot read .*c\.safetensors .*Permission denied"):
+        fit(small_unet(), *loaders(collection), QUICK, images=16, checkpoint=file, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
 
 
 def test_a_checkpoint_of_another_run_is_refused(collection, tmp_path):
@@ -460,7 +576,7 @@ def test_trying_out_a_batch_of_one_leaves_no_trace(collection, monkeypatch):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(), nn.Conv2d(4, 1, 1))
         if not tried:
-            monkeypatch.setattr("chairlib.benchmark.training._trainable_batches", lambda model, train, recipe: train)
+            monkeypatch.setattr("chairlib.benchmark.training.trainable_batches", lambda model, train, recipe: train)
         fit(model, train, val, QUICK, images=9, evaluations=1, seed=5, progress=False)
         ends.append(model)
     assert same_weights(*ends)

@@ -3,8 +3,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from chairlib.build.notebooks import execute, names  # noqa: E402
 from chairlib.core import paths  # noqa: E402
 from chairlib.core.errors import ChairlibError, ParameterError  # noqa: E402
 from chairlib.core.progress import HEADLESS  # noqa: E402
+from chairlib.core.tensors import load_tensors  # noqa: E402
 
 PARAMETERS = "depth = 1\nname = 'x'\nnothing = None\ndata = ''"
 
@@ -203,7 +206,7 @@ def test_modules_of_ones_own_come_after_pythons(notebook, tmp_path):
     ("kernel", "reason"), [("import time; time.sleep(60)", "respond in 1 seconds"), ("", "died before replying")]
 )
 def test_process_that_does_not_start(notebook, tmp_path, monkeypatch, kernel, reason):
-    monkeypatch.setattr(notebooks, "_KERNEL", kernel)
+    monkeypatch.setattr(notebooks, "KERNEL", kernel)
     monkeypatch.setenv(notebooks.START_SECONDS, "1")
     with pytest.raises(ChairlibError, match=f"of notebook given did not start .*{reason}.* longer than 1 s for"):
         execute(notebook("1"), {}, tmp_path / "out.ipynb")
@@ -217,26 +220,188 @@ def test_seconds_to_start_that_are_none(notebook, tmp_path, monkeypatch, value):
         execute(notebook("1"), {}, tmp_path / "out.ipynb")
 
 
-def test_ctrl_c_ends_the_notebook_and_leaves_nothing(notebook, tmp_path):
-    file = notebook("import os, time\nprint('kernel', os.getpid(), flush=True)\ntime.sleep(120)")
+# -- stopped, and killed ----------------------------------------------------------------------------------------------
+
+WAITING = "import os, time\nprint('kernel', os.getpid(), flush=True)\ntime.sleep(120)"
+
+
+def hear_ctrl_c() -> None:
+    """A shell's background jobs, which these tests may be run by, ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def run_until_it_waits(file: str, folder: Path, *wrapper: str, **more: Any) -> tuple[subprocess.Popen[str], int]:
+    """`chairlib run` of a notebook, once its cell has printed the number of the kernel's process, and that number."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "chairlib", "run", file, "-o", str(tmp_path / "out.ipynb")],
+        [sys.executable, *wrapper, "-m", "chairlib", "run", file, "-o", str(folder / "out.ipynb")],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        # A shell's background jobs, which this may be one of, ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env={**os.environ, "TMPDIR": str(folder)},
+        preexec_fn=hear_ctrl_c,
+        **more,
     )
     line = next(line for line in process.stderr if line.startswith("kernel"))
-    process.send_signal(signal.SIGINT)
+    return process, int(line.split()[1])
+
+
+@pytest.mark.parametrize(
+    ("signum", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")]
+)
+def test_a_signal_ends_the_notebook_and_leaves_nothing(notebook, tmp_path, signum, status, word):
+    process, kernel = run_until_it_waits(notebook(WAITING), tmp_path)
+    process.send_signal(signum)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.strip() == "chairlib: interrupted; started again, training and rendering go on where they stopped."
+    assert process.returncode == status
+    assert errors.strip() == f"chairlib: {word}; the same command goes on where it stopped."
     assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
-    assert not _is_alive(int(line.split()[1]))
+    assert not is_alive(kernel)
 
 
-def _is_alive(process: int) -> bool:
+def test_sigterm_to_the_kernel_alone_ends_all_in_order(notebook, tmp_path):
+    """A queue signals every process of a job: the kernel may be the first."""
+    process, kernel = run_until_it_waits(notebook(WAITING), tmp_path)
+    os.kill(kernel, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in errors
+    assert errors.endswith("\nchairlib: stopped by SIGTERM; the same command goes on where it stopped.\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["given.ipynb"]
+    assert not is_alive(kernel)
+
+
+#: Starts a command as systemd, `docker --init` or Slurm do: they, not process 1, adopt what a killed process leaves.
+_ADOPTING = """
+import ctypes, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+print(subprocess.Popen([sys.executable, *sys.argv[1:]]).pid, flush=True)
+time.sleep(120)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such processes")
+def test_a_kernel_does_not_outlive_its_killed_parent_whoever_adopts_it(notebook, tmp_path):
+    without_poller = "import os\nparent = os.getppid()\nos.getppid = lambda: parent\n"  # ipykernel's own, once a second
+    file = notebook(without_poller + WAITING)
+    adopting, kernel = run_until_it_waits(file, tmp_path, "-c", _ADOPTING, stdout=subprocess.PIPE)
+    try:
+        os.kill(int(adopting.stdout.readline()), signal.SIGKILL)
+        assert not is_alive(kernel)
+    finally:
+        adopting.kill()
+        adopting.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such processes")
+def test_a_kernel_whose_parent_was_killed_before_it_started_ends_at_once(tmp_path):
+    """ipykernel would then take whoever adopted it for its parent, and wait for the connection for ever."""
+    environment = {**os.environ, "JPY_PARENT_PID": "999999999"}
+    command = [sys.executable, "-c", notebooks.KERNEL, "-f", str(tmp_path / "k.json")]
+    done = subprocess.run(command, env=environment, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+
+
+# -- the chapter that trains ------------------------------------------------------------------------------------------
+
+SMALL = {"width": 2, "resolution": 32, "train_images": 64, "val_images": 16, "test_images": 16}
+#: A checkpoint after half of the steps, and at the end.
+LONG = {"images": 12800, "evaluations": 2}
+
+
+def train_in(home: Path) -> subprocess.Popen[str]:
+    """`chairlib run 03_benchmark`, small, in a home of its own."""
+    if not home.exists():
+        home.mkdir()
+        (home / "notebooks").symlink_to(paths.package.parent / "notebooks")
+    arguments = ["run", "03_benchmark", "-P", json.dumps(SMALL | LONG), "-o", str(home / "out.ipynb")]
+    environment = {**os.environ, "CHAIRLIB_HOME": str(home)}
+    command = [sys.executable, "-m", "chairlib", *arguments]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
+
+
+def results(home: Path) -> dict[str, Any]:
+    """The weights and metrics of the one run in ``home``."""
+    (folder,) = (home / "runs").iterdir()
+    assert not [file for file in folder.iterdir() if "checkpoint" in file.name or file.suffix == ".tmp"]
+    metrics = json.loads((folder / "record.json").read_text())["metrics"]
+    return {"metrics": metrics, "weights": (folder / "weights.safetensors").read_bytes()}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    home = tmp_path_factory.mktemp("trained") / "home"
+    _, errors = train_in(home).communicate()
+    assert (home / "out.ipynb").exists(), errors
+    return home
+
+
+@pytest.mark.slow
+def test_sigterm_while_a_chapter_trains_writes_a_checkpoint_and_leads_to_the_same_bits(trained, tmp_path):
+    process = train_in(tmp_path / "home")
+    while not (saved := list(tmp_path.glob("home/runs/*/checkpoint-*.safetensors"))):
+        assert process.poll() is None
+        time.sleep(0.05)
+    step = steps_done(saved[0])
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in errors
+    assert steps_done(saved[0]) >= step  # the same where it came while scoring
+    assert not list(tmp_path.rglob("*.tmp"))
+    _, errors = train_in(tmp_path / "home").communicate()
+    assert "error" not in errors.lower()
+    assert results(tmp_path / "home") == results(trained)
+
+
+def steps_done(checkpoint: Path) -> int:
+    return json.loads(load_tensors(checkpoint)[1]["state"])["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.9, 0.99])
+def test_a_full_disk_is_one_line_and_with_room_again_the_bits_are_the_same(trained, tmp_path, share):
+    """At a moment that follows from how much of what it writes there is room for."""
+    disk, size = tmp_path / "disk", 16_000_000
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a tmpfs can only be mounted by root")
+    try:
+        kept = sum(file.stat().st_size for file in trained.rglob("*") if file.is_file() and not file.is_symlink())
+        assert kept < size / 2
+        (disk / "others").write_bytes(bytes(int(size - share * kept)))
+        process = train_in(disk / "home")
+        _, errors = process.communicate()
+        assert process.returncode == 1
+        *_, line = errors.splitlines()
+        assert line.startswith("chairlib: ")
+        assert "No space left on device" in line
+        assert str(disk) in line
+        assert not list(disk.rglob("*.tmp"))
+        (disk / "others").unlink()
+        _, errors = train_in(disk / "home").communicate()
+        assert results(disk / "home") == results(trained), errors
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_kernels_need_no_ports_of_the_machine(notebook, tmp_path):
+    """Two that start at once may draw the same one."""
+    code = "from ipykernel.connect import get_connection_info; print(get_connection_info(unpack=True)['transport'])"
+    assert output(execute(notebook(code), {}, tmp_path / "out.ipynb")) == "ipc\n"
+
+
+def test_where_names_of_sockets_would_be_too_long_it_still_runs(notebook, tmp_path, monkeypatch):
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    code = "from ipykernel.connect import get_connection_info; print(get_connection_info(unpack=True)['transport'])"
+    assert output(execute(notebook(code), {}, tmp_path / "out.ipynb")) == "tcp\n"
+    assert list(deep.iterdir()) == []
+
+
+def is_alive(process: int) -> bool:
     for _ in range(50):
         try:
             os.kill(process, 0)

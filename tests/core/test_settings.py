@@ -163,6 +163,7 @@ def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
         "swept",
         "batch_size",
         "weights",
+        "deterministic",
     }  # at their defaults, see below
     assert (
         BenchmarkSettings().identity().keys() == set(BenchmarkSettings.names()) - {"data", "device", "protocol"} - later
@@ -175,8 +176,9 @@ def test_where_a_run_computes_and_where_its_data_lies_are_not_its_identity():
 @pytest.mark.parametrize("kind", ALL)
 def test_what_came_later_makes_another_run_where_it_is_not_at_its_default(kind):
     changes = [{}, {"model_args": {"classes": 1}}, {"normalise": "imagenet"}, {"outputs": "probabilities"}]
+    changes.append({"deterministic": True})
     assert len({run_name(kind(**change), "hash") for change in changes}) == len(changes)
-    at_default = {"model_args": {}, "normalise": None, "outputs": "logits"}
+    at_default = {"model_args": {}, "normalise": None, "outputs": "logits", "deterministic": False}
     assert run_name(kind(**at_default), "hash") == run_name(kind(), "hash")
 
 
