@@ -78,7 +78,8 @@ def read_jobs(folder: Path, began: float, ended: float) -> list[Job]:
         words = shlex.split(told["shellcmd"] or "")
         page = Path(words[words.index("-o") + 1]) if "-o" in words else None
         # ... chairlib run NOTEBOOK -P PARAMETERS -o PAGE
-        parameters = json.loads(words[words.index("-o") - 1]) if page else {}
+        given = words[words.index("-o") - 1] if page else "{}"
+        parameters = json.loads(words[2] if given == "-" else given)  # printf %s PARAMETERS | ...
         record = folder / "runs" / told["rule"].removeprefix("run_") / "record.json"
         found = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else None
         # A job with two outputs is told of twice, a few milliseconds apart.
@@ -148,7 +149,7 @@ def main() -> None:
 
     before, empty, alone = unused(jobs, began, ended)
     print(f"{'build':<50} {ended - began:9.1f} s, {len(jobs)} jobs")
-    config = folder / ".cache" / "build.json"
+    config = folder / ".cache" / "plan.json"
     if config.is_file() and (started := json.loads(config.read_text(encoding="utf-8")).get("started")) is not None:
         print(f"{'  set-up before Snakemake: the plan, estimates':<50} {began - started:9.1f} s")
     print(f"{'  Snakemake before the first job':<50} {before:9.1f} s")

@@ -3,7 +3,7 @@
 Other packages add commands through the entry-point group ``chairlib.commands``: each entry is a function that is given
 :data:`app` and adds its commands to it.
 
-An error of the input is one line on stderr and exit status 1; wrong usage is status 2; Ctrl-C is 130.
+An error of the input is one line on stderr and exit status 1; wrong usage is status 2; Ctrl-C is 130, SIGTERM 143.
 """
 
 import getpass
@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import MISSING, fields
 from importlib.metadata import entry_points
 from inspect import Parameter, Signature
@@ -25,7 +25,7 @@ from typer.core import TyperGroup
 
 from chairlib import __version__, cli_runs
 from chairlib.benchmark.settings import BenchmarkSettings
-from chairlib.core import paths
+from chairlib.core import paths, stopping
 from chairlib.core.code import look_for_modules_in
 from chairlib.core.errors import ChairlibError, Interrupted, ParameterError
 
@@ -148,8 +148,8 @@ def _add_run_command(function: Callable, names: Sequence[str], **more: Parameter
     for name in names:
         known, shown = declared[name], declared[name].default
         help = typer.Option(help=known.metadata["help"], show_default=False if shown in (None, MISSING) else str(shown))
-        kind = types[name] if types[name] in (str, int, float) else (get_args(types[name]) or (str,))[0]
-        text = kind if kind in (str, int, float) else str  # a mapping is given as JSON
+        kind = types[name] if types[name] in (str, int, float, bool) else (get_args(types[name]) or (str,))[0]
+        text = kind if kind in (str, int, float, bool) else str  # a mapping is given as JSON
         options.append(Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[text | None, help]))
     options += more.values()
     function.__annotations__ = {option.name: option.annotation for option in options}
@@ -202,23 +202,30 @@ def _json_object(option: str, text: str) -> dict[str, Any]:
 def run(
     notebook: Annotated[str, typer.Argument(help="A chapter such as 03_benchmark, or an .ipynb file.")],
     parameter: Annotated[list[str] | None, typer.Option("-p", help="name=value; may be repeated.")] = None,
-    parameters: Annotated[str | None, typer.Option("-P", help="All of them as one JSON object.")] = None,
+    parameters: Annotated[
+        str | None, typer.Option("-P", help="All of them as one JSON object; - reads it from stdin.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The executed copy; <notebook>.out.ipynb by default.")
     ] = None,
+    own_gpu: Annotated[
+        bool, typer.Option("--own-gpu", help="Take one GPU that no other such run has, or wait for one.")
+    ] = False,
 ) -> None:
     """Execute a chapter with papermill; a parameter that it doesn't have is an error."""
-    from chairlib.build import notebooks
+    from chairlib.build import gpus, notebooks
 
+    stopping.end_with_build()
     logging.disable()  # what goes wrong is raised: at Ctrl-C, papermill and asyncio would log tracebacks of the kernel
-    given = read_parameters(parameter or [], parameters)
+    given = read_parameters(parameter or [], sys.stdin.read() if parameters == "-" else parameters)
     for name, shipped in (("data", ("mini", "stand-in")), ("photos", ("stand-in",))):
         # What ships with the package keeps its name, whatever folders are here: as in every other command.
         if isinstance(given.get(name), str) and given[name] not in shipped and Path(given[name]).is_dir():
             given[name] = str(Path(given[name]).resolve())  # the notebook runs in another folder
     look_for_modules_in(Path.cwd())
     target = out or Path(f"{Path(notebook).stem}.out.ipynb")
-    print(notebooks.execute(notebook, given, target))
+    with gpus.claim() if own_gpu else nullcontext(()) as held:
+        print(notebooks.execute(notebook, given, target, held))
 
 
 @app.command()
@@ -233,13 +240,17 @@ def paper(
         typer.Option(help="A folder that `chairlib coco-chairs` wrote, to pretrain on beside the collection."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Run the jobs there: slurm, kubernetes, or a folder with a profile of Snakemake."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Build the paper: train what is missing, execute the chapters, render the book."""
     from chairlib.build.snakemake import build
 
     look_for_modules_in(Path.cwd())
-    page = build(profile, data, device, dry_run, photos, coco)
+    page = build(profile, data, device, dry_run, photos, coco, cluster)
     if not dry_run:
         print(f"\nThe book: {page}\nRead it with `make serve`, or open that file.")
 
@@ -249,13 +260,16 @@ def render_book() -> None:
     """Render executed notebooks and prose (a step of ``paper``)."""
     from chairlib.build.book import render
 
+    stopping.end_with_build()
     render()
 
 
 def _exit_interrupted(message: str) -> NoReturn:
+    if stopping.terminated:
+        message = message.replace("interrupted", "stopped by SIGTERM", 1)
     print(f"\nchairlib: {message}", file=sys.stderr)
     sys.stderr.flush()
-    os._exit(130)  # worker threads may still be busy; nothing half-written is left
+    os._exit(143 if stopping.terminated else 130)  # worker threads may still be busy; nothing half-written is left
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -289,6 +303,7 @@ def _stand_in_for_missing_user() -> None:
 
 def main() -> None:
     """Entry point of ``chairlib``."""
+    stopping.listen()
     _stand_in_for_missing_user()
     try:
         status = app(standalone_mode=False)
@@ -304,7 +319,7 @@ def main() -> None:
         print(f"chairlib: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        _exit_interrupted("interrupted; started again, training and rendering go on where they stopped.")
+        _exit_interrupted("interrupted; the same command goes on where it stopped.")
     except Exception as error:
         if _is_out_of_memory(error):
             reason = " ".join(str(error).split()) or "no reason given"

@@ -220,7 +220,7 @@ def test_values_of_parameters():
 
 def test_folders_of_a_notebook_are_the_callers(call, monkeypatch):
     given = {}
-    monkeypatch.setattr(notebooks, "execute", lambda notebook, parameters, out: given.update(parameters))
+    monkeypatch.setattr(notebooks, "execute", lambda notebook, parameters, *_: given.update(parameters))
     Path("mine").mkdir()
     for name in ("data", "photos"):
         call("run", "07_loss_landscape", "-p", f"{name}=mine")
@@ -289,10 +289,13 @@ def test_output_that_nobody_can_read():
     assert done.stderr.count("\n") == 1
 
 
-# -- Ctrl-C -----------------------------------------------------------------------------------------------------------
+# -- Ctrl-C and SIGTERM -----------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_while_training_and_on_again(call, collection, own_runs, tmp_path):
+@pytest.mark.parametrize(
+    ("signum", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "stopped by SIGTERM")]
+)
+def test_a_signal_while_training_and_on_again(call, collection, own_runs, tmp_path, signum, status, word):
     command = ["benchmark", "--data", str(collection.root), *SCRATCH, "--images", "1600", "--evaluations", "40"]
     process = subprocess.Popen(
         [sys.executable, "-m", "chairlib", *command],
@@ -305,10 +308,11 @@ def test_ctrl_c_while_training_and_on_again(call, collection, own_runs, tmp_path
     )
     while process.poll() is None and not list(own_runs.glob("*/checkpoint-*.safetensors")):
         pass
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signum)
     out, errors = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
-    assert errors.endswith("\nchairlib: interrupted; started again, training and rendering go on where they stopped.\n")
+    assert (process.returncode, out) == (status, "")
+    line = f"\nchairlib: {word}; the same command goes on where it stopped.\n"
+    assert errors.endswith(line)
     assert "Traceback" not in errors
     (folder,) = own_runs.iterdir()
     assert [path.name for path in folder.iterdir()] == [next(folder.glob("checkpoint-*")).name]

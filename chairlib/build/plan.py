@@ -1,10 +1,14 @@
 """A profile turned into the jobs of a build: which notebook runs with which parameters and leaves which files.
 
-Each chapter lists its own jobs (its module ``jobs``); the plan adds them up, and the Snakefile turns them into rules.
+Each chapter lists its own jobs (its module ``jobs``); the plan adds them up. It is written to a file, which the
+Snakefile turns into rules: each job on a cluster does that anew, and must not take as long as planning.
 """
 
 import hashlib
 import json
+import time
+from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,6 +18,7 @@ import chairlib.benchmark.jobs as benchmark
 import chairlib.landscape.jobs as landscape
 import chairlib.transfer.jobs as transfer
 from chairlib.benchmark.recipes import recipe_of
+from chairlib.build import gpus
 from chairlib.build.profiles import Profile, load_profile
 from chairlib.collection import Collection
 from chairlib.compositing.released import COCO_SOURCE, is_released, read_note
@@ -22,8 +27,8 @@ from chairlib.core.code import project_folder
 from chairlib.core.devices import pick_device
 from chairlib.core.errors import ParameterError
 from chairlib.core.jobs import Inputs, Job, executed_notebook, report_job, unique
+from chairlib.core.once import looked_at_once
 from chairlib.core.runs import Run
-from chairlib.transfer.photos import looked_at_once
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import STAND_IN
 
@@ -36,23 +41,32 @@ class Plan:
 
     ``data``: the collection; ``photos``: ``"stand-in"``, or a folder in the layout of the Object Discovery release;
     ``coco``: the folder that `chairlib coco-chairs` wrote; without it, runs pretrained on COCO's chairs are left out.
+    ``elsewhere``: other machines than this one execute the jobs, and have the ``device`` even if this one lacks it.
     """
 
     @looked_at_once()
     def __init__(
-        self, profile: str, data: str = "mini", device: str = "auto", photos: str = STAND_IN, coco: str | None = None
+        self,
+        profile: str,
+        data: str = "mini",
+        device: str = "auto",
+        photos: str = STAND_IN,
+        coco: str | None = None,
+        elsewhere: bool = False,
     ):
         self.profile: Profile = load_profile(profile)
-        #: Names the profile from any folder.
-        self.profile_name = str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile
         self.collection = Collection(data)
         # An absolute path means the same in every notebook, wherever it runs; a name does anyway.
         self.inputs = Inputs(
             data=data if data == "mini" else str(self.collection.root.resolve()),
             photos=photos if photos == STAND_IN else str(Path(photos).expanduser().resolve()),
             coco=_coco_folder(coco) if coco else None,
-            device=device,
+            # Any device here opens the same runs: it is no part of what a run is.
+            device="cpu" if elsewhere else device,
         )
+        if elsewhere and device not in ("auto", "cpu", "cuda"):
+            raise ParameterError(f"device {device!r} cannot be asked of a cluster; use 'auto', 'cpu' or 'cuda'.")
+        self.device, self.elsewhere = device, elsewhere
         self.benchmark_runs = benchmark.open_runs(self.profile.benchmark, self.inputs)
         self.transfer_runs, extra = transfer.open_runs(self.profile.transfer, self.inputs, self.benchmark_runs)
         self.landscape_runs = landscape.open_runs(self.profile.landscape, self.inputs, self.benchmark_runs)
@@ -95,14 +109,38 @@ class Plan:
         ]
 
     def threads_per_run(self, cores: int) -> int:
-        """How many of the machine's cores one run gets: all on a GPU, where runs go one after the other.
+        """How many of the machine's cores one run gets: its share of them on GPUs, where each run has one.
 
         On the CPU runs share them: two runs of one thread each finish sooner than one run of two threads after the
         other, because threads of one run wait for each other thousands of times a second.
         """
-        if pick_device(self.inputs.device).type != "cpu":
-            return cores
-        return max(1, cores // len(self.benchmark_runs))
+        return max(1, cores // (self.n_gpus or len(self.benchmark_runs)))
+
+    @cached_property
+    def n_gpus(self) -> int:
+        """How many GPUs runs can have at a time, one each; 0 where they need none. A cluster's are not counted: 1.
+
+        There, "auto" needs none: a job computes on what it finds.
+        """
+        if self.elsewhere:
+            return int(self.device == "cuda")
+        if pick_device(self.device).type == "cpu":
+            return 0
+        return (self.takes_gpus and len(gpus.visible())) or 1
+
+    @property
+    def takes_gpus(self) -> bool:
+        """Whether each run takes a GPU that no other has, if there are any. A device as cuda:1 is one already."""
+        return self.device in ("auto", "cuda")
+
+    def for_snakemake(self) -> list[dict[str, Any]]:
+        """The jobs in JSON's own types, each with its :meth:`fingerprint`."""
+        jobs = []
+        for job in self.jobs:
+            device = {"device": self.device} if "device" in job.parameters else {}
+            job = replace(job, parameters=job.parameters | device)
+            jobs.append(asdict(job) | {"fingerprint": self.fingerprint(job)})
+        return json.loads(json.dumps(jobs, default=str))
 
     @cached_property
     def _code(self) -> str:
@@ -127,6 +165,12 @@ class Plan:
         for page in (paths.book / "notebooks").rglob("*"):
             if page.is_file() and page not in wanted:
                 page.unlink()
+        # What is younger may be in work: other commands write here beside a build.
+        old = time.time() - 24 * 3600
+        for file in paths.cache.rglob(".*.tmp"):
+            with suppress(FileNotFoundError):
+                if file.is_file() and file.stat().st_mtime < old:
+                    file.unlink()
 
 
 def _coco_folder(folder: str) -> Path:

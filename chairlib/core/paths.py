@@ -8,6 +8,7 @@ installed package it is ``~/.chairlib``, or ``.chairlib`` in the current folder 
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 #: The folder of the package itself.
@@ -44,3 +45,5 @@ board = home / "leaderboard"
 notebooks = home / "notebooks"
 #: The prose of the book; executed chapters land in ``book / "notebooks"``.
 book = home / "book"
+#: Locks on what this machine has, such as its GPUs, whatever home a build has. Not TMPDIR, which shells may set apart.
+machine = Path("/tmp") if os.name == "posix" else Path(tempfile.gettempdir())

@@ -1,9 +1,8 @@
-import errno
-import fcntl
 import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,11 +20,14 @@ from chairlib.benchmark.settings import BenchmarkSettings
 from chairlib.build import book, snakemake
 from chairlib.build import plan as build
 from chairlib.build.plan import Plan
+from chairlib.collection import Collection
 from chairlib.core import paths
 from chairlib.core.errors import ChairlibError, CollectionError, ParameterError
+from chairlib.core.locks import started
 from chairlib.transfer.protocols import CATEGORIES
 from chairlib.transfer.recipes import get_recipe
 from chairlib.transfer.settings import TransferSettings
+from lock_helpers import holder
 
 PROFILE = """
 description: A profile of a test.
@@ -136,9 +138,9 @@ def test_relative_data_and_profile_mean_the_same_anywhere(home, collection, monk
     monkeypatch.chdir(collection.root.parent)
     by_name = Plan("toy", collection.root.name)
     assert by_name.inputs.data == str(collection.root.resolve())
-    assert by_name.profile_name == "toy"
     monkeypatch.chdir(home)
-    assert Plan("profiles/toy.yaml", str(collection.root)).profile_name == str(home / "profiles" / "toy.yaml")
+    by_path = Plan("profiles/toy.yaml", str(collection.root))
+    assert [run.name for run in by_path.runs] == [run.name for run in by_name.runs]
 
 
 def test_mistakes_are_found_before_anything_starts(home, collection, tmp_path):
@@ -384,6 +386,18 @@ def test_leftovers_go_and_pages_of_the_plan_stay(plan, home):
     assert not any(page.exists() for page in leftovers)
 
 
+def test_halves_of_cached_files_go_when_they_are_a_day_old(plan, home):
+    cache = home / ".cache" / "packed"
+    old, new, whole = (cache / name for name in (".a.safetensors.0123abcd.tmp", ".b.safetensors.4567cdef.tmp", "c"))
+    cache.mkdir(parents=True)
+    for file in (old, new, whole):
+        file.write_text("x")
+    for file in (old, whole):
+        os.utime(file, (time.time() - 25 * 3600,) * 2)
+    plan.remove_leftovers()
+    assert sorted(cache.iterdir()) == sorted([new, whole])
+
+
 def test_leftovers_of_a_first_build(plan):
     plan.remove_leftovers()
 
@@ -419,40 +433,135 @@ def test_estimate_counts_the_images_of_a_pretraining_that_another_run_trains_as_
     assert build.estimate(plan) == 20 + 8 + (8 + 20)
 
 
-def test_second_build_is_refused(home):
-    held = paths.cache / "build.lock"
-    held.parent.mkdir()
-    with open(held, "w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        with pytest.raises(ChairlibError, match="another build is running in"), snakemake.only_build():
-            pytest.fail("the block must not run")
-    with snakemake.only_build():
-        pass
+def build_nothing(home, collection, words):
+    """Start a build that cannot go far, and fails with these words."""
+    (home / "Snakefile").write_text("rule: nonsense(")
+    with pytest.raises(ChairlibError, match=words):
+        snakemake.build("toy", str(collection.root), "cpu", True, "stand-in", None)
 
 
-def test_lock_of_a_killed_build_is_no_obstacle(home):
-    code = (
-        "import time; from chairlib.build.snakemake import only_build\n"
-        "with only_build(): print('in', flush=True); time.sleep(60)"
+def test_second_build_is_refused_while_the_first_lives(home, collection):
+    with holder(paths.cache, "build") as first:
+        words = f"another build is running in .*: process {first.pid} on .*, since .*; wait for it, or stop it"
+        build_nothing(home, collection, words)
+        first.kill()
+        first.wait()
+        build_nothing(home, collection, "the build stopped")
+
+
+def test_second_build_is_refused_while_snakemake_lives_on_alone(checkout, collection):
+    told = checkout / "pid"
+    (checkout / "Snakefile").write_text(
+        # It does not hear that the build is gone.
+        "import os, signal, time\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)\n"
+        f"open({str(told)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
     )
-    environment = {**os.environ, "CHAIRLIB_HOME": str(home)}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "in\n"
-    with pytest.raises(ChairlibError), snakemake.only_build():
-        pass
-    process.kill()
-    process.communicate()
-    with snakemake.only_build():
-        pass
+    command = [sys.executable, "-m", "chairlib", "paper", "--profile", "toy", "--data", str(collection.root)]
+    environment = {**os.environ, "CHAIRLIB_HOME": str(checkout)}
+    build = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (told.exists() and told.read_text()):
+        assert build.poll() is None, build.communicate()[1]
+        time.sleep(0.05)
+    engine = int(told.read_text())
+    try:
+        build.kill()
+        build.wait()
+        build_nothing(checkout, collection, f"another build is running in .*: process {engine} on ")
+    finally:
+        os.kill(engine, signal.SIGKILL)
+    while started(engine):
+        time.sleep(0.05)
+    build_nothing(checkout, collection, "the build stopped")
 
 
-def test_a_file_system_without_locks_is_told_of(home, monkeypatch, capsys):
-    def refuse(*_):
-        raise OSError(errno.ENOLCK, "No locks available")
+def test_a_plan_opens_its_collection_a_few_times_however_many_runs_it_has(home, collection, monkeypatch):
+    opened = []
 
-    monkeypatch.setattr(snakemake.fcntl, "flock", refuse)
-    with snakemake.only_build():
-        assert "cannot be locked (No locks available); start no second build beside" in capsys.readouterr().out
+    def count(root):
+        opened.append(root)
+        return Collection(root)
+
+    monkeypatch.setattr("chairlib.benchmark.protocols.Collection", count)
+    many = PROFILE.replace("model: unet, resolution: 64", "model: unet, resolution: 64, seed: [1, 2, 3, 4, 5, 6]")
+    (home / "profiles" / "toy.yaml").write_text(many)
+    plan = Plan("toy", str(collection.root))
+    assert len(plan.for_snakemake()) > 14
+    assert len(opened) <= 2  # once for its runs, and once for their jobs
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """A machine with two GPUs, as far as a plan can tell."""
+    for module in (build, "chairlib.benchmark.run", "chairlib.transfer.run"):
+        name = module if isinstance(module, str) else module.__name__
+        monkeypatch.setattr(
+            f"{name}.pick_device", lambda name: SimpleNamespace(type="cpu" if name == "cpu" else "cuda")
+        )
+    monkeypatch.setattr(build.gpus, "visible", lambda: ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("device", "n_gpus", "threads", "takes"),
+    [("auto", 2, 4, True), ("cuda", 2, 4, True), ("cuda:1", 1, 8, False), ("cpu", 0, 4, False)],
+)
+def test_runs_share_the_gpus_and_the_cores_of_a_machine(home, collection, two_gpus, device, n_gpus, threads, takes):
+    plan = Plan("toy", str(collection.root), device)
+    assert (plan.n_gpus, plan.threads_per_run(8), plan.takes_gpus) == (n_gpus, threads, takes)
+    assert plan.threads_per_run(1) == 1
+
+
+def test_a_cluster_may_have_the_gpu_that_this_machine_lacks(home, collection, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    here, there = (Plan("toy", str(collection.root), device, elsewhere=device == "cuda") for device in ("auto", "cuda"))
+    assert there.n_gpus == 1
+    jobs = [job for job in there.for_snakemake() if "device" in job["parameters"]]
+    assert len(jobs) == len(there.runs)
+    assert {job["parameters"]["device"] for job in jobs} == {"cuda"}
+    assert {json.loads(job["fingerprint"])[0]["device"] for job in jobs} == {"cuda"}
+    assert [run.name for run in there.runs] == [run.name for run in here.runs]
+    assert Plan("toy", str(collection.root), "auto", elsewhere=True).n_gpus == 0
+    with pytest.raises(
+        ParameterError, match="device 'cuda:1' cannot be asked of a cluster; use 'auto', 'cpu' or 'cuda'"
+    ):
+        Plan("toy", str(collection.root), "cuda:1", elsewhere=True)
+
+
+@pytest.fixture
+def command(checkout, monkeypatch):
+    """The command with which Snakemake would be started; filled by a build."""
+    command = []
+
+    class Done:
+        pid = 0
+
+        def __init__(self, asked, **_):
+            command[:] = asked
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(snakemake, "subprocess", SimpleNamespace(Popen=Done))
+    return command
+
+
+def test_snakemake_is_told_of_the_machine_or_of_the_cluster(checkout, command, collection, two_gpus, capsys):
+    def build_with(device, cluster=None):
+        snakemake.build("toy", str(collection.root), device, True, "stand-in", None, cluster)
+        options = command[command.index("--directory") + 2 :]
+        return " ".join(options).partition("--scheduler greedy --quiet host ")[2].replace(" --dry-run", "")
+
+    assert build_with("cpu") == "rules --cores all --resources gpu=0"
+    assert build_with("auto") == "rules --cores all --resources gpu=2"
+    told = json.loads((checkout / ".cache" / "plan.json").read_text())
+    assert (told["n_gpus"], told["own_gpu"]) == (2, True)
+    folder = checkout / "profiles" / "there"
+    folder.mkdir()
+    for text, options in (("keep-going: true", " --jobs 100"), ("jobs: 3", ""), ("cores: 9", "")):
+        (folder / "config.yaml").write_text(text)
+        capsys.readouterr()
+        assert build_with("auto", "there") == f"reason --profile {folder}{options}"
+        assert "note: no job asks for a GPU; with --device cuda each run does" in capsys.readouterr().out
+        assert json.loads((checkout / ".cache" / "plan.json").read_text())["cluster"]
 
 
 def test_home_without_a_snakefile(home, collection):
@@ -507,9 +616,10 @@ def test_dry_run_of_a_copied_home_with_the_lock_of_a_killed_build(checkout, coll
     assert {f"run_{run.name}" for run in plan.runs} < jobs
     assert not (checkout / "runs").exists()
     assert not (checkout / "_build").exists()
-    told = json.loads((checkout / ".cache" / "build.json").read_text())
-    assert told.pop("started") <= time.time()
-    assert told == {"profile": "toy", "data": str(data), "device": "auto", "photos": "stand-in", "coco": None}
+    told = json.loads((checkout / ".cache" / "plan.json").read_text())
+    assert told["started"] <= time.time()
+    assert (told["python"], told["cluster"], told["n_gpus"], told["own_gpu"]) == (sys.executable, {}, 0, False)
+    assert [job["out"] for job in told["jobs"]] == [str(job.out) for job in plan.jobs]
 
 
 @pytest.mark.slow
