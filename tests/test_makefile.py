@@ -1,10 +1,12 @@
-"""The Makefile: what is said before anything is installed. No test installs: Python and pip are small scripts."""
+"""The Makefile: what is said before anything is installed. Python and pip are small scripts, but in one test."""
 
+import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -21,7 +23,8 @@ def checkout(tmp_path):
     neighbours = [
         f"extras/{name}/pyproject.toml" for name in ("chairboard", "chairbridge", "chairfinder", "chairmaker")
     ]
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", *neighbours):
+    hashes = [f"hashes/{file.name}" for file in (paths.package.parent / "hashes").glob("*.txt")]
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", *neighbours, *hashes):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(paths.package.parent / name, folder / name)
     return folder
@@ -68,7 +71,8 @@ def python(tmp_path):
 
 
 def test_make_targets_are_sound(make):
-    for target in ("paper", "test", "test-slow", "lab", "lint", "install", "clean"):
+    tested, kept = ("paper", "test", "test-slow", "kill-test", "lab", "lint"), ("pins", "audit", "dist", "release")
+    for target in (*tested, "install", *kept, "clean"):
         done = make("-n", target)
         assert done.returncode == 0, done.stderr
     assert '--profile "smoke" --data "my chairs"' in make("-n", "paper", "PROFILE=smoke", "DATA=my chairs").stdout
@@ -134,9 +138,14 @@ def test_versions_are_there_for_debians_python():
 
 def test_pip_gets_each_version_ready_made_or_stops(make, checkout, python, tmp_path):
     assert make("install", f"PYTHON={python}").returncode == 0
-    pinned, rest = [line for line in (tmp_path / "log").read_text().splitlines() if "pip install" in line]
-    assert "--no-deps --only-binary :all:" in pinned
-    assert "-c constraints.txt" in rest
+    *pinned, ours = [line for line in (tmp_path / "log").read_text().splitlines() if "pip install" in line]
+    assert [line.rpartition(" ")[2] for line in pinned] == [
+        f"hashes/{name}.txt" for name in ("installers", "torch", "packages", "cuda")
+    ]
+    for line in pinned:
+        assert "--no-deps --require-hashes --only-binary :all:" in line
+    assert "--no-index --no-build-isolation" in ours  # pip fetches nothing that is not pinned, not even to build
+    assert "-e .[all]" in ours
     shutil.rmtree(checkout / ".venv")
     set_up(checkout).write_text("")
     script(checkout / ".venv" / "bin" / "python", 'case "$*" in *install*) echo "no torch==1" >&2; exit 1;; esac')
@@ -146,6 +155,66 @@ def test_pip_gets_each_version_ready_made_or_stops(make, checkout, python, tmp_p
     assert done.stderr.startswith(
         "no torch==1\nthe versions in constraints.txt cannot all be installed here, as the lin"
     )
+
+
+def test_torch_of_the_machine_comes_before_the_registrys(make, checkout):
+    log = set_up(checkout)
+    for found_here, wanted in (("exit 0", 1), ("exit 1", 2)):
+        log.write_text("")
+        os.utime(checkout / ".venv" / ".installed", (1, 1))
+        text = f'echo "$@" >> "{log}"\ncase "$*" in *no-index*torch.txt*) {found_here};; esac'
+        script(checkout / ".venv" / "bin" / "python", text)
+        assert make("install").returncode == 0
+        asked = [line for line in log.read_text().splitlines() if "torch.txt" in line]
+        assert ["--no-index" in line for line in asked] == [True, False][:wanted]
+
+
+@pytest.mark.parametrize("torch", ["cpu", "cuda"])
+def test_only_torch_for_cuda_brings_nvidias_libraries(make, checkout, torch):
+    log = set_up(checkout)
+    os.utime(checkout / ".venv" / ".installed", (1, 1))
+    asked = 'case "$*" in *nvidia*) exit {};; esac'.format(0 if torch == "cuda" else 1)
+    script(checkout / ".venv" / "bin" / "python", f'echo "$@" >> "{log}"\n{asked}')
+    assert make("install").returncode == 0
+    assert ("cuda.txt" in log.read_text()) == (torch == "cuda")
+
+
+def test_requirement_that_is_not_pinned_is_an_error(make, checkout):
+    set_up(checkout)
+    os.utime(checkout / ".venv" / ".installed", (1, 1))
+    script(checkout / ".venv" / "bin" / "python", 'case "$*" in *"-e .["*) exit 1;; esac')
+    done = make("install")
+    assert done.returncode != 0
+    assert "add its version to constraints.txt, then run: make pins" in done.stderr
+    assert not (checkout / ".venv" / ".installed").stat().st_mtime > 1
+
+
+@pytest.mark.parametrize("change", ["none", "file", "no hash"])
+def test_changed_file_is_refused(make, checkout, tmp_path, change):
+    """Real pip, on a tiny wheel in a folder."""
+    wheel, target = tmp_path / "tiny-1.0-py3-none-any.whl", tmp_path / "installed"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("tiny.py", "")
+        file.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        file.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("tiny-1.0.dist-info/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    listed = "tiny==1.0\n" if change == "no hash" else f"tiny==1.0 --hash=sha256:{digest}\n"
+    (checkout / "hashes" / "packages.txt").write_text(listed)
+    if change == "file":
+        with zipfile.ZipFile(wheel, "a") as file:
+            file.writestr("more.py", "")
+    set_up(checkout)
+    os.utime(checkout / ".venv" / ".installed", (1, 1))
+    real = f'exec "{sys.executable}" "$@" --no-index --find-links "{tmp_path}" --target "{target}"'
+    script(checkout / ".venv" / "bin" / "python", f'case "$*" in *packages.txt*) {real};; esac')
+    done = make("install")
+    assert (done.returncode == 0, target.exists()) == ((True, True) if change == "none" else (False, False)), (
+        done.stderr
+    )
+    if change != "none":
+        assert {"file": "DO NOT MATCH THE HASHES", "no hash": "Hashes are required"}[change] in done.stderr
+        assert "find out why before you use it" in done.stderr
 
 
 def test_pip_settings_that_would_install_elsewhere(make, checkout):
