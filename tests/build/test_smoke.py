@@ -2,16 +2,15 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from _builds import copy_sources, records, start, wait_until_alone
 
 from chairlib.core import paths
 
@@ -19,51 +18,11 @@ pytest.importorskip("snakemake")
 pytest.importorskip("jupyter_book")
 
 
-def copy_sources(home: Path) -> Path:
-    """What a build needs of the checkout; the library itself is imported from where it is."""
-    home.mkdir()
-    for name in ("Snakefile", "_config.yml", "CITATION.cff"):
-        shutil.copy(paths.package.parent / name, home)
-    for name in ("profiles", "notebooks", "book"):
-        ignored = shutil.ignore_patterns(
-            "__pycache__", ".ipynb_checkpoints", *(["notebooks"] if name == "book" else [])
-        )
-        shutil.copytree(paths.package.parent / name, home / name, ignore=ignored)
-    return home
-
-
-def hear_ctrl_c() -> None:
-    """A shell's background jobs, which these tests may be run by, ignore Ctrl-C, and so would what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def start(home: Path) -> subprocess.Popen[str]:
-    """`make paper PROFILE=smoke`, in a process group of its own, as a terminal would start it."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "chairlib", "paper", "--profile", "smoke"],
-        env={**os.environ, "CHAIRLIB_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=hear_ctrl_c,
-    )
-
-
 def build(home: Path) -> str:
     process = start(home)
     log, _ = process.communicate()
     assert process.returncode == 0, log
     return log
-
-
-def records(home: Path) -> dict[str, Any]:
-    """What every record says that doesn't depend on the clock."""
-    found = {}
-    for file in (home / "runs").glob("*/record.json"):
-        content = json.loads(file.read_text())
-        found[content["name"]] = {name: content[name] for name in ("parameters", "data", "metrics", "images_seen")}
-    return found
 
 
 def written(home: Path) -> dict[str, int]:
@@ -129,49 +88,21 @@ def test_a_deleted_run_alone_is_trained_again(built):
     assert {name for name in after if after[name] != before[name]} == {lost}
 
 
-def _kernels(home: Path) -> list[int]:
-    """Processes that still work on a build in ``home``."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"CHAIRLIB_HOME={home}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
-def _wait_until_alone(home: Path, seconds: float) -> bool:
-    """Whether all processes of a build ended by themselves: kernels notice within moments that their parent is gone."""
-    end = time.monotonic() + seconds
-    while _kernels(home) and time.monotonic() < end:
-        time.sleep(0.2)
-    return not _kernels(home)
+@pytest.mark.slow
+def test_a_build_killed_at_any_moment_recovers(built, tmp_path, monkeypatch):
+    """Five kills of `make kill-test`, which kills thirty times; its record is not kept here."""
+    monkeypatch.setenv("CHAIRLIB_RECORDS", str(tmp_path / "records"))
+    script = paths.package.parent / "benchmarks" / "kill_test.py"
+    options = ["--kills", "5", "--command-kills", "2", "--reference", str(built[0]), "--folder", str(tmp_path / "work")]
+    done = subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = (tmp_path / "records").glob("kill-test-*.json")
+    kills = json.loads(record.read_text())["build"]["kills"]
+    assert len(kills) == 5
+    assert len({stage for kill in kills for stage in kill["stages"]}) >= 3
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found by /proc")
-def test_a_build_killed_at_any_moment_recovers(built, tmp_path):
-    home = copy_sources(tmp_path / "home")
-    rng = random.Random(0)
-    for _ in range(5):
-        process = start(home)
-        try:
-            process.wait(rng.uniform(5, 45))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert _wait_until_alone(home, 30)
-        for file in (home / "runs").glob("*/record.json"):
-            json.loads(file.read_text())
-    build(home)
-    assert records(home) == records(built[0])
-    assert (home / "_build" / "html" / "notebooks" / "04_benchmark_report.html").is_file()
-    assert not list((home / "book" / "notebooks").rglob("*.failed.ipynb"))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found by /proc")
 @pytest.mark.parametrize("moment", ["starting", "training"])
 def test_ctrl_c_ends_a_build_and_all_it_started(built, tmp_path, moment):
     home = copy_sources(tmp_path / "home")
@@ -183,9 +114,9 @@ def test_ctrl_c_ends_a_build_and_all_it_started(built, tmp_path, moment):
     os.killpg(process.pid, signal.SIGINT)
     log, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert log.endswith("\nchairlib: interrupted; started again, training and rendering go on where they stopped.\n")
+    assert log.endswith("\nchairlib: interrupted; the same command goes on where it stopped.\n")
     assert "Traceback" not in log
-    assert _wait_until_alone(home, 10)
+    assert wait_until_alone(home, 10)
     assert not list((home / "book").rglob("*.tmp"))
     build(home)
     assert records(home) == records(built[0])
