@@ -111,7 +111,7 @@ def atomic_folder(target: Path | str) -> Iterator[Path]:
                 (part / "done").touch()
             except BaseException:
                 shutil.rmtree(whole, ignore_errors=True)
-                unfinished = any(file.is_file() for file in part.iterdir())
+                unfinished = has_kept(whole)
                 raise
             finally:
                 if unfinished:
@@ -138,6 +138,11 @@ def kept(folder: Path, *key: object) -> bytes | None:
     file = _kept_file(folder, key)
     found = file.read_bytes() if file.is_file() else b""
     return found[32:] if hashlib.sha256(found[32:]).digest() == found[:32] else None
+
+
+def has_kept(folder: Path) -> bool:
+    """Whether anything is kept beside the ``folder`` of :func:`atomic_folder`."""
+    return any(file.is_file() for file in folder.parent.iterdir())
 
 
 def _kept_file(folder: Path, key: tuple[object, ...]) -> Path:

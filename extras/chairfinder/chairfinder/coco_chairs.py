@@ -20,7 +20,6 @@ Annotations whose outline holds no pixel count as ``empty``. Needs pycocotools: 
 import hashlib
 import io
 import math
-import os
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -45,7 +44,7 @@ from chairlib.compositing.masked_images import MaskedImages
 from chairlib.compositing.released import COCO_SOURCE, NOTE
 from chairlib.core.code import code_hash
 from chairlib.core.errors import CollectionError, ImageError, ParameterError
-from chairlib.core.files import atomic_folder, keep, kept, write_json
+from chairlib.core.files import atomic_folder, has_kept, keep, kept, write_json
 from chairlib.core.progress import note, progress_bar
 from chairlib.transfer.protocols import split_off, stable_order
 
@@ -232,7 +231,7 @@ def export(
     datasets = {split: CocoChairs(images_dir, instances_json, split, **options) for split in ("train", "val")}
     with atomic_folder(out) as folder:
         written = {**datasets, "test": datasets["val"]}
-        going_on = len(os.listdir(folder.parent)) > 2  # more than the lock and the folder itself
+        going_on = has_kept(folder)
         for split, data in written.items():
             for kind in ("image", "mask"):
                 (folder / split / kind).mkdir(parents=True)

@@ -43,7 +43,7 @@ from chairlib.collection.collection import KINDS, Collection, image_file
 from chairlib.collection.images import read_bytes
 from chairlib.core.code import code_hash
 from chairlib.core.errors import CollectionError, ImageError
-from chairlib.core.files import atomic_folder, check_free, disk_errors, is_leftover, keep, kept
+from chairlib.core.files import atomic_folder, check_free, disk_errors, has_kept, is_leftover, keep, kept
 from chairlib.core.progress import note, progress_bar
 
 _MANIFEST = "manifest.csv"
@@ -353,7 +353,7 @@ class _Judge:
 
     def tell_what_is_done(self, folders: Sequence[_ImageFolder]) -> None:
         """Say how many of the files an earlier call has judged, if any."""
-        if len(os.listdir(self._folder.parent)) <= 2:  # of the lock, and itself: no need to read all files
+        if not has_kept(self._folder):  # no need to read all files
             return
         files = [(images.kind, file) for images in folders for file in images.files]
         results = in_threads(lambda pair: self._is_kept(*pair), files, lambda _: 0)
